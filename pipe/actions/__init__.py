@@ -1,0 +1,1 @@
+"""What Keyturn can do: each action observes, plans and carries out."""

@@ -1,0 +1,156 @@
+"""Decides what a rotation does next, from what was observed and from nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pipe.actions.rotate.old_keys import old_key_steps
+from pipe.actions.rotate.refuse import refuse_contradictions, refuse_strangers
+from pipe.actions.rotate.world import TargetState, World
+from pipe.errors import Refused
+from pipe.plan import Do, Plan, Step
+from pipe.values import AccessKey, Rotation, last_four
+
+NEW = "the new key"
+
+
+def decide(world: World, policy: Rotation) -> Plan:
+    """Return the plan; raises Refused where only a person can resolve what was found."""
+    intent = world.record.intent
+    if intent is not None and intent.is_young(world.now):
+        busy = f"{intent.build} has been at work on {world.user}'s key since {intent.at:%H:%M} UTC"
+        return Plan((Step(Do.WAIT, world.user, busy),), busy)
+    refuse_contradictions(world)
+    orphans = tuple(key for key in world.strangers if world.is_orphan(key))
+    strangers = tuple(key for key in world.strangers if key not in orphans)
+    current = world.key(world.record.current)
+    base = current or (strangers[0] if len(strangers) == 1 else None)
+    reason = _reason_to_rotate(world, policy, base)
+    if reason:
+        refuse_strangers(world, strangers, current)
+    steps = [*_repairs(world, orphans)]
+    if reason:
+        steps += _rotation(world, policy, base, reason)
+    elif world.record.pending:
+        steps += _resumption(world, base)
+    else:
+        steps += _standing(world, policy, base)
+    new_key = bool(reason or world.record.pending)
+    steps += old_key_steps(world, policy, replaced=base if new_key else None, publishing=_publishes(steps))
+    if not new_key:
+        steps += [_stranger(key) for key in strangers if key is not base]
+    return Plan(tuple(steps))
+
+
+def _reason_to_rotate(world: World, policy: Rotation, base: AccessKey | None) -> str:
+    """Say why a new key is to be made; nothing where none is."""
+    record = world.record
+    if record.pending:
+        return ""
+    previous = [key for key in world.keys if key.id in record.ours]
+    if not world.keys:
+        return f"{world.user} has no access key"
+    if record.redo:
+        return "the last rotation was left half-done"
+    if policy.revoke and not previous:
+        return "REVOKE: the key has leaked"
+    if policy.force and not policy.revoke:
+        if previous:
+            raise Refused([_no_free_slot(world, policy, previous[0])])
+        return "FORCE"
+    if base is None or previous or world.now - base.created < policy.rotate_after:
+        return ""
+    return f"{base.name} is {base.age_days(world.now)} days old (rotates after {policy.rotate_after.days})"
+
+
+def _no_free_slot(world: World, policy: Rotation, previous: AccessKey) -> str:
+    record = world.record
+    if record.inactive and record.inactive.key_id == previous.id:
+        free = record.inactive.at + policy.recovery
+    else:
+        since = record.published.at if record.published else world.now
+        free = since + policy.grace + policy.recovery
+    return (
+        f"FORCE: {world.user} has two access keys already; {previous.name} is deleted on "
+        f"{max(free, world.now):%Y-%m-%d} at the earliest, and only then can a new key be made."
+    )
+
+
+def _repairs(world: World, orphans: tuple[AccessKey, ...]) -> Iterator[Step]:
+    for key in orphans:
+        announced = f"{world.evidence.at:%Y-%m-%d %H:%M} UTC" if world.evidence else "then"
+        yield Step(
+            Do.REMOVE, key.name, f"made after the announcement of {announced}, its secret was lost; never used", key.id
+        )
+    if world.record.untidy:
+        yield Step(Do.TIDY, "AWSPENDING", "nothing is pending any more", vital=False)
+
+
+def _rotation(world: World, policy: Rotation, base: AccessKey | None, reason: str) -> Iterator[Step]:
+    replaced = base.id if base else ""
+    for target in world.targets:
+        if target.key_id:
+            yield Step(Do.PROVE, target.place.label, f"writes {policy.id_variable} as it is", place=target.place)
+    yield Step(Do.INTEND, world.user, "so that no other run makes a key, too", replaces=replaced)
+    yield Step(Do.CREATE, NEW, reason, replaces=replaced)
+    yield from _new_key_steps(world, "", replaced)
+
+
+def _resumption(world: World, base: AccessKey | None) -> Iterator[Step]:
+    replaced = base.id if base and base.id != world.record.pending else ""
+    yield from _new_key_steps(world, world.record.pending, replaced)
+
+
+def _new_key_steps(world: World, key_id: str, replaced: str) -> Iterator[Step]:
+    name = last_four(key_id) if key_id else NEW
+    made = "made and stored before, not yet seen to work" if key_id else "must be seen to work before anybody gets it"
+    yield Step(Do.VERIFY, name, made, key_id, replaced)
+    yield Step(Do.PROMOTE, name, "from then on the key that every target must hold", key_id, replaced)
+    for target in world.targets:
+        if not key_id or not _holds(target, key_id):
+            yield Step(Do.PUBLISH, target.place.label, _difference(target, name), key_id, place=target.place)
+    yield Step(Do.REMEMBER_PUBLISHED, name, "the grace period counts from then", key_id)
+
+
+def _standing(world: World, policy: Rotation, base: AccessKey | None) -> Iterator[Step]:
+    """Yield what to do where no key is to be made: targets that are behind get the current one."""
+    record, current = world.record, world.key(world.record.current)
+    if base is not None:
+        due = base.created + policy.rotate_after
+        overdue = due <= world.now
+        age = f"{base.age_days(world.now)} days old"
+        plan = "is due, but the key before it has to go first" if overdue else f"rotates on {due:%Y-%m-%d}"
+        yield Step(Do.KEEP, base.name, f"{age}; {plan}", base.id, due=due.date(), warn=overdue)
+    if current is None:
+        return
+    behind = [target for target in world.targets if not _holds(target, current.id)] if record.readable else []
+    for target in behind:
+        yield Step(Do.PUBLISH, target.place.label, _difference(target, current.name), current.id, place=target.place)
+    previous = any(key.id in record.ours for key in world.keys)
+    noted = record.published is not None and record.published.key_id == current.id
+    if behind or (previous and not noted):
+        yield Step(Do.REMEMBER_PUBLISHED, current.name, "every target holds it", current.id)
+    for target in world.targets:
+        if target not in behind:
+            yield Step(Do.KEEP, target.place.label, f"holds {last_four(target.key_id) if target.key_id else 'no key'}")
+
+
+def _holds(target: TargetState, key_id: str) -> bool:
+    """Tell whether a target has finished taking a key: its id is written last, and its secret is there and secured."""
+    return target.key_id == key_id and target.secret is not None and target.secret.secured and target.has_credentials
+
+
+def _difference(target: TargetState, wanted: str) -> str:
+    if not target.key_id:
+        return f"its key is not known; it gets {wanted}"
+    if last_four(target.key_id) == wanted:
+        return f"holds {wanted}, but not all of its secured variables"
+    return f"holds {last_four(target.key_id)}; it gets {wanted}"
+
+
+def _stranger(key: AccessKey) -> Step:
+    return Step(Do.KEEP, key.name, "not made by Keyturn, and in the way of the next rotation", key.id, warn=True)
+
+
+def _publishes(steps: list[Step]) -> bool:
+    return any(step.do is Do.PUBLISH for step in steps)

@@ -1,0 +1,104 @@
+"""Looks at everything that a rotation depends on, and changes nothing."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from datetime import datetime
+from functools import partial
+from typing import Protocol
+
+from pipe.actions.rotate.journal import Ledger
+from pipe.actions.rotate.old_keys import grace_is_over
+from pipe.actions.rotate.world import TargetState, World
+from pipe.errors import KeyturnError, Refused, problems_of
+from pipe.patience import side_by_side
+from pipe.values import AccessKey, Identity, LastUse, Place, Rotation, Target, Variable
+
+log = logging.getLogger("keyturn.rotate")
+
+
+class Places(Protocol):
+    """Where variables can be found."""
+
+    def find(self, target: Target) -> Place:
+        """Return the place that a target names."""
+
+    def variables(self, place: Place) -> dict[str, Variable]:
+        """Return a place's variables by key."""
+
+
+class KeyList(Protocol):
+    """One IAM user's access keys, to look at."""
+
+    def list(self) -> tuple[AccessKey, ...]:
+        """Return all keys, oldest first."""
+
+    def last_use(self, key_id: str) -> LastUse:
+        """Return a key's last use."""
+
+
+def observe_targets(places: Places, targets: Iterable[Target], policy: Rotation) -> list[Callable[[], TargetState]]:
+    """Return one question per target; each raises ServiceError."""
+    return [partial(_observe_target, places, target, policy) for target in targets]
+
+
+def observe(
+    caller: Identity,
+    keys: KeyList,
+    journal_of: Callable[[tuple[TargetState, ...]], Ledger],
+    targets: list[Callable[[], TargetState]],
+    *,
+    policy: Rotation,
+    now: Callable[[], datetime],
+) -> World:
+    """Return the world; raises Refused with everything that could not be looked at, all problems together."""
+    user = policy.user
+    answers = side_by_side([keys.list, *targets])
+    states = tuple(answer for answer in answers if isinstance(answer, TargetState))
+    listed = next((answer for answer in answers if isinstance(answer, tuple)), ())
+    problems = [answer for answer in answers if isinstance(answer, KeyturnError)]
+    try:
+        journal = journal_of(states)
+        record = journal.record(listed)
+    except KeyturnError as error:
+        problems.append(error)
+    if problems:
+        raise Refused(problems_of(problems))
+    world = World(now(), caller, user, listed, record, states)
+    if world.strangers:
+        world = replace(world, evidence=journal.evidence())
+    return replace(world, last_use={key_id: _last_use(keys, key_id) for key_id in questions(world, policy)})
+
+
+def questions(world: World, policy: Rotation) -> tuple[str, ...]:
+    """Return the keys whose last use the plan may depend on; it is asked for no others."""
+    strangers = world.strangers if len(world.keys) > 1 else ()
+    return tuple(
+        key.id
+        for key in world.keys
+        if key in strangers or (policy.revoke and key.active) or grace_is_over(world, policy, key)
+    )
+
+
+def _observe_target(places: Places, target: Target, policy: Rotation) -> TargetState:
+    place = places.find(target)
+    variables = places.variables(place)
+    return TargetState(
+        place=place,
+        id=variables.get(policy.id_variable),
+        secret=variables.get(policy.secret_variable),
+        credentials=variables.get(policy.credentials_variable),
+        state=variables.get(policy.state_variable),
+        wants_credentials=bool(policy.credentials_variable),
+    )
+
+
+def _last_use(keys: KeyList, key_id: str) -> LastUse | None:
+    """Return a key's last use, or None where it cannot be learnt: unknown is never unused."""
+    try:
+        return keys.last_use(key_id)
+    except KeyturnError as error:
+        log.warning("The last use of …%s is unknown: %s", key_id[-4:], error)
+        return None

@@ -1,0 +1,92 @@
+"""Decides what becomes of keys that have been replaced."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+from pipe.actions.rotate.world import QUIET, World
+from pipe.plan import Do, Step
+from pipe.values import AccessKey, LastUse, Rotation
+
+
+def old_key_steps(world: World, policy: Rotation, *, replaced: AccessKey | None, publishing: bool) -> Iterator[Step]:
+    """Yield the steps for each replaced key; `replaced` is the one that this very run replaces."""
+    for key in world.keys:
+        if key is replaced or key.id in world.record.ours:
+            if key.active:
+                yield from _active(world, policy, key, fresh=publishing or key is replaced)
+            else:
+                yield from _inactive(world, policy, key)
+
+
+def grace_is_over(world: World, policy: Rotation, key: AccessKey) -> bool:
+    """Tell whether the time of a replaced, still active key is up, so that its last use has to be known."""
+    published = world.record.published
+    return (
+        key.active
+        and key.id in world.record.ours
+        and published is not None
+        and published.key_id == world.record.current
+        and world.now >= published.at + policy.grace
+    )
+
+
+def _active(world: World, policy: Rotation, key: AccessKey, *, fresh: bool) -> Iterator[Step]:
+    use = world.last_use.get(key.id)
+    if key.id == world.caller.key_id:
+        yield Step(Do.KEEP, key.name, "stays active: this run signs with it", key.id, warn=policy.revoke)
+    elif policy.revoke:
+        yield from _deactivation(key, f"REVOKE: it has leaked; {_who_may_break(world, use)}")
+    elif fresh or not grace_is_over(world, policy, key):
+        published = world.record.published
+        counted = published is not None and published.key_id == world.record.current and not fresh
+        due = (published.at if published and counted else world.now) + policy.grace
+        yield _kept(key, "stays active", "deactivates", due)
+    elif use is None:
+        yield Step(Do.KEEP, key.name, "its grace period is over, but IAM does not tell its last use", key.id, warn=True)
+    elif use.at is not None and world.now - use.at < QUIET:
+        if policy.deactivate_if_used:
+            yield from _deactivation(key, f"its grace period is over; {_last_used(use)} (IF_STILL_USED)")
+        else:
+            due = use.at + QUIET
+            yield Step(Do.KEEP, key.name, f"postponed: {_last_used(use)}", key.id, due=due.date(), warn=True)
+    else:
+        yield from _deactivation(key, f"its grace period is over; {_last_used(use)}")
+
+
+def _inactive(world: World, policy: Rotation, key: AccessKey) -> Iterator[Step]:
+    noted = world.record.inactive
+    if noted is None or noted.key_id != key.id:
+        yield Step(Do.REMEMBER_INACTIVE, key.name, "when it was made inactive is not known; counted from now", key.id)
+        yield _kept(key, "inactive", "deleted", world.now + policy.recovery)
+    elif world.now < noted.at + policy.recovery:
+        yield _kept(key, "inactive", "deleted", noted.at + policy.recovery)
+    else:
+        days = (world.now - noted.at) // timedelta(days=1)
+        yield Step(Do.DELETE, key.name, f"inactive for {days} days, and nobody has missed it", key.id)
+
+
+def _deactivation(key: AccessKey, reason: str) -> Iterator[Step]:
+    yield Step(Do.DEACTIVATE, key.name, reason, key.id)
+    yield Step(Do.REMEMBER_INACTIVE, key.name, "it can be made active again until it is deleted", key.id)
+
+
+def _kept(key: AccessKey, state: str, what: str, due: datetime) -> Step:
+    return Step(Do.KEEP, key.name, f"{state}; {what} on {due:%Y-%m-%d}", key.id, due=due.date())
+
+
+def _last_used(use: LastUse) -> str:
+    if use.at is None:
+        return "never used"
+    where = f" by {use.service}" if use.service and use.service != "N/A" else ""
+    region = f" in {use.region}" if use.region and use.region != "N/A" else ""
+    return f"last used on {use.at:%Y-%m-%d %H:%M} UTC{where}{region}"
+
+
+def _who_may_break(world: World, use: LastUse | None) -> str:
+    if use is None:
+        return "whoever still uses it breaks"
+    if use.at is None or world.now - use.at >= QUIET:
+        return f"{_last_used(use)}, so that nobody should break"
+    return f"{_last_used(use)}: that consumer breaks unless it is one of the targets"

@@ -1,0 +1,117 @@
+"""Writes a pair into targets so that each holds a pair that works, whatever fails."""
+
+from __future__ import annotations
+
+import base64
+import logging
+from collections.abc import Iterable
+from typing import Protocol
+
+from pipe.actions.rotate.journal import Pairs
+from pipe.actions.rotate.world import TargetState
+from pipe.errors import Busy, KeyturnError
+from pipe.patience import Patience
+from pipe.redact import Secret
+from pipe.values import KeyPair, Place, Rotation, Variable, last_four
+
+log = logging.getLogger("keyturn.rotate")
+
+# Pauses in seconds between looks at a list, which lags behind writes.
+LOOKS = (2, 3, 5)
+
+
+class Variables(Protocol):
+    """The variables of a place, as the client of Bitbucket offers them."""
+
+    def variables(self, place: Place) -> dict[str, Variable]:
+        """Return a place's variables by key."""
+
+    def write(self, place: Place, key: str, value: str, known: Variable | None, *, secured: bool) -> Variable:
+        """Create or update one variable."""
+
+
+class Publisher:
+    """The targets of a rotation, by the paths of their places; every method raises ServiceError."""
+
+    def __init__(
+        self, variables: Variables, policy: Rotation, targets: Iterable[TargetState], patience: Patience
+    ) -> None:
+        self._variables = variables
+        self._patience = patience
+        self._policy = policy
+        self._targets = {target.place.path: target for target in targets}
+
+    def prove(self, path: str) -> None:
+        """Write a target's id as it is: only that proves that writing is allowed there."""
+        target = self._targets[path]
+        if target.id is not None and target.id.value:
+            name = self._policy.id_variable
+            self._variables.write(target.place, name, target.id.value, target.id, secured=False)
+
+    def publish(self, path: str, pair: KeyPair, pairs: Pairs) -> None:
+        """Write the pair, the id last: it is the mark of a finished target.
+
+        Where the id cannot be written, the secret that fits the old id is put back if it is known.
+        """
+        target = self._targets[path]
+        self._write_credentials(target, pair)
+        try:
+            self._write_secret(target, pair)
+        except KeyturnError as error:
+            # Only where the answer left it open can the secret be the new one already.
+            if isinstance(error, Busy) and error.unclear:
+                raise self._given_up(target, pair, pairs, error) from error
+            raise
+        try:
+            self._variables.write(target.place, self._policy.id_variable, pair.id, target.id, secured=False)
+        except KeyturnError as error:
+            if isinstance(error, Busy) and error.unclear and self._shows(target, pair.id):
+                return
+            raise self._given_up(target, pair, pairs, error) from error
+
+    def _shows(self, target: TargetState, key_id: str) -> bool:
+        """Tell whether the target's list comes to show an id, although its write had no good answer."""
+        for pause in LOOKS:
+            self._patience.wait(pause)
+            try:
+                shown = self._variables.variables(target.place).get(self._policy.id_variable)
+            except KeyturnError:
+                return False
+            if shown is not None and shown.value == key_id:
+                return True
+        return False
+
+    def _given_up(self, target: TargetState, pair: KeyPair, pairs: Pairs, error: KeyturnError) -> KeyturnError:
+        """Put the old pair back where it is known, and return the error that says what the target holds now."""
+        try:
+            old = pairs.pair(target.key_id) if target.key_id and target.secret else None
+            if old is not None:
+                self._write_credentials(target, old)
+                self._write_secret(target, old)
+        except KeyturnError as second:
+            log.debug("%s: the old secret could not be put back: %s", target.place.label, second)
+            old = None
+        if old is not None:
+            return KeyturnError(error.what, f"{error.check} Its old pair was put back.")
+        return KeyturnError(
+            error.what,
+            f"{error.check} Its secret may be that of {last_four(pair.id)} already, but its id is not: it works again "
+            "after the next run.",
+            changed=True,
+        )
+
+    def _write_credentials(self, target: TargetState, pair: KeyPair) -> None:
+        name = self._policy.credentials_variable
+        if name:
+            file = credentials_file(pair).reveal()
+            self._variables.write(target.place, name, file, target.credentials, secured=True)
+
+    def _write_secret(self, target: TargetState, pair: KeyPair) -> None:
+        name, secret = self._policy.secret_variable, pair.secret.reveal()
+        self._variables.write(target.place, name, secret, target.secret, secured=True)
+
+
+def credentials_file(pair: KeyPair) -> Secret:
+    """Return a pair as a credentials file for AWS's tools, in base64, so that it is one variable and one line."""
+    text = f"[default]\naws_access_key_id = {pair.id}\naws_secret_access_key = {pair.secret.reveal()}\n"
+    return Secret(base64.b64encode(text.encode()).decode())

@@ -1,0 +1,58 @@
+"""Says a rotation's outcome in one sentence."""
+
+from __future__ import annotations
+
+from pipe.actions.rotate.world import World
+from pipe.plan import Do, Outcome, Plan, Step
+from pipe.values import last_four
+
+
+def summary(world: World, plan: Plan, outcome: Outcome | None) -> str:
+    """Return the last line's words; `outcome` is None after a dry run."""
+    if plan.busy:
+        return f"Nothing done: {plan.busy}."
+    if outcome is None:
+        count = len(plan.actions)
+        return f"Dry run: {count or 'no'} step{'' if count == 1 else 's'} to take; nothing was written."
+    if outcome.elsewhere:
+        return f"Nothing done: {outcome.elsewhere}"
+    done = _sentence(world, outcome.done)
+    if outcome.exit_code == 0:
+        ahead = _ahead(plan)
+        if not done:
+            return f"Nothing to do{': ' + ahead if ahead else ''}."
+        return f"{done}{'; ' + ahead if ahead else ''}."
+    first = outcome.failures[0]
+    failed = f"{first.step.do} {first.step.on}: {first.what}"
+    if outcome.exit_code == 1:
+        return f"Failed; keys, secrets and targets are as they were: {failed}"
+    missing = [step.on for step in (*(failure.step for failure in outcome.failures), *outcome.undone) if step.place]
+    behind = f"; not yet in {', '.join(dict.fromkeys(missing))}" if missing else ""
+    return f"Partly done{': ' + done if done else ''}{behind}. The next run finishes it. {failed}"
+
+
+def _sentence(world: World, done: tuple[Step, ...]) -> str:
+    parts = []
+    places = [step.on for step in done if step.do is Do.PUBLISH]
+    in_places = f"in {len(places)} target{'' if len(places) == 1 else 's'}" if places else ""
+    if any(step.do is Do.CREATE for step in done):
+        parts.append(f"rotated {world.user}'s key" + (f": the new one is {in_places}" if places else ""))
+    elif places:
+        parts.append(f"wrote the current pair {in_places}")
+    for do, text in ((Do.REMOVE, "removed a left-over key"), (Do.TIDY, "removed a left-over label")):
+        if any(step.do is do for step in done):
+            parts.append(text)
+    parts += [f"deactivated {last_four(step.key_id)}" for step in done if step.do is Do.DEACTIVATE]
+    parts += [f"deleted {last_four(step.key_id)}" for step in done if step.do is Do.DELETE]
+    text = "; ".join(parts)
+    return text[:1].upper() + text[1:]
+
+
+def _ahead(plan: Plan) -> str:
+    """Say what the plan leaves for another day."""
+    kept = [step for step in plan.steps if step.do is Do.KEEP and step.key_id]
+    return "; ".join(f"{step.on} {_briefly(step)}" for step in kept)
+
+
+def _briefly(step: Step) -> str:
+    return step.reason.rpartition("; ")[2] if step.due else step.reason

@@ -1,0 +1,47 @@
+"""Sees a new key work before anybody gets it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from pipe.actions.rotate.world import World
+from pipe.errors import BadCredentials, Busy, KeyturnError
+from pipe.patience import Patience
+from pipe.values import Identity
+
+# A new key spreads through AWS within seconds, but unevenly: a success may be followed by a refusal.
+SUCCESSES = 3
+LONGEST = 180.0
+PAUSE = 2.0
+
+
+def verify(checkers: Sequence[Callable[[], Identity]], world: World, patience: Patience) -> None:
+    """Ask who the key is until it was right three times in a row, over all endpoints; raises KeyturnError.
+
+    Gives up after three minutes, and leaves the key as it is for the next run.
+    """
+    waited, in_a_row, asked = 0.0, 0, 0
+    while in_a_row < SUCCESSES:
+        try:
+            identity = checkers[asked % len(checkers)]()
+        except (BadCredentials, Busy) as error:
+            in_a_row = 0
+            if waited >= LONGEST:
+                raise KeyturnError(
+                    f"The new key does not work yet: {error.what}",
+                    "It stays stored as AWSPENDING and was given to nobody; the next run tries again.",
+                ) from error
+            patience.wait(PAUSE)
+            waited += PAUSE
+        else:
+            _must_be(identity, world)
+            in_a_row += 1
+        asked += 1
+
+
+def _must_be(identity: Identity, world: World) -> None:
+    if (identity.account, identity.user) != (world.caller.account, world.user):
+        raise KeyturnError(
+            f"The new key belongs to {identity.arn}, not to {world.user} of {world.caller.account}.",
+            "Check SECRET_ID: does another user's rotation write to it?",
+        )

@@ -1,0 +1,222 @@
+"""Does the single steps of a rotation."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Protocol
+
+from pipe.actions.rotate.journal import Journal
+from pipe.actions.rotate.publish import Publisher
+from pipe.actions.rotate.verify import verify
+from pipe.actions.rotate.world import Intent, Noted, World
+from pipe.errors import Conflict, Elsewhere, KeyturnError, Missing
+from pipe.patience import Patience
+from pipe.plan import Do, Step
+from pipe.values import AccessKey, Identity, KeyPair, LastUse, Run, last_four
+
+log = logging.getLogger("keyturn.rotate")
+
+
+class Keys(Protocol):
+    """One IAM user's access keys."""
+
+    def list(self) -> tuple[AccessKey, ...]:
+        """Return all keys, oldest first."""
+
+    def create(self) -> KeyPair:
+        """Make a key, with a single request."""
+
+    def deactivate(self, key_id: str) -> None:
+        """Make a key inactive."""
+
+    def delete(self, key_id: str) -> None:
+        """Delete a key; one that is gone is done."""
+
+    def last_use(self, key_id: str) -> LastUse:
+        """Return a key's last use."""
+
+
+class Signer(Protocol):
+    """Tells the time, and tries a new pair."""
+
+    def now(self) -> datetime:
+        """Return AWS's present time."""
+
+    def checkers(self, pair: KeyPair) -> Sequence[Callable[[], Identity]]:
+        """Return questions, one per endpoint, that ask who a pair is."""
+
+
+class Work:
+    """The hands of a rotation: `do` carries out one step and says what it did, or raises KeyturnError."""
+
+    def __init__(
+        self,
+        world: World,
+        *,
+        keys: Keys,
+        journal: Journal,
+        publisher: Publisher,
+        signer: Signer,
+        patience: Patience,
+        run: Run,
+    ) -> None:
+        self._world = world
+        self._keys = keys
+        self._journal = journal
+        self._publisher = publisher
+        self._signer = signer
+        self._patience = patience
+        self._run = run
+        self._intent: Intent | None = None
+        self._new_id = ""
+        self._hands: Mapping[Do, Callable[[Step], str]] = {
+            Do.TIDY: self._tidy,
+            Do.REMOVE: self._remove,
+            Do.PROVE: self._prove,
+            Do.INTEND: self._intend,
+            Do.CREATE: self._create,
+            Do.VERIFY: self._verify,
+            Do.PROMOTE: self._promote,
+            Do.PUBLISH: self._publish,
+            Do.REMEMBER_PUBLISHED: self._remember_published,
+            Do.REMEMBER_INACTIVE: self._remember_inactive,
+            Do.DEACTIVATE: self._deactivate,
+            Do.DELETE: self._delete,
+        }
+
+    @property
+    def new_key(self) -> str:
+        """The id of the key that this run has made; empty where it made none."""
+        return self._new_id
+
+    def do(self, step: Step) -> str:
+        """Do one step."""
+        return self._hands[step.do](step)
+
+    def _tidy(self, _: Step) -> str:
+        try:
+            self._journal.tidy()
+        except KeyturnError as error:
+            raise KeyturnError(error.what, error.check, changed=True) from error
+        return "label removed"
+
+    def _remove(self, step: Step) -> str:
+        try:
+            self._keys.deactivate(step.key_id)
+            self._keys.delete(step.key_id)
+        except Missing:
+            return "was gone already"
+        return "deactivated and deleted"
+
+    def _prove(self, step: Step) -> str:
+        self._publisher.prove(_place(step))
+        return "writable"
+
+    def _intend(self, step: Step) -> str:
+        planned = {key.id for key in self._world.keys if not self._world.is_orphan(key)}
+        try:
+            self._intent = self._journal.announce(self._run, self._signer.now(), planned)
+        except Conflict:
+            raise Elsewhere(f"Another run has just begun to rotate {step.on}'s key.") from None
+        found = {key.id for key in self._keys.list()}
+        if found != planned or not self._journal.holds(self._intent):
+            raise Elsewhere(f"Another run has just changed {step.on}'s keys.")
+        return f"as {self._run.build}"
+
+    def _create(self, _: Step) -> str:
+        intended = set(self._intent.keys) if self._intent else set()
+        try:
+            pair = self._keys.create()
+        except KeyturnError as error:
+            self._clean_up(intended, error)
+            raise KeyturnError(error.what, f"{error.check} No key was kept; the next run tries again.") from error
+        self._new_id = pair.id
+        created = self._signer.now()
+        try:
+            self._journal.store(pair, created)
+        except KeyturnError as error:
+            self._discard(pair.id, error)
+            self._new_id = ""
+            raise KeyturnError(error.what, f"{error.check} The new key was deleted again.") from error
+        return f"{last_four(pair.id)} is made and stored"
+
+    def _clean_up(self, intended: set[str], error: KeyturnError) -> None:
+        """After a create without a good answer, delete the key that only this run can have made."""
+        with self._patience.uninterrupted():
+            try:
+                extra = [key for key in self._keys.list() if key.id not in intended]
+            except KeyturnError as second:
+                raise KeyturnError(
+                    f"{error.what} Whether a key was made could not be found out: {second.what}",
+                    "The next run finds a left-over key and removes it.",
+                    changed=True,
+                ) from error
+        if len(extra) > 1:
+            raise KeyturnError(error.what, "More than one new key is there; none was touched.", changed=True) from error
+        for key in extra:
+            self._discard(key.id, error)
+
+    def _discard(self, key_id: str, error: KeyturnError) -> None:
+        """Delete a key of this run that nobody can have got."""
+        with self._patience.uninterrupted():
+            try:
+                self._keys.deactivate(key_id)
+                self._keys.delete(key_id)
+            except Missing:
+                return
+            except KeyturnError as second:
+                raise KeyturnError(
+                    f"{error.what} The new key {last_four(key_id)} could not be deleted: {second.what}",
+                    "It was given to nobody; the next run removes it.",
+                    changed=True,
+                ) from error
+
+    def _verify(self, step: Step) -> str:
+        pair = self._pair(step)
+        verify(self._signer.checkers(pair), self._world, self._patience)
+        return "signs requests"
+
+    def _promote(self, step: Step) -> str:
+        if self._intent is not None and not self._journal.holds(self._intent):
+            raise KeyturnError("Another run has taken over, since this one took too long.", "The next run goes on.")
+        key_id = step.key_id or self._new_id
+        self._journal.promote(key_id, step.replaces, self._signer.now())
+        return f"{last_four(key_id)} is the current key"
+
+    def _publish(self, step: Step) -> str:
+        with self._patience.uninterrupted():
+            self._publisher.publish(_place(step), self._pair(step), self._journal)
+        return "has the pair"
+
+    def _remember_published(self, step: Step) -> str:
+        self._journal.remember(published=Noted(step.key_id or self._new_id, self._signer.now()))
+        return "noted"
+
+    def _remember_inactive(self, step: Step) -> str:
+        self._journal.remember(inactive=Noted(step.key_id, self._signer.now()))
+        return "noted"
+
+    def _deactivate(self, step: Step) -> str:
+        try:
+            self._keys.deactivate(step.key_id)
+        except Missing:
+            return "was gone already"
+        return "is inactive"
+
+    def _delete(self, step: Step) -> str:
+        self._keys.delete(step.key_id)
+        return "is deleted"
+
+    def _pair(self, step: Step) -> KeyPair:
+        key_id = step.key_id or self._new_id
+        pair = self._journal.pair(key_id)
+        if pair is None:
+            raise Missing(f"The secret of {last_four(key_id)} is not stored.", "Check SECRET_ID.")
+        return pair
+
+
+def _place(step: Step) -> str:
+    """Return the place of a step that has one, as its path."""
+    return step.place.path if step.place else ""

@@ -1,0 +1,129 @@
+"""All that a rotation looks at, as values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from pipe.values import AccessKey, Identity, LastUse, Place, Variable
+
+# For how long an open intent keeps other runs away; a run's whole budget is shorter.
+INTENT_LASTS = timedelta(minutes=15)
+
+# IAM's and Secrets Manager's dates may differ by as much.
+SKEW = timedelta(minutes=1)
+
+# An old key counts as quiet when it was not used for so long.
+QUIET = timedelta(days=3)
+
+
+@dataclass(frozen=True)
+class Intent:
+    """The announcement that a key is about to be made: when, by which run, and which keys there were.
+
+    `open` is false for one that its run has closed.
+    """
+
+    number: int
+    at: datetime
+    run: str
+    build: str
+    keys: frozenset[str]
+    open: bool = True
+
+    def is_young(self, now: datetime) -> bool:
+        """Tell whether the run that announced it may still be at work."""
+        return self.open and now - self.at < INTENT_LASTS
+
+
+@dataclass(frozen=True)
+class Noted:
+    """A moment that the journal keeps for one key."""
+
+    key_id: str
+    at: datetime
+
+
+@dataclass(frozen=True)
+class Record:
+    """What the journal says.
+
+    `current` is the key that every target must hold ("" for none), `readable` tells whether its secret can be read
+    again. `pending` is made and stored, but not yet seen to work. `ours` are further keys that are proven to be ours.
+    `untidy` tells of a pending label that is no longer wanted; `redo` of a rotation that ended half-done and cannot be
+    resumed.
+    """
+
+    current: str = ""
+    readable: bool = False
+    pending: str = ""
+    ours: frozenset[str] = frozenset()
+    intent: Intent | None = None
+    published: Noted | None = None
+    inactive: Noted | None = None
+    untidy: bool = False
+    redo: bool = False
+    exists: bool = True
+
+
+@dataclass(frozen=True)
+class TargetState:
+    """A target and those of its variables that a rotation writes."""
+
+    place: Place
+    id: Variable | None
+    secret: Variable | None
+    credentials: Variable | None = None
+    state: Variable | None = None
+    wants_credentials: bool = False
+
+    @property
+    def key_id(self) -> str:
+        """The access key that the target names; empty where there is none, or where it cannot be read."""
+        return (self.id.value or "") if self.id else ""
+
+    @property
+    def has_credentials(self) -> bool:
+        """Whether the credentials file, if one is wanted, is there and secured."""
+        return not self.wants_credentials or (self.credentials is not None and self.credentials.secured)
+
+
+@dataclass(frozen=True)
+class World:
+    """Everything that a run has observed; `last_use` holds None where IAM did not tell."""
+
+    now: datetime
+    caller: Identity
+    user: str
+    keys: tuple[AccessKey, ...]
+    record: Record
+    targets: tuple[TargetState, ...]
+    evidence: Intent | None = None
+    own_use_is_sts: bool = False
+    last_use: Mapping[str, LastUse | None] = field(default_factory=dict)
+
+    def key(self, key_id: str) -> AccessKey | None:
+        """Return the key of that id, if IAM has it."""
+        return next((key for key in self.keys if key.id == key_id), None)
+
+    @property
+    def strangers(self) -> tuple[AccessKey, ...]:
+        """The keys that the journal does not account for."""
+        known = {self.record.current, self.record.pending, *self.record.ours}
+        return tuple(key for key in self.keys if key.id not in known)
+
+    def is_orphan(self, key: AccessKey) -> bool:
+        """Tell whether a stranger is proven to be a key of ours whose secret is lost.
+
+        The announcement before it must not list it, it must have been made within the announcement's time, no target
+        may name it, and nobody may ever have used it; that use is unknown proves nothing.
+        """
+        intent, use = self.evidence, self.last_use.get(key.id)
+        if intent is None or use is None or key.id in intent.keys:
+            return False
+        if not intent.at - SKEW <= key.created <= intent.at + INTENT_LASTS + SKEW:
+            return False
+        if any(target.key_id == key.id for target in self.targets):
+            return False
+        return use.at is None or (self.own_use_is_sts and use.service == "sts")

@@ -1,0 +1,1 @@
+"""One service each, and one third-party library each."""

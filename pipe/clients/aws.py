@@ -1,0 +1,171 @@
+"""AWS: who signs, what its errors mean, and what time it is there."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from typing import Any, TypeVar
+
+import boto3
+import botocore
+import botocore.config
+import botocore.exceptions
+
+from pipe.clients.aws_errors import meaning, no_answer
+from pipe.patience import IN_FLIGHT, Patience
+from pipe.redact import Secret
+from pipe.values import Identity, KeyPair
+
+T = TypeVar("T")
+
+log = logging.getLogger("keyturn.aws")
+
+# Another region of the same partition, whose STS proves that a new key has spread.
+_SECOND_REGION = {
+    "aws": ("us-east-1", "us-west-2"),
+    "aws-cn": ("cn-north-1", "cn-northwest-1"),
+    "aws-us-gov": ("us-gov-west-1", "us-gov-east-1"),
+}
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """Where AWS is asked: a region, and an address where it is not AWS's own."""
+
+    region: str
+    url: str | None = None
+
+
+class Aws:
+    """A signed-in session; the clients of single services are made from it.
+
+    Its `now` is AWS's own clock as the last answer's Date header had it, so that the machine's decides nothing.
+    """
+
+    def __init__(self, session: boto3.Session, endpoint: Endpoint, patience: Patience) -> None:
+        self._session = session
+        self.endpoint = endpoint
+        self.patience = patience
+        self._lock = threading.Lock()
+        self._server_time: tuple[datetime, float] | None = None
+
+    @classmethod
+    def with_keys(cls, pair: KeyPair, token: Secret | None, endpoint: Endpoint, patience: Patience) -> Aws:
+        """Return a session that signs with an access key, or with temporary credentials where a token is given."""
+        session = boto3.Session(
+            aws_access_key_id=pair.id,
+            aws_secret_access_key=pair.secret.reveal(),
+            aws_session_token=token.reveal() if token else None,
+            region_name=endpoint.region,
+        )
+        return cls(session, endpoint, patience)
+
+    @classmethod
+    def with_web_identity(
+        cls, role_arn: str, token: Secret, session_name: str, endpoint: Endpoint, patience: Patience
+    ) -> Aws:
+        """Return a session of the role that the step's OIDC token may assume; nothing is written to disk."""
+        unsigned = cls(boto3.Session(region_name=endpoint.region), endpoint, patience)
+        sts = unsigned.client("sts", anonymous=True)
+        answer = unsigned.ask(
+            "sts:AssumeRoleWithWebIdentity",
+            lambda: sts.assume_role_with_web_identity(
+                RoleArn=role_arn, RoleSessionName=session_name, WebIdentityToken=token.reveal()
+            ),
+            "Check AWS_OIDC_ROLE_ARN, the role's trust policy (issuer, audience, sub) and the step's `oidc: true`.",
+        )
+        given = answer["Credentials"]
+        pair = KeyPair(given["AccessKeyId"], Secret(given["SecretAccessKey"]))
+        return cls.with_keys(pair, Secret(given["SessionToken"]), endpoint, patience)
+
+    def client(self, service: str, *, region: str | None = None, anonymous: bool = False) -> Any:
+        """Return boto3's client of a service; it makes each request once."""
+        connect, read = self.patience.timeouts
+        # botocore's own repetition is off: it would repeat CreateAccessKey, too, and lose the first key's secret.
+        config = botocore.config.Config(
+            connect_timeout=connect,
+            read_timeout=read,
+            retries={"total_max_attempts": 1},
+            max_pool_connections=IN_FLIGHT,
+            user_agent_extra="keyturn",
+            signature_version=botocore.UNSIGNED if anonymous else None,
+        )
+        with self._lock:  # a boto3 session is not safe to make clients from at the same time
+            make: Any = self._session.client
+            return make(
+                service, region_name=region or self.endpoint.region, endpoint_url=self.endpoint.url, config=config
+            )
+
+    def ask(self, action: str, request: Callable[[], T], check: str = "", *, attempts: int = 6) -> T:
+        """Make a request that may be repeated, patiently; `action` is the permission that it needs.
+
+        Raises ServiceError, in words of ours and AWS's message.
+        """
+        return self.patience.insist(lambda: self.ask_once(action, request, check), attempts=attempts)
+
+    def ask_once(self, action: str, request: Callable[[], T], check: str = "") -> T:
+        """Make one request, once; raises as `ask` does, and Busy with `unclear` where it may have been carried out."""
+        started = time.monotonic()
+        try:
+            answer = request()
+        except botocore.exceptions.ClientError as error:
+            self._note(action, error.response, started)
+            raise meaning(error, action, check) from None
+        except botocore.exceptions.BotoCoreError as error:
+            log.debug("%s: %s", action, type(error).__name__)
+            raise no_answer(error, action) from None
+        if isinstance(answer, dict):
+            self._note(action, answer, started)
+        return answer
+
+    def now(self) -> datetime:
+        """Return AWS's present time; before the first answer, the machine's."""
+        if self._server_time is None:
+            return datetime.now(UTC)
+        moment, heard = self._server_time
+        return moment + timedelta(seconds=time.monotonic() - heard)
+
+    def identity(self) -> Identity:
+        """Return who signs the requests."""
+        sts = self.client("sts")
+        answer = self.ask(
+            "sts:GetCallerIdentity",
+            sts.get_caller_identity,
+            "Check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (and AWS_SESSION_TOKEN).",
+        )
+        arn = answer["Arn"]
+        resource = arn.split(":", 5)[5]
+        user = resource.rsplit("/", 1)[-1] if resource.startswith("user/") else ""
+        credentials = self._session.get_credentials()
+        key_id = credentials.access_key if user and credentials and not credentials.token else ""
+        return Identity(arn, answer["Account"], user, key_id)
+
+    def checkers(self, pair: KeyPair) -> list[Callable[[], Identity]]:
+        """Return questions, one per endpoint, that ask once who an access key is; they raise as `ask_once` does."""
+        other = Aws.with_keys(pair, None, self.endpoint, self.patience)
+        partition = self._session.get_partition_for_region(self.endpoint.region)
+        here = self.endpoint.region
+        regions = [here, *(region for region in _SECOND_REGION.get(partition, ()) if region != here)][:2]
+
+        def question(region: str) -> Callable[[], Identity]:
+            sts = other.client("sts", region=region)
+
+            def ask() -> Identity:
+                answer = other.ask_once("sts:GetCallerIdentity", sts.get_caller_identity)
+                return Identity(answer["Arn"], answer["Account"], answer["Arn"].rsplit("/", 1)[-1], pair.id)
+
+            return ask
+
+        return [question(region) for region in regions]
+
+    def _note(self, action: str, answer: Any, started: float) -> None:
+        metadata = answer.get("ResponseMetadata", {})
+        log.debug("%s: %s in %.0f ms", action, metadata.get("HTTPStatusCode"), 1000 * (time.monotonic() - started))
+        date = metadata.get("HTTPHeaders", {}).get("date")
+        if date:
+            self._server_time = (parsedate_to_datetime(date).astimezone(UTC), time.monotonic())

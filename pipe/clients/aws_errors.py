@@ -1,0 +1,58 @@
+"""What AWS's refusals mean."""
+
+from __future__ import annotations
+
+import botocore.exceptions as trouble
+
+from pipe.errors import BadCredentials, Busy, Conflict, Denied, KeyturnError, LimitReached, Missing, ServiceError
+
+_BUSY = frozenset({
+    "Throttling", "ThrottlingException", "ThrottledException", "RequestThrottled", "RequestLimitExceeded",
+    "TooManyRequestsException", "PriorRequestNotComplete", "SlowDown", "IDPCommunicationError", "RequestTimeout",
+})  # fmt: skip
+_UNKNOWN_KEY = frozenset({"InvalidClientTokenId", "UnrecognizedClientException", "InvalidAccessKeyId"})
+_WRONG_SECRET = frozenset({"SignatureDoesNotMatch", "InvalidSignatureException", "IncompleteSignature"})
+_EXPIRED = frozenset({"ExpiredToken", "ExpiredTokenException", "RequestExpired"})
+_MISSING = frozenset({"NoSuchEntity", "NoSuchEntityException", "ResourceNotFoundException"})
+_CONFLICT = frozenset({
+    "ResourceExistsException", "EntityAlreadyExists", "EntityAlreadyExistsException", "InvalidParameterException",
+    "InvalidRequestException", "ConcurrentModification",
+})  # fmt: skip
+_DENIED = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "403"})
+_LIMIT = frozenset({"LimitExceeded", "LimitExceededException"})
+
+
+def meaning(error: trouble.ClientError, action: str, check: str) -> KeyturnError:
+    """Return what an error answer of AWS means for us."""
+    said = error.response.get("Error", {})
+    code, message = str(said.get("Code", "")), str(said.get("Message", ""))
+    metadata = error.response.get("ResponseMetadata", {})
+    status = int(metadata.get("HTTPStatusCode", 0))
+    what = f"AWS: {action} failed: {code}: {message}"
+    if code in _BUSY or status == 429 or status >= 500:
+        after = str(metadata.get("HTTPHeaders", {}).get("retry-after", ""))
+        # A throttled request was not carried out; one that ended in a server's error may have been.
+        return Busy(what, "Try again later.", after=float(after) if after.isdecimal() else None, unclear=status >= 500)
+    if code in _UNKNOWN_KEY:
+        return BadCredentials(f"AWS does not know the access key ({code}, {action}).", check)
+    if code in _WRONG_SECRET:
+        return BadCredentials(f"The access key and its secret do not fit together ({code}, {action}).", check)
+    if code in _EXPIRED:
+        return BadCredentials(f"The credentials have expired ({code}, {action}).", check)
+    for codes, kind in ((_MISSING, Missing), (_CONFLICT, Conflict), (_LIMIT, LimitReached)):
+        if code in codes:
+            return kind(what, check)
+    if code in _DENIED or status == 403:
+        return Denied(what, check or f"The identity needs the permission {action}.")
+    return ServiceError(what, check)
+
+
+def no_answer(error: trouble.BotoCoreError, action: str) -> KeyturnError:
+    """Return the error for a request that got no answer, without the library's words."""
+    if isinstance(error, (trouble.ConnectTimeoutError, trouble.ProxyConnectionError)):
+        return Busy(f"AWS cannot be reached for {action}.", "Check the network and the region.")
+    if isinstance(error, (trouble.HTTPClientError, trouble.ConnectionError)) and not isinstance(
+        error, trouble.SSLError
+    ):
+        return Busy(f"AWS: the connection failed during {action}.", "Check the network and the region.", unclear=True)
+    return ServiceError(f"AWS: {action} could not be asked ({type(error).__name__}).", "Check the AWS settings.")

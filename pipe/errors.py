@@ -1,0 +1,84 @@
+"""What can go wrong, said so that a person knows what to check."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from pipe.redact import one_line
+
+
+class KeyturnError(Exception):
+    """Something failed: `what` says what, `check` which variable or permission to look at.
+
+    `changed` is true where keys, secrets or targets are no longer as they were before the step that failed.
+    """
+
+    def __init__(self, what: str, check: str = "", *, changed: bool = False) -> None:
+        self.what = one_line(what)
+        self.check = one_line(check, 600)
+        self.changed = changed
+        super().__init__(self.what)
+
+    def __str__(self) -> str:
+        return f"{self.what} {self.check}".strip()
+
+
+class Refused(KeyturnError):
+    """The run cannot begin; every reason is named and nothing was touched."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        self.problems = tuple(dict.fromkeys(one_line(problem, 1200) for problem in problems))
+        super().__init__(f"{len(self.problems)} problems" if len(self.problems) > 1 else self.problems[0])
+
+
+class ServiceError(KeyturnError):
+    """A service answered with an error that asking again does not mend."""
+
+
+class Denied(ServiceError):
+    """The identity is known but may not do this."""
+
+
+class BadCredentials(ServiceError):
+    """The service does not know the credentials, or they do not fit together."""
+
+
+class Missing(ServiceError):
+    """What was asked for does not exist."""
+
+
+class Conflict(ServiceError):
+    """It exists already, or is not what it was thought to be."""
+
+
+class LimitReached(ServiceError):
+    """A quota of the service is used up."""
+
+
+class Busy(ServiceError):
+    """The service cannot answer now; asking again may help.
+
+    `after` is the pause in seconds that the service asked for; `unclear` is true where the request may have been
+    carried out although no good answer came.
+    """
+
+    def __init__(self, what: str, check: str = "", *, after: float | None = None, unclear: bool = False) -> None:
+        super().__init__(what, check)
+        self.after = after
+        self.unclear = unclear
+
+
+class Elsewhere(KeyturnError):
+    """Another run is doing the work; there is nothing to be done here, and nothing is wrong."""
+
+
+class Stopped(KeyturnError):
+    """The run was told to end (SIGTERM) or its time is over."""
+
+
+def problems_of(errors: Iterable[KeyturnError]) -> list[str]:
+    """Return the texts of several errors, those of refusals one by one."""
+    texts: list[str] = []
+    for error in errors:
+        texts.extend(error.problems if isinstance(error, Refused) else [str(error)])
+    return texts

@@ -1,0 +1,124 @@
+"""How long a run may take, and how it waits and asks again."""
+
+from __future__ import annotations
+
+import logging
+import random
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import TypeVar
+
+from pipe.errors import Busy, KeyturnError, Stopped
+
+T = TypeVar("T")
+
+log = logging.getLogger("keyturn.patience")
+
+# A run's budget in seconds; less than the quarter of an hour for which its intent keeps other runs away.
+BUDGET = 12 * 60.0
+
+# A pause in seconds that is too long to be kept where the run's end waits for it.
+LONGEST_HELD = 60.0
+
+# Requests under way to one service at a time.
+IN_FLIGHT = 16
+
+
+class Patience:
+    """One budget of time for the whole run, spent by waiting between attempts with full jitter.
+
+    `pace` is what a second of waiting takes in real seconds.
+    """
+
+    def __init__(self, budget: float = BUDGET, *, pace: float = 1.0) -> None:
+        self._end = time.monotonic() + budget
+        self._pace = pace
+        self._stop = threading.Event()
+        self._held = threading.local()
+
+    @property
+    def timeouts(self) -> tuple[float, float]:
+        """Seconds to wait for a connection, and for an answer."""
+        return max(0.2, 5 * self._pace), max(0.5, 20 * self._pace)
+
+    @property
+    def left(self) -> float:
+        """Seconds left of the budget."""
+        return max(0.0, self._end - time.monotonic())
+
+    @property
+    def stopping(self) -> bool:
+        """Whether the run has been told to end, or its time is over."""
+        return self._stop.is_set() or self.left <= 0
+
+    def stop(self) -> None:
+        """Tell the run to end at its next safe point."""
+        self._stop.set()
+
+    def check(self) -> None:
+        """Raise Stopped where the run is to end."""
+        if self._stop.is_set():
+            raise Stopped("The run was told to stop (SIGTERM).")
+        if self.left <= 0:
+            raise Stopped("The run's time is over.")
+
+    @contextmanager
+    def uninterrupted(self) -> Iterator[None]:
+        """Let neither SIGTERM nor the end of the budget cut short what this thread does inside."""
+        before = getattr(self._held, "on", False)
+        self._held.on = True
+        try:
+            yield
+        finally:
+            self._held.on = before
+
+    def wait(self, seconds: float) -> None:
+        """Wait; raise Stopped when told to stop meanwhile."""
+        if getattr(self._held, "on", False):
+            time.sleep(seconds * self._pace)
+        elif self._stop.wait(seconds * self._pace):
+            self.check()
+
+    def insist(self, request: Callable[[], T], *, attempts: int = 6, longest: float = 20.0) -> T:
+        """Make a request that may be repeated until it succeeds, fails for good, or the attempts or the time run out.
+
+        `longest` is the longest pause in seconds that is chosen here; a pause that the service asks for is kept if it
+        fits into the budget. Raises what the request raises.
+        """
+        for attempt in range(1, attempts + 1):
+            try:
+                return request()
+            except Busy as error:
+                pause = error.after
+                if pause is None:
+                    pause = random.uniform(0, min(longest, 0.5 * 2**attempt))  # noqa: S311 - jitter, no secret
+                if attempt == attempts or not self._fits(pause):
+                    raise
+                log.debug("%s Asking again in %.1f s.", error.what, pause)
+                self.wait(pause)
+        raise AssertionError("unreachable")
+
+    def _fits(self, pause: float) -> bool:
+        if getattr(self._held, "on", False):
+            return pause < LONGEST_HELD
+        return pause < self.left and not self._stop.is_set()
+
+
+def side_by_side(tasks: Iterable[Callable[[], T]], limit: int = IN_FLIGHT) -> list[T | KeyturnError]:
+    """Run tasks at the same time, at most `limit` of them, and return each one's result or error, in their order."""
+    todo = list(tasks)
+    if len(todo) == 1:
+        return [_outcome_of(todo[0])]
+    with ThreadPoolExecutor(max_workers=max(1, min(limit, len(todo)))) as pool:
+        futures: list[Future[T | KeyturnError]] = [pool.submit(_outcome_of, task) for task in todo]
+        return [future.result() for future in futures]
+
+
+def _outcome_of(task: Callable[[], T]) -> T | KeyturnError:
+    try:
+        return task()
+    except KeyturnError as error:
+        return error

@@ -1,0 +1,101 @@
+"""What a run is about to do, as data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from enum import StrEnum
+
+from pipe.values import Place
+
+
+class Do(StrEnum):
+    """What a step does; the text is what people read."""
+
+    TIDY = "tidy up"
+    REMOVE = "remove"
+    PROVE = "prove writable"
+    INTEND = "announce"
+    CREATE = "create"
+    VERIFY = "verify"
+    PROMOTE = "promote"
+    PUBLISH = "publish"
+    REMEMBER_PUBLISHED = "note published"
+    REMEMBER_INACTIVE = "note inactive"
+    DEACTIVATE = "deactivate"
+    DELETE = "delete"
+    KEEP = "keep"
+    WAIT = "wait"
+
+
+@dataclass(frozen=True)
+class Step:
+    """One thing to do, or to leave alone, and why.
+
+    `on` names the key, the secret or the target for people; `key_id` and `place` name it for the services, and
+    `replaces` the key that a new one takes the place of. `due` is the day on which what is left alone today will be
+    done. A step that is not `vital` does not hold up those after it when it fails.
+    """
+
+    do: Do
+    on: str
+    reason: str
+    key_id: str = ""
+    replaces: str = ""
+    place: Place | None = None
+    due: date | None = None
+    vital: bool = True
+    warn: bool = False
+
+    @property
+    def acts(self) -> bool:
+        """Whether the step does anything at all."""
+        return self.do not in (Do.KEEP, Do.WAIT)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Steps in order; neighbouring ones of kind PUBLISH or PROVE run side by side."""
+
+    steps: tuple[Step, ...]
+    busy: str = ""
+
+    @property
+    def actions(self) -> tuple[Step, ...]:
+        """The steps that do something."""
+        return tuple(step for step in self.steps if step.acts)
+
+    def has(self, *kinds: Do) -> bool:
+        """Tell whether any step is of one of these kinds."""
+        return any(step.do in kinds for step in self.steps)
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A step that failed, on what, and what to check."""
+
+    step: Step
+    what: str
+    check: str
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a plan.
+
+    `changed` is true where keys, secrets or targets are not as they were; `elsewhere` says which other run is doing
+    the work.
+    """
+
+    done: tuple[Step, ...] = ()
+    failures: tuple[Failure, ...] = ()
+    undone: tuple[Step, ...] = ()
+    changed: bool = False
+    elsewhere: str = ""
+
+    @property
+    def exit_code(self) -> int:
+        """0 done, 1 failed with everything as it was, 2 partly done."""
+        if self.elsewhere or not (self.failures or self.undone):
+            return 0
+        return 2 if self.changed else 1

@@ -1,0 +1,104 @@
+"""The shell: environment in, action, text and exit code out. Nothing else reads, prints or exits."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import signal
+import sys
+from collections.abc import Mapping
+
+from pipe import __version__
+from pipe.errors import KeyturnError, Refused
+from pipe.patience import Patience
+from pipe.reading import learn_secrets
+from pipe.redact import CleanStream, one_line
+from pipe.report import GREEN, RED, LineFormatter, Style, plan_table
+from pipe.settings import Settings, read_settings
+
+log = logging.getLogger("keyturn")
+
+
+def main(environ: Mapping[str, str] | None = None, patience: Patience | None = None) -> int:
+    """Run the action that the environment asks for and return the exit code: 0, 1 or 2."""
+    environ = os.environ if environ is None else environ
+    learn_secrets(environ)
+    out = sys.stdout = CleanStream(sys.stdout)
+    err = sys.stderr = CleanStream(sys.stderr)
+    style = _style(environ, out)
+    _set_up_log(style, debug=environ.get("DEBUG", "").strip().lower() == "true")
+    patience = patience or Patience()
+    signal.signal(signal.SIGTERM, lambda *_: patience.stop())
+    try:
+        code, last = _run(read_settings(environ), patience, style)
+    except Refused as refused:
+        for problem in refused.problems:
+            _say(style.paint("✖ ", RED) + problem)
+        count = len(refused.problems)
+        code, last = 1, f"Refused, nothing was touched: {count} problem{'' if count == 1 else 's'}, see above."
+    except KeyturnError as error:
+        code, last = 1, f"Failed; keys, secrets and targets are as they were: {error}"
+    except Exception as error:  # noqa: BLE001 - the last resort: no traceback reaches a user
+        log.debug("%s", _where(error))
+        code, last = (
+            2,
+            f"An unexpected {type(error).__name__} ended the run; run again with DEBUG: 'true' and report it.",
+        )
+    _say(
+        style.paint(f"✔ {one_line(last, 1000)}", GREEN) if code == 0 else style.paint(f"✖ {one_line(last, 1000)}", RED)
+    )
+    out.close()
+    err.close()
+    return code
+
+
+def _run(settings: Settings, patience: Patience, style: Style) -> tuple[int, str]:
+    """Observe, plan and carry out; return the exit code and the last line."""
+    # Importing AWS's library takes as long as all else together; a run that is refused does not pay for it.
+    from pipe.assemble import rotation  # noqa: PLC0415
+
+    log.info("Keyturn %s, %s, %s.", __version__, settings.action, settings.run.build)
+    action = rotation(settings, patience)
+    world = action.observe(settings.targets)
+    plan = action.plan(world)
+    _say(plan_table(plan, style))
+    if settings.dry_run or plan.busy:
+        return 0, action.summary(world, plan, None)
+    outcome = action.carry_out(world, plan)
+    return outcome.exit_code, action.summary(world, plan, outcome)
+
+
+def _say(text: str) -> None:
+    print(text, flush=True)
+
+
+def _set_up_log(style: Style, *, debug: bool) -> None:
+    """Let Keyturn's own log speak, and no library's: theirs print requests and answers whole."""
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(LineFormatter(style))
+    log.handlers[:] = [handler]
+    log.setLevel(logging.DEBUG if debug else logging.INFO)
+    log.propagate = False
+    root = logging.getLogger()
+    root.handlers[:] = [logging.NullHandler()]
+    root.setLevel(logging.CRITICAL)
+
+
+def _style(environ: Mapping[str, str], out: CleanStream) -> Style:
+    """Return how to print: in colours on a terminal and in Pipelines, unless NO_COLOR says otherwise."""
+    in_pipelines = environ.get("CI") == "true" and bool(environ.get("BITBUCKET_BUILD_NUMBER"))
+    colour = not environ.get("NO_COLOR") and (out.isatty() or in_pipelines or bool(environ.get("FORCE_COLOR")))
+    width = shutil.get_terminal_size((120, 24)).columns
+    return Style(max(60, min(width, 200)), colour)
+
+
+def _where(error: Exception) -> str:
+    """Return where an unexpected error came from: files and lines, and none of its words."""
+    places = []
+    trace = error.__traceback__
+    while trace is not None:
+        code = trace.tb_frame.f_code
+        places.append(f"{os.path.basename(code.co_filename)}:{trace.tb_lineno} {code.co_name}")
+        trace = trace.tb_next
+    return " > ".join(places)

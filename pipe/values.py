@@ -1,0 +1,161 @@
+"""The values that flow through Keyturn."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+
+from pipe.redact import Secret
+
+
+def last_four(key_id: str) -> str:
+    """Return an access key's id as people are shown it."""
+    return f"…{key_id[-4:]}"
+
+
+def stamp(moment: datetime) -> str:
+    """Return a moment as text, in UTC, to the second."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def unstamp(text: str) -> datetime:
+    """Read what `stamp` wrote; raises ValueError."""
+    return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class AccessKey:
+    """An access key as IAM lists it."""
+
+    id: str
+    active: bool
+    created: datetime
+
+    @property
+    def name(self) -> str:
+        """The key as people are shown it."""
+        return last_four(self.id)
+
+    def age_days(self, now: datetime) -> int:
+        """Return the key's age in whole days."""
+        return (now - self.created).days
+
+
+@dataclass(frozen=True)
+class KeyPair:
+    """An access key's id and its secret."""
+
+    id: str
+    secret: Secret
+
+
+@dataclass(frozen=True)
+class LastUse:
+    """When and by which service an access key was last used; `at` is None for a key that never was."""
+
+    at: datetime | None
+    service: str = ""
+    region: str = ""
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Who signs the requests; `user` is empty for a role, `key_id` for anything but a user's own key."""
+
+    arn: str
+    account: str
+    user: str = ""
+    key_id: str = ""
+
+
+class TargetKind(StrEnum):
+    """Where variables can live."""
+
+    DEPLOYMENT = "deployment"
+    REPOSITORY = "repository"
+    WORKSPACE = "workspace"
+
+
+@dataclass(frozen=True)
+class Target:
+    """A place for variables as the settings name it; `environment` is a name, a slug or a {uuid}."""
+
+    kind: TargetKind
+    workspace: str
+    repository: str = ""
+    environment: str = ""
+
+    @property
+    def full_repository(self) -> str:
+        """The repository as workspace/slug."""
+        return f"{self.workspace}/{self.repository}"
+
+
+@dataclass(frozen=True)
+class Place:
+    """A target that was found; `path` is its collection of variables below the API's root."""
+
+    label: str
+    path: str
+
+
+@dataclass(frozen=True)
+class Variable:
+    """A pipeline variable as Bitbucket lists it; the value of a secured one is never shown."""
+
+    uuid: str
+    key: str
+    value: str | None = field(repr=False)
+    secured: bool
+
+
+@dataclass(frozen=True)
+class Run:
+    """This run, as other runs and people see it."""
+
+    id: str
+    build: str
+
+
+@dataclass(frozen=True)
+class Described:
+    """A secret without its values: the stages of each version that has any, and the tags."""
+
+    arn: str
+    stages: Mapping[str, frozenset[str]]
+    tags: Mapping[str, str]
+    deleted: bool = False
+
+    def version(self, stage: str) -> str | None:
+        """Return the id of the version that carries a stage."""
+        return next((version for version, stages in self.stages.items() if stage in stages), None)
+
+
+@dataclass(frozen=True)
+class Rotation:
+    """Which key is rotated, when, and what its variables are called."""
+
+    user: str
+    secret_id: str
+    rotate_after: timedelta
+    deactivate_after: timedelta
+    delete_after: timedelta
+    id_variable: str
+    secret_variable: str
+    credentials_variable: str
+    state_variable: str
+    force: bool
+    revoke: bool
+    deactivate_if_used: bool
+
+    @property
+    def grace(self) -> timedelta:
+        """How long a replaced key stays active after every target has the new one."""
+        return self.deactivate_after - self.rotate_after
+
+    @property
+    def recovery(self) -> timedelta:
+        """How long an inactive key is kept, so that it can be made active again."""
+        return self.delete_after - self.deactivate_after

@@ -1,0 +1,211 @@
+"""The wire before each sandbox service: it notes every request and spoils those that a fault names."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import itertools
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from fnmatch import fnmatchcase
+from typing import Any, Protocol
+
+from sandbox.clock import Clock
+
+Environ = dict[str, Any]
+StartResponse = Callable[..., Any]
+Wsgi = Callable[[Environ, StartResponse], Iterable[bytes]]
+
+KINDS = frozenset({
+    "500-before", "500-after", "502-before", "503-before", "503-after",
+    "429-hint", "429-reset", "429-bare", "403", "401",
+    "cut-before", "cut-after", "slow", "stall-before", "stall-after", "call-before", "call-after",
+})  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One way to spoil requests.
+
+    `operation` is a pattern (`iam.CreateAccessKey`, `PUT */variables/*`); of the requests that match, the `nth` (from 1)
+    and the `times - 1` after it are spoilt (`times` 0: all from the nth on). "before" means that the service never sees
+    the request, "after" that it carries it out and the answer is spoilt. `slow` adds `seconds` to each answer; `stall-…`
+    holds the answer `seconds` long and then cuts the connection; `call-…` calls `call` and then cuts the connection.
+    """
+
+    operation: str
+    kind: str
+    nth: int = 1
+    times: int = 1
+    seconds: float = 0.0
+    call: Callable[[], None] | None = None
+
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS:
+            raise ValueError(f"unknown kind of fault {self.kind!r}; there are {', '.join(sorted(KINDS))}")
+
+
+@dataclass(frozen=True)
+class Seen:
+    """One request as the wire saw it; `status` is 0 where the connection was cut before the answer."""
+
+    service: str
+    operation: str
+    occurrence: int
+    status: int
+    at: float
+    agent: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A whole HTTP answer made by a fault."""
+
+    status: str
+    headers: Sequence[tuple[str, str]]
+    body: bytes
+
+
+class Dialect(Protocol):
+    """How a service names its requests and words its errors."""
+
+    def operation(self, environ: Environ, body: bytes) -> str:
+        """Name the request, e.g. `iam.ListAccessKeys` or `GET /2.0/repositories/acme/shop/environments`."""
+
+    def error(self, kind: str, environ: Environ) -> Answer:
+        """Return the service's own error answer for a kind of fault (`500-…`, `429-hint`, `403`, …)."""
+
+
+class _Cut(BaseException):
+    """The connection is to be cut."""
+
+
+class Wire:
+    """A WSGI middleware that keeps a journal of requests and applies faults to them."""
+
+    def __init__(self, service: str, app: Wsgi, dialect: Dialect, clock: Clock) -> None:
+        self.service = service
+        self.faults: list[Fault] = []
+        self.journal: list[Seen] = []
+        self.in_flight = 0
+        self.most_in_flight = 0
+        self._app = app
+        self._dialect = dialect
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._counts: dict[int, itertools.count[int]] = {}
+        self._occurrences: dict[str, int] = {}
+
+    def spoil(self, *faults: Fault) -> None:
+        """Add faults; each counts its own matches from now on."""
+        with self._lock:
+            self.faults.extend(replace(fault) for fault in faults)
+
+    def mend(self) -> None:
+        """Remove all faults."""
+        with self._lock:
+            self.faults.clear()
+            self._counts.clear()
+
+    def forget(self) -> None:
+        """Empty the journal and start counting anew."""
+        with self._lock:
+            self.journal.clear()
+            self._occurrences.clear()
+            self.most_in_flight = 0
+
+    def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        """Serve one request, spoilt or not."""
+        # The body is read here so that an answer made without the service does not leave it on the connection.
+        body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+        environ["wsgi.input"] = io.BytesIO(body)
+        operation = self._dialect.operation(environ, body)
+        with self._lock:
+            self.in_flight += 1
+            self.most_in_flight = max(self.most_in_flight, self.in_flight)
+            occurrence = self._occurrences[operation] = self._occurrences.get(operation, 0) + 1
+            faults = [fault for fault in self.faults if self._strikes(fault, operation)]
+        status = 0
+        try:
+            answer = self._serve(environ, faults)
+            status = int(answer.status.split()[0])
+            start_response(answer.status, [*_without_date(answer.headers), ("Date", self._clock.http_date())])
+            return [answer.body]
+        except _Cut:
+            _cut(environ)
+            start_response("500 Cut", [])
+            return [b""]
+        finally:
+            with self._lock:
+                self.in_flight -= 1
+                self.journal.append(
+                    Seen(self.service, operation, occurrence, status, time.monotonic(),
+                         environ.get("HTTP_USER_AGENT", "")))  # fmt: skip
+
+    def _strikes(self, fault: Fault, operation: str) -> bool:
+        if not fnmatchcase(operation, fault.operation):
+            return False
+        match = next(self._counts.setdefault(id(fault), itertools.count(1)))
+        return match >= fault.nth and (fault.times == 0 or match < fault.nth + fault.times)
+
+    def _serve(self, environ: Environ, faults: list[Fault]) -> Answer:
+        for fault in faults:
+            match fault.kind:
+                case "slow":
+                    self._clock.sleep(fault.seconds)
+                case "cut-before":
+                    raise _Cut
+                case "stall-before":
+                    self._clock.sleep(fault.seconds)
+                    raise _Cut
+                case "call-before":
+                    if fault.call:
+                        fault.call()
+                    raise _Cut
+                case kind if not kind.endswith("-after"):
+                    return self._dialect.error(kind, environ)
+        answer = self._run(environ)
+        for fault in faults:
+            match fault.kind:
+                case "cut-after":
+                    raise _Cut
+                case "stall-after":
+                    self._clock.sleep(fault.seconds)
+                    raise _Cut
+                case "call-after":
+                    if fault.call:
+                        fault.call()
+                    raise _Cut
+                case "500-after" | "503-after" as kind:
+                    return self._dialect.error(kind, environ)
+        return answer
+
+    def _run(self, environ: Environ) -> Answer:
+        head: list[tuple[str, list[tuple[str, str]]]] = []
+        chunks = self._app(environ, lambda status, headers, *_: head.append((status, list(headers))))
+        try:
+            body = b"".join(chunks)
+        finally:
+            close = getattr(chunks, "close", None)
+            if close:
+                close()
+        status, headers = head[-1]
+        return Answer(status, headers, body)
+
+
+def _without_date(headers: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+    return [(name, value) for name, value in headers if name.lower() != "date"]
+
+
+def _cut(environ: Environ) -> None:
+    """Reset the client's connection, as a crashed proxy does."""
+    connection: socket.socket | None = environ.get("werkzeug.socket")
+    if connection is not None:
+        with contextlib.suppress(OSError):
+            # A linger of zero seconds makes close() send RST instead of FIN.
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\x00\x00\x00\x00\x00\x00\x00")
+            connection.shutdown(socket.SHUT_RDWR)
+            connection.close()
