@@ -1,0 +1,78 @@
+"""Bitbucket's error answers, which differ by the service that gives them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+INVALID_TOKEN = "Token is invalid, expired, or not supported for this endpoint."  # noqa: S105 - what Bitbucket says
+LIMITED = "Rate limit for this resource has been exceeded"
+
+
+class Refusal(Exception):
+    """An answer that is not what was asked for."""
+
+    def __init__(self, status: int, body: Mapping[str, Any]) -> None:
+        super().__init__(status)
+        self.status = status
+        self.body = body
+
+
+def core(status: int, message: str, **more: Any) -> Refusal:
+    """Return an error of Bitbucket's core, with `type` at the top."""
+    return Refusal(status, {"type": "error", "error": {"message": message, **more}})
+
+
+def pipelines(status: int, message: str, detail: str, key: str, arguments: Mapping[str, str] | None = None) -> Refusal:
+    """Return an error of the Pipelines service, without `type`."""
+    error = {"message": message, "detail": detail, "data": {"key": key, "arguments": arguments or {}}}
+    return Refusal(status, {"error": error})
+
+
+def unauthorized(message: str = INVALID_TOKEN) -> Refusal:
+    """Return the answer to credentials that are not accepted."""
+    return core(401, message)
+
+
+def lacks_scope(required: Sequence[str], granted: Sequence[str]) -> Refusal:
+    """Return the answer to a token without the scope that an operation needs."""
+    detail = {"required": list(required), "granted": list(granted)}
+    return core(403, "Your credentials lack one or more required privilege scopes.", detail=detail)
+
+
+def forbidden() -> Refusal:
+    """Return the answer to a token whose owner may not do this."""
+    return core(403, "Forbidden")
+
+
+def no_workspace(name: str) -> Refusal:
+    """Return the answer to an unknown workspace."""
+    return core(404, f"No workspace with identifier '{name}'.")
+
+
+def no_repository() -> Refusal:
+    """Return the answer to a repository that is unknown, or that the token may not see."""
+    return core(
+        404,
+        "You may not have access to this repository or it no longer exists in this workspace. "
+        "If you think this repository exists and you have access, make sure you are authenticated.",
+    )
+
+
+def no_environment(uuid: str) -> Refusal:
+    """Return the answer to an unknown environment."""
+    return pipelines(
+        404, "Not found", f"No environment with the UUID {uuid} exists.", "deployment-service.environment.not-found"
+    )
+
+
+def no_variable(uuid: str) -> Refusal:
+    """Return the answer to an unknown variable."""
+    return pipelines(
+        404, "Not found", f"No variable with the UUID {uuid} exists.", "variable-service.variable.not-found"
+    )
+
+
+def unexpected_body() -> Refusal:
+    """Return the Pipelines service's answer to input that it cannot read."""
+    return pipelines(400, "Unexpected response body", "The request could not be read.", "unexpected.response.body")

@@ -1,0 +1,51 @@
+"""The way from a request's path and credentials to the place that it may use."""
+
+from __future__ import annotations
+
+from flask import request
+
+from sandbox.bitbucket import errors
+from sandbox.bitbucket.auth import Keyring, Need, Token
+from sandbox.bitbucket.state import Environment, Repository, Store, Workspace
+
+
+class Gate:
+    """Finds what a path names, for those who may see it; scopes are looked at before anything is looked up."""
+
+    def __init__(self, store: Store, keyring: Keyring) -> None:
+        self.store = store
+        self._keyring = keyring
+
+    def holder(self, need: Need) -> Token:
+        """Return the credential of the request, if its scopes suffice."""
+        token = self._keyring.holder(request.headers.get("Authorization", ""))
+        token.require(need)
+        return token
+
+    def workspace(self, name: str, need: Need, *, admin: bool = False) -> Workspace:
+        """Return the workspace of this name for its own affairs."""
+        token = self.holder(need)
+        found = self.store.workspace(name)
+        if found is None:
+            raise errors.no_workspace(name)
+        if not token.covers(found) or (admin and not token.admin):
+            raise errors.forbidden()
+        return found
+
+    def repository(self, workspace: str, name: str, need: Need, *, admin: bool = False) -> Repository:
+        """Return the repository of this name."""
+        token = self.holder(need)
+        found = self.store.repository(workspace, name)
+        if found is None or not token.covers(found):
+            raise errors.no_repository()
+        if admin and not token.admin:
+            raise errors.forbidden()
+        return found
+
+    def environment(self, workspace: str, repo: str, uuid: str, need: Need, *, admin: bool = False) -> Environment:
+        """Return the environment with this uuid, which counts only in braces."""
+        repository = self.repository(workspace, repo, need, admin=admin)
+        found = self.store.environment(repository, uuid)
+        if found is None:
+            raise errors.no_environment(uuid)
+        return found

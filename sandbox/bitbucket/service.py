@@ -1,0 +1,143 @@
+"""The pretended Bitbucket Cloud as a whole."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from sandbox.bitbucket.api import build
+from sandbox.bitbucket.auth import Keyring, Kind, Reach, Token
+from sandbox.bitbucket.dialect import Dialect
+from sandbox.bitbucket.lists import Moods, NextLinks
+from sandbox.server import Server
+from sandbox.bitbucket.state import KINDS, Environment, Project, Repository, Scope, Store, Variable, Workspace
+from sandbox.clock import Clock
+from sandbox.wire import StartResponse, Wire
+
+
+class Bitbucket:
+    """Bitbucket Cloud on this machine, seen from outside its API.
+
+    `lag` is how many real seconds lists stay behind writes over HTTP, `next_links` whether pages name the next one;
+    both may be changed at any time. What is seeded here is in the lists at once.
+    """
+
+    def __init__(self, clock: Clock, *, lag: float = 2.0, next_links: NextLinks = "always") -> None:
+        self._store = Store()
+        self._keyring = Keyring(clock)
+        self._moods = Moods(lag, next_links)
+        self._app = build(self._store, self._keyring, self._moods, clock)
+        self._server: Server | None = None
+        self.wire = Wire("bitbucket", self._serve, Dialect(), clock)
+
+    @property
+    def lag(self) -> float:
+        """How many real seconds the lists stay behind."""
+        return self._moods.lag
+
+    @lag.setter
+    def lag(self, seconds: float) -> None:
+        self._moods.lag = seconds
+
+    @property
+    def next_links(self) -> NextLinks:
+        """Whether pages name the next one."""
+        return self._moods.next_links
+
+    @next_links.setter
+    def next_links(self, links: NextLinks) -> None:
+        self._moods.next_links = links
+
+    def start(self, port: int = 0) -> str:
+        """Serve, and return the URL; the API is below /2.0 there."""
+        self._server = Server(self.wire, port)
+        return self._server.url
+
+    def stop(self) -> None:
+        """Stop serving and close every connection."""
+        if self._server:
+            self._server.close()
+            self._server = None
+
+    def reset(self) -> None:
+        """Forget everything that was seeded, issued, written, journalled or to be spoilt."""
+        with self._store.lock:
+            self._store.clear()
+            self._keyring.clear()
+        self.wire.mend()
+        self.wire.forget()
+
+    def add_workspace(self, slug: str) -> Workspace:
+        """Make a workspace, or return the one that is there."""
+        with self._store.lock:
+            return self._store.workspaces.setdefault(slug.lower(), Workspace(slug.lower()))
+
+    def add_repository(self, workspace: str, slug: str, project: str = "MAIN") -> Repository:
+        """Make a repository, with its workspace if need be, or return the one that is there."""
+        repository = Repository(Project(self.add_workspace(workspace), project), slug)
+        with self._store.lock:
+            return self._store.repositories.setdefault(repository.uuid, repository)
+
+    def add_environment(self, workspace: str, repo: str, name: str, kind: str = "Test") -> Environment:
+        """Make an environment, with its repository if need be, or return the one that is there."""
+        if kind not in KINDS:
+            raise ValueError(f"unknown kind of environment {kind!r}; there are {', '.join(KINDS)}")
+        with self._store.lock:
+            repository = self._store.repository(workspace, repo) or self.add_repository(workspace, repo)
+            known = {each.name: each for each in self._store.environments_of(repository)}
+            return known.get(name) or self._store.add_environment(repository, name, kind)
+
+    def remove_environment(self, environment: Environment) -> None:
+        """Take an environment away with its variables."""
+        with self._store.lock:
+            self._store.remove_environment(environment)
+
+    def issue_token(
+        self, kind: Kind, *reach: Reach, scopes: Iterable[str] | None = None, admin: bool = True,
+        user: str = "", expires: datetime | None = None,
+    ) -> Token:  # fmt: skip
+        """Make a credential for the places named, by default with all that a writer of variables needs."""
+        with self._store.lock:
+            return self._keyring.issue(kind, reach, user, scopes, admin=admin, expires=expires)
+
+    def revoke_token(self, token: Token) -> None:
+        """Make a credential worthless at once."""
+        with self._store.lock:
+            self._keyring.revoke(token)
+
+    def value_of(self, scope: Scope, key: str) -> str | None:
+        """Return the value that a step would see in this scope, secured or not."""
+        variable = self.variables(scope).get(key)
+        return variable.value if variable else None
+
+    def variables(self, scope: Scope) -> dict[str, Variable]:
+        """Return a scope's variables as they truly are, by key."""
+        with self._store.lock:
+            return {variable.key: variable for variable in self._store.shelf(scope).all()}
+
+    def set_variable(self, scope: Scope, key: str, value: str, secured: bool = False) -> Variable:
+        """Make or change a variable as somebody at the settings page does."""
+        with self._store.lock:
+            shelf = self._store.shelf(scope)
+            known = shelf.named(key)
+            if known is None:
+                return shelf.create(key, value, secured=secured)
+            changed = replace(known, value=value, secured=secured)
+            shelf.write(changed)
+            return changed
+
+    def remove_variable(self, scope: Scope, key: str) -> None:
+        """Take a variable away as somebody at the settings page does."""
+        with self._store.lock:
+            shelf = self._store.shelf(scope)
+            known = shelf.named(key)
+            if known is None:
+                raise KeyError(key)
+            shelf.remove(known.uuid)
+
+    def _serve(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
+        # One request at a time: each takes far less than a millisecond, and none can see another's half.
+        with self._store.lock:
+            return self._app(environ, start_response)
