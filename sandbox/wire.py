@@ -30,10 +30,10 @@ KINDS = frozenset({
 class Fault:
     """One way to spoil requests.
 
-    `operation` is a pattern (`iam.CreateAccessKey`, `PUT */variables/*`); of the requests that match, the `nth` (from 1)
-    and the `times - 1` after it are spoilt (`times` 0: all from the nth on). "before" means that the service never sees
-    the request, "after" that it carries it out and the answer is spoilt. `slow` adds `seconds` to each answer; `stall-…`
-    holds the answer `seconds` long and then cuts the connection; `call-…` calls `call` and then cuts the connection.
+    `operation` is a pattern (`iam.CreateAccessKey`, `PUT */variables/*`); of the requests that match, the `nth` (from
+    1) and the `times - 1` after it are spoilt (`times` 0: all from the nth on). "before" means that the service never
+    sees the request, "after" that it carries it out and the answer is spoilt. `slow` adds `seconds` to each answer;
+    `stall-…` holds the answer `seconds` long and then cuts the connection; `call-…` calls `call` and then cuts it.
     """
 
     operation: str
@@ -132,12 +132,13 @@ class Wire:
         try:
             answer = self._serve(environ, faults)
             status = int(answer.status.split()[0])
-            start_response(answer.status, [*_without_date(answer.headers), ("Date", self._clock.http_date())])
-            return [answer.body]
         except _Cut:
             _cut(environ)
             start_response("500 Cut", [])
             return [b""]
+        else:
+            start_response(answer.status, [*_without_date(answer.headers), ("Date", self._clock.http_date())])
+            return [answer.body]
         finally:
             with self._lock:
                 self.in_flight -= 1
@@ -153,35 +154,26 @@ class Wire:
 
     def _serve(self, environ: Environ, faults: list[Fault]) -> Answer:
         for fault in faults:
-            match fault.kind:
-                case "slow":
-                    self._clock.sleep(fault.seconds)
-                case "cut-before":
-                    raise _Cut
-                case "stall-before":
-                    self._clock.sleep(fault.seconds)
-                    raise _Cut
-                case "call-before":
-                    if fault.call:
-                        fault.call()
-                    raise _Cut
-                case kind if not kind.endswith("-after"):
-                    return self._dialect.error(kind, environ)
+            if fault.kind == "slow":
+                self._clock.sleep(fault.seconds)
+            elif not fault.kind.endswith("-after"):
+                return self._spoil(fault, environ)
         answer = self._run(environ)
         for fault in faults:
-            match fault.kind:
-                case "cut-after":
-                    raise _Cut
-                case "stall-after":
-                    self._clock.sleep(fault.seconds)
-                    raise _Cut
-                case "call-after":
-                    if fault.call:
-                        fault.call()
-                    raise _Cut
-                case "500-after" | "503-after" as kind:
-                    return self._dialect.error(kind, environ)
+            if fault.kind.endswith("-after"):
+                return self._spoil(fault, environ)
         return answer
+
+    def _spoil(self, fault: Fault, environ: Environ) -> Answer:
+        """Return the service's own error, or cut the connection."""
+        how = fault.kind.removesuffix("-before").removesuffix("-after")
+        if how == "stall":
+            self._clock.sleep(fault.seconds)
+        if how == "call" and fault.call:
+            fault.call()
+        if how in ("stall", "call", "cut"):
+            raise _Cut
+        return self._dialect.error(fault.kind, environ)
 
     def _run(self, environ: Environ) -> Answer:
         head: list[tuple[str, list[tuple[str, str]]]] = []

@@ -13,7 +13,7 @@ from sandbox.vault import Vault
 
 WORKSPACE, REPOSITORY = "acme", "shop"
 ENVIRONMENTS = ("Test", "Staging", "Production")
-USER, SECRET = "deploy-bot", "ci/deploy-bot"  # noqa: S105 - a name
+USER, SECRET = "deploy-bot", "ci/deploy-bot"
 REGION = "eu-central-1"
 
 
