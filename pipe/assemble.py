@@ -5,23 +5,25 @@ from __future__ import annotations
 import logging
 
 from pipe.actions.rotate import Rotate
+from pipe.actions.rotate.notes import announced
 from pipe.actions.rotate.secret_journal import SecretJournal
 from pipe.clients.aws import Aws, Endpoint
 from pipe.clients.bitbucket import Bitbucket, basic, bearer
 from pipe.clients.iam import AccessKeys
 from pipe.clients.secretsmanager import SecretVersions
-from pipe.errors import Refused
+from pipe.errors import BadCredentials, KeyturnError, Refused
 from pipe.patience import Patience
 from pipe.report import who
 from pipe.settings import AwsAccess, BitbucketAccess, Settings
+from pipe.values import Identity, KeyPair, last_four
 
 log = logging.getLogger("keyturn")
 
 
 def rotation(settings: Settings, patience: Patience) -> Rotate:
     """Sign in to AWS and return the rotation; raises Refused for an account that is not allowed, and ServiceError."""
-    aws = _sign_in(settings, patience)
-    caller = aws.identity()
+    bitbucket = _bitbucket(settings.bitbucket, patience)
+    aws, caller = _who(settings, bitbucket, patience)
     log.info("%s.", who(caller, settings.aws.region))
     allowed = settings.aws.allowed_accounts
     if allowed and caller.account not in allowed:
@@ -37,11 +39,49 @@ def rotation(settings: Settings, patience: Patience) -> Rotate:
         caller,
         keys=AccessKeys(aws, policy.user),
         journal=journal,
-        bitbucket=_bitbucket(settings.bitbucket, patience),
+        bitbucket=bitbucket,
         signer=aws,
         patience=patience,
         run=settings.run,
     )
+
+
+def _who(settings: Settings, bitbucket: Bitbucket, patience: Patience) -> tuple[Aws, Identity]:
+    """Return the session and who it is.
+
+    A run that rotated its own key and was cut off between a target's two writes leaves the old id with the new secret
+    there; the target's state variable then says which id the secret belongs to.
+    """
+    aws = _sign_in(settings, patience)
+    try:
+        return aws, aws.identity()
+    except BadCredentials as error:
+        pair = settings.aws.pair
+        if pair is None:
+            raise
+        for key_id in _announced(settings, bitbucket):
+            try:
+                other = Aws.with_keys(KeyPair(key_id, pair.secret), None, aws.endpoint, patience)
+                caller = other.identity()
+            except BadCredentials:
+                continue
+            log.warning(
+                "The given secret belongs to %s; the last run was cut off between two writes.", last_four(key_id)
+            )
+            return other, caller
+        raise error from None
+
+
+def _announced(settings: Settings, bitbucket: Bitbucket) -> list[str]:
+    """Return the keys whose secret was about to be written into a target, as far as the targets can be looked at."""
+    ids: list[str] = []
+    for target in settings.targets:
+        try:
+            state = bitbucket.variables(bitbucket.find(target)).get(settings.rotation.state_variable)
+        except KeyturnError:
+            continue
+        ids += announced(state.value if state else None)
+    return list(dict.fromkeys(ids))
 
 
 def _sign_in(settings: Settings, patience: Patience) -> Aws:

@@ -22,7 +22,7 @@ Wsgi = Callable[[Environ, StartResponse], Iterable[bytes]]
 KINDS = frozenset({
     "500-before", "500-after", "502-before", "503-before", "503-after",
     "429-hint", "429-reset", "429-bare", "403", "401",
-    "cut-before", "cut-after", "slow", "stall-before", "stall-after", "call-before", "call-after",
+    "cut-before", "cut-after", "slow", "stall-before", "stall-after", "call-before", "call-after", "call",
 })  # fmt: skip
 
 
@@ -33,7 +33,8 @@ class Fault:
     `operation` is a pattern (`iam.CreateAccessKey`, `PUT */variables/*`); of the requests that match, the `nth` (from
     1) and the `times - 1` after it are spoilt (`times` 0: all from the nth on). "before" means that the service never
     sees the request, "after" that it carries it out and the answer is spoilt. `slow` adds `seconds` to each answer;
-    `stall-…` holds the answer `seconds` long and then cuts the connection; `call-…` calls `call` and then cuts it.
+    `stall-…` holds the answer `seconds` long and then cuts the connection; `call-…` calls `call` and then cuts it, and
+    plain `call` lets the request be.
     """
 
     operation: str
@@ -156,6 +157,8 @@ class Wire:
         for fault in faults:
             if fault.kind == "slow":
                 self._clock.sleep(fault.seconds)
+            elif fault.kind == "call":
+                (fault.call or _nothing)()
             elif not fault.kind.endswith("-after"):
                 return self._spoil(fault, environ)
         answer = self._run(environ)
@@ -169,8 +172,8 @@ class Wire:
         how = fault.kind.removesuffix("-before").removesuffix("-after")
         if how == "stall":
             self._clock.sleep(fault.seconds)
-        if how == "call" and fault.call:
-            fault.call()
+        if how == "call":
+            (fault.call or _nothing)()
         if how in ("stall", "call", "cut"):
             raise _Cut
         return self._dialect.error(fault.kind, environ)
@@ -186,6 +189,10 @@ class Wire:
                 close()
         status, headers = head[-1]
         return Answer(status, headers, body)
+
+
+def _nothing() -> None:
+    pass
 
 
 def _without_date(headers: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:

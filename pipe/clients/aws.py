@@ -15,6 +15,8 @@ import boto3
 import botocore
 import botocore.config
 import botocore.exceptions
+import botocore.loaders
+import botocore.session
 
 from pipe.clients.aws_errors import meaning, no_answer
 from pipe.patience import IN_FLIGHT, Patience
@@ -24,6 +26,9 @@ from pipe.values import Identity, KeyPair
 T = TypeVar("T")
 
 log = logging.getLogger("keyturn.aws")
+
+# Reading a service's description takes longer than asking it; all sessions share what was read.
+_LOADER = botocore.loaders.create_loader()
 
 # Another region of the same partition, whose STS proves that a new key has spread.
 _SECOND_REGION = {
@@ -57,11 +62,11 @@ class Aws:
     @classmethod
     def with_keys(cls, pair: KeyPair, token: Secret | None, endpoint: Endpoint, patience: Patience) -> Aws:
         """Return a session that signs with an access key, or with temporary credentials where a token is given."""
-        session = boto3.Session(
+        session = _session(
+            endpoint.region,
             aws_access_key_id=pair.id,
             aws_secret_access_key=pair.secret.reveal(),
             aws_session_token=token.reveal() if token else None,
-            region_name=endpoint.region,
         )
         return cls(session, endpoint, patience)
 
@@ -70,7 +75,7 @@ class Aws:
         cls, role_arn: str, token: Secret, session_name: str, endpoint: Endpoint, patience: Patience
     ) -> Aws:
         """Return a session of the role that the step's OIDC token may assume; nothing is written to disk."""
-        unsigned = cls(boto3.Session(region_name=endpoint.region), endpoint, patience)
+        unsigned = cls(_session(endpoint.region), endpoint, patience)
         sts = unsigned.client("sts", anonymous=True)
         answer = unsigned.ask(
             "sts:AssumeRoleWithWebIdentity",
@@ -169,3 +174,9 @@ class Aws:
         date = metadata.get("HTTPHeaders", {}).get("date")
         if date:
             self._server_time = (parsedate_to_datetime(date).astimezone(UTC), time.monotonic())
+
+
+def _session(region: str, **keys: str | None) -> boto3.Session:
+    core = botocore.session.Session()
+    core.register_component("data_loader", _LOADER)
+    return boto3.Session(botocore_session=core, region_name=region, **keys)

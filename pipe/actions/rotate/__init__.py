@@ -69,11 +69,13 @@ class Rotate:
     def carry_out(self, world: World, plan: Plan) -> Outcome:
         """Do it, and close the intent whatever happens."""
         journal = self._journal_of(world.targets)
+        # The state variable as a journal has announced the new key already.
+        own_key = "" if isinstance(journal, StateJournal) else self._caller.key_id
         work = Work(
             world,
             keys=self._keys,
             journal=journal,
-            publisher=Publisher(self._bitbucket, self._policy, world.targets, self._patience),
+            publisher=Publisher(self._bitbucket, self._policy, world.targets, self._patience, own_key=own_key),
             signer=self._signer,
             patience=self._patience,
             run=self._run,

@@ -121,15 +121,16 @@ def _standing(world: World, policy: Rotation, base: AccessKey | None) -> Iterato
         age = f"{base.age_days(world.now)} days old"
         plan = "is due, but the key before it has to go first" if overdue else f"rotates on {due:%Y-%m-%d}"
         yield Step(Do.KEEP, base.name, f"{age}; {plan}", base.id, due=due.date(), warn=overdue)
-    if current is None:
-        return
-    behind = [target for target in world.targets if not _holds(target, current.id)] if record.readable else []
-    for target in behind:
-        yield Step(Do.PUBLISH, target.place.label, _difference(target, current.name), current.id, place=target.place)
-    previous = any(key.id in record.ours for key in world.keys)
-    noted = record.published is not None and record.published.key_id == current.id
-    if behind or (previous and not noted):
-        yield Step(Do.REMEMBER_PUBLISHED, current.name, "every target holds it", current.id)
+    behind: list[TargetState] = []
+    if current is not None:
+        behind = [target for target in world.targets if record.readable and not _holds(target, current.id)]
+        for target in behind:
+            why = _difference(target, current.name)
+            yield Step(Do.PUBLISH, target.place.label, why, current.id, place=target.place)
+        previous = any(key.id in record.ours for key in world.keys)
+        noted = record.published is not None and record.published.key_id == current.id
+        if behind or (previous and not noted):
+            yield Step(Do.REMEMBER_PUBLISHED, current.name, "every target holds it", current.id)
     for target in world.targets:
         if target not in behind:
             yield Step(Do.KEEP, target.place.label, f"holds {last_four(target.key_id) if target.key_id else 'no key'}")

@@ -34,10 +34,10 @@ def grace_is_over(world: World, policy: Rotation, key: AccessKey) -> bool:
 
 def _active(world: World, policy: Rotation, key: AccessKey, *, fresh: bool) -> Iterator[Step]:
     use = world.last_use.get(key.id)
-    if key.id == world.caller.key_id:
-        yield Step(Do.KEEP, key.name, "stays active: this run signs with it", key.id, warn=policy.revoke)
-    elif policy.revoke:
+    if policy.revoke:
         yield from _deactivation(key, f"REVOKE: it has leaked; {_who_may_break(world, use)}")
+    elif key.id == world.caller.key_id:
+        yield Step(Do.KEEP, key.name, "stays active: this run signs with it", key.id)
     elif fresh or not grace_is_over(world, policy, key):
         published = world.record.published
         counted = published is not None and published.key_id == world.record.current and not fresh

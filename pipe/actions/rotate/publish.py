@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from typing import Protocol
 
 from pipe.actions.rotate.journal import Pairs
+from pipe.actions.rotate.notes import NEXT, with_notes
 from pipe.actions.rotate.world import TargetState
 from pipe.errors import Busy, KeyturnError
 from pipe.patience import Patience
@@ -31,14 +32,24 @@ class Variables(Protocol):
 
 
 class Publisher:
-    """The targets of a rotation, by the paths of their places; every method raises ServiceError."""
+    """The targets of a rotation, by the paths of their places; every method raises ServiceError.
+
+    `own_key` is the key that signs this run, where it is one of those that may be replaced.
+    """
 
     def __init__(
-        self, variables: Variables, policy: Rotation, targets: Iterable[TargetState], patience: Patience
+        self,
+        variables: Variables,
+        policy: Rotation,
+        targets: Iterable[TargetState],
+        patience: Patience,
+        *,
+        own_key: str = "",
     ) -> None:
         self._variables = variables
         self._patience = patience
         self._policy = policy
+        self._own_key = own_key
         self._targets = {target.place.path: target for target in targets}
 
     def prove(self, path: str) -> None:
@@ -54,6 +65,8 @@ class Publisher:
         Where the id cannot be written, the secret that fits the old id is put back if it is known.
         """
         target = self._targets[path]
+        if self._own_key and target.key_id == self._own_key:
+            self._announce(target, pair)
         self._write_credentials(target, pair)
         try:
             self._write_secret(target, pair)
@@ -68,6 +81,12 @@ class Publisher:
             if isinstance(error, Busy) and error.unclear and self._shows(target, pair.id):
                 return
             raise self._given_up(target, pair, pairs, error) from error
+
+    def _announce(self, target: TargetState, pair: KeyPair) -> None:
+        """Say in the state variable which key comes: the next run may sign with what the target holds."""
+        name, known = self._policy.state_variable, target.state
+        state = with_notes(known.value if known else None, self._policy.user, **{NEXT: pair.id})
+        self._variables.write(target.place, name, state, known, secured=False)
 
     def _shows(self, target: TargetState, key_id: str) -> bool:
         """Tell whether the target's list comes to show an id, although its write had no good answer."""

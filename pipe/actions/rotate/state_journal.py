@@ -5,17 +5,15 @@ The pair itself is nowhere but in the target, so a rotation that ended half-way 
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any, Protocol
 
 from pipe.actions.rotate.journal import intent_fields, intent_from, noted_from, noted_text
+from pipe.actions.rotate.notes import NEXT, notes_of, with_notes
 from pipe.actions.rotate.world import Intent, Noted, Record, TargetState
 from pipe.patience import Patience
 from pipe.values import AccessKey, KeyPair, Run, Variable
-
-SECTION = "rotate"
 
 
 class StateVariable(Protocol):
@@ -36,7 +34,7 @@ class StateJournal:
         self._seen = target.state
         self._patience = patience
         self._user = user
-        self._state: dict[str, Any] = _object(target.state.value if target.state else None)
+        self._state = target.state.value if target.state else None
         self._target_key = target.key_id
         self._pairs: dict[str, KeyPair] = {}
         self._mine: Intent | None = None
@@ -100,31 +98,19 @@ class StateJournal:
 
     def promote(self, key_id: str, replaced: str, verified: datetime) -> None:
         """Remember which key is being replaced, so that it stays attributed to us."""
-        self._save(Replaced=replaced or None, Verified=noted_text(Noted(key_id, verified)), Inactive=None)
+        noted = noted_text(Noted(key_id, verified))
+        self._save(**{NEXT: key_id, "Replaced": replaced or None, "Verified": noted, "Inactive": None})
 
     def tidy(self) -> None:
         """Do nothing: there are no labels."""
 
-    def _notes(self) -> dict[str, Any]:
-        section = self._state.get(SECTION)
-        notes = section.get(self._user) if isinstance(section, dict) else None
-        return notes if isinstance(notes, dict) else {}
+    def _notes(self) -> Mapping[str, Any]:
+        return notes_of(self._state, self._user)
 
     def _save(self, **notes: Any) -> None:
-        kept = {name: value for name, value in {**self._notes(), **notes}.items() if value is not None}
-        section = self._state.get(SECTION)
-        state = {**self._state, SECTION: {**(section if isinstance(section, dict) else {}), self._user: kept}}
-        text = json.dumps(state, separators=(",", ":"), sort_keys=True)
+        state = with_notes(self._state, self._user, **notes)
         if self._seen is None:
-            self._seen = self._variable.create(text)
+            self._seen = self._variable.create(state)
         else:
-            self._seen = self._variable.write(text, self._seen)
+            self._seen = self._variable.write(state, self._seen)
         self._state = state
-
-
-def _object(text: str | None) -> dict[str, Any]:
-    try:
-        value = json.loads(text or "{}")
-    except ValueError:
-        return {}
-    return value if isinstance(value, dict) else {}

@@ -199,6 +199,11 @@ class Work:
         return "noted"
 
     def _deactivate(self, step: Step) -> str:
+        if step.key_id == self._world.caller.key_id:
+            raise KeyturnError(
+                f"{last_four(step.key_id)} signs this run, so that it cannot be made inactive in it.",
+                "Run once more with REVOKE: by then the run's own variables hold the new key.",
+            )
         try:
             self._keys.deactivate(step.key_id)
         except Missing:

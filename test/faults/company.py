@@ -1,0 +1,89 @@
+"""The world of the fault matrix, and how it looks from outside."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from sandbox.aws import Pair
+from sandbox.bitbucket import Scope
+from sandbox.world import SECRET, USER, Company, World
+from test.faults.leaks import leaks_of
+
+ID, KEY = "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"
+
+
+@dataclass(frozen=True)
+class Picture:
+    """Keys, the current pair and targets at one moment; what of the journal may grow is left out."""
+
+    keys: Mapping[str, str]
+    current: str
+    targets: tuple[Mapping[str, tuple[str, bool]], ...] = field(repr=False)
+
+
+@dataclass
+class Stage:
+    """A seeded world with its targets, and every secret that has been in it."""
+
+    world: World
+    company: Company
+    targets: tuple[Scope, ...]
+    variables: dict[str, str]
+    secrets: set[str] = field(default_factory=set)
+
+    def look(self) -> Picture:
+        """Take a picture, and get to know every secret that is there."""
+        keys = {key.id: key.status for key in self.world.aws.keys(USER)}
+        secret = self.world.aws.secret(SECRET)
+        for version in secret.versions.values() if secret else ():
+            self.secrets.add(_secret_of(version.body))
+        current = secret.at("AWSCURRENT") if secret else None
+        body = current.body if current and _secret_of(current.body) else ""
+        targets = tuple(
+            {
+                variable.key: (variable.value, variable.secured)
+                for variable in self.world.bitbucket.variables(target).values()
+                if variable.key != "KEYTURN_STATE"
+            }
+            for target in self.targets
+        )
+        for values in targets:
+            self.secrets.update(value for value, secured in values.values() if secured)
+        self.secrets.discard("")
+        return Picture(keys, body, targets)
+
+    def pair(self, target: Scope) -> Pair:
+        """Return the pair that a consumer of a target gets."""
+        held = self.world.bitbucket.variables(target)
+        return Pair(held[ID].value if ID in held else "", held[KEY].value if KEY in held else "")
+
+    def outages(self) -> list[Scope]:
+        """Return the targets whose pair does not sign."""
+        return [target for target in self.targets if not self.world.aws.signs(self.pair(target))]
+
+    def mismatched(self, target: Scope) -> bool:
+        """Tell whether a target's id is that of a live key, but with another key's secret."""
+        pair = self.pair(target)
+        live = {key.id for key in self.world.aws.keys(USER) if key.status == "Active"}
+        return pair.access_key_id in live and not self.world.aws.signs(pair)
+
+    def leaks(self, output: str) -> list[str]:
+        """Return which secrets the output or an unsecured variable shows."""
+        self.look()
+        unsecured = "\n".join(
+            variable.value
+            for target in self.targets
+            for variable in self.world.bitbucket.variables(target).values()
+            if not variable.secured
+        )
+        given = {self.variables["AWS_SECRET_ACCESS_KEY"], self.variables["BITBUCKET_ACCESS_TOKEN"]}
+        return leaks_of(self.secrets | given, output + "\n" + unsecured)
+
+
+def _secret_of(body: str) -> str:
+    try:
+        return str(json.loads(body).get("SecretAccessKey", ""))
+    except ValueError:
+        return ""

@@ -1,0 +1,80 @@
+"""Runs the pipe as a process that can be killed, told to stop, and read afterwards."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+ROOT = Path(__file__).parents[2]
+
+# A second of the pipe's waiting takes this long in the matrix.
+PACE = 0.01
+
+
+@dataclass(frozen=True)
+class Result:
+    """How a run ended: its exit code, or None where it was killed, and all that it printed."""
+
+    code: int | None
+    output: str
+
+    @property
+    def last_line(self) -> str:
+        lines = self.output.strip().splitlines()
+        return lines[-1] if lines else ""
+
+
+class Runner:
+    """One line of runs, one at a time."""
+
+    def __init__(self, folder: Path, name: str = "run") -> None:
+        self._out = folder / f"{name}.txt"
+        environ = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)}
+        self._zygote = subprocess.Popen(
+            [sys.executable, "-m", "test.faults.zygote"],
+            cwd=ROOT, env=environ, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        self._pid = 0
+        self._known = threading.Event()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        assert self._zygote.stdin is not None
+        self._zygote.stdin.close()
+        self._zygote.wait()
+
+    def run(self, environ: Mapping[str, str], pace: float = PACE) -> Result:
+        assert self._zygote.stdin is not None
+        assert self._zygote.stdout is not None
+        self._known.clear()
+        self._zygote.stdin.write(json.dumps({"environ": dict(environ), "out": str(self._out), "pace": pace}) + "\n")
+        self._zygote.stdin.flush()
+        self._pid = int(self._zygote.stdout.readline())
+        self._known.set()
+        status = int(self._zygote.stdout.readline())
+        self._known.clear()
+        code = os.WEXITSTATUS(status) if os.WIFEXITED(status) else None
+        return Result(code, self._out.read_text())
+
+    def kill(self) -> None:
+        self._signal(signal.SIGKILL)
+
+    def terminate(self) -> None:
+        self._signal(signal.SIGTERM)
+
+    def _signal(self, number: signal.Signals) -> None:
+        if self._known.wait(5):
+            os.kill(self._pid, number)

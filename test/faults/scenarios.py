@@ -1,0 +1,166 @@
+"""The runs that are spoilt: what the world is like before each, and what it must be like in the end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from sandbox.bitbucket import Scope
+from sandbox.wire import Fault
+from sandbox.world import World
+from test.faults.company import ID, KEY, Picture, Stage
+from test.faults.runner import Runner
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """One kind of run; `prepare` makes the stage, `right` names what is wrong with a picture after the last run.
+
+    `restorable` tells whether somebody knows the secret that the targets hold before, so that it can be put back.
+    """
+
+    name: str
+    prepare: Callable[[World, Runner], Stage]
+    right: Callable[[Stage], list[str]]
+    restorable: bool = True
+
+
+def _stage(world: World, *, age: float, targets: int = 2, **variables: str) -> Stage:
+    company = world.seed(age)
+    environments = company.environments
+    places: list[Scope] = [environments["Production"]]
+    named = ["deployment:Production"]
+    if targets > 1:
+        places.append(environments["Staging"])
+        named.append("deployment:staging")
+    if targets == 3:
+        other = world.bitbucket.add_repository("acme", "billing")
+        world.bitbucket.set_variable(other, ID, company.old_key.access_key_id)
+        world.bitbucket.set_variable(other, KEY, company.old_key.secret_access_key, secured=True)
+        places.append(other)
+        named.append("acme/billing:repository")
+        token = world.bitbucket.issue_token("workspace", world.bitbucket.add_workspace("acme"))
+        variables["BITBUCKET_ACCESS_TOKEN"] = token.secret
+    world.aws.refusals = 1
+    stage = Stage(world, company, tuple(places), {**world.variables(company), "TARGETS": ",".join(named), **variables})
+    stage.look()
+    return stage
+
+
+def _first_rotation(world: World, _: Runner) -> Stage:
+    return _stage(world, age=95)
+
+
+def _well(stage: Stage, runner: Runner) -> None:
+    result = runner.run(stage.variables)
+    assert result.code == 0, result.output
+    stage.look()
+
+
+def _rotated(world: World, runner: Runner, targets: int = 2, **variables: str) -> Stage:
+    stage = _stage(world, age=95, targets=targets, **variables)
+    _well(stage, runner)
+    return stage
+
+
+def _before_second_rotation(world: World, runner: Runner) -> Stage:
+    """Three targets in two repositories; a first rotation is over and done with, the next one is due."""
+    stage = _rotated(world, runner, targets=3)
+    for days in (10, 10):
+        world.clock.move(days=days)
+        _well(stage, runner)
+    world.clock.move(days=71)
+    return stage
+
+
+def _before_deactivation(world: World, runner: Runner) -> Stage:
+    stage = _rotated(world, runner)
+    world.clock.move(days=10)
+    return stage
+
+
+def _before_deletion(world: World, runner: Runner) -> Stage:
+    stage = _before_deactivation(world, runner)
+    _well(stage, runner)
+    world.clock.move(days=10)
+    return stage
+
+
+def _behind(world: World, runner: Runner) -> Stage:
+    """A target that somebody has set back to the old pair by hand, and one that is new."""
+    stage = _rotated(world, runner)
+    world.hand_over(stage.company.environments["Staging"], stage.company.old_key)
+    return stage
+
+
+def _pending(world: World, runner: Runner) -> Stage:
+    """A run was killed between storing the new key and seeing it work."""
+    stage = _stage(world, age=95)
+    _killed_at(stage, runner, "sts.GetCallerIdentity", 2)
+    world.clock.move(minutes=16)
+    return stage
+
+
+def _orphaned(world: World, runner: Runner) -> Stage:
+    """A run was killed between making a key and storing it."""
+    stage = _stage(world, age=95)
+    _killed_at(stage, runner, "iam.CreateAccessKey", 1, "call-after")
+    world.clock.move(minutes=16)
+    return stage
+
+
+def _one_target(world: World, runner: Runner) -> Stage:
+    """One target, and no secret in Secrets Manager."""
+    return _stage(world, age=95, targets=1, SECRET_ID="")
+
+
+def _killed_at(stage: Stage, runner: Runner, operation: str, nth: int, kind: str = "call-before") -> None:
+    stage.world.aws.wire.spoil(Fault(operation, kind, nth=nth, call=runner.kill))
+    assert runner.run(stage.variables).code is None
+    stage.world.aws.wire.mend()
+    stage.look()
+
+
+def _rotated_right(stage: Stage) -> list[str]:
+    return _right(stage, {"old": "Active", "new": "Active"})
+
+
+def _right(stage: Stage, wanted: dict[str, str]) -> list[str]:
+    """Name what is wrong: every target must hold one and the same new pair, and the keys be as wanted."""
+    picture = stage.look()
+    wrong = [f"{target} does not sign" for target in stage.outages()]
+    held = {(values[ID][0], values[KEY][0]) for values in picture.targets}
+    if len(held) != 1:
+        wrong.append("the targets hold different pairs")
+    new = {key for key, _ in held}
+    statuses = {("new" if key in new else "old"): status for key, status in picture.keys.items()}
+    if statuses != wanted or len(picture.keys) != len(wanted):
+        wrong.append(f"the keys are {picture.keys}, the targets hold {new}")
+    if picture.current:
+        wrong += _current_wrong(picture)
+    wrong += [f"{ID} is secured" for values in picture.targets if values[ID][1]]
+    wrong += [f"{KEY} is not secured" for values in picture.targets if not values[KEY][1]]
+    return wrong
+
+
+def _current_wrong(picture: Picture) -> list[str]:
+    held = picture.targets[0]
+    fits = f'"{held[ID][0]}"' in picture.current and f'"{held[KEY][0]}"' in picture.current
+    return [] if fits else ["AWSCURRENT is not what the targets hold"]
+
+
+SCENARIOS = {
+    scenario.name: scenario
+    for scenario in (
+        Scenario("first rotation", _first_rotation, _rotated_right, restorable=False),
+        Scenario("later rotation", _before_second_rotation, _rotated_right),
+        Scenario(
+            "deactivation", _before_deactivation, lambda stage: _right(stage, {"old": "Inactive", "new": "Active"})
+        ),
+        Scenario("deletion", _before_deletion, lambda stage: _right(stage, {"new": "Active"})),
+        Scenario("target behind", _behind, _rotated_right, restorable=False),
+        Scenario("pending key", _pending, _rotated_right, restorable=False),
+        Scenario("orphan", _orphaned, _rotated_right, restorable=False),
+        Scenario("one target", _one_target, _rotated_right, restorable=False),
+    )
+}

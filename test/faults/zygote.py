@@ -1,0 +1,52 @@
+"""A process that has imported the pipe once and forks a real process for every run: python -m test.faults.zygote.
+
+It reads one JSON object a line from stdin (`environ`, `out`, `pace`) and answers with two lines: the new process's id,
+and, when that has ended, its wait status.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import sys
+from typing import NoReturn
+
+from pipe.clients.aws import Aws, Endpoint
+from pipe.patience import Patience
+from pipe.redact import Secret
+from pipe.shell import main
+from pipe.values import KeyPair
+
+
+def _warm() -> None:
+    """Import all, and read the services' descriptions, before the first fork, so that the runs share them."""
+    importlib.import_module("pipe.assemble")
+    pair = KeyPair("AKIA" + "0" * 16, Secret("not a secret"))
+    aws = Aws.with_keys(pair, None, Endpoint("eu-central-1", "http://127.0.0.1:9"), Patience(pace=0))
+    for service in ("iam", "sts", "secretsmanager"):
+        aws.client(service)
+
+
+def _run(order: dict[str, object]) -> NoReturn:
+    out = os.open(str(order["out"]), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    os.dup2(out, 1)
+    os.dup2(out, 2)
+    environ = order["environ"]
+    assert isinstance(environ, dict)
+    code = main(environ, Patience(pace=float(str(order["pace"]))))
+    os._exit(code)
+
+
+def _serve() -> None:
+    _warm()
+    for line in sys.stdin:
+        pid = os.fork()
+        if pid == 0:
+            _run(json.loads(line))
+        print(pid, flush=True)
+        print(os.waitpid(pid, 0)[1], flush=True)
+
+
+if __name__ == "__main__":
+    _serve()
