@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from pipe.actions.rotate import Rotate
+from pipe.actions.rotate.action import Rotate
 from pipe.actions.rotate.notes import announced
 from pipe.actions.rotate.secret_journal import SecretJournal
 from pipe.clients.aws import Aws, Endpoint

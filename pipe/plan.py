@@ -5,8 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
+from typing import Any
 
 from pipe.values import Place
+
+# The version of the report's shape; it changes when a field changes its meaning or goes.
+SCHEMA = "keyturn/run/1"
 
 
 class Do(StrEnum):
@@ -33,8 +37,8 @@ class Step:
     """One thing to do, or to leave alone, and why.
 
     `on` names the key, the secret or the target for people; `key_id` and `place` name it for the services, and
-    `replaces` the key that a new one takes the place of. `due` is the day on which what is left alone today will be
-    done. A step that is not `vital` does not hold up those after it when it fails.
+    `replaces` the key that a new one takes the place of. `due` is the day on which it will be done, or has
+    been due. A step that is not `vital` does not hold up those after it when it fails.
     """
 
     do: Do
@@ -92,6 +96,24 @@ class Outcome:
     undone: tuple[Step, ...] = ()
     changed: bool = False
     elsewhere: str = ""
+
+    def as_json(self, plan: Plan, last_line: str) -> dict[str, Any]:
+        """Return the report for machines; it holds no secret."""
+        return {
+            "schema": SCHEMA,
+            "exit_code": self.exit_code,
+            "outcome": last_line,
+            "plan": [
+                {"do": step.do, "on": step.on, "why": step.reason, "due": step.due.isoformat() if step.due else None}
+                for step in plan.steps
+            ],
+            "done": [{"do": step.do, "on": step.on} for step in self.done],
+            "failed": [
+                {"do": failure.step.do, "on": failure.step.on, "what": failure.what, "check": failure.check}
+                for failure in self.failures
+            ],
+            "not_done": [{"do": step.do, "on": step.on} for step in self.undone],
+        }
 
     @property
     def exit_code(self) -> int:

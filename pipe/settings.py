@@ -12,7 +12,7 @@ from pipe.reading import Reader
 from pipe.redact import Secret
 from pipe.values import KeyPair, Rotation, Run, Target
 
-ACTIONS = ("rotate",)
+ACTIONS = ("rotate", "status")
 
 
 @dataclass(frozen=True)
@@ -52,6 +52,7 @@ class Settings:
     aws: AwsAccess
     rotation: Rotation
     dry_run: bool
+    report_dir: str
     run: Run
     session_name: str
 
@@ -73,6 +74,7 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
         aws=_aws(reader),
         rotation=_rotation(reader),
         dry_run=reader.switch("DRY_RUN"),
+        report_dir=reader.text("REPORT_DIR"),
         run=_run(reader),
         session_name=reader.session_name(),
     )

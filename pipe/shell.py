@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import shutil
 import signal
 import sys
 from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
 
 from pipe import __version__
+from pipe.actions.status import KEY_HEAD, TARGET_HEAD, status_of
 from pipe.errors import KeyturnError, Refused
 from pipe.patience import Patience
+from pipe.plan import Outcome
 from pipe.reading import learn_secrets
-from pipe.redact import CleanStream, one_line
-from pipe.report import GREEN, RED, LineFormatter, Style, plan_table
+from pipe.redact import CleanStream, clean, one_line
+from pipe.report import GREEN, RED, LineFormatter, Style, plan_table, table
 from pipe.settings import Settings, read_settings
 
 log = logging.getLogger("keyturn")
@@ -60,13 +65,38 @@ def _run(settings: Settings, patience: Patience, style: Style) -> tuple[int, str
 
     log.info("Keyturn %s, %s, %s.", __version__, settings.action, settings.run.build)
     action = rotation(settings, patience)
+    if settings.action == "status":
+        status = status_of(action.observe(settings.targets, ask_all=True), action.policy)
+        _say(table(KEY_HEAD, status.key_rows(), style))
+        _say("")
+        _say(table(TARGET_HEAD, status.target_rows(), style))
+        for problem in status.problems:
+            log.warning("%s", problem)
+        _write_report(settings, status.as_json())
+        return status.exit_code, status.sentence
     world = action.observe(settings.targets)
     plan = action.plan(world)
     _say(plan_table(plan, style))
     if settings.dry_run or plan.busy:
-        return 0, action.summary(world, plan, None)
+        last = action.summary(world, plan, None)
+        _write_report(settings, Outcome().as_json(plan, last))
+        return 0, last
     outcome = action.carry_out(world, plan)
-    return outcome.exit_code, action.summary(world, plan, outcome)
+    last = action.summary(world, plan, outcome)
+    _write_report(settings, outcome.as_json(plan, last))
+    return outcome.exit_code, last
+
+
+def _write_report(settings: Settings, report: Mapping[str, Any]) -> None:
+    """Write the report where one is wanted; that it cannot be written changes nothing else."""
+    if not settings.report_dir:
+        return
+    path = Path(settings.report_dir, f"keyturn-{settings.action}.json")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(clean(json.dumps(report, indent=2, ensure_ascii=False)) + "\n", encoding="utf-8")
+    except OSError as error:
+        log.warning("The report could not be written to REPORT_DIR: %s.", error.strerror)
 
 
 def _say(text: str) -> None:

@@ -21,7 +21,7 @@ class Variable:
 ALWAYS, AWS, ROTATE, ELSEWHERE = "Always", "AWS", "`rotate`", "Elsewhere"
 
 VARIABLES = (
-    Variable("ACTION", ALWAYS, "What to do: `rotate`.", required=True),
+    Variable("ACTION", ALWAYS, "What to do: `rotate`, or `status` to look only.", required=True),
     Variable(
         "TARGETS",
         ALWAYS,
@@ -34,6 +34,7 @@ VARIABLES = (
     Variable("ATLASSIAN_API_TOKEN", ALWAYS, "A user's API token (1).", secret=True),
     Variable("DRY_RUN", ALWAYS, "Show the plan and write nothing.", default="false"),
     Variable("DEBUG", ALWAYS, "More of Keyturn's own log; never a library's.", default="false"),
+    Variable("REPORT_DIR", ALWAYS, "A folder for the report as JSON; a report that cannot be written is only said."),
     Variable(
         "AWS_OIDC_ROLE_ARN",
         AWS,

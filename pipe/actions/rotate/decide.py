@@ -92,7 +92,8 @@ def _rotation(world: World, policy: Rotation, base: AccessKey | None, reason: st
         if target.key_id:
             yield Step(Do.PROVE, target.place.label, f"writes {policy.id_variable} as it is", place=target.place)
     yield Step(Do.INTEND, world.user, "so that no other run makes a key, too", replaces=replaced)
-    yield Step(Do.CREATE, NEW, reason, replaces=replaced)
+    due = (base.created + policy.rotate_after).date() if base else None
+    yield Step(Do.CREATE, NEW, reason, replaces=replaced, due=due)
     yield from _new_key_steps(world, "", replaced)
 
 

@@ -52,8 +52,12 @@ def observe(
     *,
     policy: Rotation,
     now: Callable[[], datetime],
+    ask_all: bool = False,
 ) -> World:
-    """Return the world; raises Refused with everything that could not be looked at, all problems together."""
+    """Return the world, with every key's last use where `ask_all`, else where it matters.
+
+    Raises Refused with everything that could not be looked at, all problems together.
+    """
     user = policy.user
     answers = side_by_side([keys.list, *targets])
     states = tuple(answer for answer in answers if isinstance(answer, TargetState))
@@ -69,7 +73,8 @@ def observe(
     world = World(now(), caller, user, listed, record, states)
     if world.strangers:
         world = replace(world, evidence=journal.evidence())
-    return replace(world, last_use={key_id: _last_use(keys, key_id) for key_id in questions(world, policy)})
+    asked = tuple(key.id for key in listed) if ask_all else questions(world, policy)
+    return replace(world, last_use={key_id: _last_use(keys, key_id) for key_id in asked})
 
 
 def questions(world: World, policy: Rotation) -> tuple[str, ...]:

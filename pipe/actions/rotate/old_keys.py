@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
 from pipe.actions.rotate.world import QUIET, World
 from pipe.plan import Do, Step
@@ -47,12 +47,14 @@ def _active(world: World, policy: Rotation, key: AccessKey, *, fresh: bool) -> I
         yield Step(Do.KEEP, key.name, "its grace period is over, but IAM does not tell its last use", key.id, warn=True)
     elif use.at is not None and world.now - use.at < QUIET:
         if policy.deactivate_if_used:
-            yield from _deactivation(key, f"its grace period is over; {_last_used(use)} (IF_STILL_USED)")
+            yield from _deactivation(
+                key, f"its grace period is over; {used(use)} (IF_STILL_USED)", _over(world, policy)
+            )
         else:
             due = use.at + QUIET
-            yield Step(Do.KEEP, key.name, f"postponed: {_last_used(use)}", key.id, due=due.date(), warn=True)
+            yield Step(Do.KEEP, key.name, f"postponed: {used(use)}", key.id, due=due.date(), warn=True)
     else:
-        yield from _deactivation(key, f"its grace period is over; {_last_used(use)}")
+        yield from _deactivation(key, f"its grace period is over; {used(use)}", _over(world, policy))
 
 
 def _inactive(world: World, policy: Rotation, key: AccessKey) -> Iterator[Step]:
@@ -64,11 +66,18 @@ def _inactive(world: World, policy: Rotation, key: AccessKey) -> Iterator[Step]:
         yield _kept(key, "inactive", "deleted", noted.at + policy.recovery)
     else:
         days = (world.now - noted.at) // timedelta(days=1)
-        yield Step(Do.DELETE, key.name, f"inactive for {days} days, and nobody has missed it", key.id)
+        due = (noted.at + policy.recovery).date()
+        yield Step(Do.DELETE, key.name, f"inactive for {days} days, and nobody has missed it", key.id, due=due)
 
 
-def _deactivation(key: AccessKey, reason: str) -> Iterator[Step]:
-    yield Step(Do.DEACTIVATE, key.name, reason, key.id)
+def _over(world: World, policy: Rotation) -> date | None:
+    """Return the day on which the grace period was over."""
+    published = world.record.published
+    return (published.at + policy.grace).date() if published else None
+
+
+def _deactivation(key: AccessKey, reason: str, due: date | None = None) -> Iterator[Step]:
+    yield Step(Do.DEACTIVATE, key.name, reason, key.id, due=due)
     yield Step(Do.REMEMBER_INACTIVE, key.name, "it can be made active again until it is deleted", key.id)
 
 
@@ -76,7 +85,10 @@ def _kept(key: AccessKey, state: str, what: str, due: datetime) -> Step:
     return Step(Do.KEEP, key.name, f"{state}; {what} on {due:%Y-%m-%d}", key.id, due=due.date())
 
 
-def _last_used(use: LastUse) -> str:
+def used(use: LastUse | None) -> str:
+    """Say when and by what a key was last used."""
+    if use is None:
+        return "last use unknown"
     if use.at is None:
         return "never used"
     where = f" by {use.service}" if use.service and use.service != "N/A" else ""
@@ -88,5 +100,5 @@ def _who_may_break(world: World, use: LastUse | None) -> str:
     if use is None:
         return "whoever still uses it breaks"
     if use.at is None or world.now - use.at >= QUIET:
-        return f"{_last_used(use)}, so that nobody should break"
-    return f"{_last_used(use)}: that consumer breaks unless it is one of the targets"
+        return f"{used(use)}, so that nobody should break"
+    return f"{used(use)}: that consumer breaks unless it is one of the targets"

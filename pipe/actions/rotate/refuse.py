@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from pipe.actions.rotate.old_keys import used
 from pipe.actions.rotate.world import World
 from pipe.errors import Refused
 from pipe.values import AccessKey, last_four
@@ -52,18 +53,11 @@ def refuse_strangers(world: World, strangers: Iterable[AccessKey], current: Acce
 
 
 def _described(world: World, key: AccessKey) -> str:
-    use = world.last_use.get(key.id)
-    if use is None:
-        used = "last use unknown"
-    elif use.at is None:
-        used = "never used"
-    else:
-        used = f"last used on {use.at:%Y-%m-%d} by {use.service}"
     holders = [target.place.label for target in world.targets if target.key_id == key.id]
     held = f"held by {', '.join(holders)}" if holders else "held by no target"
     state = "active" if key.active else "inactive"
     verb = "update-access-key --status Inactive" if key.active else "delete-access-key"
     return (
-        f"{key.name}: {state}, {key.age_days(world.now)} days old, {used}, {held}; if it is not needed: "
-        f"aws iam {verb} --user-name {world.user} --access-key-id {key.id}."
+        f"{key.name}: {state}, {key.age_days(world.now)} days old, {used(world.last_use.get(key.id))}, {held}; "
+        f"if it is not needed: aws iam {verb} --user-name {world.user} --access-key-id {key.id}."
     )

@@ -1,0 +1,119 @@
+"""Rotates an IAM user's access key: observe, decide, work."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Protocol
+
+from pipe.actions.rotate.decide import decide
+from pipe.actions.rotate.journal import Journal
+from pipe.actions.rotate.observe import Places, observe, observe_targets
+from pipe.actions.rotate.publish import Publisher, Variables
+from pipe.actions.rotate.state_journal import StateJournal
+from pipe.actions.rotate.summary import summary
+from pipe.actions.rotate.work import Keys, Signer, Work
+from pipe.actions.rotate.world import TargetState, World
+from pipe.apply import carry_out
+from pipe.errors import KeyturnError, Refused
+from pipe.patience import Patience
+from pipe.plan import Do, Failure, Outcome, Plan, Step
+from pipe.values import Identity, Place, Rotation, Run, Target, Variable
+
+
+class Bitbucket(Places, Variables, Protocol):
+    """Bitbucket's variables, to look at and to write."""
+
+    def create(self, place: Place, key: str, value: str) -> Variable:
+        """Create one unsecured variable; raises Conflict where somebody else was first."""
+
+
+class Rotate:
+    """One rotation, from looking to the last line; `journal` is None where the target's state variable keeps it."""
+
+    def __init__(
+        self,
+        policy: Rotation,
+        caller: Identity,
+        *,
+        keys: Keys,
+        journal: Journal | None,
+        bitbucket: Bitbucket,
+        signer: Signer,
+        patience: Patience,
+        run: Run,
+    ) -> None:
+        self.policy = policy
+        self._caller = caller
+        self._keys = keys
+        self._journal = journal
+        self._bitbucket = bitbucket
+        self._signer = signer
+        self._patience = patience
+        self._run = run
+
+    def observe(self, targets: Iterable[Target], *, ask_all: bool = False) -> World:
+        """Look at keys, journal and targets, and at every key's last use where `ask_all`; raises Refused."""
+        return observe(
+            self._caller,
+            self._keys,
+            self._journal_of,
+            observe_targets(self._bitbucket, targets, self.policy),
+            policy=self.policy,
+            now=self._signer.now,
+            ask_all=ask_all,
+        )
+
+    def plan(self, world: World) -> Plan:
+        """Decide what is to be done; raises Refused."""
+        return decide(world, self.policy)
+
+    def carry_out(self, world: World, plan: Plan) -> Outcome:
+        """Do it, and close the intent whatever happens."""
+        journal = self._journal_of(world.targets)
+        # The state variable as a journal has announced the new key already.
+        own_key = "" if isinstance(journal, StateJournal) else self._caller.key_id
+        work = Work(
+            world,
+            keys=self._keys,
+            journal=journal,
+            publisher=Publisher(self._bitbucket, self.policy, world.targets, self._patience, own_key=own_key),
+            signer=self._signer,
+            patience=self._patience,
+            run=self._run,
+        )
+        outcome = carry_out(plan, work.do, self._patience)
+        finished = any(step.do is Do.REMEMBER_PUBLISHED for step in outcome.done)
+        try:
+            journal.close(finished=finished)
+        except KeyturnError as error:
+            step = Step(Do.TIDY, "the announcement", "the run is over", vital=False)
+            failure = Failure(step, error.what, "Other runs wait for a quarter of an hour; nothing else is wrong.")
+            return Outcome(outcome.done, (*outcome.failures, failure), outcome.undone, True)
+        return outcome
+
+    def summary(self, world: World, plan: Plan, outcome: Outcome | None) -> str:
+        """Return the last line."""
+        return summary(world, plan, outcome)
+
+    def _journal_of(self, targets: tuple[TargetState, ...]) -> Journal:
+        if self._journal is None:
+            if not targets:
+                raise Refused(["TARGETS: the target could not be looked at."])
+            variable = _StateVariable(self._bitbucket, targets[0].place, self.policy.state_variable)
+            self._journal = StateJournal(variable, targets[0], self._patience, self.policy.user)
+        return self._journal
+
+
+class _StateVariable:
+    """The state variable of one target."""
+
+    def __init__(self, bitbucket: Bitbucket, place: Place, name: str) -> None:
+        self._bitbucket = bitbucket
+        self._place = place
+        self._name = name
+
+    def create(self, value: str) -> Variable:
+        return self._bitbucket.create(self._place, self._name, value)
+
+    def write(self, value: str, known: Variable) -> Variable:
+        return self._bitbucket.write(self._place, self._name, value, known, secured=False)
