@@ -77,6 +77,9 @@ def _run(settings: Settings, patience: Patience, style: Style) -> tuple[int, str
     world = action.observe(settings.targets)
     plan = action.plan(world)
     _say(plan_table(plan, style))
+    for step in plan.steps:
+        if step.warn:
+            log.warning("%s: %s.", step.on, step.reason)
     if settings.dry_run or plan.busy:
         last = action.summary(world, plan, None)
         _write_report(settings, Outcome().as_json(plan, last))

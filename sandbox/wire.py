@@ -129,23 +129,24 @@ class Wire:
             self.most_in_flight = max(self.most_in_flight, self.in_flight)
             occurrence = self._occurrences[operation] = self._occurrences.get(operation, 0) + 1
             faults = [fault for fault in self.faults if self._strikes(fault, operation)]
-        status = 0
+        answer: Answer | None = None
         try:
             answer = self._serve(environ, faults)
-            status = int(answer.status.split()[0])
         except _Cut:
-            _cut(environ)
-            start_response("500 Cut", [])
-            return [b""]
-        else:
-            start_response(answer.status, [*_without_date(answer.headers), ("Date", self._clock.http_date())])
-            return [answer.body]
+            pass
         finally:
+            # Before the client hears anything, so that who asks the journal afterwards finds the request there.
             with self._lock:
                 self.in_flight -= 1
                 self.journal.append(
-                    Seen(self.service, operation, occurrence, status, time.monotonic(),
-                         environ.get("HTTP_USER_AGENT", "")))  # fmt: skip
+                    Seen(self.service, operation, occurrence, int(answer.status.split()[0]) if answer else 0,
+                         time.monotonic(), environ.get("HTTP_USER_AGENT", "")))  # fmt: skip
+        if answer is None:
+            _cut(environ)
+            start_response("500 Cut", [])
+            return [b""]
+        start_response(answer.status, [*_without_date(answer.headers), ("Date", self._clock.http_date())])
+        return [answer.body]
 
     def _strikes(self, fault: Fault, operation: str) -> bool:
         if not fnmatchcase(operation, fault.operation):

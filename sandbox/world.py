@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import base64
+import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Self
 
 from sandbox.aws import Aws, Pair
 from sandbox.bitbucket import Bitbucket, Environment, Repository, Token
 from sandbox.clock import Clock
+from sandbox.ports import free_port
+from sandbox.server import Server
 from sandbox.vault import Vault
+from sandbox.wire import Wsgi
 
 WORKSPACE, REPOSITORY = "acme", "shop"
 ENVIRONMENTS = ("Test", "Staging", "Production")
-USER, SECRET = "deploy-bot", "ci/deploy-bot"
+USER, SECRET, ROLE = "deploy-bot", "ci/deploy-bot", "keyturn"
 REGION = "eu-central-1"
 
 
@@ -26,6 +33,18 @@ class Company:
     token: Token
     admin: Pair = field(repr=False)
     old_key: Pair = field(repr=False)
+    role_arn: str
+
+    @property
+    def oidc_token(self) -> str:
+        """A token shaped as a step's own is; the sandbox's AWS looks at no signature."""
+        workspace, repository = self.repository.workspace, self.repository
+        claims = {
+            "iss": f"https://api.bitbucket.org/2.0/workspaces/{workspace.slug}/pipelines-config/identity/oidc",
+            "aud": f"ari:cloud:bitbucket::workspace/{workspace.uuid.strip('{}')}",
+            "sub": f"{repository.uuid}:{{pretend-step}}",
+        }
+        return ".".join((_encoded({"alg": "RS256", "typ": "JWT"}), _encoded(claims), "pretend-signature"))
 
 
 class World:
@@ -36,20 +55,35 @@ class World:
         self.bitbucket = Bitbucket(self.clock, lag=lag)
         self.aws = Aws(self.clock)
         self.vault = Vault() if vault else None
+        self.company: Company | None = None
         self.bitbucket_url = ""
         self.aws_url = ""
+        self._server: Server | None = None
 
-    def start(self, bitbucket_port: int = 0, aws_port: int = 0, vault_port: int = 0) -> Self:
-        """Start every service; a port of 0 is chosen freely."""
-        self.bitbucket_url = self.bitbucket.start(bitbucket_port)
-        self.aws_url = self.aws.start(aws_port)
-        if self.vault is not None:
-            self.vault.start(vault_port)
+    def start(
+        self, bitbucket_port: int = 0, aws_port: int = 0, vault_port: int = 0, front: Front | None = None
+    ) -> Self:
+        """Start every service, or none; a port of 0 is chosen freely. `front` goes before Bitbucket.
+
+        Raises PortTaken and VaultError.
+        """
+        app = front(self, self.bitbucket.wire) if front else self.bitbucket.wire
+        try:
+            self._server = Server(app, free_port(bitbucket_port))
+            self.bitbucket_url = self._server.url
+            self.aws_url = self.aws.start(free_port(aws_port))
+            if self.vault is not None:
+                self.vault.start(vault_port)
+        except BaseException:
+            self.stop()
+            raise
         return self
 
     def stop(self) -> None:
         """Stop every service."""
-        self.bitbucket.stop()
+        if self._server is not None:
+            self._server.close()
+            self._server = None
         self.aws.stop()
         if self.vault is not None:
             self.vault.stop()
@@ -68,7 +102,14 @@ class World:
             self.hand_over(environments[name], old_key)
         self.bitbucket.set_variable(environments["Production"], "LOG_LEVEL", "info")
         token = self.bitbucket.issue_token("repository", repository)
-        return Company(repository, environments, token, admin, old_key)
+        self.company = Company(repository, environments, token, admin, old_key, self.aws.add_role(ROLE))
+        return self.company
+
+    def wait(self, time: timedelta) -> datetime:
+        """Let time pass and return the new time; lists lag in real seconds, so those are waited for."""
+        if time > timedelta():
+            self.clock.sleep(self.bitbucket.lag)
+        return self.clock.move(seconds=time.total_seconds())
 
     def hand_over(self, environment: Environment, pair: Pair) -> None:
         """Put a pair into an environment by hand, as somebody did long ago."""
@@ -82,15 +123,27 @@ class World:
         )
         return Pair(key_id or "", secret or "")
 
-    def variables(self, company: Company) -> dict[str, str]:
-        """Return the pipe's variables for a rotation in this world."""
+    def consumers(self) -> dict[str, Pair]:
+        """Return the pairs of all environments that hold one."""
+        environments = self.company.environments if self.company else {}
+        pairs = {name: self.consumer(environment) for name, environment in environments.items()}
+        return {name: pair for name, pair in pairs.items() if pair.access_key_id}
+
+    def variables(self, company: Company, *, oidc: bool = False) -> dict[str, str]:
+        """Return the pipe's variables for a rotation in this world, by the admin's keys or by the step's token."""
+        if oidc:
+            sign_in = {"AWS_OIDC_ROLE_ARN": company.role_arn, "BITBUCKET_STEP_OIDC_TOKEN": company.oidc_token}
+        else:
+            sign_in = {
+                "AWS_ACCESS_KEY_ID": company.admin.access_key_id,
+                "AWS_SECRET_ACCESS_KEY": company.admin.secret_access_key,
+            }
         return {
             "ACTION": "rotate",
             "TARGETS": "deployment:staging, deployment:production",
             "IAM_USER_NAME": USER,
             "SECRET_ID": SECRET,
-            "AWS_ACCESS_KEY_ID": company.admin.access_key_id,
-            "AWS_SECRET_ACCESS_KEY": company.admin.secret_access_key,
+            **sign_in,
             "AWS_DEFAULT_REGION": REGION,
             "BITBUCKET_ACCESS_TOKEN": company.token.secret,
             "BITBUCKET_WORKSPACE": WORKSPACE,
@@ -107,3 +160,11 @@ class World:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop()
+
+
+# Makes the application that is served on Bitbucket's port out of the world and Bitbucket itself.
+Front = Callable[[World, Wsgi], Wsgi]
+
+
+def _encoded(claims: dict[str, str]) -> str:
+    return base64.urlsafe_b64encode(json.dumps(claims, separators=(",", ":")).encode()).rstrip(b"=").decode()

@@ -8,11 +8,10 @@ from datetime import date
 from typing import Any
 
 from pipe.actions.rotate.decide import decide
-from pipe.actions.rotate.old_keys import used
 from pipe.actions.rotate.world import World
 from pipe.errors import Refused
 from pipe.plan import Do, Plan, Step
-from pipe.values import AccessKey, Rotation, last_four, stamp
+from pipe.values import AccessKey, LastUse, Rotation, last_four, stamp
 
 # The version of the report's shape; it changes when a field changes its meaning or goes.
 SCHEMA = "keyturn/status/1"
@@ -88,11 +87,11 @@ class Status:
             "keys": [
                 {
                     "id": key.key.id,
-                    "role": key.role,
+                    "role": key.role.partition(",")[0],
                     "active": key.key.active,
                     "created": stamp(key.key.created),
                     "age_days": key.age_days,
-                    "last_use": key.last_use,
+                    "last_use": _last_use(world.last_use.get(key.key.id)),
                     "held_by": list(key.held_by),
                     "next": key.next,
                     "due": key.due.isoformat() if key.due else None,
@@ -125,7 +124,7 @@ def _problems(world: World, plan: Plan) -> Sequence[str]:
     for step in plan.steps:
         overdue = step.due is not None and step.due < world.now.date()
         if step.warn or (step.do in _MENDS and not plan.has(Do.CREATE)) or (step.acts and overdue):
-            since = f" (since {step.due})" if overdue and step.due else ""
+            since = f"; due since {step.due}" if step.acts and overdue else ""
             problems.append(f"{step.on}: {step.reason}{since}")
     return problems
 
@@ -136,7 +135,7 @@ def _key(world: World, plan: Plan, key: AccessKey) -> KeyStatus:
         key=key,
         role=f"{_role(world, key)}, {'active' if key.active else 'inactive'}",
         age_days=key.age_days(world.now),
-        last_use=used(world.last_use.get(key.id)),
+        last_use=_briefly(world.last_use.get(key.id)),
         held_by=tuple(target.place.label for target in world.targets if target.key_id == key.id),
         next=_next(step, plan),
         due=step.due if step else None,
@@ -169,3 +168,16 @@ def _holding(world: World, key_id: str) -> str:
         return "no key that can be read"
     key = world.key(key_id)
     return f"{_role(world, key)}, {'active' if key.active else 'inactive'}" if key else f"no key of {world.user}"
+
+
+def _briefly(use: LastUse | None) -> str:
+    if use is None:
+        return "unknown"
+    return f"{use.at:%Y-%m-%d}, {use.service}" if use.at else "never"
+
+
+def _last_use(use: LastUse | None) -> dict[str, str] | None:
+    """Return a last use as JSON has it: null where it is unknown, an empty object where there was none."""
+    if use is None:
+        return None
+    return {"at": stamp(use.at), "service": use.service, "region": use.region} if use.at else {}

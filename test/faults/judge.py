@@ -159,7 +159,9 @@ def _judge_words(
         verdict.blame(f"exit {result.code} with the last line {told!r}", "untrue words", story)
     if "Traceback" in result.output or "unexpected" in result.output:
         verdict.blame(f"a traceback or an unexpected error:\n{result.output}", "untrue words", story)
-    if result.code == 0 and scenario.right(stage):
+    # Unknown is not unused: nothing is switched off, and that is said.
+    postponed = "does not tell its last use" in result.output
+    if result.code == 0 and not postponed and scenario.right(stage):
         verdict.blame(f"exit 0, but {scenario.right(stage)}\n{result.output}", "untrue words", story)
     if result.code == 1 and after != before:
         verdict.blame(f"exit 1, but something changed\n{before}\n{after}\n{result.output}", "untrue words", story)

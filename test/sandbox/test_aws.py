@@ -24,9 +24,9 @@ SESSION = boto3.Session()
 class Bench:
     """A started AWS, its clock, and clients with explicit credentials, one attempt, and no checks of their own."""
 
-    def __init__(self) -> None:
-        self.clock = Clock()
-        self.aws = Aws(self.clock)
+    def __init__(self, clock: Clock | None = None) -> None:
+        self.clock = clock or Clock()
+        self.aws = Aws(self.clock, "us-east-1")
         self.url = self.aws.start()
 
     def close(self) -> None:

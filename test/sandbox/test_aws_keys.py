@@ -1,13 +1,11 @@
 from collections.abc import Iterator
-from contextlib import suppress
 from datetime import timedelta
-from functools import partial
 from typing import Any
 
 import pytest
 
 from sandbox.aws import Pair
-from test.sandbox.test_aws import Bench, refusal, together
+from test.sandbox.test_aws import Bench, refusal
 
 IDENTITY = "get_caller_identity"
 
@@ -130,18 +128,6 @@ def test_inactive_keys_count_towards_the_limit_of_two(bench: Bench) -> None:
     make_key(bench, "bot")
     assert refusal(iam.create_access_key, UserName="bot") == ("LimitExceeded", 409)
     assert [key.status for key in bench.aws.keys("bot")] == ["Inactive", "Active"]
-
-
-def test_the_limit_holds_when_keys_are_made_at_the_same_time(bench: Bench) -> None:
-    bench.aws.add_user("bot")
-    clients = [bench.client("iam") for _ in range(6)]
-
-    def make(iam: Any) -> None:
-        with suppress(iam.exceptions.LimitExceededException):
-            iam.create_access_key(UserName="bot")
-
-    together(*[partial(make, iam) for iam in clients])
-    assert len(bench.aws.keys("bot")) == 2
 
 
 def test_a_key_or_a_user_that_is_not_there(bench: Bench) -> None:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from test.sandbox.test_aws import Bench, refusal, together, token
+from test.sandbox.test_aws import Bench, refusal, token
 
 INVALID = ("InvalidParameterException", 400)
 A, B, C = token(1), token(2), token(3)
@@ -98,19 +98,3 @@ def test_a_label_can_be_removed(bench: Bench) -> None:
     move(bench, "AWSPENDING", B)
     assert stages(bench)[B] == set()
     assert refusal(partial(move, bench, "AWSPENDING", B)) == INVALID
-
-
-def test_of_moves_at_the_same_time_one_wins(bench: Bench) -> None:
-    won: list[str] = []
-
-    def race(version: str) -> None:
-        try:
-            move(bench, "AWSCURRENT", A, version)
-            won.append(version)
-        except bench.client("secretsmanager").exceptions.ClientError:
-            pass
-
-    together(*[partial(race, version) for version in (B, C) * 4])
-    assert len(won) == 1
-    assert "AWSCURRENT" in stages(bench)[won[0]]
-    assert "AWSPREVIOUS" in stages(bench)[A]

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from test.sandbox.test_aws import Bench, refusal, together, token
+from test.sandbox.test_aws import Bench, refusal, token
 
 EXISTS = ("ResourceExistsException", 400)
 MISSING = ("ResourceNotFoundException", 400)
@@ -202,45 +202,10 @@ def test_regions_are_apart(bench: Bench, manager: Any) -> None:
     elsewhere.create_secret(Name="s", SecretString="there")
     assert manager.get_secret_value(SecretId="s")["SecretString"] == "here"
     assert len(elsewhere.list_secrets()["SecretList"]) == 1
-
-
-def test_puts_with_one_token_at_the_same_time_have_one_winner(bench: Bench, manager: Any) -> None:
-    manager.create_secret(Name="s")
-    outcomes: list[str] = []
-
-    def race(body: str) -> None:
-        try:
-            put(manager, 1, body, ["keyturn-intent"])
-            outcomes.append(body)
-        except manager.exceptions.ResourceExistsException:
-            outcomes.append("refused")
-
-    together(*[partial(race, f"body {number}") for number in range(8)])
-    assert outcomes.count("refused") == 7
-    (winner,) = [outcome for outcome in outcomes if outcome != "refused"]
-    secret = bench.aws.secret("s")
-    assert secret
-    assert [version.body for version in secret.versions.values()] == [winner]
-
-
-def test_the_same_put_at_the_same_time_succeeds_everywhere(bench: Bench, manager: Any) -> None:
-    manager.create_secret(Name="s")
-    answers: list[Any] = []
-    together(*[lambda: answers.append(put(manager, 1))] * 8)
-    assert [answer["VersionId"] for answer in answers] == [token(1)] * 8
-    assert len(stages(bench)) == 1
-
-
-def test_creations_and_listings_at_the_same_time_do_not_disturb_each_other(bench: Bench, manager: Any) -> None:
-    sizes: list[int] = []
-
-    def create(number: int) -> None:
-        manager.create_secret(Name=f"s{number}", SecretString="x")
-        sizes.append(len(manager.list_secrets()["SecretList"]))
-
-    together(*[partial(create, number) for number in range(16)])
-    assert len(sizes) == 16
-    assert max(sizes) == 16
+    bench.aws.put_secret("by-hand", "x", region="eu-west-1")
+    assert bench.aws.secret("by-hand") is None
+    assert bench.aws.secret("by-hand", region="eu-west-1")
+    assert elsewhere.get_secret_value(SecretId="by-hand")["SecretString"] == "x"
 
 
 def test_a_secret_made_by_hand(bench: Bench, manager: Any) -> None:

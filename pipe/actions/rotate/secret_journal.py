@@ -189,7 +189,6 @@ class SecretJournal:
                 self._seen = self._versions.describe()
                 if self._seen is None or self._seen.version(CURRENT) != new:
                     raise Conflict("AWSCURRENT was moved by somebody else meanwhile.", "Run again.") from error
-        self._remove(PENDING, new)
 
     def tidy(self) -> None:
         """Take AWSPENDING off the version that carries it."""

@@ -105,9 +105,12 @@ class Work:
     def _remove(self, step: Step) -> str:
         try:
             self._keys.deactivate(step.key_id)
-            self._keys.delete(step.key_id)
         except Missing:
             return "was gone already"
+        try:
+            self._keys.delete(step.key_id)
+        except KeyturnError as error:
+            raise KeyturnError(f"{error.what} It is inactive.", error.check, changed=True) from error
         return "deactivated and deleted"
 
     def _prove(self, step: Step) -> str:
@@ -183,6 +186,7 @@ class Work:
             raise KeyturnError("Another run has taken over, since this one took too long.", "The next run goes on.")
         key_id = step.key_id or self._new_id
         self._journal.promote(key_id, step.replaces, self._signer.now())
+        self._tidy(step)
         return f"{last_four(key_id)} is the current key"
 
     def _publish(self, step: Step) -> str:

@@ -1,0 +1,51 @@
+"""Starts the pretend world and keeps it until it is told to stop: `python -m sandbox`."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+import threading
+from collections.abc import Sequence
+
+from sandbox.control import Control
+from sandbox.overview import overview
+from sandbox.ports import PortTaken
+from sandbox.vault import VaultError
+from sandbox.world import World
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Serve until SIGINT or SIGTERM; return 0, or 1 if the sandbox could not be started."""
+    ports = _parser().parse_args(arguments)
+    end = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: end.set())
+    world = World(vault=True)
+    try:
+        world.start(ports.bitbucket_port, ports.aws_port, ports.openbao_port, front=Control)
+    except (PortTaken, VaultError) as error:
+        print(f"✖ The sandbox could not be started: {error}.", file=sys.stderr)
+        return 1
+    try:
+        print(overview(world, world.seed()), flush=True)
+        end.wait()
+    finally:
+        world.stop()
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m sandbox",
+        description="A pretend world to try Keyturn in: Bitbucket Cloud, AWS and OpenBao on this machine alone.",
+    )
+    for service, port in (("bitbucket", 8787), ("aws", 4566), ("openbao", 8200)):
+        parser.add_argument(
+            f"--{service}-port", type=int, default=port, metavar="PORT", help=f"by default {port}; 0 is any free one"
+        )
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,57 @@
+"""The rights that a call needs: actions, and the resources on which they must be allowed."""
+
+from __future__ import annotations
+
+from sandbox.aws.dialect import Call, Refused
+from sandbox.aws.keys import ACCOUNT, owner
+from sandbox.aws.policies import Principal
+from sandbox.aws.secretsmanager import SecretsManager
+
+# With temporary credentials these calls must name the user.
+OWN_USER = frozenset({
+    "CreateAccessKey", "ListAccessKeys", "UpdateAccessKey", "DeleteAccessKey", "GetUser",
+})  # fmt: skip
+
+
+def authorize(call: Call, principal: Principal, secrets: SecretsManager) -> None:
+    """Refuse a call that its principal's policies do not allow."""
+    if call.service == "iam" and call.action in OWN_USER and not call.params.get("UserName") and not principal.user:
+        raise Refused("ValidationError", "Must specify userName when calling with non-User credentials")
+    resource = _resource(call, principal, secrets)
+    actions = [f"{call.service}:{call.action}"]
+    if call.action == "CreateSecret" and call.params.get("Tags"):
+        actions.append("secretsmanager:TagResource")
+    for action in actions:
+        principal.demand(action, resource)
+
+
+def _resource(call: Call, principal: Principal, secrets: SecretsManager) -> str:
+    given = call.params
+    match call.service:
+        case "iam":
+            return _in_iam(call, principal)
+        case "sts":
+            return str(given.get("RoleArn", "*"))
+        case "sns":
+            return str(given.get("TopicArn") or given.get("TargetArn") or "*")
+        case "secretsmanager" if "SecretId" in given or "Name" in given:
+            name = str(given.get("SecretId") or given.get("Name"))
+            secret = secrets.find(call.region, name)
+            if secret or name.startswith("arn:"):
+                return secret.arn if secret else name
+            # A secret that does not exist has no suffix yet; any one stands for it.
+            return f"arn:aws:secretsmanager:{call.region}:{ACCOUNT}:secret:{name}-AbCdEf"
+        case _:
+            return "*"
+
+
+def _in_iam(call: Call, principal: Principal) -> str:
+    given = call.params
+    if given.get("UserName"):
+        return f"arn:aws:iam::{ACCOUNT}:user/{given['UserName']}"
+    if call.action == "GetAccessKeyLastUsed":
+        user = owner(given.get("AccessKeyId", ""))
+        return user.arn if user else "*"
+    if call.action in OWN_USER:
+        return principal.arn
+    return f"arn:aws:iam::{ACCOUNT}:role/{given['RoleName']}" if given.get("RoleName") else "*"

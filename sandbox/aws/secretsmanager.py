@@ -1,0 +1,235 @@
+"""Secrets Manager, as strict as AWS is; moto's own is too lenient to show a mistake."""
+
+from __future__ import annotations
+
+import random
+import string
+import threading
+from collections.abc import Callable
+from typing import Any
+from uuid import uuid4
+
+from sandbox.aws.dialect import Call, Refused, in_json_words
+from sandbox.aws.keys import ACCOUNT
+from sandbox.aws.limits import check
+from sandbox.aws.listing import described, matches, page, versions
+from sandbox.aws.policies import Principal
+from sandbox.aws.secrets import Secret, Value, Version
+from sandbox.clock import Clock
+
+Params = dict[str, Any]
+Reply = dict[str, Any]
+
+DAY = 86_400
+_MARKED = "You can't perform this operation on the secret because it was marked for deletion."
+
+
+class SecretsManager:
+    """The secrets of all regions, and the operations on them, one at a time."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self.lock = threading.RLock()
+        self._secrets: dict[tuple[str, str], Secret] = {}
+        self._operations: dict[str, Callable[[str, Params], Reply]] = {
+            "CreateSecret": self._create,
+            "PutSecretValue": self._put,
+            "UpdateSecret": self._update,
+            "GetSecretValue": self._get,
+            "DescribeSecret": self._describe,
+            "ListSecrets": self._list,
+            "ListSecretVersionIds": self._list_versions,
+            "UpdateSecretVersionStage": self._relabel,
+            "TagResource": self._tag,
+            "UntagResource": self._untag,
+            "DeleteSecret": self._delete,
+            "RestoreSecret": self._restore,
+        }
+
+    def reset(self) -> None:
+        """Forget all secrets."""
+        with self.lock:
+            self._secrets.clear()
+
+    def handle(self, call: Call, principal: Principal) -> Reply:
+        """Carry out one call and return what AWS would answer."""
+        check(call.action, call.params)
+        with self.lock:
+            if call.action == "BatchGetSecretValue":
+                return self._batch(call.region, call.params, principal)
+            operation = self._operations.get(call.action)
+            if operation is None:
+                raise Refused("InvalidAction", f"The sandbox has no {call.action}")
+            return operation(call.region, call.params)
+
+    def find(self, region: str, secret_id: str) -> Secret | None:
+        """Find a secret by name, ARN or ARN without its suffix; a purged one is gone."""
+        with self.lock:
+            for key, secret in list(self._secrets.items()):
+                if secret.purged is not None and secret.purged <= self._clock.time():
+                    del self._secrets[key]
+            if not secret_id.startswith("arn:"):
+                return self._secrets.get((region, secret_id))
+            return next((s for s in self._secrets.values() if secret_id in {s.arn, s.arn[:-7]}), None)
+
+    def plant(self, region: str, name: str, body: str, version_id: str) -> str:
+        """Make a secret, or a current version of one, without a request."""
+        with self.lock:
+            secret = self.find(region, name) or self._new(region, {"Name": name})
+            return secret.put(version_id, {"SecretString": body}, None, self._clock).id
+
+    def _new(self, region: str, params: Params) -> Secret:
+        name, now = params["Name"], self._clock.time()
+        suffix = "".join(random.choices(string.ascii_letters, k=6))
+        arn = f"arn:aws:secretsmanager:{region}:{ACCOUNT}:secret:{name}-{suffix}"
+        secret = Secret(name, arn, now, params.get("Description", ""), params.get("KmsKeyId", ""),
+                        _tags(params), changed=now)  # fmt: skip
+        self._secrets[region, name] = secret
+        return secret
+
+    def _found(self, region: str, params: Params, *, marked: bool = False) -> Secret:
+        secret = self.find(region, params["SecretId"])
+        if secret is None:
+            raise Refused("ResourceNotFoundException", "Secrets Manager can't find the specified secret.")
+        if secret.deleted is not None and not marked:
+            raise Refused("InvalidRequestException", _MARKED)
+        return secret
+
+    def _create(self, region: str, params: Params) -> Reply:
+        name = params["Name"]
+        value = _value(params)
+        token = _token(params)
+        known = self.find(region, name)
+        if known is None:
+            known = self._new(region, params)
+        elif known.deleted is not None:
+            raise Refused(
+                "InvalidRequestException",
+                "You can't create this secret because a secret with this name is already scheduled for deletion.",
+            )
+        elif value is None or token not in known.versions:
+            raise Refused("ResourceExistsException", f"The operation failed because the secret {name} already exists.")
+        return _named(known, known.put(token, value, None, self._clock) if value else None)
+
+    def _put(self, region: str, params: Params) -> Reply:
+        secret = self._found(region, params)
+        value = _value(params)
+        if value is None:
+            raise Refused("InvalidRequestException", "You must provide either SecretString or SecretBinary.")
+        version = secret.put(_token(params), value, params.get("VersionStages"), self._clock)
+        return {**_named(secret, version), "VersionStages": list(version.stages)}
+
+    def _update(self, region: str, params: Params) -> Reply:
+        secret = self._found(region, params)
+        value = _value(params)
+        token = _token(params)
+        if value and token in secret.versions:
+            raise secret.taken(token)
+        secret.description = params.get("Description", secret.description)
+        secret.kms_key_id = params.get("KmsKeyId", secret.kms_key_id)
+        secret.changed = self._clock.time()
+        return _named(secret, secret.put(token, value, None, self._clock) if value else None)
+
+    def _get(self, region: str, params: Params) -> Reply:
+        secret = self._found(region, params)
+        version = secret.version(params.get("VersionId"), params.get("VersionStage"))
+        stages = {"VersionStages": list(version.stages)} if version.stages else {}
+        return {**_named(secret, version), **version.value, **stages, "CreatedDate": version.created}
+
+    def _batch(self, region: str, params: Params, principal: Principal) -> Reply:
+        wanted, filters = params.get("SecretIdList"), params.get("Filters")
+        if bool(wanted) == bool(filters):
+            raise Refused(
+                "InvalidParameterException", "Either 'SecretIdList' or 'Filters' must be provided, but not both."
+            )
+        token: Reply = {}
+        if filters:
+            listed, token = page(self._matching(region, filters), params, 20)
+            wanted = [secret.arn for secret in listed]
+        values, errors = [], []
+        for secret_id in wanted or []:
+            try:
+                params = {"SecretId": secret_id}
+                principal.demand("secretsmanager:GetSecretValue", self._found(region, params).arn)
+                values.append(self._get(region, params))
+            except Refused as refused:
+                errors.append(
+                    {"SecretId": secret_id, "ErrorCode": in_json_words(refused.code), "Message": str(refused)}
+                )
+        return {"SecretValues": values, "Errors": errors, **token}
+
+    def _describe(self, region: str, params: Params) -> Reply:
+        secret = self._found(region, params, marked=True)
+        return described(secret, "VersionIdsToStages")
+
+    def _list(self, region: str, params: Params) -> Reply:
+        planned = bool(params.get("IncludePlannedDeletion"))
+        listed, token = page(self._matching(region, params.get("Filters", []), planned=planned), params, 100)
+        return {"SecretList": [described(secret, "SecretVersionsToStages") for secret in listed], **token}
+
+    def _matching(self, region: str, filters: list[Params], *, planned: bool = False) -> list[Secret]:
+        self.find(region, "")
+        return [secret for (place, _), secret in self._secrets.items()
+                if place == region and (planned or secret.deleted is None) and matches(secret, filters)]  # fmt: skip
+
+    def _list_versions(self, region: str, params: Params) -> Reply:
+        secret = self._found(region, params, marked=True)
+        listed, token = page(versions(secret, unstaged=bool(params.get("IncludeDeprecated"))), params, 100)
+        return {"ARN": secret.arn, "Name": secret.name, "Versions": listed, **token}
+
+    def _relabel(self, region: str, params: Params) -> Reply:
+        secret = self._found(region, params)
+        secret.relabel(
+            params["VersionStage"],
+            params.get("RemoveFromVersionId"),
+            params.get("MoveToVersionId"),
+            self._clock,
+        )
+        return _named(secret)
+
+    def _tag(self, region: str, params: Params) -> Reply:
+        self._found(region, params).tags.update(_tags(params))
+        return {}
+
+    def _untag(self, region: str, params: Params) -> Reply:
+        tags = self._found(region, params).tags
+        for key in params["TagKeys"]:
+            tags.pop(key, None)
+        return {}
+
+    def _delete(self, region: str, params: Params) -> Reply:
+        days, force = params.get("RecoveryWindowInDays"), params.get("ForceDeleteWithoutRecovery")
+        if (days is not None and force) or not 7 <= (30 if days is None else days) <= 30:
+            raise Refused(
+                "InvalidParameterException", "RecoveryWindowInDays must be 7 to 30, and not with a forced deletion."
+            )
+        secret = self._found(region, params, marked=bool(force))
+        secret.deleted = self._clock.time()
+        secret.purged = secret.deleted + (0 if force else (days or 30) * DAY)
+        return {**_named(secret), "DeletionDate": secret.purged}
+
+    def _restore(self, region: str, params: Params) -> Reply:
+        secret = self._found(region, params, marked=True)
+        secret.deleted = secret.purged = None
+        return _named(secret)
+
+
+def _value(params: Params) -> Value | None:
+    given = {name: params[name] for name in ("SecretString", "SecretBinary") if params.get(name) is not None}
+    if len(given) > 1:
+        raise Refused(
+            "InvalidRequestException", "You can't specify both a binary secret value and a string secret value."
+        )
+    return given or None
+
+
+def _token(params: Params) -> str:
+    return params.get("ClientRequestToken") or str(uuid4())
+
+
+def _tags(params: Params) -> dict[str, str]:
+    return {tag["Key"]: tag.get("Value", "") for tag in params.get("Tags", [])}
+
+
+def _named(secret: Secret, version: Version | None = None) -> Reply:
+    return {"ARN": secret.arn, "Name": secret.name, **({"VersionId": version.id} if version else {})}

@@ -1,0 +1,164 @@
+"""What a test puts into the sandbox's AWS by hand, and what it sees there from outside."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import overload
+from uuid import uuid4
+
+from moto.sns.models import sns_backends
+
+from sandbox.aws.clockwork import naive
+from sandbox.aws.gate import Gate
+from sandbox.aws.keys import ACCOUNT, iam
+from sandbox.aws.policies import allowing
+from sandbox.aws.secrets import Secret
+from sandbox.clock import Clock
+
+EVERYTHING = ("*",)
+_ANYBODY = json.dumps({"Version": "2012-10-17",
+                       "Statement": [{"Effect": "Allow", "Principal": "*", "Action": "sts:*"}]})  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Pair:
+    """An access key as a consumer has it; its repr shows no secret."""
+
+    access_key_id: str
+    secret_access_key: str = field(repr=False)
+
+
+@dataclass(frozen=True)
+class KeyView:
+    """An access key as IAM lists it."""
+
+    id: str
+    status: str
+    created: datetime
+
+
+@dataclass(frozen=True)
+class VersionView:
+    """One version of a secret."""
+
+    id: str
+    stages: frozenset[str]
+    body: str = field(repr=False)
+
+
+@dataclass(frozen=True)
+class SecretView:
+    """A secret as it stands now, versions without a label included."""
+
+    name: str
+    arn: str
+    versions: dict[str, VersionView]
+    tags: dict[str, str]
+    deleted: datetime | None
+
+    def at(self, stage: str) -> VersionView | None:
+        """Return the version that carries a label."""
+        return next((version for version in self.versions.values() if stage in version.stages), None)
+
+
+class Seed:
+    """Users, keys, roles, topics and secrets, made and seen without a request; without a region it is `region`."""
+
+    def __init__(self, gate: Gate, clock: Clock, region: str) -> None:
+        self._gate = gate
+        self._clock = clock
+        self.region = region
+        self._admin: Pair | None = None
+
+    def reset(self) -> None:
+        """Forget the administrator, who went with everything else."""
+        self._admin = None
+
+    def admin(self) -> Pair:
+        """Return the key of the user `admin`, who may do everything."""
+        if self._admin is None:
+            self._admin = self.add_user("admin", key_age_days=0)
+        return self._admin
+
+    @overload
+    def add_user(self, name: str, *, key_age_days: None = None, actions: Iterable[str] = ...) -> None: ...
+    @overload
+    def add_user(self, name: str, *, key_age_days: float, actions: Iterable[str] = ...) -> Pair: ...
+    def add_user(
+        self, name: str, *, key_age_days: float | None = None, actions: Iterable[str] = EVERYTHING
+    ) -> Pair | None:
+        """Make a user who may do these actions on everything, with a key of that age or with none."""
+        with self._gate.lock:
+            iam().create_user(self.region, name)
+            self.allow(name, actions)
+            return None if key_age_days is None else self.add_key(name, key_age_days)
+
+    def allow(self, user: str, actions: Iterable[str]) -> None:
+        """Replace what a user may do."""
+        self.set_policy(user, allowing(actions))
+
+    def set_policy(self, user: str, policy: str) -> None:
+        """Replace a user's policy by this one, in JSON."""
+        with self._gate.lock:
+            iam().users[user].policies["sandbox"] = policy
+
+    def add_key(self, user: str, age_days: float, *, status: str = "Active") -> Pair:
+        """Give a user one more key, as old as that and known everywhere; the limit of two does not hold here."""
+        with self._gate.lock:
+            key = iam().users[user].create_access_key(prefix="AKIA", status=status)
+            iam().access_keys[key.access_key_id] = key
+            key.create_date = naive(self._clock.now() - timedelta(days=age_days))
+            self._gate.keys.settle(key.access_key_id)
+            return Pair(key.access_key_id, key.secret_access_key)
+
+    def keys(self, user: str) -> list[KeyView]:
+        """Return a user's keys."""
+        with self._gate.lock:
+            return [KeyView(key.access_key_id, key.status, key.create_date.replace(tzinfo=UTC))
+                    for key in iam().users[user].access_keys]  # fmt: skip
+
+    def use(self, pair: Pair, at: datetime | None = None) -> None:
+        """Note that a consumer used a key, now or at a time."""
+        self._gate.keys.use(pair.access_key_id, at or self._clock.now(), "s3", self.region)
+
+    def add_role(self, name: str, *, actions: Iterable[str] = EVERYTHING) -> str:
+        """Make a role that anybody may assume, which may do these actions on everything; return its ARN."""
+        with self._gate.lock:
+            role = iam().create_role(name, _ANYBODY, "/", None, "", [], "3600")
+            role.policies["sandbox"] = allowing(actions)
+            return str(role.arn)
+
+    def add_topic(self, name: str) -> str:
+        """Make an SNS topic and return its ARN."""
+        with self._gate.lock:
+            return str(sns_backends[ACCOUNT][self.region].create_topic(name).arn)
+
+    def notices(self, topic: str) -> list[tuple[str | None, str]]:
+        """Return subject and message of what was published to a topic."""
+        with self._gate.lock:
+            sent = sns_backends[ACCOUNT][self.region].topics[topic].sent_notifications
+            return [(subject, message) for _, message, subject, *_ in sent]
+
+    def put_secret(self, name: str, body: str, version_id: str | None = None, *, region: str = "") -> str:
+        """Make a secret by hand, or add a version that becomes AWSCURRENT; return the version's id."""
+        return self._gate.secrets.plant(region or self.region, name, body, version_id or str(uuid4()))
+
+    def secret(self, name: str, *, region: str = "") -> SecretView | None:
+        """Return a secret by name or ARN, as it stands now."""
+        with self._gate.secrets.lock:
+            secret = self._gate.secrets.find(region or self.region, name)
+            return _view(secret) if secret else None
+
+
+def _view(secret: Secret) -> SecretView:
+    return SecretView(
+        secret.name,
+        secret.arn,
+        {version.id: VersionView(version.id, frozenset(version.stages), "".join(version.value.values()))
+         for version in secret.versions.values()},
+        dict(secret.tags),
+        datetime.fromtimestamp(secret.deleted, UTC) if secret.deleted is not None else None,
+    )  # fmt: skip

@@ -1,0 +1,102 @@
+"""The sandbox's AWS: IAM, STS and SNS by moto, Secrets Manager by ourselves, behind one wire."""
+
+from __future__ import annotations
+
+import secrets
+import socket
+from collections.abc import Iterable
+from typing import Any
+
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
+from botocore.httpsession import URLLib3Session
+
+from sandbox.aws.clockwork import wind
+from sandbox.aws.dialect import AwsDialect
+from sandbox.aws.gate import Gate
+from sandbox.aws.keys import ACCOUNT, LOOK
+from sandbox.aws.seed import Pair, Seed
+from sandbox.clock import Clock
+from sandbox.server import Server
+from sandbox.wire import Environ, StartResponse, Wire
+
+# A request whose head and body leave in two packets must not wait for the first to be acknowledged.
+_NO_DELAY: Any = [(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)]
+_LOOK_HEADER = "X-Keyturn-Look"
+
+
+class Aws(Seed):
+    """A pretend AWS account; moto keeps it in module state, so there is one in a process at a time."""
+
+    account = ACCOUNT
+
+    def __init__(self, clock: Clock, region: str = "eu-central-1") -> None:
+        wind(clock)
+        self._gate = Gate(clock)
+        super().__init__(self._gate, clock, region)
+        self.wire = Wire("aws", self._gate, AwsDialect(), clock)
+        self._server: Server | None = None
+        self._http = URLLib3Session(timeout=10, socket_options=_NO_DELAY)
+        # Only `signs` knows it, so that no client can slip past the wire.
+        self._look = secrets.token_hex(16)
+        self.reset()
+
+    @property
+    def refusals(self) -> int:
+        """How many calls a new key is refused before it is known once, refused once more, and then known."""
+        return self._gate.keys.refusals
+
+    @refusals.setter
+    def refusals(self, count: int) -> None:
+        self._gate.keys.refusals = count
+
+    @property
+    def last_used_lag(self) -> float:
+        """Seconds until GetAccessKeyLastUsed shows a use."""
+        return self._gate.keys.last_used_lag
+
+    @last_used_lag.setter
+    def last_used_lag(self, seconds: float) -> None:
+        self._gate.keys.last_used_lag = seconds
+
+    def start(self, port: int = 0) -> str:
+        """Serve on loopback and return the endpoint's URL."""
+        if self._server is None:
+            self._server = Server(self._serve, port)
+        return self._server.url
+
+    def stop(self) -> None:
+        """Stop serving; what there is stays."""
+        if self._server is not None:
+            self._server.close()
+            self._server = None
+
+    def reset(self) -> None:
+        """Empty the account, mend the wire, forget its journal, and set the knobs to their defaults."""
+        self._gate.reset()
+        self.wire.mend()
+        self.wire.forget()
+        super().reset()
+
+    def signs(self, pair: Pair) -> bool:
+        """Tell whether a signed request with this pair would succeed now; it leaves no trace, and no fault hits it."""
+        if self._server is None:
+            raise RuntimeError("the sandbox's AWS has not been started")
+        request = AWSRequest(
+            "POST",
+            self._server.url + "/",
+            {"Content-Type": "application/x-www-form-urlencoded", _LOOK_HEADER: self._look},
+            "Action=GetCallerIdentity&Version=2011-06-15",
+        )
+        SigV4Auth(Credentials(pair.access_key_id, pair.secret_access_key), "sts", self.region).add_auth(request)
+        status = self._http.send(request.prepare()).status_code
+        if status not in {200, 403}:
+            raise RuntimeError(f"GetCallerIdentity answered {status}")
+        return status == 200
+
+    def _serve(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        if environ.get("HTTP_X_KEYTURN_LOOK") == self._look:
+            environ[LOOK] = True
+            return self._gate(environ, start_response)
+        return self.wire(environ, start_response)

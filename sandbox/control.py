@@ -1,0 +1,195 @@
+"""The sandbox's own API, below /_sandbox/ on Bitbucket's port: its clock, faults, journal, and a look at the keys."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Iterable
+from datetime import timedelta
+from typing import Any
+
+from werkzeug.wrappers import Request, Response
+
+from sandbox.wire import KINDS, Environ, Fault, StartResponse, Wire, Wsgi
+from sandbox.world import World
+
+PREFIX = "/_sandbox/"
+
+Answer = tuple[Any, int]
+
+# Years that dates can be reckoned in with room to both sides.
+_YEARS = range(1980, 9000)
+# What a fault may be when it comes by HTTP: it cannot bring code to call.
+_KINDS = frozenset(kind for kind in KINDS if not kind.startswith("call"))
+
+
+class WrongInput(Exception):
+    """What was sent cannot be used; the message says why."""
+
+
+class Control:
+    """Answers what is below the prefix, unseen by the wires, and hands on everything else."""
+
+    def __init__(self, world: World, behind: Wsgi) -> None:
+        self._world = world
+        self._behind = behind
+        self._answers: dict[tuple[str, str], Callable[[_Form], Answer]] = {
+            ("GET", "state"): lambda _: (self._state(), 200),
+            ("POST", "clock"): self._move_clock,
+            ("POST", "faults"): self._spoil,
+            ("DELETE", "faults"): self._mend,
+            ("GET", "journal"): self._journal,
+            ("POST", "reset"): self._reset,
+            ("GET", "check"): self._check,
+        }
+
+    def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        """Serve one request."""
+        if not environ["PATH_INFO"].startswith(PREFIX):
+            return self._behind(environ, start_response)
+        body, status = self._serve(Request(environ))
+        response = Response(json.dumps(body, indent=2) + "\n", status, mimetype="application/json")
+        return response(environ, start_response)
+
+    def _serve(self, request: Request) -> Answer:
+        # A body that nobody reads would be taken for the connection's next request.
+        request.get_data()
+        name = request.path.removeprefix(PREFIX)
+        answer = self._answers.get((request.method, name))
+        if answer is None:
+            methods = [method for method, known in self._answers if known == name]
+            if methods:
+                return {"error": f"{PREFIX}{name} takes {' and '.join(methods)}"}, 405
+            return {
+                "error": "there is " + ", ".join(f"{method} {PREFIX}{known}" for method, known in self._answers)
+            }, 404
+        try:
+            form = _Form(request.values.to_dict())
+            return answer(form)
+        except WrongInput as error:
+            return {"error": str(error)}, 400
+
+    def _state(self) -> dict[str, Any]:
+        world = self._world
+        services = {"bitbucket": world.bitbucket_url, "aws": world.aws_url}
+        if world.vault is not None:
+            services["openbao"] = world.vault.url
+        return {
+            "clock": world.clock.now().isoformat(timespec="seconds"),
+            "services": services,
+            "requests": {name: len(wire.journal) for name, wire in self._wires.items()},
+            "faults": {name: [_told(fault) for fault in wire.faults] for name, wire in self._wires.items()},
+            "variables": world.variables(world.company) if world.company else {},
+        }
+
+    def _move_clock(self, form: _Form) -> Answer:
+        units = ("days", "hours", "minutes", "seconds")
+        form.only(*units)
+        try:
+            step = timedelta(**{unit: form.number(unit) for unit in units})
+            year = (self._world.clock.now() + step).year
+        except OverflowError:
+            year = 0
+        if year not in _YEARS:
+            raise WrongInput("that is further than dates reach")
+        now = self._world.wait(step)
+        return {"clock": now.isoformat(timespec="seconds")}, 200
+
+    def _spoil(self, form: _Form) -> Answer:
+        form.only("service", "operation", "kind", "nth", "times", "seconds")
+        wire = self._wires[form.choice("service", self._wires)]
+        fault = Fault(
+            form.text("operation"),
+            form.choice("kind", _KINDS),
+            nth=form.count("nth", 1, least=1),
+            times=form.count("times", 1),
+            seconds=form.number("seconds", least=0),
+        )
+        wire.spoil(fault)
+        return _told(fault), 201
+
+    def _mend(self, form: _Form) -> Answer:
+        form.only()
+        for wire in self._wires.values():
+            wire.mend()
+        return {"faults": 0}, 200
+
+    def _journal(self, form: _Form) -> Answer:
+        form.only()
+        seen = sorted((one for wire in self._wires.values() for one in list(wire.journal)), key=lambda one: one.at)
+        return [
+            {"service": one.service, "operation": one.operation, "occurrence": one.occurrence, "status": one.status}
+            for one in seen
+        ], 200
+
+    def _reset(self, form: _Form) -> Answer:
+        """Make the company anew; the clock goes on, and the credentials are new ones."""
+        form.only()
+        self._world.seed()
+        return self._state(), 200
+
+    def _check(self, form: _Form) -> Answer:
+        """Tell of each environment's pair whether it signs; 409 if one does not."""
+        form.only()
+        pairs = self._world.consumers()
+        signs = {
+            name: {"key": pair.access_key_id, "signs": self._world.aws.signs(pair)} for name, pair in pairs.items()
+        }
+        return signs, 200 if all(pair["signs"] for pair in signs.values()) else 409
+
+    @property
+    def _wires(self) -> dict[str, Wire]:
+        return {"bitbucket": self._world.bitbucket.wire, "aws": self._world.aws.wire}
+
+
+class _Form:
+    """What came with a request, as names and text; its readers raise WrongInput."""
+
+    def __init__(self, fields: dict[str, str]) -> None:
+        self._fields = fields
+
+    def only(self, *names: str) -> None:
+        """Refuse what is not among these names."""
+        strange = sorted(set(self._fields) - set(names))
+        if strange:
+            raise WrongInput(f"{strange[0]} is unknown; there is {', '.join(names) or 'nothing to give'}")
+
+    def text(self, name: str) -> str:
+        """Return a text that is needed."""
+        if not self._fields.get(name):
+            raise WrongInput(f"{name} is needed")
+        return self._fields[name]
+
+    def choice(self, name: str, choices: Iterable[str]) -> str:
+        """Return one of several words."""
+        value = self.text(name)
+        if value not in choices:
+            raise WrongInput(f"{name} must be one of {', '.join(sorted(choices))}")
+        return value
+
+    def number(self, name: str, default: float = 0, *, least: float = -math.inf) -> float:
+        """Return a finite number."""
+        try:
+            value = float(self._fields.get(name, default))
+        except ValueError:
+            value = math.nan
+        if not math.isfinite(value) or value < least:
+            raise WrongInput(f"{name} must be a number" + ("" if least == -math.inf else f", {least:g} at least"))
+        return value
+
+    def count(self, name: str, default: int, *, least: int = 0) -> int:
+        """Return a whole number."""
+        value = self.number(name, default, least=least)
+        if not value.is_integer():
+            raise WrongInput(f"{name} must be a whole number")
+        return int(value)
+
+
+def _told(fault: Fault) -> dict[str, Any]:
+    return {
+        "operation": fault.operation,
+        "kind": fault.kind,
+        "nth": fault.nth,
+        "times": fault.times,
+        "seconds": fault.seconds,
+    }

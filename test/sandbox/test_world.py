@@ -1,0 +1,148 @@
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+import requests
+
+from sandbox.ports import PortTaken
+from sandbox.server import Server
+from sandbox.world import USER, World
+from test.support import ROOT
+
+ANY = ("--bitbucket-port=0", "--aws-port=0", "--openbao-port=0")
+
+
+class Started:
+    """`python -m sandbox` as a process of its own, and what it has printed."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        assert process.stdout is not None
+        self.process = process
+        self.lines: list[str] = []
+        for line in process.stdout:
+            self.lines.append(line.rstrip("\n"))
+            if line.endswith("tell more.\n"):
+                break
+
+    @property
+    def text(self) -> str:
+        return "\n".join(self.lines)
+
+    def block(self, *words: str) -> str:
+        """Return the command to paste that has all of these words."""
+        blocks = re.findall(r"^ {2}(?:env|docker).*(?:\n {4}.*)+", self.text, re.MULTILINE)
+        [found] = [block for block in blocks if all(word in block for word in words)]
+        return str(found)
+
+    def control(self, method: str, name: str, **form: str) -> requests.Response:
+        [url] = re.findall(r"^ {2}curl (http://\S+)/check$", self.text, re.MULTILINE)
+        return requests.request(method, f"{url}/{name}", data=form, timeout=10)
+
+
+@contextmanager
+def sandbox() -> Iterator[Started]:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "sandbox", *ANY],
+        cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, encoding="utf-8",
+        start_new_session=True,
+    )  # fmt: skip
+    try:
+        yield Started(process)
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+
+
+def paste(command: str) -> str:
+    """Run a command as the shell does to which it is pasted, and return what it prints."""
+    ran = subprocess.run(
+        ["/bin/sh", "-c", command], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        text=True, encoding="utf-8", timeout=120, check=False,
+    )  # fmt: skip
+    assert ran.returncode == 0, ran.stdout
+    return ran.stdout
+
+
+def end(started: Started, number: int) -> None:
+    """Stop the sandbox by a signal to it alone, and see that nothing of it is left."""
+    started.process.send_signal(number)
+    rest, _ = started.process.communicate(timeout=60)
+    assert (started.process.returncode, rest) == (0, "")
+    with pytest.raises(ProcessLookupError):
+        os.killpg(started.process.pid, 0)
+
+
+def test_what_it_prints_rotates_the_key_by_keys_and_by_the_steps_token() -> None:
+    with sandbox() as started:
+        old = {pair["key"] for pair in started.control("GET", "check").json().values()}
+        assert "✔ Rotated deploy-bot's key" in paste(started.block("-m pipe", "AWS_SECRET_ACCESS_KEY="))
+        started.control("POST", "clock", days="10")
+        by_token = paste(started.block("-m pipe", "AWS_OIDC_ROLE_ARN="))
+        assert "assumed-role/keyturn" in by_token
+        assert "✔ Deactivated" in by_token
+        check = started.control("GET", "check")
+        assert check.status_code == 200
+        assert old.isdisjoint(pair["key"] for pair in check.json().values())
+        end(started, signal.SIGTERM)
+
+
+def test_it_says_what_runs_where_and_ends_on_ctrl_c() -> None:
+    with sandbox() as started:
+        urls = dict(re.findall(r"^ {2}(Bitbucket|AWS|OpenBao) +(http://127\.0\.0\.1:\d+)", started.text, re.MULTILINE))
+        assert "Pipeline variables" in requests.get(f"{urls['Bitbucket']}/", timeout=10).text
+        assert requests.get(f"{urls['OpenBao']}/v1/sys/health", timeout=10).status_code == 200
+        assert started.control("GET", "state").json()["services"] == {name.lower(): url for name, url in urls.items()}
+        image = started.block("docker run --rm --read-only --cap-drop ALL", "--network host", "keyturn:latest")
+        variables = set(started.block("env -i", "AWS_SECRET_ACCESS_KEY=").splitlines()[1:-1])
+        assert {line.replace("    -e ", "    ") for line in image.splitlines()[1:-1]} == variables
+        assert f"    AWS_ENDPOINT_URL={urls['AWS']} \\" in variables
+        end(started, signal.SIGINT)
+
+
+@pytest.mark.parametrize("service", ["bitbucket", "aws", "openbao"])
+def test_a_taken_port_is_said_in_one_line(service: str) -> None:
+    server = Server(lambda *_: [])
+    ran = subprocess.run(
+        [sys.executable, "-m", "sandbox", *ANY, f"--{service}-port={server.server_port}"],
+        cwd=ROOT, capture_output=True, text=True, encoding="utf-8", timeout=60, check=False,
+    )  # fmt: skip
+    server.close()
+    assert (ran.returncode, ran.stdout) == (1, "")
+    assert ran.stderr == (
+        f"✖ The sandbox could not be started: port {server.server_port} cannot be used: address already in use.\n"
+    )
+
+
+def test_a_world_that_cannot_start_leaves_nothing_running() -> None:
+    server = Server(lambda *_: [])
+    world = World()
+    with pytest.raises(PortTaken):
+        world.start(aws_port=server.server_port)
+    server.close()
+    with pytest.raises(requests.ConnectionError):
+        requests.get(world.bitbucket_url, timeout=10)
+
+
+def test_the_company_has_an_old_key_in_two_of_three_environments(world: World) -> None:
+    company = world.seed(key_age_days=95)
+    assert list(company.environments) == ["Test", "Staging", "Production"]
+    assert world.consumers() == {"Staging": company.old_key, "Production": company.old_key}
+    [key] = world.aws.keys(USER)
+    assert (world.clock.now() - key.created).days == 95
+    assert world.aws.signs(company.old_key)
+
+
+def test_a_new_seed_forgets_what_was(world: World) -> None:
+    first = world.seed()
+    second = world.seed()
+    assert world.company is second
+    assert not world.aws.signs(first.old_key)
+    assert [key.id for key in world.aws.keys(USER)] == [second.old_key.access_key_id]
