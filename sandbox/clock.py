@@ -15,6 +15,17 @@ class Clock:
         self._shift = timedelta()
         self._lock = threading.Lock()
 
+    @property
+    def shift(self) -> timedelta:
+        """How far the clock is from the machine's."""
+        with self._lock:
+            return self._shift
+
+    @shift.setter
+    def shift(self, shift: timedelta) -> None:
+        with self._lock:
+            self._shift = shift
+
     def now(self) -> datetime:
         """Return the sandbox's present time, aware, in UTC."""
         with self._lock:

@@ -13,6 +13,7 @@ from typing import Self
 from sandbox.aws import Aws, Pair
 from sandbox.bitbucket import Bitbucket, Environment, Repository, Token
 from sandbox.clock import Clock
+from sandbox.moment import Moment, restore, save
 from sandbox.ports import free_port
 from sandbox.server import Server
 from sandbox.vault import Vault
@@ -110,6 +111,14 @@ class World:
         if time > timedelta():
             self.clock.sleep(self.bitbucket.lag)
         return self.clock.move(seconds=time.total_seconds())
+
+    def save(self) -> Moment:
+        """Return the present moment, to which the world can be set back."""
+        return save(self.clock, self.bitbucket, self.aws)
+
+    def restore(self, moment: Moment) -> None:
+        """Make Bitbucket, AWS and the clock what they were at that moment."""
+        restore(moment, self.clock, self.bitbucket, self.aws)
 
     def hand_over(self, environment: Environment, pair: Pair) -> None:
         """Put a pair into an environment by hand, as somebody did long ago."""

@@ -7,6 +7,7 @@ import re
 import threading
 from collections import defaultdict
 from datetime import datetime, timedelta
+from typing import Any
 
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
@@ -50,6 +51,11 @@ class Keys:
         self._known: set[str] = set()
         self._calls: dict[str, int] = defaultdict(int)
         self._uses: dict[str, list[tuple[datetime, str, str]]] = defaultdict(list)
+
+    @property
+    def collections(self) -> list[Any]:
+        """The collections that the book is kept in."""
+        return [self._known, self._calls, self._uses]
 
     def settle(self, key_id: str) -> None:
         """Let a seeded key be known everywhere, as an old key is."""

@@ -46,6 +46,11 @@ class SecretsManager:
             "RestoreSecret": self._restore,
         }
 
+    @property
+    def kept(self) -> dict[tuple[str, str], Secret]:
+        """The dictionary that all secrets are kept in."""
+        return self._secrets
+
     def reset(self) -> None:
         """Forget all secrets."""
         with self.lock:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 import socket
 from collections.abc import Iterable
+from contextlib import AbstractContextManager
 from typing import Any
 
 from botocore.auth import SigV4Auth
@@ -71,6 +72,16 @@ class Aws(Seed):
         if self._server is not None:
             self._server.close()
             self._server = None
+
+    @property
+    def locks(self) -> list[AbstractContextManager[Any]]:
+        """What guards the state."""
+        return [self._gate.lock, self._gate.secrets.lock]
+
+    @property
+    def collections(self) -> list[Any]:
+        """The collections that all state but moto's is kept in."""
+        return [*self._gate.keys.collections, self._gate.secrets.kept]
 
     def reset(self) -> None:
         """Empty the account, mend the wire, forget its journal, and set the knobs to their defaults."""

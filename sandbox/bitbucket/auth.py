@@ -85,8 +85,13 @@ class Keyring:
 
     def clear(self) -> None:
         """Forget every credential."""
-        self._valid.clear()
-        self._consumers.clear()
+        for known in self.collections:
+            known.clear()
+
+    @property
+    def collections(self) -> list[dict[str, Token]]:
+        """The dictionaries that all tokens are kept in."""
+        return [self._valid, self._consumers]
 
     def issue(
         self, kind: Kind, reach: tuple[Reach, ...], user: str, scopes: Iterable[str] | None, *,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -11,9 +12,9 @@ from sandbox.bitbucket.api import build
 from sandbox.bitbucket.auth import Keyring, Kind, Reach, Token
 from sandbox.bitbucket.dialect import Dialect
 from sandbox.bitbucket.lists import Moods, NextLinks
-from sandbox.server import Server
 from sandbox.bitbucket.state import KINDS, Environment, Project, Repository, Scope, Store, Variable, Workspace
 from sandbox.clock import Clock
+from sandbox.server import Server
 from sandbox.wire import StartResponse, Wire
 
 
@@ -60,6 +61,16 @@ class Bitbucket:
         if self._server:
             self._server.close()
             self._server = None
+
+    @property
+    def lock(self) -> AbstractContextManager[Any]:
+        """What guards the state."""
+        return self._store.lock
+
+    @property
+    def collections(self) -> list[Any]:
+        """The dictionaries that all state is kept in."""
+        return [*self._store.collections, *self._keyring.collections]
 
     def reset(self) -> None:
         """Forget everything that was seeded, issued, written, journalled or to be spoilt."""

@@ -162,8 +162,13 @@ class Store:
 
     def clear(self) -> None:
         """Forget everything."""
-        for known in (self.workspaces, self.repositories, self.environments, self.reports, self._shelves, self._births):
+        for known in self.collections:
             known.clear()
+
+    @property
+    def collections(self) -> list[Any]:
+        """The dictionaries that everything is kept in."""
+        return [self.workspaces, self.repositories, self.environments, self.reports, self._shelves, self._births]
 
     def shelf(self, scope: Scope) -> Shelf:
         """Return the variables of a scope."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import configparser
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,7 +13,7 @@ from sandbox.bitbucket import Scope
 from sandbox.world import SECRET, USER, Company, World
 from test.faults.leaks import leaks_of
 
-ID, KEY = "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"
+ID, KEY, FILE = "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_CREDENTIALS"
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,15 @@ class Stage:
     targets: tuple[Scope, ...]
     variables: dict[str, str]
     secrets: set[str] = field(default_factory=set)
+    own_key: bool = False
+    reads_file: bool = False
+
+    def environ(self) -> dict[str, str]:
+        """Return the run's variables; with its own key, those that the first target holds by now."""
+        if not self.own_key:
+            return self.variables
+        pair = self.pair(self.targets[0])
+        return {**self.variables, ID: pair.access_key_id, KEY: pair.secret_access_key}
 
     def look(self) -> Picture:
         """Take a picture, and get to know every secret that is there."""
@@ -57,6 +68,8 @@ class Stage:
     def pair(self, target: Scope) -> Pair:
         """Return the pair that a consumer of a target gets."""
         held = self.world.bitbucket.variables(target)
+        if self.reads_file and FILE in held:
+            return _pair_of(base64.b64decode(held[FILE].value).decode())
         return Pair(held[ID].value if ID in held else "", held[KEY].value if KEY in held else "")
 
     def outages(self) -> list[Scope]:
@@ -80,6 +93,14 @@ class Stage:
         )
         given = {self.variables["AWS_SECRET_ACCESS_KEY"], self.variables["BITBUCKET_ACCESS_TOKEN"]}
         return leaks_of(self.secrets | given, output + "\n" + unsecured)
+
+
+def _pair_of(file: str) -> Pair:
+    """Return what AWS's tools read from a credentials file."""
+    parser = configparser.ConfigParser()
+    parser.read_string(file)
+    section = parser["default"]
+    return Pair(section["aws_access_key_id"], section["aws_secret_access_key"])
 
 
 def _secret_of(body: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from sandbox.aws import Aws
 from sandbox.bitbucket import Bitbucket
@@ -21,7 +21,7 @@ KINDS = (
 )  # fmt: skip
 
 # Longer than the pipe waits for an answer at the pace of the matrix.
-STALL = 0.7
+STALL = 0.45
 
 
 @dataclass(frozen=True)
@@ -61,15 +61,31 @@ def quiet(world: World) -> None:
         wire.forget()
 
 
-def spots_of(world: World, scenario: Scenario, runner: Runner) -> tuple[Spot, ...]:
-    """Return the requests that the scenario's run makes when nothing is spoilt."""
-    stage = scenario.prepare(world, runner)
-    quiet(world)
-    result = runner.run(stage.variables)
-    assert result.code == 0, result.output
-    assert scenario.right(stage) == [], result.output
-    seen = sorted((entry for wire in wires(world) for entry in wire.journal), key=lambda entry: entry.at)
-    return tuple(Spot(entry.service, entry.operation, entry.occurrence) for entry in seen)
+class Bench:
+    """A scenario that was prepared once, and to whose beginning the world is set back before each try."""
+
+    def __init__(self, world: World, scenario: Scenario, runner: Runner) -> None:
+        self.scenario = scenario
+        self.runner = runner
+        self._world = world
+        self._stage = scenario.prepare(world, runner)
+        self._moment = world.save()
+
+    def begin(self) -> Stage:
+        self._world.restore(self._moment)
+        quiet(self._world)
+        return replace(self._stage, secrets=set(self._stage.secrets))
+
+    def spots(self) -> tuple[Spot, ...]:
+        """Return the requests that the scenario's run makes when nothing is spoilt."""
+        stage = self.begin()
+        result = self.runner.run(stage.environ())
+        assert result.code == 0, result.output
+        assert self.scenario.right(stage) == [], result.output
+        seen = sorted((entry for wire in wires(self._world) for entry in wire.journal), key=lambda entry: entry.at)
+        spots = [Spot(entry.service, entry.operation, entry.occurrence) for entry in seen]
+        last = next((index for index, spot in enumerate(spots) if spot.operation == self.scenario.until), len(spots))
+        return tuple(spots[: last + 1])
 
 
 def spoil(world: World, spot: Spot, kind: str, runner: Runner) -> None:
@@ -79,17 +95,16 @@ def spoil(world: World, spot: Spot, kind: str, runner: Runner) -> None:
     wire.spoil(Fault(_literal(spot.operation), name, nth=spot.nth, seconds=STALL, call=call))
 
 
-def try_it(
-    world: World, scenario: Scenario, runner: Runner, faults: Sequence[tuple[Spot, str]], verdict: Verdict
-) -> None:
+def try_it(bench: Bench, faults: Sequence[tuple[Spot, str]], verdict: Verdict) -> None:
     """Spoil one run with all of the faults, look, run once more, look again."""
+    scenario, runner = bench.scenario, bench.runner
     story = f"{scenario.name}, {' and '.join(f'{kind} at {spot}' for spot, kind in faults)}"
-    stage = scenario.prepare(world, runner)
+    stage = bench.begin()
+    world = stage.world
     before = stage.look()
-    quiet(world)
     for spot, kind in faults:
         spoil(world, spot, kind, runner)
-    result = runner.run(stage.variables)
+    result = runner.run(stage.environ())
     quiet(world)
     verdict.figures["spoilt runs"] += 1
     after = stage.look()
@@ -98,7 +113,7 @@ def try_it(
     unreached = any(spot.service == "aws" for spot, _ in faults)
     if result.code is None or (unreached and "quarter of an hour" in result.output):
         world.clock.move(minutes=16)
-    last = runner.run(stage.variables)
+    last = runner.run(stage.environ())
     for leak in stage.leaks(last.output):
         verdict.blame(f"the last run shows {leak}", "leaks", story)
     if last.code != 0:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sandbox.bitbucket import Scope
 from sandbox.wire import Fault
 from sandbox.world import World
-from test.faults.company import ID, KEY, Picture, Stage
+from test.faults.company import FILE, ID, KEY, Picture, Stage
 from test.faults.runner import Runner
 
 
@@ -16,13 +16,14 @@ from test.faults.runner import Runner
 class Scenario:
     """One kind of run; `prepare` makes the stage, `right` names what is wrong with a picture after the last run.
 
-    `restorable` tells whether somebody knows the secret that the targets hold before, so that it can be put back.
+    Its requests are spoilt up to the first one of the kind `until`. `restorable` tells whether somebody knows the secret that the targets hold before, so that it can be put back.
     """
 
     name: str
     prepare: Callable[[World, Runner], Stage]
     right: Callable[[Stage], list[str]]
     restorable: bool = True
+    until: str = ""
 
 
 def _stage(world: World, *, age: float, targets: int = 2, **variables: str) -> Stage:
@@ -52,7 +53,7 @@ def _first_rotation(world: World, _: Runner) -> Stage:
 
 
 def _well(stage: Stage, runner: Runner) -> None:
-    result = runner.run(stage.variables)
+    result = runner.run(stage.environ())
     assert result.code == 0, result.output
     stage.look()
 
@@ -114,9 +115,25 @@ def _one_target(world: World, runner: Runner) -> Stage:
     return _stage(world, age=95, targets=1, SECRET_ID="")
 
 
+def _own_key(world: World, _: Runner) -> Stage:
+    """The pipe signs with the key that it rotates, and gets it from the target."""
+    stage = _stage(world, age=95, IAM_USER_NAME="")
+    return replace(stage, own_key=True)
+
+
+def _revoked(world: World, _: Runner) -> Stage:
+    """The key has leaked."""
+    return _stage(world, age=20, REVOKE="true")
+
+
+def _credentials_file(world: World, runner: Runner) -> Stage:
+    """Consumers read the credentials file, which is one variable."""
+    return replace(_stage(world, age=95, CREDENTIALS_VARIABLE=FILE), reads_file=True)
+
+
 def _killed_at(stage: Stage, runner: Runner, operation: str, nth: int, kind: str = "call-before") -> None:
     stage.world.aws.wire.spoil(Fault(operation, kind, nth=nth, call=runner.kill))
-    assert runner.run(stage.variables).code is None
+    assert runner.run(stage.environ()).code is None
     stage.world.aws.wire.mend()
     stage.look()
 
@@ -160,7 +177,12 @@ SCENARIOS = {
         Scenario("deletion", _before_deletion, lambda stage: _right(stage, {"new": "Active"})),
         Scenario("target behind", _behind, _rotated_right, restorable=False),
         Scenario("pending key", _pending, _rotated_right, restorable=False),
-        Scenario("orphan", _orphaned, _rotated_right, restorable=False),
+        Scenario("orphan", _orphaned, _rotated_right, restorable=False, until="iam.CreateAccessKey"),
         Scenario("one target", _one_target, _rotated_right, restorable=False),
+        Scenario("own key", _own_key, _rotated_right),
+        Scenario(
+            "revoked", _revoked, lambda stage: _right(stage, {"old": "Inactive", "new": "Active"}), restorable=False
+        ),
+        Scenario("credentials file", _credentials_file, _rotated_right, restorable=False),
     )
 }

@@ -8,7 +8,7 @@ import pytest
 
 from sandbox.world import World
 from test.faults.conftest import FIGURES
-from test.faults.judge import KINDS, Verdict, spots_of, try_it
+from test.faults.judge import KINDS, Bench, Verdict, try_it
 from test.faults.runner import Runner
 from test.faults.scenarios import SCENARIOS
 
@@ -18,8 +18,8 @@ from test.faults.scenarios import SCENARIOS
 def test_every_request_spoilt(
     name: str, kind: str, fault_world: World, runner: Runner, record_property: Callable[[str, object], None]
 ) -> None:
-    scenario, verdict = SCENARIOS[name], Verdict()
-    for spot in spots_of(fault_world, scenario, runner):
-        try_it(fault_world, scenario, runner, [(spot, kind)], verdict)
+    bench, verdict = Bench(fault_world, SCENARIOS[name], runner), Verdict()
+    for spot in bench.spots():
+        try_it(bench, [(spot, kind)], verdict)
     record_property(FIGURES, dict(verdict.figures))
     assert verdict.broken == [], "\n\n".join(verdict.broken[:3])

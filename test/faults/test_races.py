@@ -1,0 +1,76 @@
+"""Two runs at once: one rotates, the other says so and changes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from sandbox.wire import Fault
+from sandbox.world import USER, World
+from test.faults.judge import Bench, quiet, wires
+from test.faults.runner import Result, Runner
+from test.faults.scenarios import SCENARIOS
+
+
+@pytest.fixture(scope="module")
+def second(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runner]:
+    with Runner(tmp_path_factory.mktemp("second"), "second") as running:
+        yield running
+
+
+def made(world: World) -> int:
+    """Return how many keys were made."""
+    aws, _ = wires(world)
+    return sum(entry.operation == "iam.CreateAccessKey" and entry.status == 200 for entry in aws.journal)
+
+
+@pytest.mark.parametrize("name", ["first rotation", "later rotation"])
+@pytest.mark.parametrize("attempt", range(10))
+def test_two_runs_started_together(name: str, attempt: int, fault_world: World, runner: Runner, second: Runner) -> None:
+    bench = Bench(fault_world, SCENARIOS[name], runner)
+    stage = bench.begin()
+    with ThreadPoolExecutor(2) as pool:
+        results: list[Result] = list(pool.map(lambda one: one.run(stage.environ()), (runner, second)))
+    told = "\n---\n".join(result.output for result in results)
+    assert [result.code for result in results] == [0, 0], told
+    assert bench.scenario.right(stage) == [], told
+    assert made(fault_world) == 1, told
+    rotated = [result for result in results if "Rotated" in result.last_line]
+    idle = [result for result in results if result not in rotated]
+    assert len(rotated) == 1, told
+    assert "Nothing done" in idle[0].last_line, told
+    assert stage.leaks(told) == []
+
+
+@pytest.mark.parametrize("when", ["call", "call-then"])
+@pytest.mark.parametrize("name", ["first rotation", "later rotation", "deactivation", "deletion", "one target"])
+def test_a_whole_run_between_any_two_requests_of_another(
+    name: str, when: str, fault_world: World, runner: Runner, second: Runner, folder: Path
+) -> None:
+    bench = Bench(fault_world, SCENARIOS[name], runner)
+    for spot in bench.spots():
+        stage = bench.begin()
+        others: list[Result] = []
+        later = 17 if when == "call-then" else 0
+
+        def other(stage=stage, others=others, later=later) -> None:  # type: ignore[no-untyped-def]
+            fault_world.clock.move(minutes=later)
+            others.append(second.run(stage.environ()))
+
+        wire = wires(fault_world)[spot.service == "bitbucket"]
+        wire.spoil(Fault(spot.operation, "call", nth=spot.nth, call=other))
+        first = runner.run(stage.environ())
+        wire.mend()
+        told = f"{name}: a run before {spot}\n{first.output}\n--- the other\n{others[0].output}"
+        assert stage.outages() == [], told
+        assert len(fault_world.aws.keys(USER)) <= 2, told
+        assert stage.leaks(told) == [], told
+        fault_world.clock.move(minutes=17)
+        quiet(fault_world)
+        last = runner.run(stage.environ())
+        told += f"\n--- the last\n{last.output}"
+        assert last.code == 0, told
+        assert bench.scenario.right(stage) == [], told
