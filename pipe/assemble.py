@@ -23,7 +23,7 @@ log = logging.getLogger("keyturn")
 def rotation(settings: Settings, patience: Patience) -> Rotate:
     """Sign in to AWS and return the rotation; raises Refused for an account that is not allowed, and ServiceError."""
     bitbucket = _bitbucket(settings.bitbucket, patience)
-    aws, caller = _who(settings, bitbucket, patience)
+    aws, caller, own = _who(settings, bitbucket, patience)
     log.info("%s.", who(caller, settings.aws.region))
     allowed = settings.aws.allowed_accounts
     if allowed and caller.account not in allowed:
@@ -43,32 +43,33 @@ def rotation(settings: Settings, patience: Patience) -> Rotate:
         signer=aws,
         patience=patience,
         run=settings.run,
+        own=own if caller.key_id else None,
     )
 
 
-def _who(settings: Settings, bitbucket: Bitbucket, patience: Patience) -> tuple[Aws, Identity]:
-    """Return the session and who it is.
+def _who(settings: Settings, bitbucket: Bitbucket, patience: Patience) -> tuple[Aws, Identity, KeyPair | None]:
+    """Return the session, who it is, and the pair that it signs with, if it is one.
 
     A run that rotated its own key and was cut off between a target's two writes leaves the old id with the new secret
     there; the target's state variable then says which id the secret belongs to.
     """
-    aws = _sign_in(settings, patience)
+    aws, pair = _sign_in(settings, patience), settings.aws.pair
     try:
-        return aws, aws.identity()
+        return aws, aws.identity(), pair
     except BadCredentials as error:
-        pair = settings.aws.pair
         if pair is None:
             raise
         for key_id in _announced(settings, bitbucket):
+            own = KeyPair(key_id, pair.secret)
             try:
-                other = Aws.with_keys(KeyPair(key_id, pair.secret), None, aws.endpoint, patience)
+                other = Aws.with_keys(own, None, aws.endpoint, patience)
                 caller = other.identity()
             except BadCredentials:
                 continue
             log.warning(
                 "The given secret belongs to %s; the last run was cut off between two writes.", last_four(key_id)
             )
-            return other, caller
+            return other, caller, own
         raise error from None
 
 

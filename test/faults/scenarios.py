@@ -16,7 +16,8 @@ from test.faults.runner import Runner
 class Scenario:
     """One kind of run; `prepare` makes the stage, `right` names what is wrong with a picture after the last run.
 
-    Its requests are spoilt up to the first one of the kind `until`. `restorable` tells whether somebody knows the secret that the targets hold before, so that it can be put back.
+    Its requests are spoilt up to the first one of the kind `until`. `restorable` tells whether somebody knows the
+    secret that the targets hold before, so that it can be put back.
     """
 
     name: str

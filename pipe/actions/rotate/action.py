@@ -17,7 +17,7 @@ from pipe.apply import carry_out
 from pipe.errors import KeyturnError, Refused
 from pipe.patience import Patience
 from pipe.plan import Do, Failure, Outcome, Plan, Step
-from pipe.values import Identity, Place, Rotation, Run, Target, Variable
+from pipe.values import Identity, KeyPair, Place, Rotation, Run, Target, Variable
 
 
 class Bitbucket(Places, Variables, Protocol):
@@ -28,7 +28,10 @@ class Bitbucket(Places, Variables, Protocol):
 
 
 class Rotate:
-    """One rotation, from looking to the last line; `journal` is None where the target's state variable keeps it."""
+    """One rotation, from looking to the last line; `journal` is None where the target's state variable keeps it.
+
+    `own` is the pair that signs the run, where that is an IAM user's.
+    """
 
     def __init__(
         self,
@@ -41,6 +44,7 @@ class Rotate:
         signer: Signer,
         patience: Patience,
         run: Run,
+        own: KeyPair | None = None,
     ) -> None:
         self.policy = policy
         self._caller = caller
@@ -50,6 +54,7 @@ class Rotate:
         self._signer = signer
         self._patience = patience
         self._run = run
+        self._own = own
 
     def observe(self, targets: Iterable[Target], *, ask_all: bool = False) -> World:
         """Look at keys, journal and targets, and at every key's last use where `ask_all`; raises Refused."""
@@ -70,13 +75,19 @@ class Rotate:
     def carry_out(self, world: World, plan: Plan) -> Outcome:
         """Do it, and close the intent whatever happens."""
         journal = self._journal_of(world.targets)
-        # The state variable as a journal has announced the new key already.
-        own_key = "" if isinstance(journal, StateJournal) else self._caller.key_id
         work = Work(
             world,
             keys=self._keys,
             journal=journal,
-            publisher=Publisher(self._bitbucket, self.policy, world.targets, self._patience, own_key=own_key),
+            publisher=Publisher(
+                self._bitbucket,
+                self.policy,
+                world.targets,
+                self._patience,
+                own=self._own,
+                # The state variable as a journal announces the new key by itself.
+                announces=not isinstance(journal, StateJournal),
+            ),
             signer=self._signer,
             patience=self._patience,
             run=self._run,

@@ -34,7 +34,7 @@ class Variables(Protocol):
 class Publisher:
     """The targets of a rotation, by the paths of their places; every method raises ServiceError.
 
-    `own_key` is the key that signs this run, where it is one of those that may be replaced.
+    `own` is the pair that signs this run; where a target holds it, the state variable `announces` the one that comes.
     """
 
     def __init__(
@@ -44,12 +44,14 @@ class Publisher:
         targets: Iterable[TargetState],
         patience: Patience,
         *,
-        own_key: str = "",
+        own: KeyPair | None = None,
+        announces: bool = False,
     ) -> None:
         self._variables = variables
         self._patience = patience
         self._policy = policy
-        self._own_key = own_key
+        self._own = own
+        self._announces = announces
         self._targets = {target.place.path: target for target in targets}
 
     def prove(self, path: str) -> None:
@@ -65,7 +67,7 @@ class Publisher:
         Where the id cannot be written, the secret that fits the old id is put back if it is known.
         """
         target = self._targets[path]
-        if self._own_key and target.key_id == self._own_key:
+        if self._announces and self._own is not None and target.key_id == self._own.id:
             self._announce(target, pair)
         self._write_credentials(target, pair)
         try:
@@ -103,7 +105,7 @@ class Publisher:
     def _given_up(self, target: TargetState, pair: KeyPair, pairs: Pairs, error: KeyturnError) -> KeyturnError:
         """Put the old pair back where it is known, and return the error that says what the target holds now."""
         try:
-            old = pairs.pair(target.key_id) if target.key_id and target.secret else None
+            old = self._old_pair(target, pairs)
             if old is not None:
                 self._write_credentials(target, old)
                 self._write_secret(target, old)
@@ -118,6 +120,14 @@ class Publisher:
             "after the next run.",
             changed=True,
         )
+
+    def _old_pair(self, target: TargetState, pairs: Pairs) -> KeyPair | None:
+        """Return the pair that a target held before, where anybody knows it."""
+        if not target.key_id or target.secret is None:
+            return None
+        if self._own is not None and self._own.id == target.key_id:
+            return self._own
+        return pairs.pair(target.key_id)
 
     def _write_credentials(self, target: TargetState, pair: KeyPair) -> None:
         name = self._policy.credentials_variable

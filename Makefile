@@ -1,0 +1,61 @@
+# Everything that is done with Keyturn's source. Needs make, Python 3.11 or newer, and for the image Docker.
+
+PYTHON ?= python3
+IMAGE  ?= keyturn:latest
+TESTS  ?= test --ignore=test/image
+IMAGE_TESTS ?= test/image
+
+BIN    := .venv/bin
+READY  := .venv/ready
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo sandbox test lint docs image image-test bench lock clean
+
+help: ## Show this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
+
+setup: $(READY) ## Make .venv with everything that the other targets need
+
+$(READY): requirements/dev.txt
+	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed: make PYTHON=python3.11 …" if sys.version_info < (3, 11) else 0)'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	@touch $@
+
+demo: $(READY) ## Rotate a key in the sandbox, over 111 days in a minute
+	$(BIN)/python -m sandbox.demo
+
+sandbox: $(READY) ## Start the sandbox and print how to run the pipe in it
+	$(BIN)/python -m sandbox
+
+test: $(READY) ## Run the tests; those of the image are apart
+	$(BIN)/python -m pytest -n 2 $(TESTS)
+
+lint: $(READY) ## Check style, types, the Dockerfile and the pipeline
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/hadolint Dockerfile
+	$(BIN)/check-jsonschema --builtin-schema vendor.bitbucket-pipelines bitbucket-pipelines.yml
+
+docs: $(READY) ## Write the table of variables into the README
+	$(BIN)/python -m test.readme
+
+image: ## Build the image
+	docker build $(if $(PIP_INDEX_URL),--build-arg PIP_INDEX_URL) --tag $(IMAGE) .
+
+image-test: $(READY) ## Run the image that `make image` has built
+	KEYTURN_IMAGE=$(IMAGE) $(BIN)/python -m pytest $(IMAGE_TESTS)
+
+bench: $(READY) ## Measure start-up, requests and size
+	KEYTURN_IMAGE=$(IMAGE) $(BIN)/python -m bench
+
+lock: ## Lock the requirements anew; needs uv
+	cd requirements && for set in runtime dev; do \
+	  uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url \
+	    --quiet --upgrade --output-file $$set.txt $$set.in; \
+	done
+
+clean: ## Remove what the other targets have made
+	rm -rf .venv .mypy_cache .ruff_cache
+	find . -name __pycache__ -prune -exec rm -rf {} +

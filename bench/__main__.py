@@ -1,0 +1,117 @@
+"""Measures a run: what it takes to start, what it asks, how long it lasts, how large the image is."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+from statistics import median
+from typing import NamedTuple
+
+from sandbox.world import Company, World
+
+ROUNDS = 5
+ROOT = Path(__file__).resolve().parent.parent
+IMAGE = os.environ.get("KEYTURN_IMAGE", "keyturn:latest")
+BASE = "python:3.13-slim-trixie"
+
+
+class Figures(NamedTuple):
+    """What one process took."""
+
+    wall: float
+    cpu: float
+    output: str
+
+
+class Run(NamedTuple):
+    """What one run of the pipe took and asked."""
+
+    figures: Figures
+    aws: int
+    bitbucket: int
+
+
+def measure(*arguments: str, environ: dict[str, str] | None = None) -> Figures:
+    """Run Python once and return what the whole process took."""
+    began = time.monotonic()
+    process = subprocess.Popen(
+        [sys.executable, *arguments], cwd=ROOT, env=environ or {}, stdout=subprocess.PIPE, text=True, encoding="utf-8"
+    )
+    assert process.stdout is not None
+    output = process.stdout.read()
+    _, status, used = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise SystemExit(f"{' '.join(arguments)} ended with {process.returncode}:\n{output}")
+    return Figures(time.monotonic() - began, used.ru_utime + used.ru_stime, output)
+
+
+def start_up() -> None:
+    """Print what it takes until the first request."""
+    bare = median(measure("-c", "pass").cpu for _ in range(ROUNDS))
+    print(f"Until the first request (medians of {ROUNDS}; a bare Python takes {bare:.3f} s of CPU)")
+    for label, which in (("without AWS", "bitbucket"), ("with AWS", "aws")):
+        found = [json.loads(measure("-m", "bench.first_request", which).output.splitlines()[-1]) for _ in range(ROUNDS)]
+        cpu, modules = median(each["cpu"] for each in found), median(each["modules"] for each in found)
+        print(f"  {label:<12} {cpu:.3f} s of CPU, {cpu / bare:.1f} times a bare Python; {modules:.0f} modules")
+
+
+def pipe(world: World, company: Company) -> Run:
+    """Run the pipe once and count its requests."""
+    world.aws.wire.forget()
+    world.bitbucket.wire.forget()
+    figures = measure("-m", "pipe", environ=world.variables(company))
+    return Run(figures, len(world.aws.wire.journal), len(world.bitbucket.wire.journal))
+
+
+def runs() -> None:
+    """Print what whole runs take, in a sandbox whose AWS knows new keys at once and whose lists do not lag."""
+    print(f"Whole runs, two targets (medians of {ROUNDS})")
+    found: dict[str, list[Run]] = {"nothing due": [], "rotation": [], "deactivation": [], "deletion": []}
+    with World(lag=0) as world:
+        for _ in range(ROUNDS):
+            company = world.seed(key_age_days=30)
+            found["nothing due"].append(pipe(world, company))
+            company = world.seed(key_age_days=95)
+            world.aws.refusals = 0
+            for label, days in (("rotation", 0), ("deactivation", 10), ("deletion", 10)):
+                world.clock.move(days=days)
+                found[label].append(pipe(world, company))
+    idle = median(run.figures.wall for run in found["nothing due"])
+    for label, each in found.items():
+        wall, cpu = median(run.figures.wall for run in each), median(run.figures.cpu for run in each)
+        aws, bitbucket = median(run.aws for run in each), median(run.bitbucket for run in each)
+        print(
+            f"  {label:<12} {wall:.2f} s ({wall / idle:.1f} times nothing due), {cpu:.2f} s of CPU; "
+            f"{aws:.0f} requests to AWS, {bitbucket:.0f} to Bitbucket"
+        )
+
+
+def size() -> None:
+    """Print the image's size and how much of it lies on top of the base image, where there is one."""
+    sizes = [image_size(name) for name in (IMAGE, BASE)] if shutil.which("docker") else [None]
+    if None in sizes:
+        print(f"Image: {IMAGE} is not there; `make image` builds it")
+        return
+    whole, base = (round((each or 0) / 1e6) for each in sizes)
+    own = sum(path.stat().st_size for path in (ROOT / "pipe").rglob("*.py")) / 1e6
+    print(f"Image: {whole} MB, of which {whole - base} MB lie on the base image; Keyturn's own source is {own:.2f} MB")
+
+
+def image_size(name: str) -> int | None:
+    """Return an image's size in bytes, or None where it is not there."""
+    asked = subprocess.run(
+        ["docker", "image", "inspect", "--format", "{{.Size}}", name], capture_output=True, text=True, check=False
+    )
+    return int(asked.stdout) if asked.returncode == 0 else None
+
+
+if __name__ == "__main__":
+    start_up()
+    runs()
+    size()

@@ -1,0 +1,138 @@
+"""The README says what is so: its table, its examples, its rights."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+import yaml
+
+from pipe.settings import read_settings
+from pipe.variables import BY_NAME
+from sandbox.world import REGION, SECRET, Company, World
+from test.readme import README, Block, blocks, parts, table
+from test.support import ROOT, consumers, run, statuses
+
+TEXT = README.read_text(encoding="utf-8")
+EXAMPLES = blocks(TEXT, "yaml")
+CONTEXT = {
+    "BITBUCKET_WORKSPACE": "acme",
+    "BITBUCKET_REPO_SLUG": "shop",
+    "BITBUCKET_DEPLOYMENT_ENVIRONMENT": "production",
+    "BITBUCKET_STEP_OIDC_TOKEN": "header.payload.signature",
+}
+
+
+def pipeline_of(example: Any) -> dict[str, Any]:
+    """Return a whole configuration around an example, which may be a list of steps or of a script's lines."""
+    if isinstance(example, dict):
+        return example
+    steps = example if "step" in example[0] else [{"step": {"script": example}}]
+    return {"pipelines": {"default": steps}}
+
+
+def pipes_in(tree: Any) -> Iterator[dict[str, Any]]:
+    """Yield every use of a pipe."""
+    if isinstance(tree, dict) and "pipe" in tree:
+        yield tree
+    elif isinstance(tree, dict | list):
+        for branch in tree.values() if isinstance(tree, dict) else tree:
+            yield from pipes_in(branch)
+
+
+def environment_of(variables: dict[str, str | list[str]]) -> dict[str, str]:
+    """Return the environment that Bitbucket makes of a pipe's variables; what is taken from the step is filled in."""
+    environ = dict(CONTEXT)
+    for name, value in variables.items():
+        if isinstance(value, list):
+            environ |= {f"{name}_COUNT": str(len(value)), **{f"{name}_{n}": item for n, item in enumerate(value)}}
+        else:
+            environ[name] = value.replace("$AWS_OIDC_ROLE_ARN", "arn:aws:iam::123456789012:role/keyturn")
+    return environ
+
+
+def test_the_table_is_made_from_the_list_of_variables() -> None:
+    assert parts(TEXT)[1] == table(), "run `make docs`"
+
+
+def test_every_example_is_a_valid_pipeline(tmp_path: Path) -> None:
+    files = [ROOT / "bitbucket-pipelines.yml"]
+    for block in EXAMPLES:
+        file = tmp_path / f"README-line-{block.line}.yml"
+        file.write_text(yaml.safe_dump(pipeline_of(yaml.safe_load(block.text))))
+        files.append(file)
+    schema = ("--builtin-schema", "vendor.bitbucket-pipelines")
+    checked = subprocess.run(
+        [sys.executable, "-m", "check_jsonschema", *schema, *files], capture_output=True, text=True, check=False
+    )
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+
+
+@pytest.mark.parametrize("block", EXAMPLES, ids=lambda block: f"line {block.line}")
+def test_the_pipe_takes_the_variables_of_every_example(block: Block) -> None:
+    for pipe in pipes_in(yaml.safe_load(block.text)):
+        assert set(pipe["variables"]) <= set(BY_NAME)
+        assert read_settings(environment_of(pipe["variables"])).action == pipe["variables"]["ACTION"]
+
+
+def test_the_pipe_takes_the_variables_of_the_own_pipeline() -> None:
+    tree = yaml.safe_load((ROOT / "bitbucket-pipelines.yml").read_text())
+    (pipe,) = pipes_in(tree["pipelines"]["custom"])
+    assert read_settings(environment_of(pipe["variables"])).action == "rotate"
+
+
+def test_the_variables_on_command_lines_exist() -> None:
+    named = {name for block in blocks(TEXT, "sh") for name in re.findall(r"--env (\w+)", block.text)}
+    assert named
+    assert named <= set(BY_NAME)
+
+
+def test_the_trust_policy_names_audience_and_subject_of_one_provider() -> None:
+    (statement,) = json.loads(blocks(TEXT, "json")[1].text)["Statement"]
+    provider = statement["Principal"]["Federated"].partition("/")[2]
+    conditions = {key: value for test in statement["Condition"].values() for key, value in test.items()}
+    assert set(conditions) == {f"{provider}:aud", f"{provider}:sub"}
+
+
+def test_the_policy_and_the_scopes_are_enough_and_no_more(world: World, company: Company) -> None:
+    policy = blocks(TEXT, "json")[0].text
+    signer = world.aws.add_user("rotator", key_age_days=1)
+    world.aws.set_policy("rotator", policy)
+    scopes = re.findall(r"^\| `BITBUCKET_ACCESS_TOKEN`: .*\| (.*) \|$", TEXT, re.MULTILINE)[0]
+    token = world.bitbucket.issue_token("repository", company.repository, scopes=re.findall(r"`([\w:]+)`", scopes))
+    variables = {
+        "AWS_ACCESS_KEY_ID": signer.access_key_id,
+        "AWS_SECRET_ACCESS_KEY": signer.secret_access_key,
+        "BITBUCKET_ACCESS_TOKEN": token.secret,
+    }
+    used: set[str] = set()
+    for days, targets in ((0, "staging"), (10, "staging"), (10, "staging, deployment:test")):
+        world.clock.move(days=days)
+        result = run(world, company, **variables, TARGETS=f"deployment:{targets}")
+        assert result.code == 0, result.output
+        used |= {operation.replace(".", ":", 1) for operation in result.of_aws}
+    assert len(statuses(world)) == 1
+    allowed = {action for statement in json.loads(policy)["Statement"] for action in statement["Action"]}
+    assert allowed == used - {"sts:GetCallerIdentity"}
+
+
+def test_a_secret_that_was_made_empty_beforehand_is_used(world: World, company: Company) -> None:
+    client = boto3.client(
+        "secretsmanager",
+        region_name=REGION,
+        endpoint_url=world.aws_url,
+        aws_access_key_id=company.admin.access_key_id,
+        aws_secret_access_key=company.admin.secret_access_key,
+    )
+    client.create_secret(Name=SECRET)
+    assert run(world, company).code == 0
+    (pair,) = consumers(world, company)
+    assert pair != company.old_key
+    assert world.aws.signs(pair)
