@@ -11,7 +11,7 @@ from pipe.clients.aws import Aws, Endpoint
 from pipe.clients.bitbucket import Bitbucket, basic, bearer
 from pipe.clients.iam import AccessKeys
 from pipe.clients.secretsmanager import SecretVersions
-from pipe.errors import BadCredentials, KeyturnError, Refused
+from pipe.errors import BadCredentials, KeyturnError, Mismatched, Refused
 from pipe.patience import Patience
 from pipe.report import who
 from pipe.settings import AwsAccess, BitbucketAccess, Settings
@@ -56,7 +56,7 @@ def _who(settings: Settings, bitbucket: Bitbucket, patience: Patience) -> tuple[
     aws, pair = _sign_in(settings, patience), settings.aws.pair
     try:
         return aws, aws.identity(), pair
-    except BadCredentials as error:
+    except Mismatched as error:
         if pair is None:
             raise
         for key_id in _announced(settings, bitbucket):

@@ -43,6 +43,10 @@ class BadCredentials(ServiceError):
     """The service does not know the credentials, or they do not fit together."""
 
 
+class Mismatched(BadCredentials):
+    """The service knows the key, but the secret is another one's."""
+
+
 class Missing(ServiceError):
     """What was asked for does not exist."""
 

@@ -102,10 +102,13 @@ class Reader:
         value = self.text(name)
         if not value:
             return None
-        parts = urlsplit(value)
-        host = parts.hostname or ""
-        if not host or parts.username or parts.password or parts.query:
-            self.problem(f"{name}: must be an address such as https://host/path, without user or query.")
+        try:
+            parts = urlsplit(value)
+            host, port = parts.hostname or "", parts.port
+        except ValueError:
+            parts, host, port = urlsplit(""), "", None
+        if not host or port == 0 or parts.username or parts.password or parts.query or parts.fragment:
+            self.problem(f"{name}: must be an address such as https://host/path, without user, query or fragment.")
         elif parts.scheme != "https" and not (parts.scheme == "http" and _is_loopback(host)):
             self.problem(f"{name}: must begin with https://; http:// is for this machine only.")
         return value

@@ -79,7 +79,8 @@ def _forms(value: str) -> Iterator[str]:
     for text in {value, value.strip(), *value.splitlines()}:
         if len(text.strip()) < SHORTEST:
             continue
-        yield from (text, quote(text), quote(text, safe=""), quote_plus(text), html.escape(text))
+        yield from (text, quote(text), quote(text, safe=""), quote_plus(text))
+        yield from (html.escape(text), html.escape(text, quote=False))
         for ascii_only in (True, False):
             yield json.dumps(text, ensure_ascii=ascii_only)[1:-1]
         yield repr(text)[1:-1]

@@ -80,7 +80,7 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
     )
     reader.switch("DEBUG")
     rotation = settings.rotation
-    if len(settings.targets) > 1 and not rotation.secret_id:
+    if len(settings.targets) > 1 and not rotation.secret_id and not reader.complained("SECRET_ID"):
         reader.problem(
             "SECRET_ID: needed for more than one target; a secret that is only in secured variables can never be read "
             "again."
@@ -132,7 +132,7 @@ def _aws(reader: Reader) -> AwsAccess:
         for name, value in (("AWS_ACCESS_KEY_ID", key_id), ("AWS_SECRET_ACCESS_KEY", secret)):
             if not value and not reader.complained(name):
                 reader.problem(f"{name}: needed where AWS_OIDC_ROLE_ARN is not given.")
-    region = reader.matching("AWS_DEFAULT_REGION", r"[a-z]{2}(-[a-z]+)+-\d", "a region such as eu-central-1")
+    region = reader.matching("AWS_DEFAULT_REGION", r"[a-z]{2,}(-[a-z]+)+-\d", "a region such as eu-central-1")
     secret_arn = reader.plain("SECRET_ID").split(":")
     if not region and len(secret_arn) > 3:
         region = secret_arn[3]

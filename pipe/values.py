@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -11,8 +12,8 @@ from pipe.redact import Secret
 
 
 def last_four(key_id: str) -> str:
-    """Return an access key's id as people are shown it."""
-    return f"…{key_id[-4:]}"
+    """Return an access key's id as people are shown it; what is no id may be a secret in the wrong place."""
+    return f"…{key_id[-4:]}" if re.fullmatch(r"[A-Z0-9]{16,128}", key_id) else "…????"
 
 
 def stamp(moment: datetime) -> str:

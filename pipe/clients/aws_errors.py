@@ -4,7 +4,17 @@ from __future__ import annotations
 
 import botocore.exceptions as trouble
 
-from pipe.errors import BadCredentials, Busy, Conflict, Denied, KeyturnError, LimitReached, Missing, ServiceError
+from pipe.errors import (
+    BadCredentials,
+    Busy,
+    Conflict,
+    Denied,
+    KeyturnError,
+    LimitReached,
+    Mismatched,
+    Missing,
+    ServiceError,
+)
 
 _BUSY = frozenset({
     "Throttling", "ThrottlingException", "ThrottledException", "RequestThrottled", "RequestLimitExceeded",
@@ -36,7 +46,7 @@ def meaning(error: trouble.ClientError, action: str, check: str) -> KeyturnError
     if code in _UNKNOWN_KEY:
         return BadCredentials(f"AWS does not know the access key ({code}, {action}).", check)
     if code in _WRONG_SECRET:
-        return BadCredentials(f"The access key and its secret do not fit together ({code}, {action}).", check)
+        return Mismatched(f"The access key and its secret do not fit together ({code}, {action}).", check)
     if code in _EXPIRED:
         return BadCredentials(f"The credentials have expired ({code}, {action}).", check)
     for codes, kind in ((_MISSING, Missing), (_CONFLICT, Conflict), (_LIMIT, LimitReached)):

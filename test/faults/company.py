@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from sandbox.aws import Pair
 from sandbox.bitbucket import Scope
 from sandbox.world import SECRET, USER, Company, World
-from test.faults.leaks import leaks_of
+from test.exposure import exposed
 
 ID, KEY, FILE = "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_CREDENTIALS"
 
@@ -92,7 +92,7 @@ class Stage:
             if not variable.secured
         )
         given = {self.variables["AWS_SECRET_ACCESS_KEY"], self.variables["BITBUCKET_ACCESS_TOKEN"]}
-        return leaks_of(self.secrets | given, output + "\n" + unsecured)
+        return exposed(self.secrets | given, output + "\n" + unsecured)
 
 
 def _pair_of(file: str) -> Pair:

@@ -25,7 +25,8 @@ def decide(world: World, policy: Rotation) -> Plan:
     strangers = tuple(key for key in world.strangers if key not in orphans)
     current = world.key(world.record.current)
     base = current or (strangers[0] if len(strangers) == 1 else None)
-    reason = _reason_to_rotate(world, policy, base)
+    oldest = base or next(iter(strangers), None)
+    reason = _reason_to_rotate(world, policy, oldest)
     if reason:
         refuse_strangers(world, strangers, current)
     steps = [*_repairs(world, orphans)]
@@ -42,7 +43,7 @@ def decide(world: World, policy: Rotation) -> Plan:
     return Plan(tuple(steps))
 
 
-def _reason_to_rotate(world: World, policy: Rotation, base: AccessKey | None) -> str:
+def _reason_to_rotate(world: World, policy: Rotation, oldest: AccessKey | None) -> str:
     """Say why a new key is to be made; nothing where none is."""
     record = world.record
     if record.pending:
@@ -58,9 +59,9 @@ def _reason_to_rotate(world: World, policy: Rotation, base: AccessKey | None) ->
         if previous:
             raise Refused([_no_free_slot(world, policy, previous[0])])
         return "FORCE"
-    if base is None or previous or world.now - base.created < policy.rotate_after:
+    if oldest is None or previous or world.now - oldest.created < policy.rotate_after:
         return ""
-    return f"{base.name} is {base.age_days(world.now)} days old (rotates after {policy.rotate_after.days})"
+    return f"{oldest.name} is {oldest.age_days(world.now)} days old (rotates after {policy.rotate_after.days})"
 
 
 def _no_free_slot(world: World, policy: Rotation, previous: AccessKey) -> str:
@@ -109,7 +110,7 @@ def _new_key_steps(world: World, key_id: str, replaced: str) -> Iterator[Step]:
     yield Step(Do.PROMOTE, name, "from then on the key that every target must hold", key_id, replaced)
     for target in world.targets:
         if not key_id or not _holds(target, key_id):
-            yield Step(Do.PUBLISH, target.place.label, _difference(target, name), key_id, place=target.place)
+            yield _publication(target, key_id, name)
     yield Step(Do.REMEMBER_PUBLISHED, name, "the grace period counts from then", key_id)
 
 
@@ -126,8 +127,7 @@ def _standing(world: World, policy: Rotation, base: AccessKey | None) -> Iterato
     if current is not None:
         behind = [target for target in world.targets if record.readable and not _holds(target, current.id)]
         for target in behind:
-            why = _difference(target, current.name)
-            yield Step(Do.PUBLISH, target.place.label, why, current.id, place=target.place)
+            yield _publication(target, current.id, current.name)
         previous = any(key.id in record.ours for key in world.keys)
         noted = record.published is not None and record.published.key_id == current.id
         if behind or (previous and not noted):
@@ -140,6 +140,14 @@ def _standing(world: World, policy: Rotation, base: AccessKey | None) -> Iterato
 def _holds(target: TargetState, key_id: str) -> bool:
     """Tell whether a target has finished taking a key: its id is written last, and its secret is there and secured."""
     return target.key_id == key_id and target.secret is not None and target.secret.secured and target.has_credentials
+
+
+def _publication(target: TargetState, key_id: str, name: str) -> Step:
+    shown = target.secret is not None and not target.secret.secured
+    reason = _difference(target, name)
+    if shown:
+        reason += "; its secret is NOT secured, so that others can have read it: if so, rotate with REVOKE"
+    return Step(Do.PUBLISH, target.place.label, reason, key_id, place=target.place, warn=shown)
 
 
 def _difference(target: TargetState, wanted: str) -> str:

@@ -60,7 +60,8 @@ def observe(
     """
     user = policy.user
     answers = side_by_side([keys.list, *targets])
-    states = tuple(answer for answer in answers if isinstance(answer, TargetState))
+    # Two names for one place are one target.
+    states = tuple({answer.place.path: answer for answer in answers if isinstance(answer, TargetState)}.values())
     listed = next((answer for answer in answers if isinstance(answer, tuple)), ())
     problems = [answer for answer in answers if isinstance(answer, KeyturnError)]
     try:

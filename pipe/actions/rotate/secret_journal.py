@@ -74,7 +74,7 @@ class SecretJournal:
         """Return what the secret says; it is read only where its version's id does not say it already."""
         seen = self._seen = self._versions.describe()
         if seen is None:
-            return Record(exists=False)
+            return Record()
         if seen.deleted:
             raise Refused(
                 [f"SECRET_ID: {self._versions.secret_id} is scheduled for deletion; restore it, or name another."]

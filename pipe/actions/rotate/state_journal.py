@@ -13,6 +13,7 @@ from pipe.actions.rotate.journal import intent_fields, intent_from, noted_from, 
 from pipe.actions.rotate.notes import NEXT, notes_of, with_notes
 from pipe.actions.rotate.world import Intent, Noted, Record, TargetState
 from pipe.patience import Patience
+from pipe.redact import Secret
 from pipe.values import AccessKey, KeyPair, Run, Variable
 
 
@@ -36,7 +37,9 @@ class StateJournal:
         self._user = user
         self._state = target.state.value if target.state else None
         self._target_key = target.key_id
-        self._pairs: dict[str, KeyPair] = {}
+        # A secret that somebody has unsecured can be read, and so be written back secured.
+        shown = target.secret.value if target.secret and not target.secret.secured else None
+        self._pairs = {target.key_id: KeyPair(target.key_id, Secret(shown))} if shown and target.key_id else {}
         self._mine: Intent | None = None
 
     def record(self, keys: Iterable[AccessKey]) -> Record:
@@ -47,12 +50,13 @@ class StateJournal:
         published = intent is not None and self._target_key in known - intent.keys
         return Record(
             current=self._target_key if self._target_key in known else "",
+            readable=self._target_key in self._pairs,
             ours=frozenset({str(notes.get("Replaced", ""))}) - {"", self._target_key},
             intent=intent if intent and intent.open else None,
             published=noted_from(notes.get("Published")),
             inactive=noted_from(notes.get("Inactive")),
             redo=intent is not None and not published,
-            exists=self._seen is not None,
+            keeps_secrets=False,
         )
 
     def evidence(self) -> Intent | None:

@@ -52,7 +52,8 @@ class Record:
     `current` is the key that every target must hold ("" for none), `readable` tells whether its secret can be read
     again. `pending` is made and stored, but not yet seen to work. `ours` are further keys that are proven to be ours.
     `untidy` tells of a pending label that is no longer wanted; `redo` of a rotation that ended half-done and cannot be
-    resumed.
+    resumed. Where the journal does not keep secrets, a key whose secret is lost has been used once, by its own
+    verification.
     """
 
     current: str = ""
@@ -64,7 +65,7 @@ class Record:
     inactive: Noted | None = None
     untidy: bool = False
     redo: bool = False
-    exists: bool = True
+    keeps_secrets: bool = True
 
 
 @dataclass(frozen=True)
@@ -100,7 +101,6 @@ class World:
     record: Record
     targets: tuple[TargetState, ...]
     evidence: Intent | None = None
-    own_use_is_sts: bool = False
     last_use: Mapping[str, LastUse | None] = field(default_factory=dict)
 
     def key(self, key_id: str) -> AccessKey | None:
@@ -126,4 +126,4 @@ class World:
             return False
         if any(target.key_id == key.id for target in self.targets):
             return False
-        return use.at is None or (self.own_use_is_sts and use.service == "sts")
+        return use.at is None or (not self.record.keeps_secrets and use.service == "sts")

@@ -1,0 +1,188 @@
+"""What the settings alone show to be wrong: every problem at once, exit 1, and nobody is asked anything."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from sandbox.world import Company, World
+from test.support import JWT, Pipe, outside, run_bare
+
+LONG = "a" * 40
+SECRETS = ("SECRET-of-a-test-" + LONG, "TOKEN-of-a-test-" + LONG)
+ROLE = "arn:aws:iam::123456789012:role/rotator"
+
+BAD = {
+    "no-action": ({"ACTION": None}, ["ACTION: must be "]),
+    "empty-action": ({"ACTION": ""}, ["ACTION: must be "]),
+    "unknown-action": ({"ACTION": "dance"}, ["ACTION: must be "]),
+    "action-in-capitals": ({"ACTION": "ROTATE!"}, ["ACTION:"]),
+    "days-in-words": ({"ROTATE_AFTER_DAYS": "ninety"}, ["ROTATE_AFTER_DAYS: must be a whole number of days"]),
+    "days-with-a-point": ({"DEACTIVATE_AFTER_DAYS": "100.5"}, ["DEACTIVATE_AFTER_DAYS: must be a whole number"]),
+    "negative-days": ({"DELETE_AFTER_DAYS": "-110"}, ["DELETE_AFTER_DAYS: must be a whole number"]),
+    "no-days": ({"ROTATE_AFTER_DAYS": "0"}, ["ROTATE_AFTER_DAYS: must be a whole number"]),
+    "days-in-other-digits": ({"ROTATE_AFTER_DAYS": "٩٠"}, ["ROTATE_AFTER_DAYS: must be a whole number"]),
+    "three-bad-days": (
+        {"ROTATE_AFTER_DAYS": "x", "DEACTIVATE_AFTER_DAYS": "y", "DELETE_AFTER_DAYS": "z"},
+        ["ROTATE_AFTER_DAYS:", "DEACTIVATE_AFTER_DAYS:", "DELETE_AFTER_DAYS:"],
+    ),
+    "out-of-order": (
+        {"ROTATE_AFTER_DAYS": "100", "DEACTIVATE_AFTER_DAYS": "90"},
+        ["ROTATE_AFTER_DAYS, DEACTIVATE_AFTER_DAYS, DELETE_AFTER_DAYS: each must be more than the one before"],
+    ),
+    "equal-days": ({"DELETE_AFTER_DAYS": "100"}, ["each must be more than the one before"]),
+    "beyond-the-default": ({"ROTATE_AFTER_DAYS": "365"}, ["each must be more than the one before"]),
+    "role-without-token": ({"AWS_OIDC_ROLE_ARN": ROLE}, ["AWS_OIDC_ROLE_ARN: the step has no OIDC token"]),
+    "no-role": ({"AWS_OIDC_ROLE_ARN": "rotator"}, ["AWS_OIDC_ROLE_ARN: must be the ARN of a role"]),
+    "role-without-user": (
+        {"AWS_OIDC_ROLE_ARN": ROLE, "BITBUCKET_STEP_OIDC_TOKEN": JWT, "IAM_USER_NAME": None},
+        ["IAM_USER_NAME: needed with AWS_OIDC_ROLE_ARN"],
+    ),
+    "session-without-user": (
+        {"AWS_SESSION_TOKEN": SECRETS[0], "IAM_USER_NAME": None},
+        ["IAM_USER_NAME: needed with temporary credentials"],
+    ),
+    "app-password": (
+        {"BITBUCKET_APP_PASSWORD": SECRETS[1], "BITBUCKET_ACCESS_TOKEN": None},
+        ["BITBUCKET_APP_PASSWORD: app passwords are gone since July 2026; use BITBUCKET_ACCESS_TOKEN"],
+    ),
+    "no-token": ({"BITBUCKET_ACCESS_TOKEN": None}, ["BITBUCKET_ACCESS_TOKEN: a token is needed"]),
+    "two-tokens": (
+        {"ATLASSIAN_ACCOUNT_EMAIL": "a@b.example", "ATLASSIAN_API_TOKEN": SECRETS[1]},
+        ["BITBUCKET_ACCESS_TOKEN: give either it, or"],
+    ),
+    "email-without-token": (
+        {"ATLASSIAN_ACCOUNT_EMAIL": "a@b.example", "BITBUCKET_ACCESS_TOKEN": None},
+        ["ATLASSIAN_API_TOKEN: needed together with ATLASSIAN_ACCOUNT_EMAIL"],
+    ),
+    "token-without-email": (
+        {"ATLASSIAN_API_TOKEN": SECRETS[1], "BITBUCKET_ACCESS_TOKEN": None},
+        ["ATLASSIAN_ACCOUNT_EMAIL: needed together with ATLASSIAN_API_TOKEN"],
+    ),
+    "no-aws-key": (
+        {"AWS_ACCESS_KEY_ID": None, "AWS_SECRET_ACCESS_KEY": None},
+        ["AWS_ACCESS_KEY_ID: needed where", "AWS_SECRET_ACCESS_KEY: needed where"],
+    ),
+    "half-an-aws-key": ({"AWS_SECRET_ACCESS_KEY": ""}, ["AWS_SECRET_ACCESS_KEY: needed where"]),
+    "swapped-aws-key": ({"AWS_ACCESS_KEY_ID": SECRETS[0] + "/+"}, ["AWS_ACCESS_KEY_ID: must be an access key id"]),
+    "no-region": ({"AWS_DEFAULT_REGION": None}, ["AWS_DEFAULT_REGION: needed to find SECRET_ID"]),
+    "bad-region": ({"AWS_DEFAULT_REGION": "Frankfurt"}, ["AWS_DEFAULT_REGION: must be a region"]),
+    "bad-accounts": ({"ALLOWED_AWS_ACCOUNT_IDS": "12345"}, ["ALLOWED_AWS_ACCOUNT_IDS: must be a list"]),
+    "bad-user": ({"IAM_USER_NAME": "deploy bot"}, ["IAM_USER_NAME: must be the name of an IAM user"]),
+    "bad-secret": ({"SECRET_ID": "a secret?"}, ["SECRET_ID: must be a secret's name or ARN"]),
+    "name-with-hyphen": ({"ACCESS_KEY_ID_VARIABLE": "KEY-ID"}, ["ACCESS_KEY_ID_VARIABLE: no variable can have"]),
+    "name-with-digit-first": ({"SECRET_ACCESS_KEY_VARIABLE": "1ST"}, ["SECRET_ACCESS_KEY_VARIABLE: no variable can"]),
+    "name-with-umlaut": ({"CREDENTIALS_VARIABLE": "SCHLÜSSEL"}, ["CREDENTIALS_VARIABLE: no variable can have"]),
+    "name-with-line-break": ({"STATE_VARIABLE": "A\nB"}, ["STATE_VARIABLE: no variable can have"]),
+    "reserved-prefix": ({"STATE_VARIABLE": "BITBUCKET_STATE"}, ["STATE_VARIABLE: that name is reserved"]),
+    "reserved-name": ({"CREDENTIALS_VARIABLE": "PATH"}, ["CREDENTIALS_VARIABLE: that name is reserved"]),
+    "one-name-for-two": (
+        {"ACCESS_KEY_ID_VARIABLE": "SAME", "SECRET_ACCESS_KEY_VARIABLE": "SAME"},
+        ["SECRET_ACCESS_KEY_VARIABLE: must differ from ACCESS_KEY_ID_VARIABLE"],
+    ),
+    "credentials-in-the-id": (
+        {"CREDENTIALS_VARIABLE": "AWS_ACCESS_KEY_ID"},
+        ["CREDENTIALS_VARIABLE: must differ from ACCESS_KEY_ID_VARIABLE"],
+    ),
+    "bad-switches": (
+        {"DRY_RUN": "yes", "DEBUG": "1", "FORCE": "on", "REVOKE": "si"},
+        ["DRY_RUN: must be true or false", "DEBUG:", "FORCE:", "REVOKE:"],
+    ),
+    "bad-choice": ({"IF_STILL_USED": "ignore"}, ["IF_STILL_USED: must be postpone or deactivate"]),
+    "no-targets": ({"TARGETS": None}, ["TARGETS: needed, since the step has no deployment environment"]),
+    "empty-targets": ({"TARGETS": " , \n "}, ["TARGETS: needed"]),
+    "bad-target": ({"TARGETS": "production"}, ["TARGETS: “production” is not of the form"]),
+    "bad-count": ({"TARGETS_COUNT": "two"}, ["TARGETS: TARGETS_COUNT must be a whole number"]),
+    "two-bad-targets": ({"TARGETS": "staging, x/y:workspace"}, ["TARGETS: “staging”", "TARGETS: “x/y:workspace”"]),
+    "nameless-environment": ({"TARGETS": "deployment: "}, ["TARGETS:"]),
+    "no-repository": (
+        {"BITBUCKET_WORKSPACE": None, "BITBUCKET_REPO_SLUG": None, "TARGETS": "repository"},
+        ["TARGETS: “repository” does not say which repository"],
+    ),
+    "two-targets-without-secret": ({"SECRET_ID": None}, ["SECRET_ID: needed for more than one target"]),
+    "http": ({"BITBUCKET_API_URL": "http://bitbucket.example/2.0"}, ["BITBUCKET_API_URL: must begin with https://"]),
+    "http-to-aws": ({"AWS_ENDPOINT_URL": "http://10.0.0.1:4566"}, ["AWS_ENDPOINT_URL: must begin with https://"]),
+    "http-lookalike": ({"AWS_ENDPOINT_URL": "http://localhost.evil.example"}, ["AWS_ENDPOINT_URL: must begin with"]),
+    "url-with-user": (
+        {"BITBUCKET_API_URL": f"https://me:{SECRETS[1]}@bitbucket.example/2.0"},
+        ["BITBUCKET_API_URL: must be an address"],
+    ),
+    "url-with-bad-port": ({"BITBUCKET_API_URL": "https://bitbucket.example:port/2.0"}, ["BITBUCKET_API_URL: must be"]),
+    "url-with-bad-brackets": ({"BITBUCKET_API_URL": "https://[bitbucket/2.0"}, ["BITBUCKET_API_URL: must be"]),
+    "everything-at-once": (
+        {
+            "ACTION": "dance", "TARGETS": "staging", "ROTATE_AFTER_DAYS": "x", "DRY_RUN": "maybe",
+            "BITBUCKET_APP_PASSWORD": SECRETS[1], "AWS_OIDC_ROLE_ARN": ROLE, "STATE_VARIABLE": "CI",
+            "AWS_ENDPOINT_URL": "http://aws.example", "ALLOWED_AWS_ACCOUNT_IDS": "me",
+        },
+        [
+            "ACTION:", "TARGETS:", "ROTATE_AFTER_DAYS:", "DRY_RUN:", "BITBUCKET_APP_PASSWORD:", "AWS_OIDC_ROLE_ARN:",
+            "STATE_VARIABLE:", "AWS_ENDPOINT_URL:", "ALLOWED_AWS_ACCOUNT_IDS:",
+        ],
+    ),
+}  # fmt: skip
+
+
+def assert_no_value_and_no_traceback(output: str) -> None:
+    assert "Traceback" not in output
+    assert not [secret for secret in SECRETS if secret in output]
+
+
+@pytest.mark.parametrize(("variables", "expected"), BAD.values(), ids=BAD)
+def test_all_problems_are_named_and_nothing_is_asked(
+    world: World, company: Company, pipe: Pipe, variables: dict[str, str | None], expected: list[str]
+) -> None:
+    before = outside(world, company)
+    result = pipe(**variables, **({} if "DEBUG" in variables else {"DEBUG": "true"}))
+    assert result.code == 1, result.output
+    for problem in expected:
+        assert any(problem in line for line in result.problems), result.output
+    assert len(result.problems) == len(expected), result.output
+    count = "1 problem," if len(expected) == 1 else f"{len(expected)} problems,"
+    assert result.last_line == f"✖ Refused, nothing was touched: {count} see above."
+    assert result.requests == ()
+    assert outside(world, company) == before
+    assert_no_value_and_no_traceback(result.output)
+    assert company.token.secret not in result.output
+    assert company.admin.secret_access_key not in result.output
+
+
+def test_an_empty_environment_is_refused_with_everything_that_is_needed() -> None:
+    ended = run_bare({})
+    assert ended.returncode == 1
+    for name in ("ACTION", "TARGETS", "BITBUCKET_ACCESS_TOKEN", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        assert re.search(rf"^✖ {name}: ", ended.stdout, re.MULTILINE), ended.stdout
+    assert "Traceback" not in ended.stdout
+
+
+def test_empty_strings_are_the_same_as_nothing(world: World, company: Company, pipe: Pipe) -> None:
+    names = (
+        "DRY_RUN", "DEBUG", "ATLASSIAN_ACCOUNT_EMAIL", "ATLASSIAN_API_TOKEN", "AWS_OIDC_ROLE_ARN", "AWS_SESSION_TOKEN",
+        "ALLOWED_AWS_ACCOUNT_IDS", "ROTATE_AFTER_DAYS", "DEACTIVATE_AFTER_DAYS", "DELETE_AFTER_DAYS",
+        "ACCESS_KEY_ID_VARIABLE", "SECRET_ACCESS_KEY_VARIABLE", "FORCE", "REVOKE", "CREDENTIALS_VARIABLE",
+        "IF_STILL_USED", "STATE_VARIABLE", "TARGETS_COUNT", "BITBUCKET_STEP_OIDC_TOKEN", "BITBUCKET_APP_PASSWORD",
+    )  # fmt: skip
+    result = pipe(**dict.fromkeys(names, ""))
+    assert result.code == 0, result.output
+    assert len(world.aws.keys("deploy-bot")) == 2
+    assert world.aws.signs(world.consumer(company.environments["Production"]))
+
+
+@pytest.mark.parametrize(
+    "targets",
+    [
+        {"TARGETS": "deployment:staging, deployment:production"},
+        {"TARGETS": "deployment:Staging\ndeployment:Production\n"},
+        {"TARGETS": None, "TARGETS_COUNT": "2", "TARGETS_0": "deployment:staging",
+         "TARGETS_1": "deployment:production"},
+        {"TARGETS": "ignored", "TARGETS_COUNT": "3", "TARGETS_0": "deployment:staging", "TARGETS_1": "",
+         "TARGETS_2": "acme/shop:deployment:production"},
+    ],
+    ids=["commas", "lines", "yaml", "yaml-with-a-gap"],
+)  # fmt: skip
+def test_a_list_may_have_either_form(pipe: Pipe, targets: dict[str, str | None]) -> None:
+    result = pipe(DRY_RUN="true", **targets)
+    assert result.code == 0, result.output
+    published = [line.split()[1:3] for line in result.output.splitlines() if line.strip().startswith("publish ")]
+    assert published == [["acme/shop", "Staging"], ["acme/shop", "Production"]]

@@ -1,0 +1,186 @@
+"""What a rotation decides where another run has ended half-way, is at work, or nobody knows whose a key is."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from pipe.actions.rotate.decide import decide
+from pipe.actions.rotate.world import Intent, Noted, TargetState
+from pipe.errors import Refused
+from pipe.plan import Do
+from pipe.values import LastUse, Variable
+from test.rotate.test_decide import (
+    LOST,
+    MAKE,
+    NEW,
+    OLD,
+    POLICY,
+    ago,
+    intent,
+    key,
+    rotated,
+    said,
+    step_of,
+    target,
+    world,
+)
+
+MINUTE = 1 / 24 / 60
+
+
+@pytest.mark.parametrize(("minutes", "busy"), [(0, True), (14.9, True), (15, False), (600, False)])
+def test_another_run_is_given_a_quarter_of_an_hour(minutes: float, busy: bool) -> None:
+    plan = decide(world(key(OLD, 95), intent=intent(minutes, OLD)), POLICY)
+    assert bool(plan.busy) == busy
+    if busy:
+        assert said(plan) == ["wait bot"]
+        assert plan.actions == ()
+        assert "build 7 of acme/shop has been at work on bot's key since" in plan.busy
+    else:
+        assert plan.has(Do.CREATE)
+
+
+def test_a_closed_intent_keeps_nobody_away() -> None:
+    assert decide(world(key(OLD, 95), intent=intent(1, OLD, is_open=False)), POLICY).has(Do.CREATE)
+
+
+def test_a_pending_key_goes_on_where_it_was() -> None:
+    seen = world(
+        key(OLD, 95), key(NEW, 0), current=OLD, readable=True, pending=NEW,
+        targets=(target("a", OLD), target("b", NEW)),
+    )  # fmt: skip
+    plan = decide(seen, POLICY)
+    assert said(plan) == [
+        "verify …XNEW", "promote …XNEW", "publish a", "note published …XNEW", "keep …XOLD",
+    ]  # fmt: skip
+    assert step_of(plan, Do.PROMOTE, "…XNEW").replaces == OLD
+
+
+@pytest.mark.parametrize("switch", ["force", "revoke"])
+def test_a_demand_does_not_start_a_second_rotation(switch: str) -> None:
+    seen = world(key(OLD, 1), key(NEW, 0), current=OLD, readable=True, pending=NEW, targets=(target("a", OLD),))
+    plan = decide(seen, replace(POLICY, **{switch: True}))  # type: ignore[arg-type]
+    assert not plan.has(Do.CREATE, Do.INTEND)
+    assert plan.has(Do.DEACTIVATE) == (switch == "revoke")
+
+
+def test_a_label_that_is_not_wanted_is_removed_and_holds_up_nothing() -> None:
+    plan = decide(rotated(1, untidy=True), POLICY)
+    step = step_of(plan, Do.TIDY, "AWSPENDING")
+    assert not step.vital
+    assert said(plan)[0] == "tidy up AWSPENDING"
+
+
+def test_a_half_done_rotation_without_a_secret_is_done_again() -> None:
+    plan = decide(world(key(OLD, 5), current=OLD, redo=True, targets=(target("a", OLD),)), POLICY)
+    assert said(plan) == ["prove writable a", *MAKE, "keep …XOLD"]
+    assert step_of(plan, Do.CREATE, "the new key").reason == "the last rotation was left half-done"
+
+
+ORPHAN = {"evidence": intent(30, OLD), "use": {LOST: LastUse(None)}}
+
+
+def test_a_key_whose_secret_is_lost_is_removed_before_a_new_one_is_made() -> None:
+    seen = world(key(OLD, 95), key(LOST, 29 * MINUTE), current=OLD, targets=(target("a", OLD),), **ORPHAN)
+    plan = decide(seen, POLICY)
+    assert said(plan) == ["remove LOST".replace("LOST", "…LOST"), "prove writable a", *MAKE, "keep …XOLD"]
+
+
+def test_a_lost_key_is_removed_also_when_nothing_is_due() -> None:
+    seen = world(key(OLD, 5), key(LOST, 29 * MINUTE), current=OLD, targets=(target("a", OLD),), **ORPHAN)
+    assert said(decide(seen, POLICY))[0] == "remove …LOST"
+
+
+@pytest.mark.parametrize(
+    ("evidence", "created", "use", "holder"),
+    [
+        (None, 29, LastUse(None), OLD),
+        (intent(30, OLD, LOST), 29, LastUse(None), OLD),
+        (intent(30, OLD), 32, LastUse(None), OLD),
+        (intent(30, OLD), 13, LastUse(None), OLD),
+        (intent(30, OLD), 29, LastUse(ago(0.01), "s3"), OLD),
+        (intent(30, OLD), 29, None, OLD),
+        (intent(30, OLD), 29, LastUse(None), LOST),
+    ],
+    ids=["no-announcement", "announced", "before", "after", "used", "use-unknown", "held-by-a-target"],
+)
+def test_a_key_that_is_not_proven_to_be_ours_is_never_removed(
+    evidence: Intent | None, created: float, use: LastUse | None, holder: str
+) -> None:
+    seen = world(
+        key(OLD, 95), key(LOST, created * MINUTE), current=OLD, readable=True,
+        targets=(target("a", holder),), use={LOST: use}, evidence=evidence,
+    )  # fmt: skip
+    with pytest.raises(Refused) as refused:
+        decide(seen, POLICY)
+    assert "cannot prove that it made …LOST" in refused.value.problems[0]
+
+
+def test_a_foreign_key_is_left_alone_while_nothing_is_due() -> None:
+    plan = decide(world(key(OLD, 5), key(LOST, 1), current=OLD, targets=(target("a", OLD),)), POLICY)
+    assert plan.actions == ()
+    assert step_of(plan, Do.KEEP, "…LOST").warn
+
+
+def test_two_foreign_keys_of_which_one_is_due_are_refused() -> None:
+    with pytest.raises(Refused) as refused:
+        decide(world(key(OLD, 95), key(LOST, 1), targets=(target("a", OLD),)), POLICY)
+    for key_id in (OLD, LOST):
+        assert f"--access-key-id {key_id}" in refused.value.problems[0]
+
+
+def test_a_stored_current_key_that_iam_lacks_is_refused() -> None:
+    with pytest.raises(Refused, match=r"names …XNEW, which bot does not have; IAM has …XOLD"):
+        decide(world(key(OLD, 5), current=NEW, readable=True), POLICY)
+
+
+def test_a_current_key_that_is_inactive_is_refused_with_the_command() -> None:
+    with pytest.raises(Refused, match=rf"--access-key-id {OLD} --status Active"):
+        decide(world(key(OLD, 5, active=False), current=OLD, readable=True), POLICY)
+
+
+def test_all_targets_that_hold_a_foreign_key_are_named() -> None:
+    seen = world(key(OLD, 95), targets=(target("a", NEW), target("b", OLD), target("c", LOST), target("d")))
+    with pytest.raises(Refused) as refused:
+        decide(seen, POLICY)
+    assert [problem.split()[0] for problem in refused.value.problems] == ["a", "c"]
+
+
+WANTED = Variable("{f}", "FILE", None, True)
+
+
+@pytest.mark.parametrize(
+    ("state", "behind"),
+    [
+        (target("a", NEW), False),
+        (target("a", OLD), True),
+        (target("a"), True),
+        (target("a", NEW, secured=False), True),
+        (target("a", NEW, secret=False), True),
+        (replace(target("a", NEW), wants_credentials=True), True),
+        (replace(target("a", NEW), wants_credentials=True, credentials=replace(WANTED, secured=False)), True),
+        (replace(target("a", NEW), wants_credentials=True, credentials=WANTED), False),
+    ],
+    ids=["holds", "old", "empty", "unsecured", "no-secret", "no-file", "unsecured-file", "file"],
+)
+def test_a_target_is_behind_until_everything_is_there_and_secured(state: TargetState, behind: bool) -> None:
+    assert decide(replace(rotated(1), targets=(state,)), POLICY).has(Do.PUBLISH) == behind
+
+
+def test_only_targets_with_an_id_can_be_proven_writable() -> None:
+    plan = decide(world(key(OLD, 95), targets=(target("a", OLD), target("b"))), POLICY)
+    assert [step.on for step in plan.steps if step.do is Do.PROVE] == ["a"]
+    assert [step.on for step in plan.steps if step.do is Do.PUBLISH] == ["a", "b"]
+
+
+def test_a_secret_that_cannot_be_read_is_not_published() -> None:
+    """Without SECRET_ID a pair is known to the run that made it alone."""
+    seen = world(key(OLD, 5), current=OLD, targets=(target("a", OLD, secured=False),))
+    assert not decide(seen, POLICY).has(Do.PUBLISH)
+
+
+def test_what_was_published_is_not_noted_again() -> None:
+    assert decide(rotated(1), POLICY).actions == ()
+    assert said(decide(rotated(1, published=Noted(OLD, ago(9))), POLICY))[1] == "note published …XNEW"

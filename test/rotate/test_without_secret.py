@@ -1,0 +1,150 @@
+"""One target without SECRET_ID: the target's state variable is the journal."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from sandbox.aws import Pair
+from sandbox.wire import Fault
+from sandbox.world import USER, Company, World
+from test.support import Pipe, outside, pipe_in, statuses
+
+ALONE: dict[str, str | None] = {"SECRET_ID": None, "TARGETS": "deployment:production", "AWS_DEFAULT_REGION": None}
+
+
+def held_by(world: World, company: Company) -> Pair:
+    return world.consumer(company.environments["Production"])
+
+
+def spoil_the_secret(world: World, company: Company) -> None:
+    """Let Bitbucket refuse to write the secret variable of Production."""
+    secret = world.bitbucket.variables(company.environments["Production"])["AWS_SECRET_ACCESS_KEY"]
+    world.bitbucket.wire.spoil(Fault(f"PUT */variables/{secret.uuid}", "403", times=0))
+
+
+def test_the_calendar(world: World, company: Company, pipe: Pipe) -> None:
+    old = company.old_key.access_key_id
+    seen = []
+    for days in (0, 9, 1, 9, 1):
+        world.clock.move(days=days)
+        result = pipe(**ALONE)
+        assert result.code == 0, result.output
+        assert world.aws.signs(held_by(world, company))
+        assert result.asked("secretsmanager") == []
+        seen.append((statuses(world).get(old), len(world.aws.keys(USER)), bool(result.writes)))
+    assert seen == [
+        ("Active", 2, True),
+        ("Active", 2, False),
+        ("Inactive", 2, True),
+        ("Inactive", 2, False),
+        (None, 1, True),
+    ]
+    assert held_by(world, company) != company.old_key
+
+
+def test_the_state_is_unsecured_and_holds_no_secret(world: World, company: Company, pipe: Pipe) -> None:
+    pipe(**ALONE)
+    state = world.bitbucket.variables(company.environments["Production"])["KEYTURN_STATE"]
+    assert not state.secured
+    assert USER in json.loads(state.value)["rotate"]
+    assert held_by(world, company).secret_access_key not in state.value
+    assert company.old_key.secret_access_key not in state.value
+
+
+def test_the_state_may_have_another_name(world: World, company: Company, pipe: Pipe) -> None:
+    assert pipe(**ALONE, STATE_VARIABLE="MEMORY").code == 0
+    variables = world.bitbucket.variables(company.environments["Production"])
+    assert "MEMORY" in variables
+    assert "KEYTURN_STATE" not in variables
+
+
+def test_what_others_keep_in_the_state_stays(world: World, company: Company, pipe: Pipe) -> None:
+    production = company.environments["Production"]
+    world.bitbucket.set_variable(production, "KEYTURN_STATE", '{"pull": {"a": 1}, "rotate": {"other": {"Number": 7}}}')
+    assert pipe(**ALONE).code == 0
+    state = json.loads(world.bitbucket.value_of(production, "KEYTURN_STATE") or "")
+    assert state["pull"] == {"a": 1}
+    assert state["rotate"]["other"] == {"Number": 7}
+
+
+def test_nothing_due_writes_nothing(world: World) -> None:
+    company = world.seed(key_age_days=5)
+    before = outside(world, company)
+    result = pipe_in(world, company)(**ALONE)
+    assert result.code == 0, result.output
+    assert result.writes == []
+    assert outside(world, company) == before
+
+
+def test_a_target_without_a_key_gets_one(world: World, company: Company, pipe: Pipe) -> None:
+    world.aws.add_user("fresh-bot")
+    result = pipe(**{**ALONE, "TARGETS": "deployment:test"}, IAM_USER_NAME="fresh-bot")
+    assert result.code == 0, result.output
+    assert world.aws.signs(world.consumer(company.environments["Test"]))
+
+
+@pytest.mark.parametrize("days", [0, 1], ids=["at-once", "on-the-next-day"])
+def test_a_rotation_that_ended_half_done_is_done_again(world: World, company: Company, pipe: Pipe, days: int) -> None:
+    """On the next day IAM shows that the lost key was used: by us, when it was seen to work."""
+    spoil_the_secret(world, company)
+    result = pipe(**ALONE)
+    assert result.code == 2, result.output
+    assert held_by(world, company) == company.old_key
+    (lost,) = set(statuses(world)) - {company.old_key.access_key_id}
+    world.bitbucket.wire.mend()
+    world.clock.move(days=days)
+    result = pipe(**ALONE)
+    assert result.code == 0, result.output
+    pair = held_by(world, company)
+    assert world.aws.signs(pair)
+    assert set(statuses(world)) == {company.old_key.access_key_id, pair.access_key_id}
+    assert lost not in statuses(world)
+
+
+def test_a_half_done_rotation_is_done_again_even_when_nothing_is_due(world: World) -> None:
+    company = world.seed(key_age_days=5)
+    world.aws.refusals = 0
+    pipe = pipe_in(world, company)
+    spoil_the_secret(world, company)
+    assert pipe(**ALONE, FORCE="true").code == 2
+    world.bitbucket.wire.mend()
+    result = pipe(**ALONE)
+    assert result.code == 0, result.output
+    assert held_by(world, company) != company.old_key
+    assert world.aws.signs(held_by(world, company))
+    assert pipe(**ALONE).writes == []
+
+
+def test_force_and_revoke(world: World) -> None:
+    company = world.seed(key_age_days=1)
+    world.aws.refusals = 0
+    pipe = pipe_in(world, company)
+    assert pipe(**ALONE, FORCE="true").code == 0
+    assert pipe(**ALONE, FORCE="true").code == 1
+    assert pipe(**ALONE, REVOKE="true").code == 0
+    assert statuses(world)[company.old_key.access_key_id] == "Inactive"
+    assert world.aws.signs(held_by(world, company))
+
+
+def test_a_second_foreign_key_is_refused(world: World, company: Company, pipe: Pipe) -> None:
+    other = world.aws.add_key(USER, 30)
+    before = outside(world, company)
+    result = pipe(**ALONE)
+    assert result.code == 1, result.output
+    assert f"--access-key-id {other.access_key_id}" in result.output
+    assert outside(world, company) == before
+
+
+def test_a_secret_that_somebody_has_unsecured_is_secured_again_or_warned_of(
+    world: World, company: Company, pipe: Pipe
+) -> None:
+    pipe(**ALONE)
+    production = company.environments["Production"]
+    pair = held_by(world, company)
+    world.bitbucket.set_variable(production, "AWS_SECRET_ACCESS_KEY", pair.secret_access_key, secured=False)
+    result = pipe(**ALONE)
+    held = world.bitbucket.variables(production)["AWS_SECRET_ACCESS_KEY"]
+    assert held_by(world, company) == pair
+    assert held.secured or "WARNING: " in result.output, result.output

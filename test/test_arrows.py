@@ -1,0 +1,118 @@
+"""Which part of the pipe may know which, and who alone reads the environment, prints and exits."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from fnmatch import fnmatch
+from pathlib import Path
+
+import pytest
+
+from test.support import ROOT
+
+PIPE = ROOT / "pipe"
+FILES = sorted(PIPE.rglob("*.py"))
+
+GROUND = {"redact", "errors", "values", "patience", "plan"}
+LAYERS: dict[str, set[str]] = {
+    "pipe": set(),
+    "__main__": {"shell"},
+    "redact": set(),
+    "errors": {"redact"},
+    "values": {"redact", "errors"},
+    "patience": {"redact", "errors", "values"},
+    "plan": {"redact", "errors", "values"},
+    "variables": {"redact", "errors", "values"},
+    "reading": {"redact", "errors", "values", "variables"},
+    "settings": {"redact", "errors", "values", "variables", "reading"},
+    "apply": GROUND,
+    "report": GROUND,
+    "clients": GROUND - {"plan"},
+    "actions": GROUND | {"apply"},
+    "assemble": GROUND | {"settings", "report", "clients", "actions"},
+    "shell": GROUND | {"pipe", "settings", "reading", "variables", "report", "clients", "actions", "assemble", "apply"},
+}
+LIBRARIES = {"boto3": "clients/aws*.py", "botocore": "clients/aws*.py", "requests": "clients/bitbucket*.py"}
+SHELL = {"shell.py", "__main__.py"}
+
+# An action knows its own package alone; but status shows what a rotation would decide.
+ACTIONS = {"status": {"rotate"}}
+
+
+def name_of(path: Path) -> str:
+    return path.relative_to(PIPE).as_posix()
+
+
+def module_of(path: Path) -> list[str]:
+    parts = ["pipe", *path.relative_to(PIPE).with_suffix("").parts]
+    return parts[:-1] if parts[-1] == "__init__" else parts
+
+
+def layer_of(module: list[str]) -> str:
+    return module[1] if len(module) > 1 else "pipe"
+
+
+def imports(path: Path) -> Iterator[list[str]]:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name.split(".") for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: imports are absolute"
+            base = (node.module or "").split(".")
+            for alias in node.names:
+                deeper = PIPE.parent.joinpath(*base, alias.name)
+                is_module = deeper.with_suffix(".py").exists() or deeper.is_dir()
+                yield [*base, alias.name] if base[0] == "pipe" and is_module else base
+
+
+def test_the_files_are_found() -> None:
+    assert {"shell.py", "actions/rotate/decide.py", "clients/aws.py"} <= {name_of(path) for path in FILES}
+
+
+@pytest.mark.parametrize("path", FILES, ids=name_of)
+def test_arrows_point_down(path: Path) -> None:
+    own = module_of(path)
+    for imported in imports(path):
+        if imported[0] != "pipe" or imported == own:
+            continue
+        layer, other = layer_of(own), layer_of(imported)
+        assert other == layer or other in LAYERS[layer], f"{'.'.join(own)} imports {'.'.join(imported)}"
+        if layer == other == "actions" and len(own) > 2:
+            known = {own[2], *ACTIONS.get(own[2], set())}
+            assert imported[2] in known, f"{'.'.join(own)} imports another action, {'.'.join(imported)}"
+
+
+@pytest.mark.parametrize("path", FILES, ids=name_of)
+def test_each_library_is_known_to_its_clients_alone(path: Path) -> None:
+    for imported in imports(path):
+        root = imported[0]
+        if root == "pipe" or root in sys.stdlib_module_names:
+            continue
+        assert root in LIBRARIES, f"{root} is neither ours nor a library that Keyturn has"
+        assert fnmatch(name_of(path), LIBRARIES[root]), f"{root} is for {LIBRARIES[root]} alone"
+
+
+@pytest.mark.parametrize("path", [path for path in FILES if name_of(path) not in SHELL], ids=name_of)
+def test_only_the_shell_reads_the_environment_prints_and_exits(path: Path) -> None:
+    kept = {"os.environ", "os.getenv", "sys.exit", "os._exit", "sys.stdout", "sys.stderr"}
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+            assert f"{node.value.id}.{node.attr}" not in kept, f"line {node.lineno}"
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+            assert node.func.id not in {"print", "exit", "quit", "input"}, f"line {node.lineno}"
+        if isinstance(node, ast.ImportFrom) and node.module in {"os", "sys"}:
+            taken = {f"{node.module}.{alias.name}" for alias in node.names}
+            assert not taken & kept, f"line {node.lineno}"
+
+
+def test_a_refused_run_does_not_pay_for_the_libraries() -> None:
+    code = (
+        "import sys, pipe.shell; code = pipe.shell.main({'ACTION': 'dance'});"
+        "sys.__stdout__.write(str([name for name in ('boto3', 'botocore', 'requests') if name in sys.modules]));"
+        "sys.exit(code)"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stdout.splitlines()[-1:]) == (1, ["[]"]), ended.stderr

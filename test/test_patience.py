@@ -1,0 +1,164 @@
+"""How a run waits, asks again and ends; a second of waiting takes no time at all here."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from functools import partial
+
+import pytest
+
+from pipe.errors import Busy, Denied, KeyturnError, Stopped
+from pipe.patience import Patience, side_by_side
+
+
+def failing(times: int, error: KeyturnError) -> tuple[Callable[[], str], list[int]]:
+    """Return a request that fails so often, and the list of its attempts."""
+    attempts: list[int] = []
+
+    def request() -> str:
+        attempts.append(len(attempts) + 1)
+        if len(attempts) <= times:
+            raise error
+        return "done"
+
+    return request, attempts
+
+
+def test_a_busy_service_is_asked_again_until_it_answers() -> None:
+    request, attempts = failing(5, Busy("busy"))
+    assert Patience(pace=0).insist(request) == "done"
+    assert len(attempts) == 6
+
+
+@pytest.mark.parametrize("most", [1, 3, 12])
+def test_attempts_are_bounded(most: int) -> None:
+    request, attempts = failing(100, Busy("busy"))
+    with pytest.raises(Busy):
+        Patience(pace=0).insist(request, attempts=most)
+    assert len(attempts) == most
+
+
+def test_what_asking_again_does_not_mend_is_asked_once() -> None:
+    request, attempts = failing(100, Denied("no"))
+    with pytest.raises(Denied):
+        Patience(pace=0).insist(request)
+    assert len(attempts) == 1
+
+
+def test_a_pause_beyond_the_budget_is_not_begun() -> None:
+    request, attempts = failing(100, Busy("busy", after=3600))
+    with pytest.raises(Busy):
+        Patience(budget=60, pace=0).insist(request)
+    assert len(attempts) == 1
+
+
+def test_a_pause_that_the_service_asks_for_is_kept() -> None:
+    request, attempts = failing(1, Busy("busy", after=30))
+    assert Patience(budget=60, pace=0).insist(request) == "done"
+    assert len(attempts) == 2
+
+
+def test_a_run_that_was_told_to_stop_waits_no_more() -> None:
+    patience = Patience()
+    patience.check()
+    assert not patience.stopping
+    patience.stop()
+    assert patience.stopping
+    for stopped in (patience.check, lambda: patience.wait(3600)):
+        with pytest.raises(Stopped, match="SIGTERM"):
+            stopped()
+    request, attempts = failing(100, Busy("busy", after=1))
+    with pytest.raises(Busy):
+        patience.insist(request)
+    assert len(attempts) == 1
+
+
+def test_a_run_whose_time_is_over_stops() -> None:
+    patience = Patience(budget=0)
+    assert (patience.left, patience.stopping) == (0, True)
+    with pytest.raises(Stopped, match="time is over"):
+        patience.check()
+
+
+def test_sigterm_ends_a_wait_that_has_begun() -> None:
+    patience = Patience()
+    threading.Timer(0.05, patience.stop).start()
+    with pytest.raises(Stopped):
+        patience.wait(60)
+
+
+def test_what_must_not_be_cut_short_goes_on_after_sigterm() -> None:
+    patience = Patience(budget=0, pace=0)
+    patience.stop()
+    request, attempts = failing(3, Busy("busy"))
+    with patience.uninterrupted():
+        with patience.uninterrupted():
+            patience.wait(10)
+        assert patience.insist(request) == "done"
+    assert len(attempts) == 4
+    with pytest.raises(Stopped):
+        patience.wait(10)
+
+
+def test_even_then_no_pause_of_an_hour_is_kept() -> None:
+    patience = Patience(pace=0)
+    request, attempts = failing(3, Busy("busy", after=3600))
+    with patience.uninterrupted(), pytest.raises(Busy):
+        patience.insist(request)
+    assert len(attempts) == 1
+
+
+def test_only_the_thread_that_asked_for_it_goes_on() -> None:
+    patience = Patience(pace=0)
+    patience.stop()
+    stopped: list[bool] = []
+
+    def other() -> None:
+        try:
+            patience.wait(1)
+        except Stopped:
+            stopped.append(True)
+
+    with patience.uninterrupted():
+        thread = threading.Thread(target=other)
+        thread.start()
+        thread.join()
+    assert stopped == [True]
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 40])
+def test_results_side_by_side_keep_their_order(count: int) -> None:
+    assert side_by_side([partial(abs, -number) for number in range(count)]) == list(range(count))
+
+
+def test_an_error_beside_others_is_returned_and_any_other_is_raised() -> None:
+    error = Denied("no")
+
+    def deny() -> int:
+        raise error
+
+    def break_down() -> int:
+        raise ZeroDivisionError
+
+    assert side_by_side([lambda: 1, deny, lambda: 3]) == [1, error, 3]
+    assert side_by_side([deny]) == [error]
+    with pytest.raises(ZeroDivisionError):
+        side_by_side([lambda: 1, break_down])
+
+
+def test_no_more_than_the_limit_run_at_a_time() -> None:
+    lock, running, most = threading.Lock(), 0, 0
+    together = threading.Barrier(3)
+
+    def task() -> None:
+        nonlocal running, most
+        with lock:
+            running += 1
+            most = max(most, running)
+        together.wait(10)
+        with lock:
+            running -= 1
+
+    side_by_side([task] * 9, limit=3)
+    assert most == 3

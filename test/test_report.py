@@ -1,0 +1,88 @@
+"""What a person reads."""
+
+from __future__ import annotations
+
+import logging
+from datetime import date
+
+import pytest
+
+from pipe.plan import Do, Plan, Step
+from pipe.report import BOLD, DIM, LineFormatter, Style, plan_table, table, who
+from pipe.values import Identity, Place
+
+PLAN = Plan(
+    (
+        Step(Do.PUBLISH, "acme/shop Production", "holds …AAAA; it gets …BBBB", place=Place("p", "/p")),
+        Step(Do.KEEP, "…BBBB", "5 days old; rotates on 2027-02-15", due=date(2027, 2, 15)),
+        Step(Do.KEEP, "…CCCC", "postponed: last used on 2026-11-21 09:30 UTC by s3 in eu-central-1", warn=True),
+    )
+)
+
+
+def test_a_plan_is_a_table() -> None:
+    assert plan_table(PLAN, Style(200)).splitlines() == [
+        "  step     on                    why",
+        "  publish  acme/shop Production  holds …AAAA; it gets …BBBB",
+        "  keep     …BBBB                 5 days old; rotates on 2027-02-15",
+        "  keep     …CCCC                 postponed: last used on 2026-11-21 09:30 UTC by s3 in eu-central-1",
+    ]
+
+
+@pytest.mark.parametrize("width", [60, 80, 100])
+def test_a_table_is_wrapped_to_the_width_and_loses_no_word(width: int) -> None:
+    lines = plan_table(PLAN, Style(width)).splitlines()
+    assert max(map(len, lines)) <= width
+    assert " ".join(lines).split() == plan_table(PLAN, Style(500)).split()
+
+
+def test_without_colour_there_is_no_escape() -> None:
+    assert "\033" not in plan_table(PLAN, Style(100, colour=False))
+
+
+def test_what_is_left_alone_is_dim_and_what_needs_a_look_is_yellow() -> None:
+    head, publish, keep, warned = plan_table(PLAN, Style(200, colour=True)).splitlines()
+    assert f"\033[{BOLD}m" in head
+    assert "\033" not in publish
+    assert f"\033[{DIM}m" in keep
+    assert "\033[33m" in warned
+
+
+def test_an_empty_plan_is_a_head_alone() -> None:
+    assert plan_table(Plan(()), Style()).split() == ["step", "on", "why"]
+
+
+def test_an_empty_cell_keeps_its_row() -> None:
+    assert table(("a", "b"), [("x", "")], Style()).splitlines() == ["  a  b", "  x"]
+
+
+@pytest.mark.parametrize(
+    ("identity", "expected"),
+    [
+        (
+            Identity("arn:aws:iam::123456789012:user/bot", "123456789012", "bot", "AKIAXXXXXXXXXXXXWXYZ"),
+            "AWS account 123456789012, eu-central-1: arn:aws:iam::123456789012:user/bot with key …WXYZ",
+        ),
+        (
+            Identity("arn:aws:sts::123456789012:assumed-role/r/s", "123456789012"),
+            "AWS account 123456789012, eu-central-1: arn:aws:sts::123456789012:assumed-role/r/s",
+        ),
+    ],
+    ids=["key", "role"],
+)
+def test_who_signs(identity: Identity, expected: str) -> None:
+    assert who(identity, "eu-central-1") == expected
+
+
+@pytest.mark.parametrize(
+    ("level", "expected"),
+    [
+        (logging.DEBUG, "DEBUG: 2 of 3"),
+        (logging.INFO, "INFO: 2 of 3"),
+        (logging.WARNING, "WARNING: 2 of 3"),
+        (logging.ERROR, "✖ 2 of 3"),
+    ],
+)
+def test_log_lines_are_those_that_users_of_pipes_know(level: int, expected: str) -> None:
+    record = logging.LogRecord("keyturn", level, __file__, 1, "%d of %d", (2, 3), None)
+    assert LineFormatter(Style()).format(record) == expected

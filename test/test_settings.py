@@ -1,0 +1,147 @@
+"""The environment as a whole: what it makes of a run, and that no problem hides another."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from pipe.errors import Refused
+from pipe.redact import Secret
+from pipe.settings import Settings, read_settings
+from pipe.values import KeyPair, Target, TargetKind
+from pipe.variables import VARIABLES
+from test.support import JWT
+
+ROLE = "arn:aws:iam::123456789012:role/path/rotator"
+LEAST = {
+    "ACTION": "rotate",
+    "TARGETS": "deployment:production",
+    "BITBUCKET_WORKSPACE": "acme",
+    "BITBUCKET_REPO_SLUG": "shop",
+    "BITBUCKET_ACCESS_TOKEN": "token-of-a-test",
+    "AWS_ACCESS_KEY_ID": "AKIAXXXXXXXXXXXXTEST",
+    "AWS_SECRET_ACCESS_KEY": "secret-of-a-test",
+}
+
+
+def settings(**variables: str) -> Settings:
+    return read_settings({**LEAST, **variables})
+
+
+def problems(**variables: str) -> tuple[str, ...]:
+    with pytest.raises(Refused) as refused:
+        settings(**variables)
+    return refused.value.problems
+
+
+def test_the_least_and_its_defaults() -> None:
+    least = settings()
+    assert least.action == "rotate"
+    assert least.targets == (Target(TargetKind.DEPLOYMENT, "acme", "shop", "production"),)
+    assert (least.bitbucket.url, least.bitbucket.email) == ("https://api.bitbucket.org/2.0", "")
+    assert least.bitbucket.token == Secret("token-of-a-test")
+    assert least.aws.pair == KeyPair("AKIAXXXXXXXXXXXXTEST", Secret("secret-of-a-test"))
+    assert (least.aws.endpoint, least.aws.session_token, least.aws.allowed_accounts) == (None, None, ())
+    rotation = least.rotation
+    assert (rotation.rotate_after, rotation.grace, rotation.recovery) == (
+        timedelta(days=90), timedelta(days=10), timedelta(days=10),
+    )  # fmt: skip
+    assert (rotation.id_variable, rotation.secret_variable) == ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
+    assert (rotation.credentials_variable, rotation.state_variable) == ("", "KEYTURN_STATE")
+    assert not any((least.dry_run, rotation.force, rotation.revoke, rotation.deactivate_if_used))
+
+
+def test_an_empty_value_of_any_variable_is_as_if_it_were_not_given() -> None:
+    names = {variable.name for variable in VARIABLES} - set(LEAST)
+    first, second = settings(), settings(**dict.fromkeys(names, " "))
+    assert (first.targets, first.bitbucket, first.aws, first.rotation, first.dry_run) == (
+        second.targets, second.bitbucket, second.aws, second.rotation, second.dry_run,
+    )  # fmt: skip
+
+
+def test_no_repr_shows_a_secret() -> None:
+    shown = repr(settings(AWS_SESSION_TOKEN="session-of-a-test", IAM_USER_NAME="bot"))
+    assert not [word for word in ("token-of-a-test", "secret-of-a-test", "session-of-a-test") if word in shown]
+
+
+def test_a_role_wins_over_keys() -> None:
+    aws = settings(AWS_OIDC_ROLE_ARN=ROLE, BITBUCKET_STEP_OIDC_TOKEN=JWT, IAM_USER_NAME="bot").aws
+    assert (aws.role_arn, aws.web_identity, aws.pair, aws.session_token) == (ROLE, Secret(JWT), None, None)
+
+
+def test_a_role_needs_no_keys() -> None:
+    given = {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": "", "IAM_USER_NAME": "bot"}
+    assert settings(**given, AWS_OIDC_ROLE_ARN=ROLE, BITBUCKET_STEP_OIDC_TOKEN=JWT).aws.role_arn == ROLE
+
+
+def test_the_steps_token_alone_is_not_used() -> None:
+    assert settings(BITBUCKET_STEP_OIDC_TOKEN=JWT).aws.web_identity is None
+
+
+def test_an_email_with_an_api_token() -> None:
+    given = {"BITBUCKET_ACCESS_TOKEN": "", "ATLASSIAN_ACCOUNT_EMAIL": "a@b.example", "ATLASSIAN_API_TOKEN": "api-token"}
+    access = settings(**given).bitbucket
+    assert (access.email, access.token) == ("a@b.example", Secret("api-token"))
+    assert access.variables == "ATLASSIAN_ACCOUNT_EMAIL and ATLASSIAN_API_TOKEN"
+
+
+@pytest.mark.parametrize(
+    ("secret", "given", "region"),
+    [
+        ("arn:aws:secretsmanager:eu-west-1:123456789012:secret:ci/bot-AbCdEf", "", "eu-west-1"),
+        ("arn:aws:secretsmanager:eu-west-1:123456789012:secret:ci/bot-AbCdEf", "eu-north-1", "eu-north-1"),
+        ("ci/bot", "eu-north-1", "eu-north-1"),
+        ("", "", "us-east-1"),
+    ],
+)
+def test_the_region(secret: str, given: str, region: str) -> None:
+    assert settings(SECRET_ID=secret, AWS_DEFAULT_REGION=given).aws.region == region
+
+
+@pytest.mark.parametrize("region", ["us-east-1", "us-gov-west-1", "ap-southeast-4", "us-iso-east-1", "eusc-de-east-1"])
+def test_regions_that_there_are(region: str) -> None:
+    assert settings(AWS_DEFAULT_REGION=region).aws.region == region
+
+
+def test_several_targets_with_a_secret() -> None:
+    several = settings(TARGETS="repository, workspace", SECRET_ID="ci/bot", AWS_DEFAULT_REGION="eu-west-1")
+    assert [target.kind for target in several.targets] == [TargetKind.REPOSITORY, TargetKind.WORKSPACE]
+
+
+def test_whose_key_it_is() -> None:
+    assert settings(IAM_USER_NAME="bot").rotation_of("caller").user == "bot"
+    assert settings().rotation_of("caller").user == "caller"
+    with pytest.raises(Refused, match="IAM_USER_NAME: needed"):
+        settings().rotation_of("")
+
+
+def test_the_run_is_named_by_its_build() -> None:
+    run = settings(BITBUCKET_REPO_FULL_NAME="acme/shop", BITBUCKET_BUILD_NUMBER="7").run
+    assert run.build == "build 7 of acme/shop"
+    assert settings().run.build == "a run outside of Pipelines"
+    assert settings().run.id != settings().run.id
+
+
+def test_every_problem_is_named_at_once_and_once() -> None:
+    found = problems(
+        ACTION="dance", TARGETS="here, there", BITBUCKET_ACCESS_TOKEN="", AWS_SECRET_ACCESS_KEY="",
+        ROTATE_AFTER_DAYS="x", DELETE_AFTER_DAYS="y", DRY_RUN="maybe", STATE_VARIABLE="A-B",
+        ALLOWED_AWS_ACCOUNT_IDS="1", AWS_ENDPOINT_URL="nowhere", IF_STILL_USED="?", DEBUG="?",
+    )  # fmt: skip
+    assert sorted(problem.partition(":")[0] for problem in found) == [
+        "ACTION", "ALLOWED_AWS_ACCOUNT_IDS", "AWS_ENDPOINT_URL", "AWS_SECRET_ACCESS_KEY", "BITBUCKET_ACCESS_TOKEN",
+        "DEBUG", "DELETE_AFTER_DAYS", "DRY_RUN", "IF_STILL_USED", "ROTATE_AFTER_DAYS", "STATE_VARIABLE", "TARGETS",
+        "TARGETS",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("variable", [variable.name for variable in VARIABLES])
+def test_a_problem_never_repeats_what_may_be_secret(variable: str) -> None:
+    """Whoever mixes up two variables may have put a secret into any of them; only TARGETS repeats what it holds."""
+    canary = "canary in, a wrong;place"
+    try:
+        settings(**{variable: canary})
+    except Refused as refused:
+        shown = " ".join(refused.problems)
+        assert variable == "TARGETS" or "canary" not in shown
