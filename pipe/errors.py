@@ -55,6 +55,10 @@ class Conflict(ServiceError):
     """It exists already, or is not what it was thought to be."""
 
 
+class Invalid(ServiceError):
+    """The service does not understand the request, or does not take its values."""
+
+
 class LimitReached(ServiceError):
     """A quota of the service is used up."""
 

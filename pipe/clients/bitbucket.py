@@ -14,7 +14,7 @@ import requests
 from requests.adapters import HTTPAdapter
 
 from pipe.clients.bitbucket_errors import problem_with, unreachable
-from pipe.errors import Busy, Conflict, KeyturnError, Missing
+from pipe.errors import Busy, Conflict, Invalid, KeyturnError, Missing
 from pipe.patience import IN_FLIGHT, Patience
 from pipe.redact import Secret
 from pipe.values import Place, Target, TargetKind, Variable
@@ -98,6 +98,19 @@ class Bitbucket:
             except Missing:
                 log.debug("%s: %s is gone since the list was read; it is created anew", place.label, key)
         return self._create(place, key, value, secured=secured)
+
+    def touch(self, place: Place, known: Variable) -> None:
+        """Prove that a variable may be written, leaving it as it is.
+
+        Its name alone is sent: fields that are left out stay as they are, so that a value which another run has written
+        meanwhile is not set back. Where Bitbucket does not take that, the value that was seen is sent, too.
+        """
+        path, what = f"{place.path}/{_braced(known.uuid)}", f"{known.key} in {place.label}"
+        whole = {"key": known.key, "value": known.value, "secured": known.secured}
+        try:
+            self._patience.insist(lambda: self._request("PUT", path, what, {"key": known.key}))
+        except Invalid:
+            self._patience.insist(lambda: self._request("PUT", path, what, whole))
 
     def create(self, place: Place, key: str, value: str) -> Variable:
         """Create one unsecured variable; raises Conflict where somebody else has created it before."""

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 import requests
 
-from pipe.errors import BadCredentials, Busy, Conflict, Denied, KeyturnError, Missing, ServiceError
+from pipe.errors import BadCredentials, Busy, Conflict, Denied, Invalid, KeyturnError, Missing, ServiceError
 
 # A rate limit's reset above this is a moment (seconds since the epoch), not a number of seconds.
 EPOCH = 1_000_000
@@ -60,7 +60,7 @@ def problem_with(response: requests.Response, what: str, advice: str) -> Keyturn
                 "Check BITBUCKET_API_URL.",
             )
         case _:
-            return ServiceError(f"Bitbucket refuses {what} ({status}): {said}")
+            return Invalid(f"Bitbucket refuses {what} ({status}): {said}")
 
 
 def _said(response: requests.Response) -> tuple[str, Any]:

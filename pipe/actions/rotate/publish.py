@@ -30,6 +30,9 @@ class Variables(Protocol):
     def write(self, place: Place, key: str, value: str, known: Variable | None, *, secured: bool) -> Variable:
         """Create or update one variable."""
 
+    def touch(self, place: Place, known: Variable) -> None:
+        """Prove that a variable may be written, leaving it as it is."""
+
 
 class Publisher:
     """The targets of a rotation, by the paths of their places; every method raises ServiceError.
@@ -55,11 +58,10 @@ class Publisher:
         self._targets = {target.place.path: target for target in targets}
 
     def prove(self, path: str) -> None:
-        """Write a target's id as it is: only that proves that writing is allowed there."""
+        """Write a target's id without changing it: only that proves that writing is allowed there."""
         target = self._targets[path]
-        if target.id is not None and target.id.value:
-            name = self._policy.id_variable
-            self._variables.write(target.place, name, target.id.value, target.id, secured=False)
+        if target.id is not None:
+            self._variables.touch(target.place, target.id)
 
     def publish(self, path: str, pair: KeyPair, pairs: Pairs) -> None:
         """Write the pair, the id last: it is the mark of a finished target.

@@ -124,12 +124,14 @@ class SecretJournal:
 
     def announce(self, run: Run, now: datetime, keys: Iterable[str]) -> Intent:
         """Write the next announcement under the id that all runs would choose; only one of them can."""
+        before = self._seen.version(INTENT) if self._seen else None
         if self._seen is None:
             self._versions.create()
-            self._seen = self._versions.describe()
-            if self._seen is None:
-                raise Missing(f"{self._versions.secret_id} was made, but cannot be found.", "Check SECRET_ID.")
+            self._seen = self._described()
         used = self._numbers(self._seen.arn)
+        # Whoever announced before the numbers were listed shows now; whoever does so later asks for the same number.
+        if self._described().version(INTENT) not in (None, before):
+            raise Conflict("Another run has announced a rotation.")
         number = next(n for n in range(1, MOST_INTENTS) if n not in used)
         intent = Intent(number, now, run.id, run.build, frozenset(keys))
         self._versions.put(version_of_intent(self._seen.arn, number), intent_body(intent), INTENT)
@@ -146,6 +148,10 @@ class SecretJournal:
         same_current = current_before == current_now or (current_before is None and current_now == own)
         self._seen = seen
         return seen.version(INTENT) == own and same_current
+
+    def excludes_others(self, intent: Intent) -> bool:
+        """Look whether the label is still where this run has put it."""
+        return self.holds(intent)
 
     def close(self, *, finished: bool) -> None:  # noqa: ARG002 - what is unfinished shows in the stages
         """Take the label off this run's announcement, if it is still there."""
@@ -175,9 +181,8 @@ class SecretJournal:
 
     def promote(self, key_id: str, replaced: str, verified: datetime) -> None:
         """Move AWSCURRENT by compare-and-swap; the tags come first, so that the old key stays attributed to us."""
-        if self._seen is None:
-            raise Missing("The secret was not looked at.")
-        new, old = version_of(key_id), self._seen.version(CURRENT)
+        seen = self._seen or self._described()
+        new, old = version_of(key_id), seen.version(CURRENT)
         tags = {VERIFIED: noted_text(Noted(key_id, verified))}
         if replaced:
             tags[REPLACED] = replaced
@@ -195,6 +200,12 @@ class SecretJournal:
         carrier = self._seen.version(PENDING) if self._seen else None
         if carrier:
             self._remove(PENDING, carrier)
+
+    def _described(self) -> Described:
+        seen = self._versions.describe()
+        if seen is None:
+            raise Missing(f"{self._versions.secret_id} cannot be found.", "Check SECRET_ID.")
+        return seen
 
     def _remove(self, stage: str, version: str) -> None:
         """Take a stage off a version; done, too, where it is not there any more."""

@@ -18,6 +18,8 @@ from pipe.values import AccessKey, Identity, KeyPair, LastUse, Run, last_four
 
 log = logging.getLogger("keyturn.rotate")
 
+_PERHAPS = "Whether a key was made is not certain; if so, nobody got it, and the next run removes it."
+
 
 class Keys(Protocol):
     """One IAM user's access keys."""
@@ -146,18 +148,18 @@ class Work:
         return f"{last_four(pair.id)} is made and stored"
 
     def _clean_up(self, intended: set[str], error: KeyturnError) -> None:
-        """After a create without a good answer, delete the key that only this run can have made."""
+        """After a create without a good answer, delete the key that only this run can have made.
+
+        Only while the announcement is this run's, and nobody else's, can it be told from another run's.
+        """
         with self._patience.uninterrupted():
             try:
                 extra = [key for key in self._keys.list() if key.id not in intended]
+                certain = not extra or (self._intent is not None and self._journal.excludes_others(self._intent))
             except KeyturnError as second:
-                raise KeyturnError(
-                    f"{error.what} Whether a key was made could not be found out: {second.what}",
-                    "The next run finds a left-over key and removes it.",
-                    changed=True,
-                ) from error
-        if len(extra) > 1:
-            raise KeyturnError(error.what, "More than one new key is there; none was touched.", changed=True) from error
+                raise KeyturnError(f"{error.what} {second.what}", _PERHAPS, changed=True) from error
+        if not certain or len(extra) > 1:
+            raise KeyturnError(error.what, _PERHAPS, changed=True) from error
         for key in extra:
             self._discard(key.id, error)
 
