@@ -61,7 +61,7 @@ class Patience:
     def check(self) -> None:
         """Raise Stopped where the run is to end."""
         if self._stop.is_set():
-            raise Stopped("The run was told to stop (SIGTERM).")
+            raise Stopped("The run was told to stop.")
         if self.left <= 0:
             raise Stopped("The run's time is over.")
 

@@ -34,7 +34,8 @@ def main(environ: Mapping[str, str] | None = None, patience: Patience | None = N
     style = _style(environ, out)
     _set_up_log(style, debug=environ.get("DEBUG", "").strip().lower() == "true")
     patience = patience or Patience()
-    signal.signal(signal.SIGTERM, lambda *_: patience.stop())
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: patience.stop())
     try:
         code, last = _run(read_settings(environ), patience, style)
     except Refused as refused:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import threading
 import time
 from collections.abc import Callable
@@ -29,6 +30,13 @@ log = logging.getLogger("keyturn.aws")
 
 # Reading a service's description takes longer than asking it; all sessions share what was read.
 _LOADER = botocore.loaders.create_loader()
+
+# Neither a profile nor a file in the home directory has a say: the settings alone do.
+_NOTHING_ELSE = {
+    "profile": (None, None, None, None),
+    "config_file": (None, None, os.devnull, None),
+    "credentials_file": (None, None, os.devnull, None),
+}
 
 # Another region of the same partition, whose STS proves that a new key has spread.
 _SECOND_REGION = {
@@ -177,6 +185,6 @@ class Aws:
 
 
 def _session(region: str, **keys: str | None) -> boto3.Session:
-    core = botocore.session.Session()
+    core = botocore.session.Session(session_vars=_NOTHING_ELSE)
     core.register_component("data_loader", _LOADER)
     return boto3.Session(botocore_session=core, region_name=region, **keys)

@@ -7,12 +7,13 @@ import binascii
 import re
 from typing import Any
 
-import botocore.session
-from botocore.model import ListShape, OperationModel, OperationNotFoundError, Shape, StructureShape
+from botocore.loaders import create_loader
+from botocore.model import ListShape, OperationModel, OperationNotFoundError, ServiceModel, Shape, StructureShape
 
 from sandbox.aws.dialect import Refused
 
-_MODEL = botocore.session.get_session().get_service_model("secretsmanager")
+# Read by a loader of our own: a session would look for the user's profile.
+_MODEL = ServiceModel(create_loader().load_service_model("secretsmanager", "service-2"), "secretsmanager")
 # The model leaves this rule to the prose of the API's reference.
 _NAME = re.compile(r"[A-Za-z0-9/_+=.@-]+")
 

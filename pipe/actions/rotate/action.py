@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Protocol
 
 from pipe.actions.rotate.decide import decide
@@ -92,15 +93,15 @@ class Rotate:
             patience=self._patience,
             run=self._run,
         )
-        outcome = carry_out(plan, work.do, self._patience)
-        finished = any(step.do is Do.REMEMBER_PUBLISHED for step in outcome.done)
+        finished = False
         try:
-            journal.close(finished=finished)
-        except KeyturnError as error:
-            step = Step(Do.TIDY, "the announcement", "the run is over", vital=False)
-            failure = Failure(step, error.what, "Other runs wait for a quarter of an hour; nothing else is wrong.")
-            return Outcome(outcome.done, (*outcome.failures, failure), outcome.undone, True)
-        return outcome
+            outcome = carry_out(plan, work.do, self._patience)
+            finished = any(step.do is Do.REMEMBER_PUBLISHED for step in outcome.done)
+        finally:
+            unclosed = _close(journal, finished=finished)
+        if unclosed is None:
+            return outcome
+        return replace(outcome, failures=(*outcome.failures, unclosed), changed=True)
 
     def summary(self, world: World, plan: Plan, outcome: Outcome | None) -> str:
         """Return the last line."""
@@ -113,6 +114,16 @@ class Rotate:
             variable = _StateVariable(self._bitbucket, targets[0].place, self.policy.state_variable)
             self._journal = StateJournal(variable, targets[0], self._patience, self.policy.user)
         return self._journal
+
+
+def _close(journal: Journal, *, finished: bool) -> Failure | None:
+    """Close the intent; return the failure where that cannot be done."""
+    try:
+        journal.close(finished=finished)
+    except KeyturnError as error:
+        step = Step(Do.TIDY, "the announcement", "the run is over", vital=False)
+        return Failure(step, error.what, "Other runs wait for a quarter of an hour; nothing else is wrong.")
+    return None
 
 
 class _StateVariable:

@@ -27,6 +27,9 @@ REPLACED, VERIFIED, PUBLISHED, INACTIVE = (
     f"keyturn:{name}" for name in ("replaced", "verified", "published", "inactive")
 )
 
+# With pauses of up to 20 seconds between them, some two and a half minutes.
+STORE_ATTEMPTS = 20
+
 # Far more announcements than a secret can have: unused versions vanish beyond a hundred.
 MOST_INTENTS = 1000
 
@@ -166,7 +169,7 @@ class SecretJournal:
         """Write the pair as pending, with long patience, since this is the only place where its secret will be."""
         body = pair_body(pair, self._user, self._account, created)
         with self._patience.uninterrupted():
-            self._versions.put(version_of(pair.id), body, PENDING, attempts=12)
+            self._versions.put(version_of(pair.id), body, PENDING, attempts=STORE_ATTEMPTS)
         self._pairs[pair.id] = pair
 
     def pair(self, key_id: str) -> KeyPair | None:
