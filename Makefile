@@ -9,7 +9,7 @@ BIN    := .venv/bin
 READY  := .venv/ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo sandbox test lint docs image image-test bench lock clean
+.PHONY: help setup demo sandbox test faults lint docs image image-test bench lock clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
@@ -31,6 +31,9 @@ sandbox: $(READY) ## Start the sandbox and print how to run the pipe in it
 test: $(READY) ## Run the tests; those of the image are apart
 	$(BIN)/python -m pytest -n 2 $(TESTS)
 
+faults: $(READY) ## Try all pairs of faults, which takes hours; the tests try a sample
+	$(BIN)/python -m test.faults.pairs
+
 lint: $(READY) ## Check style, types, the Dockerfile and the pipeline
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -47,7 +50,7 @@ image: ## Build the image
 image-test: $(READY) ## Run the image that `make image` has built
 	KEYTURN_IMAGE=$(IMAGE) $(BIN)/python -m pytest $(IMAGE_TESTS)
 
-bench: $(READY) ## Measure start-up, requests and size
+bench: $(READY) ## Measure start-up, requests, many targets and size
 	KEYTURN_IMAGE=$(IMAGE) $(BIN)/python -m bench
 
 lock: ## Lock the requirements anew; needs uv

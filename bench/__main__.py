@@ -12,6 +12,7 @@ from pathlib import Path
 from statistics import median
 from typing import NamedTuple
 
+from bench.side_by_side import SECONDS, TARGETS, Span, side_by_side
 from sandbox.world import Company, World
 
 ROUNDS = 5
@@ -92,6 +93,17 @@ def runs() -> None:
         )
 
 
+def many_targets() -> None:
+    """Print how much longer many targets take than the requests that cannot be parallel."""
+    rounds = [side_by_side(lambda environ: measure("-m", "pipe", environ=environ)) for _ in range(ROUNDS)]
+    print(f"{TARGETS} targets at {1000 * SECONDS:.0f} ms a request, from the first request on (medians of {ROUNDS})")
+    for label in rounds[0]:
+        found: list[Span] = [each[label] for each in rounds]
+        wall, chain = median(span.wall for span in found), median(span.chain for span in found)
+        ratio = median(span.ratio for span in found)
+        print(f"  {label:<13} {wall:.2f} s, {ratio:.2f} times the longest chain of {chain:.0f} requests")
+
+
 def size() -> None:
     """Print the image's size and how much of it lies on top of the base image, where there is one."""
     sizes = [image_size(name) for name in (IMAGE, BASE)] if shutil.which("docker") else [None]
@@ -114,4 +126,5 @@ def image_size(name: str) -> int | None:
 if __name__ == "__main__":
     start_up()
     runs()
+    many_targets()
     size()

@@ -6,6 +6,7 @@ import logging
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 
 from pipe.plan import Plan, Step
 from pipe.values import Identity
@@ -42,21 +43,31 @@ def plan_table(plan: Plan, style: Style) -> str:
 def table(
     head: Sequence[str], rows: Sequence[Sequence[str]], style: Style, colours: Sequence[str] | None = None
 ) -> str:
-    """Return rows in columns; the last column is wrapped to the width."""
-    widths = [max(len(row[index]) for row in (head, *rows)) for index in range(len(head) - 1)]
-    indent = sum(widths) + 2 * len(widths)
-    last = max(20, style.width - indent - 2)
-    lines = [style.paint(_row(head[:-1], widths) + head[-1], BOLD)]
+    """Return rows in columns that are as wide as their cells, or wrapped so that the whole fits into the width."""
+    widths = _widths([max(map(len, column)) for column in zip(head, *rows, strict=True)], style.width)
+    lines = [style.paint(line, BOLD) for line in _lines(head, widths)]
     for number, row in enumerate(rows):
-        first, *more = textwrap.wrap(row[-1], last) or [""]
-        text = [_row(row[:-1], widths) + first, *(" " * indent + line for line in more)]
         code = colours[number] if colours else ""
-        lines += [style.paint(line, code) if code else line for line in text]
-    return "\n".join(f"  {line.rstrip()}" for line in lines)
+        lines += [style.paint(line, code) if code else line for line in _lines(row, widths)]
+    return "\n".join(lines)
 
 
-def _row(cells: Sequence[str], widths: Sequence[int]) -> str:
-    return "".join(cell.ljust(width) + "  " for cell, width in zip(cells, widths, strict=True))
+def _widths(natural: Sequence[int], width: int) -> list[int]:
+    """Return the columns' widths: the widest give way until all fit, each with two spaces before it."""
+    widths = list(natural)
+    while sum(widths) + 2 * len(widths) > width:
+        # Of equals the last gives way: it has the words.
+        widest = max(range(len(widths)), key=lambda column: (widths[column], column))
+        widths[widest] -= 1
+    return widths
+
+
+def _lines(cells: Sequence[str], widths: Sequence[int]) -> list[str]:
+    wrapped = [textwrap.wrap(cell, width, break_on_hyphens=False) for cell, width in zip(cells, widths, strict=True)]
+    return [
+        "".join(f"  {text:<{width}}" for text, width in zip(line, widths, strict=True)).rstrip()
+        for line in zip_longest(*wrapped, fillvalue="")
+    ]
 
 
 def _colour(step: Step) -> str:

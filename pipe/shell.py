@@ -19,7 +19,7 @@ from pipe.patience import Patience
 from pipe.plan import Outcome
 from pipe.reading import learn_secrets
 from pipe.redact import CleanStream, clean, one_line
-from pipe.report import GREEN, RED, LineFormatter, Style, plan_table, table
+from pipe.report import GREEN, RED, YELLOW, LineFormatter, Style, plan_table, table
 from pipe.settings import Settings, read_settings
 
 log = logging.getLogger("keyturn")
@@ -68,7 +68,7 @@ def _run(settings: Settings, patience: Patience, style: Style) -> tuple[int, str
     action = rotation(settings, patience)
     if settings.action == "status":
         status = status_of(action.observe(settings.targets, ask_all=True), action.policy)
-        _say(table(KEY_HEAD, status.key_rows(), style))
+        _say(table(KEY_HEAD, status.key_rows(), style, [YELLOW if key.blocked else "" for key in status.keys]))
         _say("")
         _say(table(TARGET_HEAD, status.target_rows(), style))
         for problem in status.problems:

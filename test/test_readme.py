@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from string import Template
 from typing import Any
 
 import boto3
@@ -28,6 +29,7 @@ CONTEXT = {
     "BITBUCKET_DEPLOYMENT_ENVIRONMENT": "production",
     "BITBUCKET_STEP_OIDC_TOKEN": "header.payload.signature",
 }
+STEP = {"AWS_OIDC_ROLE_ARN": "arn:aws:iam::123456789012:role/keyturn", "AWS_ACCESS_KEY_ID": "AKIAIOSFODNN7EXAMPLE"}
 
 
 def pipeline_of(example: Any) -> dict[str, Any]:
@@ -54,7 +56,7 @@ def environment_of(variables: dict[str, str | list[str]]) -> dict[str, str]:
         if isinstance(value, list):
             environ |= {f"{name}_COUNT": str(len(value)), **{f"{name}_{n}": item for n, item in enumerate(value)}}
         else:
-            environ[name] = value.replace("$AWS_OIDC_ROLE_ARN", "arn:aws:iam::123456789012:role/keyturn")
+            environ[name] = Template(value).safe_substitute(STEP)
     return environ
 
 

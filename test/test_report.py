@@ -36,6 +36,27 @@ def test_a_table_is_wrapped_to_the_width_and_loses_no_word(width: int) -> None:
     assert " ".join(lines).split() == plan_table(PLAN, Style(500)).split()
 
 
+@pytest.mark.parametrize("width", [60, 80, 200])
+def test_every_column_is_wrapped_where_one_alone_does_not_suffice(width: int) -> None:
+    rows = [
+        ("…AAAA", "acme/shop a long name for an environment", "previous, inactive", "it has been quiet for days")
+    ] * 2
+    lines = table(("key", "target", "state", "next"), rows, Style(width)).splitlines()
+    assert max(map(len, lines)) <= width
+    assert sorted(" ".join(lines).split()) == sorted(" ".join(("key target state next", *map(" ".join, rows))).split())
+    for column in ("target", "state", "next"):
+        start = lines[0].index(column)
+        assert all(line[start - 2 : start].strip() == "" for line in lines)
+    assert (len(lines) == 3) is (width == 200)
+
+
+def test_a_word_that_fits_into_no_column_is_cut_and_a_hyphen_is_no_place_to_cut() -> None:
+    lines = table(("a", "b"), [("x" * 40, "one eu-central-1 two")], Style(40)).splitlines()
+    assert max(map(len, lines)) <= 40
+    assert "".join(lines).count("x") == 40
+    assert any("eu-central-1" in line for line in lines)
+
+
 def test_without_colour_there_is_no_escape() -> None:
     assert "\033" not in plan_table(PLAN, Style(100, colour=False))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -16,8 +16,11 @@ from pipe.values import AccessKey, LastUse, Rotation, last_four, stamp
 # The version of the report's shape; it changes when a field changes its meaning or goes.
 SCHEMA = "keyturn/status/1"
 
-# Steps that only a run that was cut off, or a hand, leaves to be done.
-_MENDS = frozenset({Do.TIDY, Do.REMOVE, Do.VERIFY, Do.PUBLISH})
+# Steps on a key that is there already; only a run that was cut off, or a hand, leaves them to be done.
+_MENDS = frozenset({Do.REMOVE, Do.VERIFY, Do.PUBLISH})
+
+# Steps that tell what becomes of a key.
+_FATES = frozenset({Do.KEEP, Do.REMOVE, Do.VERIFY, Do.DEACTIVATE, Do.DELETE})
 
 
 @dataclass(frozen=True)
@@ -36,11 +39,12 @@ class KeyStatus:
 
 @dataclass(frozen=True)
 class Status:
-    """The state of one user's rotation; `problems` is what is overdue or broken."""
+    """The state of one user's rotation; `problems` is what is overdue or broken, `busy` which run is at work on it."""
 
     world: World
     keys: tuple[KeyStatus, ...]
     problems: tuple[str, ...]
+    busy: str = ""
 
     @property
     def exit_code(self) -> int:
@@ -50,13 +54,14 @@ class Status:
     @property
     def sentence(self) -> str:
         """The last line's words."""
+        user = self.world.user
         if self.problems:
-            count = len(self.problems)
-            return f"{self.world.user}: {count} problem{'' if count == 1 else 's'}: {self.problems[0]}"
-        ahead = (
-            "; ".join(f"{key.key.name} {key.next}" for key in self.keys) or "no key yet; the next rotation makes one"
-        )
-        return f"{self.world.user}: all is well: {ahead}"
+            count, first = len(self.problems), self.problems[0].partition(". ")[0]
+            return f"{user}: {count} problem{'' if count == 1 else 's'}: {first}"
+        if self.busy:
+            return f"{user}: nothing can be told yet: {self.busy}"
+        ahead = "; ".join(f"{key.key.name} {key.next}" for key in self.keys)
+        return f"{user}: all is well: {ahead or 'no key yet; the next rotation makes one'}"
 
     def key_rows(self) -> list[tuple[str, ...]]:
         """Return the keys as a table for people."""
@@ -99,7 +104,15 @@ class Status:
                 }
                 for key in self.keys
             ],
-            "targets": [{"target": target.place.label, "key": target.key_id or None} for target in world.targets],
+            "targets": [
+                {
+                    "target": target.place.label,
+                    "key": _shown(target.key_id),
+                    "state": _holding(world, target.key_id),
+                }
+                for target in world.targets
+            ],
+            "busy": self.busy or None,
             "problems": list(self.problems),
         }
 
@@ -116,45 +129,67 @@ def status_of(world: World, policy: Rotation) -> Status:
     except Refused as error:
         plan, refused = Plan(()), error.problems
     keys = tuple(_key(world, plan, key) for key in world.keys)
-    return Status(world, keys, (*refused, *_problems(world, plan)))
+    return Status(world, keys, (*refused, *_problems(world, plan)), plan.busy)
 
 
-def _problems(world: World, plan: Plan) -> Sequence[str]:
-    problems = []
+def _problems(world: World, plan: Plan) -> Iterator[str]:
     for step in plan.steps:
-        overdue = step.due is not None and step.due < world.now.date()
-        if step.warn or (step.do in _MENDS and not plan.has(Do.CREATE)) or (step.acts and overdue):
-            since = f"; due since {step.due}" if step.acts and overdue else ""
-            problems.append(f"{step.on}: {step.reason}{since}")
-    return problems
+        name = "" if step.do is Do.CREATE else f"{step.on}: "
+        if step.acts and step.due is not None and step.due < world.now.date():
+            yield f"{name}{_what(step)}, {_since(step, world)}: {step.reason}"
+        elif step.warn or _mends(step, world):
+            yield f"{name or 'rotate: '}{step.reason}"
+
+
+def _mends(step: Step, world: World) -> bool:
+    """Tell whether a step mends what a run that was cut off, or a hand, has left."""
+    if step.do is Do.CREATE:
+        return world.record.redo or (not world.keys and any(target.key_id for target in world.targets))
+    return step.do is Do.TIDY or (step.do in _MENDS and bool(step.key_id))
 
 
 def _key(world: World, plan: Plan, key: AccessKey) -> KeyStatus:
-    step = next((step for step in plan.steps if key.id in (step.key_id, step.replaces) and _tells(step)), None)
+    step = next((step for step in plan.steps if _is_fate(step, key)), None)
     return KeyStatus(
         key=key,
-        role=f"{_role(world, key)}, {'active' if key.active else 'inactive'}",
+        role=f"{_role(world, key)}, {_activity(key)}",
         age_days=key.age_days(world.now),
         last_use=_briefly(world.last_use.get(key.id)),
         held_by=tuple(target.place.label for target in world.targets if target.key_id == key.id),
-        next=_next(step, plan),
+        next=_next(step, world) if step else "waits for another run" if plan.busy else "needs a person; see below",
         due=step.due if step else None,
-        blocked=bool(step and step.warn),
+        blocked=step.warn if step else not plan.busy,
     )
 
 
-def _tells(step: Step) -> bool:
-    return step.do in (Do.KEEP, Do.CREATE, Do.REMOVE, Do.VERIFY, Do.DEACTIVATE, Do.DELETE)
-
-
-def _next(step: Step | None, plan: Plan) -> str:
-    if step is None:
-        return plan.busy or "needs a person; see below"
-    if step.do is Do.KEEP:
-        return step.reason.rpartition("; ")[2] if step.due and not step.warn else step.reason
+def _is_fate(step: Step, key: AccessKey) -> bool:
     if step.do is Do.CREATE:
-        return f"due: {step.reason}"
-    return f"due: {step.do}; {step.reason}"
+        return step.replaces == key.id
+    return step.do in _FATES and step.key_id == key.id
+
+
+def _next(step: Step, world: World) -> str:
+    """Say what becomes of a key, briefly where it has a date of its own."""
+    today = world.now.date()
+    if step.do is Do.KEEP:
+        if step.warn and step.due and step.due > today:
+            return f"{step.reason.partition(':')[0]}; not before {step.due}"
+        return step.reason.rpartition("; ")[2] if step.due else step.reason
+    return (
+        f"{_what(step)}, {_since(step, world)}" if step.due and step.due <= today else f"{_what(step)}: {step.reason}"
+    )
+
+
+def _what(step: Step) -> str:
+    return "rotate" if step.do is Do.CREATE else str(step.do)
+
+
+def _since(step: Step, world: World) -> str:
+    return "due today" if step.due == world.now.date() else f"due since {step.due}"
+
+
+def _activity(key: AccessKey) -> str:
+    return "active" if key.active else "inactive"
 
 
 def _role(world: World, key: AccessKey) -> str:
@@ -167,7 +202,12 @@ def _holding(world: World, key_id: str) -> str:
     if not key_id:
         return "no key that can be read"
     key = world.key(key_id)
-    return f"{_role(world, key)}, {'active' if key.active else 'inactive'}" if key else f"no key of {world.user}"
+    return f"{_role(world, key)}, {_activity(key)}" if key else f"no key of {world.user}"
+
+
+def _shown(key_id: str) -> str | None:
+    """Return a key's id for machines; what is no id may be a secret in the wrong place."""
+    return key_id if last_four(key_id) == f"…{key_id[-4:]}" else None
 
 
 def _briefly(use: LastUse | None) -> str:

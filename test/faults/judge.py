@@ -14,12 +14,6 @@ from test.faults.company import ID, Picture, Stage
 from test.faults.runner import Result, Runner
 from test.faults.scenarios import Scenario
 
-# The ways to spoil a request, beside SIGTERM.
-KINDS = (
-    "kill-before", "kill-after", "cut-before", "cut-after", "500-before", "500-after", "503-before", "429-hint",
-    "429-reset", "429-bare", "403", "stall-before", "stall-after",
-)  # fmt: skip
-
 # Longer than the pipe waits for an answer at the pace of the matrix.
 STALL = 0.45
 

@@ -11,13 +11,22 @@ from sandbox.world import World
 from test.faults.company import FILE, ID, KEY, Picture, Stage
 from test.faults.runner import Runner
 
+# The ways to spoil a request.
+KINDS = (
+    "kill-before", "kill-after", "cut-before", "cut-after", "500-before", "500-after", "503-before", "429-hint",
+    "429-bare", "403", "stall-before", "term",
+)  # fmt: skip
+
+# Those that do most harm, for runs that differ from another kind of run in some steps only.
+WORST = ("kill-before", "kill-after", "cut-after", "500-after", "403")
+
 
 @dataclass(frozen=True)
 class Scenario:
     """One kind of run; `prepare` makes the stage, `right` names what is wrong with a picture after the last run.
 
     Its requests are spoilt up to the first one of the kind `until`. `restorable` tells whether somebody knows the
-    secret that the targets hold before, so that it can be put back.
+    secret that the targets hold before, so that it can be put back; `kinds` are the faults that are tried.
     """
 
     name: str
@@ -25,6 +34,7 @@ class Scenario:
     right: Callable[[Stage], list[str]]
     restorable: bool = True
     until: str = ""
+    kinds: tuple[str, ...] = KINDS
 
 
 def _stage(world: World, *, age: float, targets: int = 2, **variables: str) -> Stage:
@@ -180,10 +190,14 @@ SCENARIOS = {
         Scenario("pending key", _pending, _rotated_right, restorable=False),
         Scenario("orphan", _orphaned, _rotated_right, restorable=False, until="iam.CreateAccessKey"),
         Scenario("one target", _one_target, _rotated_right, restorable=False),
-        Scenario("own key", _own_key, _rotated_right),
+        Scenario("own key", _own_key, _rotated_right, kinds=WORST),
         Scenario(
-            "revoked", _revoked, lambda stage: _right(stage, {"old": "Inactive", "new": "Active"}), restorable=False
+            "revoked",
+            _revoked,
+            lambda stage: _right(stage, {"old": "Inactive", "new": "Active"}),
+            restorable=False,
+            kinds=WORST,
         ),
-        Scenario("credentials file", _credentials_file, _rotated_right, restorable=False),
+        Scenario("credentials file", _credentials_file, _rotated_right, restorable=False, kinds=WORST),
     )
 }

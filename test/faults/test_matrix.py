@@ -8,13 +8,14 @@ import pytest
 
 from sandbox.world import World
 from test.faults.conftest import FIGURES
-from test.faults.judge import KINDS, Bench, Verdict, try_it
+from test.faults.judge import Bench, Verdict, try_it
 from test.faults.runner import Runner
 from test.faults.scenarios import SCENARIOS
 
 
-@pytest.mark.parametrize("kind", [*KINDS, "term"])
-@pytest.mark.parametrize("name", SCENARIOS)
+@pytest.mark.parametrize(
+    ("name", "kind"), [(name, kind) for name, scenario in SCENARIOS.items() for kind in scenario.kinds]
+)
 def test_every_request_spoilt(
     name: str, kind: str, fault_world: World, runner: Runner, record_property: Callable[[str, object], None]
 ) -> None:

@@ -13,7 +13,7 @@ from test.faults.pairs import sample_of
 from test.faults.runner import Runner
 from test.faults.scenarios import SCENARIOS
 
-SAMPLE = 40
+SAMPLE = 25
 
 
 @pytest.mark.parametrize("name", SCENARIOS)

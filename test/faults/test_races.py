@@ -43,8 +43,13 @@ def test_two_runs_started_together(name: str, attempt: int, fault_world: World, 
     rotated = [result for result in results if "Rotated" in result.last_line]
     idle = [result for result in results if result not in rotated]
     assert len(rotated) == 1, told
-    assert "Nothing done" in idle[0].last_line, told
+    # The other one met the first at work, or came when all was done.
+    assert "Nothing done" in idle[0].last_line or "Nothing to do" in idle[0].last_line, told
     assert stage.leaks(told) == []
+
+
+# Slow enough that the first run does not give a request up while the other one runs.
+UNHURRIED = 0.15
 
 
 def _run_meanwhile(world: World, runner: Runner, stage: Stage, results: list[Result], minutes: float) -> None:
@@ -72,7 +77,7 @@ def test_a_whole_run_between_any_two_requests_of_another(
         wire = wires(fault_world)[spot.service == "bitbucket"]
         other = partial(_run_meanwhile, fault_world, second, stage, others, asleep)
         wire.spoil(Fault(spot.operation, "call", nth=spot.nth, call=other))
-        first = runner.run(stage.environ())
+        first = runner.run(stage.environ(), UNHURRIED)
         wire.mend()
         assert len(others) == 1, f"{name}: {spot} was not reached\n{first.output}"
         told = f"{name}: a run before {spot}\n{first.output}\n--- the other\n{others[0].output}"

@@ -10,6 +10,7 @@ from datetime import timedelta
 import pytest
 
 from sandbox.aws import Pair
+from sandbox.wire import Fault
 from sandbox.world import SECRET, USER, Company, World
 from test.support import Pipe, consumers, outside, pipe_in, stages, statuses
 
@@ -168,6 +169,19 @@ def test_force_without_a_free_slot_says_when_one_will_be_free(world: World, comp
     result = pipe(FORCE="true")
     assert result.code == 1
     assert f"is deleted on {free:%Y-%m-%d} at the earliest" in result.output
+
+
+def test_force_again_finishes_what_it_has_begun_and_no_more(world: World) -> None:
+    company = world.seed(key_age_days=1)
+    world.aws.refusals = 0
+    world.bitbucket.wire.spoil(Fault("PUT */variables/*", "403", nth=3))
+    assert pipe_in(world, company)(FORCE="true").code == 2
+    world.bitbucket.wire.mend()
+    result = pipe_in(world, company)(FORCE="true")
+    assert result.code == 0, result.output
+    one_new_pair(world, company)
+    assert len(statuses(world)) == 2
+    assert pipe_in(world, company)(FORCE="true").code == 1
 
 
 def test_revoke_again_says_so_and_makes_no_key(world: World, company: Company, pipe: Pipe) -> None:

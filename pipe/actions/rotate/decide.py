@@ -56,12 +56,19 @@ def _reason_to_rotate(world: World, policy: Rotation, oldest: AccessKey | None) 
     if policy.revoke and not previous:
         return "REVOKE: the key has leaked"
     if policy.force and not policy.revoke:
-        if previous:
+        if previous and not _unfinished(world):
             raise Refused([_no_free_slot(world, policy, previous[0])])
-        return "FORCE"
+        return "" if previous else "FORCE"
     if oldest is None or previous or world.now - oldest.created < policy.rotate_after:
         return ""
     return f"{oldest.name} is {oldest.age_days(world.now)} days old (rotates after {policy.rotate_after.days})"
+
+
+def _unfinished(world: World) -> bool:
+    """Tell whether the last rotation still has targets to reach, or to note that it has reached them all."""
+    current, published = world.record.current, world.record.published
+    noted = published is not None and published.key_id == current
+    return not noted or (world.record.readable and not all(_holds(target, current) for target in world.targets))
 
 
 def _no_free_slot(world: World, policy: Rotation, previous: AccessKey) -> str:

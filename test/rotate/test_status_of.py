@@ -1,0 +1,95 @@
+"""What status makes of a world, from nothing but what was observed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from pipe.actions.rotate.world import World
+from pipe.actions.status import Status, status_of
+from pipe.values import LastUse
+from test.rotate.test_decide import LOST, NEW, OLD, POLICY, ago, intent, key, rotated, target, world
+
+
+def nexts(status: Status) -> list[str]:
+    return [entry.next for entry in status.keys]
+
+
+@pytest.mark.parametrize(
+    ("seen", "first"),
+    [
+        (world(targets=(target("a", LOST),)), "rotate: bot has no access key"),
+        (world(key(OLD, 5), current=OLD, redo=True), "rotate: the last rotation was left half-done"),
+        (rotated(1, untidy=True), "AWSPENDING: nothing is pending any more"),
+        (
+            world(key(OLD, 5), key(LOST, 0), current=OLD, evidence=intent(9, OLD, is_open=False),
+                  use={LOST: LastUse(None)}),
+            "…LOST: made after the announcement of 2026-11-22 11:51 UTC, its secret was lost; never used",
+        ),
+        (world(key(OLD, 95), key(NEW, 0), pending=NEW), "…XNEW: made and stored before, not yet seen to work"),
+        (
+            world(key(OLD, 5), targets=(target("a", OLD, secret=False),), current=OLD, readable=True),
+            "a: holds …XOLD, but not all of its secured variables",
+        ),
+        (
+            rotated(12, use=LastUse(None)),
+            "…XOLD: deactivate, due since 2026-11-20: its grace period is over; never used",
+        ),
+        (rotated(95), "…XNEW: 95 days old; is due, but the key before it has to go first"),
+    ],
+    ids=["no-key", "redo", "label", "orphan", "pending", "half-written", "overdue", "blocked"],
+)  # fmt: skip
+def test_what_is_broken_or_overdue_is_a_problem(seen: World, first: str) -> None:
+    status = status_of(seen, POLICY)
+    assert status.problems[0] == first
+    assert status.exit_code == 1
+    assert f"problem{'s' * (len(status.problems) > 1)}: {first.partition('. ')[0]}" in status.sentence
+
+
+@pytest.mark.parametrize(
+    ("seen", "sentence"),
+    [
+        (world(), "bot: all is well: no key yet; the next rotation makes one"),
+        (world(key(OLD, 90)), "bot: all is well: …XOLD rotate, due today"),
+        (world(key(OLD, 30)), "bot: all is well: …XOLD rotates on 2027-01-21"),
+        (rotated(3), "bot: all is well: …XOLD deactivates on 2026-11-29; …XNEW rotates on 2027-02-17"),
+    ],
+    ids=["no-key-yet", "due-today", "young", "grace"],
+)
+def test_what_waits_for_its_day_is_well(seen: World, sentence: str) -> None:
+    status = status_of(seen, POLICY)
+    assert (status.exit_code, status.problems, status.sentence) == (0, (), sentence)
+
+
+def test_what_rotates_now_has_its_reason_instead_of_a_day() -> None:
+    assert nexts(status_of(world(key(OLD, 30)), replace(POLICY, force=True))) == ["rotate: FORCE"]
+
+
+def test_a_key_in_use_has_the_day_before_which_it_stays() -> None:
+    old, _ = status_of(rotated(12, use=LastUse(ago(1), "s3", "eu-central-1")), POLICY).keys
+    assert old.blocked
+    assert old.next == "postponed; not before 2026-11-24"
+
+
+def test_a_replaced_key_of_a_rotation_that_is_resumed_has_its_own_fate() -> None:
+    seen = world(key(OLD, 95), key(NEW, 0), targets=(target("a", OLD),), current=OLD, pending=NEW, readable=True)
+    old, new = nexts(status_of(seen, POLICY))
+    assert old == "deactivates on 2026-12-02"
+    assert new.startswith("verify: ")
+
+
+def test_another_run_is_named_once() -> None:
+    status = status_of(world(key(OLD, 95), key(NEW, 0), intent=intent(2, OLD)), POLICY)
+    assert nexts(status) == ["waits for another run"] * 2
+    assert status.sentence.count("build 7 of acme/shop") == 1
+    assert status.exit_code == 0
+    assert not any(entry.blocked for entry in status.keys)
+
+
+@pytest.mark.parametrize("wrong", ["wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY", "changeme"])
+def test_what_is_no_id_is_not_repeated(wrong: str) -> None:
+    """It may be the secret, put into the wrong variable."""
+    status = status_of(world(key(OLD, 5), targets=(target("a", wrong),)), POLICY)
+    assert wrong not in str(status.as_json()) + str(status.target_rows()) + status.sentence
+    assert status.as_json()["targets"] == [{"target": "a", "key": None, "state": "no key of bot"}]
