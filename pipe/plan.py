@@ -26,6 +26,7 @@ class Do(StrEnum):
     PUBLISH = "publish"
     REMEMBER_PUBLISHED = "note published"
     REMEMBER_INACTIVE = "note inactive"
+    REMEMBER_ACTIVE = "note active"
     DEACTIVATE = "deactivate"
     DELETE = "delete"
     KEEP = "keep"

@@ -34,6 +34,10 @@ def grace_is_over(world: World, policy: Rotation, key: AccessKey) -> bool:
 
 def _active(world: World, policy: Rotation, key: AccessKey, *, fresh: bool) -> Iterator[Step]:
     use = world.last_use.get(key.id)
+    noted = world.record.inactive
+    if noted is not None and noted.key_id == key.id:
+        # Else the time of recovery would count from the first deactivation after a second one.
+        yield Step(Do.REMEMBER_ACTIVE, key.name, "somebody has made it active again", key.id)
     if policy.revoke:
         yield from _deactivation(key, f"REVOKE: it has leaked; {_who_may_break(world, use)}")
     elif key.id == world.caller.key_id:

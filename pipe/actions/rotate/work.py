@@ -18,6 +18,9 @@ from pipe.values import AccessKey, Identity, KeyPair, LastUse, Run, last_four
 
 log = logging.getLogger("keyturn.rotate")
 
+# Stands in the journal where no key is meant; a tag cannot be without a value.
+NO_KEY = "none"
+
 _PERHAPS = "Whether a key was made is not certain; if so, nobody got it, and the next run removes it."
 
 
@@ -84,6 +87,7 @@ class Work:
             Do.PUBLISH: self._publish,
             Do.REMEMBER_PUBLISHED: self._remember_published,
             Do.REMEMBER_INACTIVE: self._remember_inactive,
+            Do.REMEMBER_ACTIVE: self._remember_active,
             Do.DEACTIVATE: self._deactivate,
             Do.DELETE: self._delete,
         }
@@ -202,6 +206,10 @@ class Work:
 
     def _remember_inactive(self, step: Step) -> str:
         self._journal.remember(inactive=Noted(step.key_id, self._signer.now()))
+        return "noted"
+
+    def _remember_active(self, _: Step) -> str:
+        self._journal.remember(inactive=Noted(NO_KEY, self._signer.now()))
         return "noted"
 
     def _deactivate(self, step: Step) -> str:
