@@ -113,15 +113,20 @@ def test_a_rotation_on_demand(force: bool, revoke: bool) -> None:
         (None, 4, "2026-12-08"),
         (Noted(OLD, ago(3)), 13, "2026-11-29"),
         (Noted(OLD, ago(30)), 40, "2026-11-22"),
-        (None, None, "2026-12-12"),
     ],
-    ids=["active", "inactive", "overdue", "not-published"],
+    ids=["active", "inactive", "overdue"],
 )
-def test_force_without_a_slot_names_the_day(inactive: Noted | None, published: float | None, free: str) -> None:
-    noted = Noted(NEW, ago(published)) if published is not None else None
+def test_force_without_a_slot_names_the_day(inactive: Noted | None, published: float, free: str) -> None:
+    noted = Noted(NEW, ago(published))
     with pytest.raises(Refused) as refused:
         decide(rotated(1, active=inactive is None, inactive=inactive, published=noted), replace(POLICY, force=True))
     assert f"deleted on {free} at the earliest" in refused.value.problems[0]
+
+
+def test_force_finishes_a_rotation_that_was_not_noted_as_published() -> None:
+    plan = decide(rotated(1, active=True, inactive=None, published=None), replace(POLICY, force=True))
+    assert "note published …XNEW" in said(plan)
+    assert not plan.has(Do.CREATE)
 
 
 @pytest.mark.parametrize(

@@ -76,8 +76,7 @@ def _no_free_slot(world: World, policy: Rotation, previous: AccessKey) -> str:
     if record.inactive and record.inactive.key_id == previous.id:
         free = record.inactive.at + policy.recovery
     else:
-        since = record.published.at if record.published else world.now
-        free = since + policy.grace + policy.recovery
+        free = (record.published.at if record.published else world.now) + policy.grace + policy.recovery
     return (
         f"FORCE: {world.user} has two access keys already; {previous.name} is deleted on "
         f"{max(free, world.now):%Y-%m-%d} at the earliest, and only then can a new key be made."
