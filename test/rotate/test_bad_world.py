@@ -8,7 +8,7 @@ import boto3
 import pytest
 
 from sandbox.aws import Pair
-from sandbox.world import USER, Company, World
+from sandbox.world import REGION, SECRET, USER, Company, World
 from test.support import JWT, Pipe, outside
 
 TOO_WEAK = [[], ["repository"], ["repository", "pipeline:write"]]
@@ -192,3 +192,18 @@ def test_one_target_of_several_that_refuses_ends_the_run_before_anything_is_made
     world.bitbucket.add_environment("acme", "elsewhere", "Production", "Production")
     said = unchanged(world, company, pipe, TARGETS="deployment:staging, acme/elsewhere:deployment:production")
     assert "acme/elsewhere" in said
+
+
+def test_a_pending_label_of_somebody_else_is_left_alone(world: World, company: Company, pipe: Pipe) -> None:
+    assert pipe().code == 0
+    client = boto3.client(
+        "secretsmanager",
+        region_name=REGION,
+        endpoint_url=world.aws_url,
+        aws_access_key_id=company.admin.access_key_id,
+        aws_secret_access_key=company.admin.secret_access_key,
+    )
+    client.put_secret_value(SecretId=SECRET, SecretString="another rotator's", VersionStages=["AWSPENDING"])
+    result = pipe()
+    assert result.code == 0, result.output
+    assert result.writes == []

@@ -99,7 +99,9 @@ class SecretJournal:
                         pending = key.id
                     else:
                         ours.add(key.id)
-        untidy = pending_version is not None and (pending == current or not pending)
+        untidy = pending_version is not None and (
+            pending_version == seen.version(CURRENT) or (not pending and self._holds_own_pair(pending_version))
+        )
         return Record(
             current=current,
             readable=bool(current),
@@ -229,6 +231,13 @@ class SecretJournal:
         pair = read_pair(self._versions.read(version), self._versions.secret_id)
         self._pairs[pair.id] = pair
         return pair.id
+
+    def _holds_own_pair(self, version: str) -> bool:
+        """Tell whether a version was written by a rotation: its id is made from the key that it holds."""
+        try:
+            return version_of(read_pair(self._versions.read(version), self._versions.secret_id).id) == version
+        except Refused:
+            return False
 
     def _open_intent(self, seen: Described) -> Intent | None:
         version = seen.version(INTENT)

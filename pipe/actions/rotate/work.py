@@ -92,11 +92,6 @@ class Work:
             Do.DELETE: self._delete,
         }
 
-    @property
-    def new_key(self) -> str:
-        """The id of the key that this run has made; empty where it made none."""
-        return self._new_id
-
     def do(self, step: Step) -> str:
         """Do one step."""
         return self._hands[step.do](step)
