@@ -7,7 +7,11 @@ from collections.abc import Iterator
 import pytest
 
 from sandbox.world import Company, World
+from test.faults.figures import pytest_terminal_summary
 from test.support import Pipe, pipe_in
+
+# A hook is only heard from the outermost conftest when the workers are processes.
+__all__ = ["pytest_terminal_summary"]
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from sandbox.world import World
-from test.faults.conftest import FIGURES
+from test.faults.figures import FIGURES
 from test.faults.judge import Bench, Verdict, try_it
 from test.faults.pairs import sample_of
 from test.faults.runner import Runner
