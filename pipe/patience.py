@@ -42,7 +42,7 @@ class Patience:
     @property
     def timeouts(self) -> tuple[float, float]:
         """Seconds to wait for a connection, and for an answer."""
-        return max(0.2, 5 * self._pace), max(0.3, 20 * self._pace)
+        return max(0.3, 5 * self._pace), max(0.6, 20 * self._pace)
 
     @property
     def left(self) -> float:

@@ -15,7 +15,7 @@ from test.faults.runner import Result, Runner
 from test.faults.scenarios import Scenario
 
 # Longer than the pipe waits for an answer at the pace of the matrix.
-STALL = 0.45
+STALL = 0.8
 
 
 @dataclass(frozen=True)
