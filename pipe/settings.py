@@ -152,7 +152,8 @@ def _aws(reader: Reader) -> AwsAccess:
 
 def _rotation(reader: Reader) -> Rotation:
     days = [reader.days(name) for name in ("ROTATE_AFTER_DAYS", "DEACTIVATE_AFTER_DAYS", "DELETE_AFTER_DAYS")]
-    if None not in days and not days[0] < days[1] < days[2]:  # type: ignore[operator]
+    given = [number for number in days if number is not None]
+    if len(given) == len(days) and not given[0] < given[1] < given[2]:
         reader.problem(
             "ROTATE_AFTER_DAYS, DEACTIVATE_AFTER_DAYS, DELETE_AFTER_DAYS: each must be more than the one before."
         )

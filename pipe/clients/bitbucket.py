@@ -7,6 +7,7 @@ import logging
 import threading
 import time
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -184,7 +185,7 @@ class Bitbucket:
         for page in range(1, MOST_PAGES + 1):
             asked.add(url)
             try:
-                body = self._patience.insist(lambda url=url: self._request("GET", url, what))  # type: ignore[misc]
+                body = self._patience.insist(partial(self._request, "GET", url, what))
             except Missing:
                 if page > 1:
                     return

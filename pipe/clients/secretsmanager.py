@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import partial
 
 from pipe.clients.aws import Aws
 from pipe.errors import Conflict, Missing
@@ -39,12 +40,14 @@ class SecretVersions:
         versions: set[str] = set()
         more: dict[str, str] = {}
         while True:
-            answer = self._aws.ask(
-                "secretsmanager:ListSecretVersionIds",
-                lambda more=more: self._client.list_secret_version_ids(  # type: ignore[misc]
-                    SecretId=self.secret_id, IncludeDeprecated=True, MaxResults=100, **more
-                ),
+            page = partial(
+                self._client.list_secret_version_ids,
+                SecretId=self.secret_id,
+                IncludeDeprecated=True,
+                MaxResults=100,
+                **more,
             )
+            answer = self._aws.ask("secretsmanager:ListSecretVersionIds", page)
             versions.update(version["VersionId"] for version in answer.get("Versions", []))
             if not answer.get("NextToken"):
                 return frozenset(versions)
