@@ -38,9 +38,6 @@ class Turn(Protocol):
     def holds(self, intent: Intent) -> bool:
         """Tell whether the intent is still ours, and what is current still as it was."""
 
-    def excludes_others(self, intent: Intent) -> bool:
-        """Tell whether it is certain that no other run has announced anything since."""
-
     def close(self, *, finished: bool) -> None:
         """Close the intent that this run has opened."""
 

@@ -154,10 +154,6 @@ class SecretJournal:
         self._seen = seen
         return seen.version(INTENT) == own and same_current
 
-    def excludes_others(self, intent: Intent) -> bool:
-        """Look whether the label is still where this run has put it."""
-        return self.holds(intent)
-
     def close(self, *, finished: bool) -> None:  # noqa: ARG002 - what is unfinished shows in the stages
         """Take the label off this run's announcement, if it is still there."""
         if self._mine is None or self._seen is None:

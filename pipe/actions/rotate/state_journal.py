@@ -81,10 +81,6 @@ class StateJournal:
         """Tell whether this run has announced it; lists lag, so that no more can be known."""
         return intent == self._mine
 
-    def excludes_others(self, intent: Intent) -> bool:  # noqa: ARG002 - it holds for none
-        """Tell that it is not certain: lists lag, so that another run may not show yet."""
-        return False
-
     def close(self, *, finished: bool) -> None:
         """Remove the announcement, or say that its run has ended without finishing."""
         if self._mine is None:

@@ -154,13 +154,20 @@ class Work:
         with self._patience.uninterrupted():
             try:
                 extra = [key for key in self._keys.list() if key.id not in intended]
-                certain = not extra or (self._intent is not None and self._journal.excludes_others(self._intent))
+                certain = not extra or self._excludes_others()
             except KeyturnError as second:
                 raise KeyturnError(f"{error.what} {second.what}", _PERHAPS, changed=True) from error
         if not certain or len(extra) > 1:
             raise KeyturnError(error.what, _PERHAPS, changed=True) from error
         for key in extra:
             self._discard(key.id, error)
+
+    def _excludes_others(self) -> bool:
+        """Tell whether it is certain that no other run has announced anything since this one.
+
+        A target's list lags, so that as a journal it cannot tell.
+        """
+        return self._world.record.keeps_secrets and self._intent is not None and self._journal.holds(self._intent)
 
     def _discard(self, key_id: str, error: KeyturnError) -> None:
         """Delete a key of this run that nobody can have got."""
