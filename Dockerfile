@@ -16,7 +16,7 @@ COPY pipe/ /tmp/pipe/
 RUN cp -R /tmp/pipe /opt/keyturn/lib/python3*/site-packages/ \
     && python="/opt/keyturn/bin/python -I -X pycache_prefix=/opt/keyturn/compiled" \
     && $python -m compileall -q --invalidation-mode unchecked-hash /opt/keyturn/lib \
-    && $python -c "import pipe.shell, pipe.assemble"
+    && $python -c "import pipe.shell, pipe.assemble.pull, pipe.assemble.rotation"
 
 
 FROM python:3.13-slim-trixie

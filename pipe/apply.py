@@ -9,44 +9,59 @@ from functools import partial
 
 from pipe.errors import Elsewhere, KeyturnError, Stopped
 from pipe.patience import Patience, side_by_side
-from pipe.plan import Do, Failure, Outcome, Plan, Step
+from pipe.plan import AnyStep, Do, Failure, Outcome, Plan, Step
 
 log = logging.getLogger("keyturn")
 
-SIDE_BY_SIDE = frozenset({Do.PUBLISH, Do.PROVE})
-CHANGES = frozenset({Do.REMOVE, Do.CREATE, Do.PROMOTE, Do.PUBLISH, Do.DEACTIVATE, Do.DELETE})
+SIDE_BY_SIDE = frozenset({Do.PUBLISH, Do.PROVE, Do.WRITE, Do.PRUNE, Do.REMEMBER})
+CHANGES = frozenset({Do.REMOVE, Do.CREATE, Do.PROMOTE, Do.PUBLISH, Do.DEACTIVATE, Do.DELETE, Do.WRITE, Do.PRUNE})
+# What is done even when the run is told to stop: it says what was done until then.
+CLOSING = frozenset({Do.REMEMBER})
 
 
-def carry_out(plan: Plan, work: Callable[[Step], str], patience: Patience) -> Outcome:
+def carry_out(plan: Plan[AnyStep], work: Callable[[AnyStep], str], patience: Patience) -> Outcome[AnyStep]:
     """Do the steps of a plan in order and return what became of them.
 
-    `work` does one step and says what it did; it raises KeyturnError. Steps side by side do not hold each other up; a
-    vital one that fails ends the run after those beside it. SIGTERM and the end of the budget do so between two steps.
+    `work` does one step and says what it did, or nothing where that needs no line of its own; it raises KeyturnError,
+    and Stopped where the step was not begun. Steps side by side do not hold each other up; a vital one that fails ends
+    the run after those beside it. SIGTERM and the end of the budget do so between two steps.
     """
-    done: list[Step] = []
-    failures: list[Failure] = []
-    changed = False
-    steps = plan.actions
-    groups = [list(group) for _, group in itertools.groupby(steps, key=_group)]
-    for index, group in enumerate(groups):
-        try:
-            patience.check()
-        except Stopped as stopped:
-            failures.append(Failure(group[0], stopped.what, "Run again; the next run goes on from here."))
-            return Outcome(tuple(done), tuple(failures), _rest(groups[index:]), changed)
+    done: list[AnyStep] = []
+    failures = list(plan.failures)
+    undone: list[AnyStep] = []
+    changed = over = False
+    for _, steps in itertools.groupby(plan.actions, key=_group):
+        group = list(steps)
+        if group[0].do not in CLOSING:
+            over = over or _is_over(group[0], failures, patience)
+            if over:
+                undone += group
+                continue
         results = side_by_side([partial(_do, work, step) for step in group])
         for step, result in zip(group, results, strict=True):
             if isinstance(result, Elsewhere):
                 return Outcome(tuple(done), tuple(failures), (), changed, str(result))
+            if isinstance(result, Stopped):
+                undone.append(step)
             if isinstance(result, KeyturnError):
-                failures.append(Failure(step, result.what, result.check))
                 changed = changed or result.changed
+                if not isinstance(result, Stopped) or not failures:
+                    failures.append(Failure(step, result.what, result.check))
             else:
                 done.append(step)
                 changed = changed or step.do in CHANGES
-        if any(failure.step.vital for failure in failures):
-            return Outcome(tuple(done), tuple(failures), _rest(groups[index + 1 :]), changed)
-    return Outcome(tuple(done), tuple(failures), (), changed)
+        over = over or any(failure.step.vital for failure in failures)
+    return Outcome(tuple(done), tuple(failures), tuple(undone), changed)
+
+
+def _is_over(step: AnyStep, failures: list[Failure[AnyStep]], patience: Patience) -> bool:
+    """Tell whether the run has to end before a step, and note why."""
+    try:
+        patience.check()
+    except Stopped as stopped:
+        failures.append(Failure(step, stopped.what, "Run again; the next run goes on from here."))
+        return True
+    return False
 
 
 def _group(step: Step) -> object:
@@ -54,17 +69,14 @@ def _group(step: Step) -> object:
     return step.do if step.do in SIDE_BY_SIDE else step
 
 
-def _do(work: Callable[[Step], str], step: Step) -> str:
+def _do(work: Callable[[AnyStep], str], step: AnyStep) -> str:
     try:
         said = work(step)
-    except Elsewhere:
+    except (Elsewhere, Stopped):
         raise
     except KeyturnError as error:
         log.log(logging.ERROR, "%s %s: %s", step.do, step.on, error)
         raise
-    log.info("%s %s: %s", step.do, step.on, said)
+    if said:
+        log.info("%s %s: %s", step.do, step.on, said)
     return said
-
-
-def _rest(groups: list[list[Step]]) -> tuple[Step, ...]:
-    return tuple(step for group in groups for step in group)

@@ -59,6 +59,10 @@ class Invalid(ServiceError):
     """The service does not understand the request, or does not take its values."""
 
 
+class Unsupported(ServiceError):
+    """The service cannot do this at all; another one of its kind, or a newer one, may."""
+
+
 class LimitReached(ServiceError):
     """A quota of the service is used up."""
 
@@ -67,13 +71,16 @@ class Busy(ServiceError):
     """The service cannot answer now; asking again may help.
 
     `after` is the pause in seconds that the service asked for; `unclear` is true where the request may have been
-    carried out although no good answer came.
+    carried out although no good answer came; `throttled` is true where the service wants fewer requests.
     """
 
-    def __init__(self, what: str, check: str = "", *, after: float | None = None, unclear: bool = False) -> None:
+    def __init__(
+        self, what: str, check: str = "", *, after: float | None = None, unclear: bool = False, throttled: bool = False
+    ) -> None:
         super().__init__(what, check)
         self.after = after
         self.unclear = unclear
+        self.throttled = throttled
 
 
 class Elsewhere(KeyturnError):

@@ -107,6 +107,43 @@ class Patience:
         return pause < self.left and not self._stop.is_set()
 
 
+class Gate:
+    """The places for attempts under way to one service; one that is throttled leaves half as many, for good."""
+
+    def __init__(self, limit: int = IN_FLIGHT) -> None:
+        self._limit = limit
+        self._taken = 0
+        self._changed = threading.Condition()
+
+    @property
+    def limit(self) -> int:
+        """How many attempts may be under way."""
+        return self._limit
+
+    @contextmanager
+    def one(self) -> Iterator[None]:
+        """Hold a place for one attempt, as soon as one is free; a throttled Busy inside halves the places.
+
+        Nobody may wait inside for another place, or for anything but the answer.
+        """
+        with self._changed:
+            self._changed.wait_for(lambda: self._taken < self._limit)
+            self._taken += 1
+            limit = self._limit
+        try:
+            yield
+        except Busy as error:
+            if error.throttled:
+                with self._changed:
+                    # Attempts that began side by side are refused side by side: together they halve the places once.
+                    self._limit = min(self._limit, max(1, limit // 2))
+            raise
+        finally:
+            with self._changed:
+                self._taken -= 1
+                self._changed.notify()
+
+
 def side_by_side(tasks: Iterable[Callable[[], T]], limit: int = IN_FLIGHT) -> list[T | KeyturnError]:
     """Run tasks at the same time, at most `limit` of them, and return each one's result or error, in their order."""
     todo = list(tasks)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from datetime import date
 from enum import StrEnum
-from typing import Any
+from typing import Any, Generic, Protocol, TypeVar
 
 from pipe.values import Place
 
@@ -29,6 +29,10 @@ class Do(StrEnum):
     REMEMBER_ACTIVE = "note active"
     DEACTIVATE = "deactivate"
     DELETE = "delete"
+    READ = "read"
+    WRITE = "write"
+    PRUNE = "prune"
+    REMEMBER = "remember"
     KEEP = "keep"
     WAIT = "wait"
 
@@ -37,16 +41,14 @@ class Do(StrEnum):
 class Step:
     """One thing to do, or to leave alone, and why.
 
-    `on` names the key, the secret or the target for people; `key_id` and `place` name it for the services, and
-    `replaces` the key that a new one takes the place of. `due` is the day on which it will be done, or has
-    been due. A step that is not `vital` does not hold up those after it when it fails.
+    `on` names for people what it is done to, `place` the target for the services. `due` is the day on which it will be
+    done, or has been due. A step that is not `vital` does not hold up those after it when it fails.
     """
 
     do: Do
     on: str
     reason: str
-    key_id: str = ""
-    replaces: str = ""
+    _: KW_ONLY
     place: Place | None = None
     due: date | None = None
     vital: bool = True
@@ -58,15 +60,28 @@ class Step:
         return self.do not in (Do.KEEP, Do.WAIT)
 
 
-@dataclass(frozen=True)
-class Plan:
-    """Steps in order; neighbouring ones of kind PUBLISH or PROVE run side by side."""
+AnyStep = TypeVar("AnyStep", bound=Step)
 
-    steps: tuple[Step, ...]
+
+@dataclass(frozen=True)
+class Failure(Generic[AnyStep]):
+    """A step that failed, on what, and what to check."""
+
+    step: AnyStep
+    what: str
+    check: str
+
+
+@dataclass(frozen=True)
+class Plan(Generic[AnyStep]):
+    """Steps in order; `busy` says which other run is at work, `failures` what has failed while looking already."""
+
+    steps: tuple[AnyStep, ...]
     busy: str = ""
+    failures: tuple[Failure[AnyStep], ...] = ()
 
     @property
-    def actions(self) -> tuple[Step, ...]:
+    def actions(self) -> tuple[AnyStep, ...]:
         """The steps that do something."""
         return tuple(step for step in self.steps if step.acts)
 
@@ -76,29 +91,20 @@ class Plan:
 
 
 @dataclass(frozen=True)
-class Failure:
-    """A step that failed, on what, and what to check."""
-
-    step: Step
-    what: str
-    check: str
-
-
-@dataclass(frozen=True)
-class Outcome:
+class Outcome(Generic[AnyStep]):
     """What became of a plan.
 
     `changed` is true where keys, secrets or targets are not as they were; `elsewhere` says which other run is doing
     the work.
     """
 
-    done: tuple[Step, ...] = ()
-    failures: tuple[Failure, ...] = ()
-    undone: tuple[Step, ...] = ()
+    done: tuple[AnyStep, ...] = ()
+    failures: tuple[Failure[AnyStep], ...] = ()
+    undone: tuple[AnyStep, ...] = ()
     changed: bool = False
     elsewhere: str = ""
 
-    def as_json(self, plan: Plan, last_line: str) -> dict[str, Any]:
+    def as_json(self, plan: Plan[AnyStep], last_line: str) -> dict[str, Any]:
         """Return the report for machines; it holds no secret."""
         return {
             "schema": SCHEMA,
@@ -122,3 +128,25 @@ class Outcome:
         if self.elsewhere or not (self.failures or self.undone):
             return 0
         return 2 if self.changed else 1
+
+
+Seen = TypeVar("Seen")
+
+
+class Action(Protocol[Seen, AnyStep]):
+    """What Keyturn can do: look, decide, and do it. Every method but `plan` and `summary` asks services."""
+
+    def observe(self) -> Seen:
+        """Return all that the decision needs; raises Refused and ServiceError."""
+
+    def plan(self, seen: Seen, /) -> Plan[AnyStep]:
+        """Decide what is to be done; raises Refused."""
+
+    def carry_out(self, seen: Seen, plan: Plan[AnyStep], /) -> Outcome[AnyStep]:
+        """Do it, and return what became of it."""
+
+    def summary(self, seen: Seen, plan: Plan[AnyStep], outcome: Outcome[AnyStep] | None, /) -> str:
+        """Return the last line's words; there is no outcome of what was only shown."""
+
+    def close(self) -> None:
+        """Sign out."""

@@ -7,12 +7,11 @@ import re
 from collections.abc import Mapping, Sequence
 from urllib.parse import urlsplit
 
+from pipe.naming import NAME, reserved
 from pipe.redact import learn
 from pipe.values import Target, TargetKind
 from pipe.variables import BY_NAME, STEP_SECRETS, VARIABLES
 
-NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_RESERVED = frozenset({"CI", "PATH", "DOCKER_HOST"})
 _SWITCH = {"true": True, "false": False}
 _TARGET = re.compile(
     r"(?:(?P<workspace>[^/:\s]+)/(?P<repository>[^/:\s]+):)?(?P<place>deployment:.+|repository|workspace)"
@@ -60,7 +59,7 @@ class Reader:
         """Return one of several words."""
         value = self.text(name)
         if value not in choices:
-            self.problem(f"{name}: must be {' or '.join(choices)}.")
+            self.problem(f"{name}: must be {' or '.join(filter(None, choices))}.")
         return value
 
     def switch(self, name: str) -> bool:
@@ -90,6 +89,10 @@ class Reader:
             items = []
         return tuple(dict.fromkeys(item.strip() for item in items if item.strip()))
 
+    def lines(self, name: str) -> str:
+        """Return a text of several lines, given as NAME_COUNT, NAME_0, … or as one string."""
+        return "\n".join(self.listed(name)) if self.plain(f"{name}_COUNT") else self.text(name)
+
     def accounts(self) -> tuple[str, ...]:
         """Return the accounts that are allowed; none where all are."""
         accounts = self.listed("ALLOWED_AWS_ACCOUNT_IDS")
@@ -118,7 +121,7 @@ class Reader:
         value = self.text(name)
         if value and not NAME.fullmatch(value):
             self.problem(f"{name}: no variable can have that name; use letters, digits and _, and no digit first.")
-        elif value in _RESERVED or value.startswith("BITBUCKET_"):
+        elif reserved(value):
             self.problem(f"{name}: that name is reserved by Bitbucket.")
         return value
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import html
 import json
-import re
 import threading
 from collections.abc import Iterator
 from typing import NoReturn, TextIO
@@ -49,42 +48,70 @@ class Secret:
 
 
 class _Redactor:
-    """The forms of every secret value of this process, as one pattern."""
+    """The forms of every secret value of this process, found by their first characters.
+
+    A value's forms are made when a text is next cleaned: most values are learned long before anything is printed.
+    """
 
     def __init__(self) -> None:
+        self._values: set[str] = set()
+        self._new: list[str] = []
         self._forms: set[str] = set()
-        self._pattern: re.Pattern[str] | None = None
+        # By the first SHORTEST characters of a form, the lengths of all forms that begin so, longest first.
+        self._lengths: dict[str, tuple[int, ...]] = {}
         self._lock = threading.Lock()
 
     def learn(self, value: str) -> None:
         with self._lock:
-            new = set(_forms(value)) - self._forms
-            if new:
-                self._forms |= new
-                self._pattern = None
+            if value not in self._values:
+                self._values.add(value)
+                self._new.append(value)
 
     def clean(self, text: str) -> str:
         with self._lock:
-            if not self._forms:
-                return text
-            if self._pattern is None:
-                longest_first = sorted(self._forms, key=len, reverse=True)
-                self._pattern = re.compile("|".join(map(re.escape, longest_first)))
-            pattern = self._pattern
-        return pattern.sub(HIDDEN, text)
+            while self._new:
+                self._index(self._new.pop())
+        return "".join(self._pieces(text))
+
+    def _index(self, value: str) -> None:
+        """Add a value's forms, in a way that a text may be cleaned by another thread meanwhile."""
+        for form in _forms(value):
+            self._forms.add(form)
+            known = self._lengths.get(form[:SHORTEST], ())
+            if len(form) not in known:
+                self._lengths[form[:SHORTEST]] = tuple(sorted((*known, len(form)), reverse=True))
+
+    def _pieces(self, text: str) -> Iterator[str]:
+        """Yield the text in pieces; of the forms that begin at one place, the longest is hidden."""
+        shown = at = 0
+        while at <= len(text) - SHORTEST:
+            for length in self._lengths.get(text[at : at + SHORTEST], ()):
+                if text[at : at + length] in self._forms:
+                    yield text[shown:at]
+                    yield HIDDEN
+                    shown = at = at + length
+                    break
+            else:
+                at += 1
+        yield text[shown:]
 
 
 def _forms(value: str) -> Iterator[str]:
-    """Yield the forms in which a value may turn up: plain, by line, escaped for URL, JSON, HTML and Python, base64."""
+    """Yield the forms in which a value may turn up: plain, by line, escaped for URL, JSON, HTML and Python, base64.
+
+    None is shorter than SHORTEST.
+    """
     for text in {value, value.strip(), *value.splitlines()}:
         if len(text.strip()) < SHORTEST:
             continue
-        yield from (text, quote(text), quote(text, safe=""), quote_plus(text))
+        # JSON can hold half a surrogate pair, which has no UTF-8 of its own.
+        data = text.encode(errors="surrogatepass")
+        yield from (text, quote(data), quote(data, safe=""), quote_plus(data))
         yield from (html.escape(text), html.escape(text, quote=False))
         for ascii_only in (True, False):
             yield json.dumps(text, ensure_ascii=ascii_only)[1:-1]
         yield repr(text)[1:-1]
-        yield from _in_base64(text.encode())
+        yield from _in_base64(data)
 
 
 def _in_base64(data: bytes) -> Iterator[str]:

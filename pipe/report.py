@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 
-from pipe.plan import Plan, Step
+from pipe.plan import AnyStep, Plan, Step
 from pipe.values import Identity
+
+# Steps that are shown one by one.
+MANY = 30
 
 
 @dataclass(frozen=True)
@@ -33,11 +37,25 @@ def who(identity: Identity, region: str) -> str:
     return f"AWS account {identity.account}, {region}: {identity.arn}{key}"
 
 
-def plan_table(plan: Plan, style: Style) -> str:
-    """Return the plan as a table: what, on what, why; what is left alone is dim, what needs a look is yellow."""
-    rows = [(str(step.do), step.on, step.reason) for step in plan.steps]
-    colours = [_colour(step) for step in plan.steps]
+def plan_table(plan: Plan[AnyStep], style: Style, *, whole: bool = True) -> str:
+    """Return the plan as a table: what, on what, why; what is left alone is dim, what needs a look is yellow.
+
+    Where not the whole of a long plan is wanted, neighbouring steps of one kind in one target are counted.
+    """
+    rows: list[tuple[str, str, str]] = []
+    colours: list[str] = []
+    short = not whole and len(plan.steps) > MANY
+    for _, steps in itertools.groupby(plan.steps, key=_alike if short else id):
+        first, *others = steps
+        on = f"{first.place.label}: {1 + len(others)} variables" if others and first.place else first.on
+        rows.append((str(first.do), on, first.reason + (", and the like" if others else "")))
+        colours.append(_colour(first))
     return table(("step", "on", "why"), rows, style, colours)
+
+
+def _alike(step: Step) -> object:
+    """Return what neighbouring steps have in common that are counted instead of shown."""
+    return (step.do, step.place, step.warn) if step.place else id(step)
 
 
 def table(

@@ -16,11 +16,12 @@ from pipe import __version__
 from pipe.actions.status import KEY_HEAD, TARGET_HEAD, status_of
 from pipe.errors import KeyturnError, Refused
 from pipe.patience import Patience
-from pipe.plan import Outcome
+from pipe.plan import Action, AnyStep, Outcome, Seen
 from pipe.reading import learn_secrets
 from pipe.redact import CleanStream, clean, one_line
 from pipe.report import GREEN, RED, YELLOW, LineFormatter, Style, plan_table, table
 from pipe.settings import Settings, read_settings
+from pipe.settings.pull import PullJob
 
 log = logging.getLogger("keyturn")
 
@@ -60,35 +61,44 @@ def main(environ: Mapping[str, str] | None = None, patience: Patience | None = N
 
 
 def _run(settings: Settings, patience: Patience, style: Style) -> tuple[int, str]:
-    """Observe, plan and carry out; return the exit code and the last line."""
-    # Importing AWS's library takes as long as all else together; a run that is refused does not pay for it.
-    from pipe.assemble import rotation  # noqa: PLC0415
-
+    """Do what the settings ask for; return the exit code and the last line."""
     log.info("Keyturn %s, %s, %s.", __version__, settings.action, settings.run.build)
-    action = rotation(settings, patience)
-    if settings.action == "status":
-        status = status_of(action.observe(settings.targets, ask_all=True), action.policy)
-        _say(table(KEY_HEAD, status.key_rows(), style, [YELLOW if key.blocked else "" for key in status.keys]))
-        _say("")
-        _say(table(TARGET_HEAD, status.target_rows(), style))
-        for problem in status.problems:
-            log.warning("%s", problem)
-        _write_report(settings, status.as_json())
-        return status.exit_code, status.sentence
-    world = action.observe(settings.targets)
-    plan = action.plan(world)
-    _say(plan_table(plan, style))
-    for step in plan.steps:
-        if step.warn:
-            log.warning("%s: %s.", step.on, step.reason)
-    if settings.dry_run or plan.busy:
-        last = action.summary(world, plan, None)
-        _write_report(settings, Outcome().as_json(plan, last))
-        return 0, last
-    outcome = action.carry_out(world, plan)
-    last = action.summary(world, plan, outcome)
-    _write_report(settings, outcome.as_json(plan, last))
-    return outcome.exit_code, last
+    # A service's library takes as long to import as all else together; a run that does not use it does not pay for it.
+    if isinstance(settings.job, PullJob):
+        from pipe.assemble.pull import pull  # noqa: PLC0415
+
+        return _perform(pull(settings, settings.job, patience), settings, style)
+    from pipe.assemble.rotation import rotation  # noqa: PLC0415
+
+    action = rotation(settings, settings.job, patience)
+    if settings.action == "rotate":
+        return _perform(action, settings, style)
+    status = status_of(action.observe(ask_all=True), action.policy)
+    _say(table(KEY_HEAD, status.key_rows(), style, [YELLOW if key.blocked else "" for key in status.keys]))
+    _say("")
+    _say(table(TARGET_HEAD, status.target_rows(), style))
+    for problem in status.problems:
+        log.warning("%s", problem)
+    _write_report(settings, status.as_json())
+    return status.exit_code, status.sentence
+
+
+def _perform(action: Action[Seen, AnyStep], settings: Settings, style: Style) -> tuple[int, str]:
+    """Observe, plan and carry out, and close the action whatever happens; return the exit code and the last line."""
+    try:
+        seen = action.observe()
+        plan = action.plan(seen)
+        _say(plan_table(plan, style, whole=settings.dry_run))
+        for step in plan.steps:
+            if step.warn:
+                log.warning("%s: %s.", step.on, step.reason)
+        only_shown = settings.dry_run or bool(plan.busy)
+        outcome = Outcome(failures=plan.failures) if only_shown else action.carry_out(seen, plan)
+        last = action.summary(seen, plan, None if only_shown else outcome)
+        _write_report(settings, outcome.as_json(plan, last))
+        return outcome.exit_code, last
+    finally:
+        action.close()
 
 
 def _write_report(settings: Settings, report: Mapping[str, Any]) -> None:

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
 from pipe.redact import Secret
+from pipe.selectors import Selector
 
 
 def last_four(key_id: str) -> str:
@@ -160,3 +161,21 @@ class Rotation:
     def recovery(self) -> timedelta:
         """How long an inactive key is kept, so that it can be made active again."""
         return self.delete_after - self.deactivate_after
+
+
+@dataclass(frozen=True)
+class Pull:
+    """Which secrets are pulled, and how they are written.
+
+    `encode` is whether values that a variable cannot hold as they are become base64, `trim` whether a line break at the
+    end of a value is left out.
+    """
+
+    selectors: tuple[Selector, ...]
+    secured: bool
+    prune: bool
+    fail_on_missing: bool
+    force: bool
+    encode: bool
+    trim: bool
+    state_variable: str

@@ -19,9 +19,10 @@ class Variable:
 
 
 ALWAYS, AWS, ROTATE, ELSEWHERE = "Always", "AWS", "`rotate`", "Elsewhere"
+PULL, VAULT = "`pull`", "Vault and OpenBao"
 
 VARIABLES = (
-    Variable("ACTION", ALWAYS, "What to do: `rotate`, or `status` to look only.", required=True),
+    Variable("ACTION", ALWAYS, "What to do: `rotate` or `pull`, or `status` to look at a key only.", required=True),
     Variable(
         "TARGETS",
         ALWAYS,
@@ -66,7 +67,12 @@ VARIABLES = (
         "The name of the secret's variable in Bitbucket; always secured.",
         default="AWS_SECRET_ACCESS_KEY",
     ),
-    Variable("FORCE", ROTATE, "Rotate now, whatever the key's age.", default="false"),
+    Variable(
+        "FORCE",
+        ROTATE,
+        "Rotate now, whatever the key's age. With `pull`: write every variable, changed or not.",
+        default="false",
+    ),
     Variable(
         "REVOKE",
         ROTATE,
@@ -84,6 +90,39 @@ VARIABLES = (
         "What becomes of an old key that is still used when its time is up: `postpone` or `deactivate`.",
         default="postpone",
     ),
+    Variable("SOURCE", PULL, "Where the secrets come from: `vault`, which is OpenBao, too.", default="vault"),
+    Variable(
+        "SECRETS",
+        PULL,
+        "Which secrets: selectors, one a line or separated by `;`. Needed by `pull`.",
+    ),
+    Variable("SECURED", PULL, "Write secured variables.", default="true"),
+    Variable(
+        "PRUNE", PULL, "Delete variables that Keyturn has written and that the source has no more.", default="false"
+    ),
+    Variable(
+        "ON_MISSING", PULL, "What becomes of the run when a named secret or key is not there: `fail` or `keep`.",
+        default="fail",
+    ),
+    Variable("ENCODE", PULL, "`base64` for values that a variable cannot hold as they are, such as several lines."),
+    Variable("TRIM", PULL, "`newline` leaves out one line break at the end of a value."),
+    Variable("VAULT_ADDR", VAULT, "The address; `http://` only on this machine. Needed for `SOURCE` `vault`."),
+    Variable("VAULT_NAMESPACE", VAULT, "The namespace."),
+    Variable("VAULT_CACERT", VAULT, "The certificates to trust instead of the usual ones: PEM, or base64 of it."),
+    Variable(
+        "VAULT_AUTH_METHOD",
+        VAULT,
+        "How to sign in: `jwt`, `approle`, `token`, `aws`, `userpass`, `kubernetes` or `ldap`.",
+        shown_default="`jwt` with the step's OIDC token, else by what is given",
+    ),
+    Variable("VAULT_AUTH_PATH", VAULT, "Where the method is mounted.", shown_default="the method's name"),
+    Variable("VAULT_ROLE", VAULT, "The role, for `jwt`, `aws` and `kubernetes`."),
+    Variable("VAULT_ROLE_ID", VAULT, "The role's id, for `approle`."),
+    Variable("VAULT_SECRET_ID", VAULT, "The secret id, for `approle`.", secret=True),
+    Variable("VAULT_WRAPPED_SECRET_ID", VAULT, "Or a wrapping token of the secret id.", secret=True),
+    Variable("VAULT_TOKEN", VAULT, "The token, for `token`.", secret=True),
+    Variable("VAULT_USERNAME", VAULT, "The user, for `userpass` and `ldap`."),
+    Variable("VAULT_PASSWORD", VAULT, "The password, for `userpass` and `ldap`.", secret=True),
     Variable(
         "BITBUCKET_API_URL", ELSEWHERE, "Another address than Bitbucket's own; for the sandbox.",
         default="https://api.bitbucket.org/2.0",

@@ -74,12 +74,14 @@ class Control:
         services = {"bitbucket": world.bitbucket_url, "aws": world.aws_url}
         if world.vault is not None:
             services["openbao"] = world.vault.url
+        company = world.company
         return {
             "clock": world.clock.now().isoformat(timespec="seconds"),
             "services": services,
             "requests": {name: len(wire.journal) for name, wire in self._wires.items()},
             "faults": {name: [_told(fault) for fault in wire.faults] for name, wire in self._wires.items()},
-            "variables": world.variables(world.company) if world.company else {},
+            "variables": world.variables(company) if company else {},
+            "pull": world.pull_variables(company) if company and world.vault else {},
         }
 
     def _move_clock(self, form: _Form) -> Answer:
@@ -139,7 +141,8 @@ class Control:
 
     @property
     def _wires(self) -> dict[str, Wire]:
-        return {"bitbucket": self._world.bitbucket.wire, "aws": self._world.aws.wire}
+        wires = {"bitbucket": self._world.bitbucket.wire, "aws": self._world.aws.wire}
+        return wires if self._world.vault is None else {**wires, "vault": self._world.vault.wire}
 
 
 class _Form:

@@ -20,6 +20,7 @@ def overview(world: World, company: Company) -> str:
     ]
     if world.vault is not None:
         places.append(("OpenBao", world.vault.url, f"root token {world.vault.root_token}"))
+    pull = _pull(world, company, f"{world.bitbucket_url}/_sandbox/state") if world.vault else []
     control = f"{world.bitbucket_url}/_sandbox"
     by_keys, by_token = world.variables(company), world.variables(company, oidc=True)
     age = _age(world, company)
@@ -34,11 +35,21 @@ def overview(world: World, company: Company) -> str:
         env_block(by_keys),
         "or as a step with `oidc: true` does it, without any key:",
         env_block(by_token),
-        "Then let time pass, and run it again; ask whether every environment's pair still signs:",
+        *pull,
+        "Then let time pass, and rotate again; ask whether every environment's pair still signs:",
         f"  curl -X POST {control}/clock -d days=10\n  curl {control}/check",
         f"{control}/state and {control}/journal tell more.",
     ]
     return "\n\n".join(parts)
+
+
+def _pull(world: World, company: Company, state: str) -> list[str]:
+    """Return what is said about pulling; the step's token in it does not last as long as the sandbox does."""
+    return [
+        f"{len(company.secrets)} secrets are in OpenBao below secret/ci. Pull them into Staging and Production, as a "
+        f"step\nwith `oidc: true` does it (its token holds for an hour; {state} has a fresh one):",
+        env_block(world.pull_variables(company)),
+    ]
 
 
 def docker_block(variables: Mapping[str, str]) -> str:

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import base64
-import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from sandbox.aws import Aws, Pair
-from sandbox.bitbucket import Bitbucket, Environment, Repository, Token
+from sandbox.bitbucket import Bitbucket, Environment, Repository, Token, Workspace
 from sandbox.clock import Clock
+from sandbox.issuer import Issuer
 from sandbox.moment import Moment, restore, save
 from sandbox.ports import free_port
 from sandbox.server import Server
+from sandbox.vault import ROLE as VAULT_ROLE
 from sandbox.vault import Vault
 from sandbox.wire import Wsgi
 
@@ -35,17 +35,13 @@ class Company:
     admin: Pair = field(repr=False)
     old_key: Pair = field(repr=False)
     role_arn: str
+    issuer: Issuer = field(repr=False)
+    secrets: dict[str, dict[str, Any]] = field(default_factory=dict, repr=False)
 
     @property
     def oidc_token(self) -> str:
-        """A token shaped as a step's own is; the sandbox's AWS looks at no signature."""
-        workspace, repository = self.repository.workspace, self.repository
-        claims = {
-            "iss": f"https://api.bitbucket.org/2.0/workspaces/{workspace.slug}/pipelines-config/identity/oidc",
-            "aud": f"ari:cloud:bitbucket::workspace/{workspace.uuid.strip('{}')}",
-            "sub": f"{repository.uuid}:{{pretend-step}}",
-        }
-        return ".".join((_encoded({"alg": "RS256", "typ": "JWT"}), _encoded(claims), "pretend-signature"))
+        """A fresh step's own token; the sandbox's AWS looks at its shape alone, OpenBao at all of it."""
+        return self.issuer.token(self.repository)
 
 
 class World:
@@ -55,6 +51,8 @@ class World:
         self.clock = Clock()
         self.bitbucket = Bitbucket(self.clock, lag=lag)
         self.aws = Aws(self.clock)
+        self.issuer = Issuer(Workspace(WORKSPACE))
+        self.bitbucket.extend(self.issuer.serve)
         self.vault = Vault() if vault else None
         self.company: Company | None = None
         self.bitbucket_url = ""
@@ -71,7 +69,7 @@ class World:
         app = front(self, self.bitbucket.wire) if front else self.bitbucket.wire
         try:
             self._server = Server(app, free_port(bitbucket_port))
-            self.bitbucket_url = self._server.url
+            self.bitbucket_url = self.issuer.host = self._server.url
             self.aws_url = self.aws.start(free_port(aws_port))
             if self.vault is not None:
                 self.vault.start(vault_port)
@@ -90,7 +88,10 @@ class World:
             self.vault.stop()
 
     def seed(self, key_age_days: float = 95) -> Company:
-        """Make the company anew: a repository with three environments, and an IAM user with an old key in two."""
+        """Make the company anew: a repository with three environments, and an IAM user with an old key in two.
+
+        Where the world has a Vault, it holds twelve secrets and trusts the repository's steps.
+        """
         self.bitbucket.reset()
         self.aws.reset()
         repository = self.bitbucket.add_repository(WORKSPACE, REPOSITORY)
@@ -103,7 +104,12 @@ class World:
             self.hand_over(environments[name], old_key)
         self.bitbucket.set_variable(environments["Production"], "LOG_LEVEL", "info")
         token = self.bitbucket.issue_token("repository", repository)
-        self.company = Company(repository, environments, token, admin, old_key, self.aws.add_role(ROLE))
+        secrets = self.vault.seed(self.issuer, repository) if self.vault else {}
+        # OpenBao has asked Bitbucket for the issuer's documents.
+        self.bitbucket.wire.forget()
+        self.company = Company(
+            repository, environments, token, admin, old_key, self.aws.add_role(ROLE), self.issuer, secrets
+        )
         return self.company
 
     def wait(self, time: timedelta) -> datetime:
@@ -149,17 +155,38 @@ class World:
             }
         return {
             "ACTION": "rotate",
-            "TARGETS": "deployment:staging, deployment:production",
             "IAM_USER_NAME": USER,
             "SECRET_ID": SECRET,
             **sign_in,
             "AWS_DEFAULT_REGION": REGION,
+            "AWS_ENDPOINT_URL": self.aws_url,
+            **self._at_bitbucket(company),
+        }
+
+    def pull_variables(self, company: Company, **changes: str) -> dict[str, str]:
+        """Return the pipe's variables for a pull from this world's Vault by a fresh step's token."""
+        if self.vault is None:
+            raise RuntimeError("this world has no Vault")
+        return {
+            "ACTION": "pull",
+            "SOURCE": "vault",
+            "SECRETS": "secret/ci/** *",
+            "VAULT_ADDR": self.vault.url,
+            "VAULT_ROLE": VAULT_ROLE,
+            "BITBUCKET_STEP_OIDC_TOKEN": company.oidc_token,
+            **self._at_bitbucket(company),
+            **changes,
+        }
+
+    def _at_bitbucket(self, company: Company) -> dict[str, str]:
+        """Return where a run is and what it writes to."""
+        return {
+            "TARGETS": "deployment:staging, deployment:production",
             "BITBUCKET_ACCESS_TOKEN": company.token.secret,
             "BITBUCKET_WORKSPACE": WORKSPACE,
             "BITBUCKET_REPO_SLUG": REPOSITORY,
             "BITBUCKET_REPO_FULL_NAME": f"{WORKSPACE}/{REPOSITORY}",
             "BITBUCKET_API_URL": f"{self.bitbucket_url}/2.0",
-            "AWS_ENDPOINT_URL": self.aws_url,
         }
 
     def __enter__(self) -> Self:
@@ -173,7 +200,3 @@ class World:
 
 # Makes the application that is served on Bitbucket's port out of the world and Bitbucket itself.
 Front = Callable[[World, Wsgi], Wsgi]
-
-
-def _encoded(claims: dict[str, str]) -> str:
-    return base64.urlsafe_b64encode(json.dumps(claims, separators=(",", ":")).encode()).rstrip(b"=").decode()

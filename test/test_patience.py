@@ -9,7 +9,7 @@ from functools import partial
 import pytest
 
 from pipe.errors import Busy, Denied, KeyturnError, Stopped
-from pipe.patience import Patience, side_by_side
+from pipe.patience import IN_FLIGHT, Patience, side_by_side
 
 
 def failing(times: int, error: KeyturnError) -> tuple[Callable[[], str], list[int]]:
@@ -162,3 +162,22 @@ def test_no_more_than_the_limit_run_at_a_time() -> None:
 
     side_by_side([task] * 9, limit=3)
     assert most == 3
+
+
+def test_thousands_of_tasks_share_a_few_threads() -> None:
+    threads = side_by_side([threading.current_thread] * 3000)
+    assert 1 <= len(set(threads)) <= IN_FLIGHT
+
+
+def test_tasks_that_have_not_begun_learn_at_once_that_the_run_is_to_end() -> None:
+    patience, begun = Patience(), threading.Semaphore(0)
+
+    def task() -> None:
+        patience.check()
+        begun.release()
+        patience.stop()
+
+    outcomes = side_by_side([task] * 3000)
+    finished = sum(outcome is None for outcome in outcomes)
+    assert 1 <= finished <= IN_FLIGHT
+    assert sum(isinstance(outcome, Stopped) for outcome in outcomes) == 3000 - finished

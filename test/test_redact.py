@@ -8,6 +8,7 @@ import io
 import json
 import pickle
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from urllib.parse import quote, quote_plus
 
@@ -192,3 +193,58 @@ def test_one_line_hides_a_secret_that_a_server_repeats_over_several_lines() -> N
     said = one_line(f"<html>\n<body>\nbad token {LINES}</body>", 1000)
     assert "\n" not in said
     assert not [line for line in LINES.splitlines() if line in said]
+
+
+@pytest.mark.parametrize("text", ["Xy7-one-Xy7-one-and-more", "(Xy7-one-and-more)", "Xy7-one-and-moreXy7-one"])
+def test_values_that_begin_alike_are_hidden_whole(text: str) -> None:
+    learn("Xy7-one")
+    learn("Xy7-one-and-more")
+    assert set(clean(text)) <= set(HIDDEN + "-()")
+
+
+def test_of_values_that_overlap_the_one_that_begins_first_is_hidden() -> None:
+    learn("first-8Kq-shared")
+    learn("8Kq-shared-second")
+    assert clean("<first-8Kq-shared-second>") == f"<{HIDDEN}-second>"
+    assert clean("<8Kq-shared-second>") == f"<{HIDDEN}>"
+
+
+@pytest.mark.parametrize("text", ["4Zk", "4Zk/ 4Z-k", "x4Zk", "4ZK9"])
+def test_less_than_a_value_is_no_secret(text: str) -> None:
+    learn("4Zk9")
+    assert clean(text) == text
+
+
+@pytest.mark.parametrize("around", ["", " ", "4Zk", "9"])
+def test_the_shortest_secret_is_hidden_wherever_it_stands(around: str) -> None:
+    learn("4Zk9")
+    assert clean(f"{around}4Zk9{around}") == f"{around}{HIDDEN}{around}"
+
+
+def test_a_value_that_is_learned_between_two_texts_is_hidden_in_the_second() -> None:
+    assert clean("the Nw3-late-comer") == "the Nw3-late-comer"
+    learn("Nw3-late-comer")
+    assert clean("the Nw3-late-comer") == f"the {HIDDEN}"
+
+
+def test_half_a_surrogate_pair_keeps_nothing_from_being_cleaned() -> None:
+    learn("half \ud800 of a pair")
+    learn("Rt5-another-value")
+    assert clean("half \ud800 of a pair, Rt5-another-value") == f"{HIDDEN}, {HIDDEN}"
+    assert clean(json.dumps("half \ud800 of a pair")) == f'"{HIDDEN}"'
+
+
+def test_a_thousand_values_learned_while_others_print_are_all_hidden() -> None:
+    values = [f"Gh8-{number:04}-of-a-thousand" for number in range(1000)]
+
+    def work(part: int) -> list[str]:
+        texts = []
+        for value in values[part::8]:
+            learn(value)
+            texts.append(clean(f"{value} {b64(value)} {quote_plus(value)}"))
+        return texts
+
+    with ThreadPoolExecutor(8) as pool:
+        texts = [text for part in pool.map(work, range(8)) for text in part]
+    assert texts == [" ".join([HIDDEN] * 3)] * 1000
+    assert clean(" ".join(values)) == " ".join([HIDDEN] * 1000)

@@ -9,6 +9,7 @@ import pytest
 from pipe.errors import Refused
 from pipe.redact import Secret
 from pipe.settings import Settings, read_settings
+from pipe.settings.rotation import RotateJob
 from pipe.values import KeyPair, Target, TargetKind
 from pipe.variables import VARIABLES
 from test.support import JWT
@@ -29,6 +30,12 @@ def settings(**variables: str) -> Settings:
     return read_settings({**LEAST, **variables})
 
 
+def job(**variables: str) -> RotateJob:
+    found = settings(**variables).job
+    assert isinstance(found, RotateJob)
+    return found
+
+
 def problems(**variables: str) -> tuple[str, ...]:
     with pytest.raises(Refused) as refused:
         settings(**variables)
@@ -36,14 +43,14 @@ def problems(**variables: str) -> tuple[str, ...]:
 
 
 def test_the_least_and_its_defaults() -> None:
-    least = settings()
+    least, least_job = settings(), job()
     assert least.action == "rotate"
     assert least.targets == (Target(TargetKind.DEPLOYMENT, "acme", "shop", "production"),)
     assert (least.bitbucket.url, least.bitbucket.email) == ("https://api.bitbucket.org/2.0", "")
     assert least.bitbucket.token == Secret("token-of-a-test")
-    assert least.aws.pair == KeyPair("AKIAXXXXXXXXXXXXTEST", Secret("secret-of-a-test"))
-    assert (least.aws.endpoint, least.aws.session_token, least.aws.allowed_accounts) == (None, None, ())
-    rotation = least.rotation
+    assert least_job.aws.pair == KeyPair("AKIAXXXXXXXXXXXXTEST", Secret("secret-of-a-test"))
+    assert (least_job.aws.endpoint, least_job.aws.session_token, least_job.aws.allowed_accounts) == (None, None, ())
+    rotation = least_job.rotation
     assert (rotation.rotate_after, rotation.grace, rotation.recovery) == (
         timedelta(days=90), timedelta(days=10), timedelta(days=10),
     )  # fmt: skip
@@ -55,8 +62,8 @@ def test_the_least_and_its_defaults() -> None:
 def test_an_empty_value_of_any_variable_is_as_if_it_were_not_given() -> None:
     names = {variable.name for variable in VARIABLES} - set(LEAST)
     first, second = settings(), settings(**dict.fromkeys(names, " "))
-    assert (first.targets, first.bitbucket, first.aws, first.rotation, first.dry_run) == (
-        second.targets, second.bitbucket, second.aws, second.rotation, second.dry_run,
+    assert (first.targets, first.bitbucket, first.job, first.dry_run) == (
+        second.targets, second.bitbucket, second.job, second.dry_run,
     )  # fmt: skip
 
 
@@ -66,17 +73,17 @@ def test_no_repr_shows_a_secret() -> None:
 
 
 def test_a_role_wins_over_keys() -> None:
-    aws = settings(AWS_OIDC_ROLE_ARN=ROLE, BITBUCKET_STEP_OIDC_TOKEN=JWT, IAM_USER_NAME="bot").aws
+    aws = job(AWS_OIDC_ROLE_ARN=ROLE, BITBUCKET_STEP_OIDC_TOKEN=JWT, IAM_USER_NAME="bot").aws
     assert (aws.role_arn, aws.web_identity, aws.pair, aws.session_token) == (ROLE, Secret(JWT), None, None)
 
 
 def test_a_role_needs_no_keys() -> None:
     given = {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": "", "IAM_USER_NAME": "bot"}
-    assert settings(**given, AWS_OIDC_ROLE_ARN=ROLE, BITBUCKET_STEP_OIDC_TOKEN=JWT).aws.role_arn == ROLE
+    assert job(**given, AWS_OIDC_ROLE_ARN=ROLE, BITBUCKET_STEP_OIDC_TOKEN=JWT).aws.role_arn == ROLE
 
 
 def test_the_steps_token_alone_is_not_used() -> None:
-    assert settings(BITBUCKET_STEP_OIDC_TOKEN=JWT).aws.web_identity is None
+    assert job(BITBUCKET_STEP_OIDC_TOKEN=JWT).aws.web_identity is None
 
 
 def test_an_email_with_an_api_token() -> None:
@@ -96,12 +103,12 @@ def test_an_email_with_an_api_token() -> None:
     ],
 )
 def test_the_region(secret: str, given: str, region: str) -> None:
-    assert settings(SECRET_ID=secret, AWS_DEFAULT_REGION=given).aws.region == region
+    assert job(SECRET_ID=secret, AWS_DEFAULT_REGION=given).aws.region == region
 
 
 @pytest.mark.parametrize("region", ["us-east-1", "us-gov-west-1", "ap-southeast-4", "us-iso-east-1", "eusc-de-east-1"])
 def test_regions_that_there_are(region: str) -> None:
-    assert settings(AWS_DEFAULT_REGION=region).aws.region == region
+    assert job(AWS_DEFAULT_REGION=region).aws.region == region
 
 
 def test_several_targets_with_a_secret() -> None:
@@ -110,10 +117,10 @@ def test_several_targets_with_a_secret() -> None:
 
 
 def test_whose_key_it_is() -> None:
-    assert settings(IAM_USER_NAME="bot").rotation_of("caller").user == "bot"
-    assert settings().rotation_of("caller").user == "caller"
+    assert job(IAM_USER_NAME="bot").rotation_of("caller").user == "bot"
+    assert job().rotation_of("caller").user == "caller"
     with pytest.raises(Refused, match="IAM_USER_NAME: needed"):
-        settings().rotation_of("")
+        job().rotation_of("")
 
 
 def test_the_run_is_named_by_its_build() -> None:

@@ -8,9 +8,10 @@ from datetime import date
 from typing import Any
 
 from pipe.actions.rotate.decide import decide
+from pipe.actions.rotate.steps import KeyPlan, KeyStep
 from pipe.actions.rotate.world import World
 from pipe.errors import Refused
-from pipe.plan import Do, Plan, Step
+from pipe.plan import Do
 from pipe.values import AccessKey, LastUse, Rotation, last_four, stamp
 
 # The version of the report's shape; it changes when a field changes its meaning or goes.
@@ -127,12 +128,12 @@ def status_of(world: World, policy: Rotation) -> Status:
     try:
         plan = decide(world, policy)
     except Refused as error:
-        plan, refused = Plan(()), error.problems
+        plan, refused = KeyPlan(()), error.problems
     keys = tuple(_key(world, plan, key) for key in world.keys)
     return Status(world, keys, (*refused, *_problems(world, plan)), plan.busy)
 
 
-def _problems(world: World, plan: Plan) -> Iterator[str]:
+def _problems(world: World, plan: KeyPlan) -> Iterator[str]:
     for step in plan.steps:
         name = "" if step.do is Do.CREATE else f"{step.on}: "
         if step.acts and step.due is not None and step.due < world.now.date():
@@ -141,14 +142,14 @@ def _problems(world: World, plan: Plan) -> Iterator[str]:
             yield f"{name or 'rotate: '}{step.reason}"
 
 
-def _mends(step: Step, world: World) -> bool:
+def _mends(step: KeyStep, world: World) -> bool:
     """Tell whether a step mends what a run that was cut off, or a hand, has left."""
     if step.do is Do.CREATE:
         return world.record.redo or (not world.keys and any(target.key_id for target in world.targets))
     return step.do is Do.TIDY or (step.do in _MENDS and bool(step.key_id))
 
 
-def _key(world: World, plan: Plan, key: AccessKey) -> KeyStatus:
+def _key(world: World, plan: KeyPlan, key: AccessKey) -> KeyStatus:
     step = next((step for step in plan.steps if _is_fate(step, key)), None)
     return KeyStatus(
         key=key,
@@ -162,13 +163,13 @@ def _key(world: World, plan: Plan, key: AccessKey) -> KeyStatus:
     )
 
 
-def _is_fate(step: Step, key: AccessKey) -> bool:
+def _is_fate(step: KeyStep, key: AccessKey) -> bool:
     if step.do is Do.CREATE:
         return step.replaces == key.id
     return step.do in _FATES and step.key_id == key.id
 
 
-def _next(step: Step, world: World) -> str:
+def _next(step: KeyStep, world: World) -> str:
     """Say what becomes of a key, briefly where it has a date of its own."""
     today = world.now.date()
     if step.do is Do.KEEP:
@@ -180,11 +181,11 @@ def _next(step: Step, world: World) -> str:
     )
 
 
-def _what(step: Step) -> str:
+def _what(step: KeyStep) -> str:
     return "rotate" if step.do is Do.CREATE else str(step.do)
 
 
-def _since(step: Step, world: World) -> str:
+def _since(step: KeyStep, world: World) -> str:
     return "due today" if step.due == world.now.date() else f"due since {step.due}"
 
 

@@ -5,30 +5,18 @@ from __future__ import annotations
 import base64
 import logging
 import threading
-import time
-from collections.abc import Iterator
-from functools import partial
-from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
-import requests
-from requests.adapters import HTTPAdapter
-
-from pipe.clients.bitbucket_errors import problem_with, unreachable
-from pipe.errors import Busy, Conflict, Invalid, KeyturnError, Missing
-from pipe.patience import IN_FLIGHT, Patience
+from pipe.clients.bitbucket_api import Api, Json
+from pipe.errors import Busy, Conflict, Invalid, Missing
+from pipe.patience import Patience
 from pipe.redact import Secret
 from pipe.values import Place, Target, TargetKind, Variable
 
 log = logging.getLogger("keyturn.bitbucket")
 
-PAGE = 100
-MOST_PAGES = 100
-
 # Lists lag behind writes by seconds; a variable that certainly exists must turn up within this many looks.
 LOOKS = 9
-
-Json = dict[str, Any]
 
 
 def bearer(token: Secret) -> str:
@@ -43,17 +31,6 @@ def basic(email: str, token: Secret) -> str:
     return header
 
 
-class _Auth(requests.auth.AuthBase):
-    """Puts the header on the request; as an auth object, so that no ~/.netrc is looked at."""
-
-    def __init__(self, header: str) -> None:
-        self._header = header
-
-    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        request.headers["Authorization"] = self._header
-        return request
-
-
 class Bitbucket:
     """Environments and variables of the repositories and workspaces that a token can reach.
 
@@ -61,17 +38,19 @@ class Bitbucket:
     """
 
     def __init__(self, url: str, authorization: str, advice: str, patience: Patience) -> None:
-        self._url = url.rstrip("/")
-        self._advice = advice
+        self._api = Api(url, authorization, advice, patience)
         self._patience = patience
-        self._session = requests.Session()
-        self._session.auth = _Auth(authorization)
-        self._session.headers["Accept"] = "application/json"
-        for scheme in ("https://", "http://"):
-            self._session.mount(scheme, HTTPAdapter(pool_maxsize=IN_FLIGHT, max_retries=0))
         self._environments: dict[str, list[Json]] = {}
         self._finding: dict[str, threading.Lock] = {}
         self._lock = threading.Lock()
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether the rate limit is used up, or nearly: nothing should be begun now that can be left to the next run.
+
+        No request is refused here for that, so that a run can still try to write down what it has done.
+        """
+        return self._api.exhausted
 
     def find(self, target: Target) -> Place:
         """Return the place that a target names; raises Missing, with the environments that there are."""
@@ -89,7 +68,7 @@ class Bitbucket:
 
     def variables(self, place: Place) -> dict[str, Variable]:
         """Return a place's variables by key, as its list has them, which may be some seconds old."""
-        return {variable.key: variable for variable in map(_variable, self._pages(place.path, place.label))}
+        return {variable.key: variable for variable in map(_variable, self._api.pages(place.path, place.label))}
 
     def write(self, place: Place, key: str, value: str, known: Variable | None, *, secured: bool) -> Variable:
         """Create or update one variable, never deleting it in between."""
@@ -109,9 +88,9 @@ class Bitbucket:
         path, what = f"{place.path}/{_braced(known.uuid)}", f"{known.key} in {place.label}"
         whole = {"key": known.key, "value": known.value, "secured": known.secured}
         try:
-            self._patience.insist(lambda: self._request("PUT", path, what, {"key": known.key}))
+            self._api.ask("PUT", path, what, {"key": known.key})
         except Invalid:
-            self._patience.insist(lambda: self._request("PUT", path, what, whole))
+            self._api.ask("PUT", path, what, whole)
 
     def create(self, place: Place, key: str, value: str) -> Variable:
         """Create one unsecured variable; raises Conflict where somebody else has created it before."""
@@ -119,6 +98,14 @@ class Bitbucket:
         if made.value != value:
             raise Conflict(f"{key} in {place.label} was created by somebody else.")
         return made
+
+    def delete(self, place: Place, known: Variable) -> None:
+        """Delete one variable; one that has gone already, or with its environment, is as good."""
+        path, what = f"{place.path}/{_braced(known.uuid)}", f"{known.key} in {place.label}"
+        try:
+            self._api.ask("DELETE", path, what)
+        except Missing:
+            log.debug("%s: %s was gone already", place.label, known.key)
 
     def _create(self, place: Place, key: str, value: str, *, secured: bool, or_update: bool = True) -> Variable:
         """Create a variable; after an answer that leaves it open whether it was made, look before asking again.
@@ -133,7 +120,7 @@ class Bitbucket:
             seen = self.variables(place).get(key) if perhaps_made else None
             try:
                 if seen is None:
-                    return _variable(self._request("POST", place.path, f"{key} in {place.label}", body))
+                    return _variable(self._api.ask_once("POST", place.path, f"{key} in {place.label}", body))
             except Conflict:
                 seen = self._look_for(place, key)
             except Busy as error:
@@ -141,12 +128,12 @@ class Bitbucket:
                 raise
             return self._update(place, key, value, seen, secured=secured) if or_update else seen
 
-        return self._patience.insist(attempt)
+        return self._api.insist(attempt)
 
     def _update(self, place: Place, key: str, value: str, known: Variable, *, secured: bool) -> Variable:
         path = f"{place.path}/{_braced(known.uuid)}"
         body = {"key": key, "value": value, "secured": secured}
-        return _variable(self._patience.insist(lambda: self._request("PUT", path, f"{key} in {place.label}", body)))
+        return _variable(self._api.ask("PUT", path, f"{key} in {place.label}", body))
 
     def _look_for(self, place: Place, key: str) -> Variable:
         """Wait until a variable that the server says is there turns up in the list."""
@@ -163,7 +150,7 @@ class Bitbucket:
         with finding:
             if repository not in self._environments:
                 self._environments[repository] = list(
-                    self._pages(f"{repository}/environments", f"the environments of {target.full_repository}")
+                    self._api.pages(f"{repository}/environments", f"the environments of {target.full_repository}")
                 )
         environments = self._environments[repository]
         wanted = target.environment
@@ -176,67 +163,6 @@ class Bitbucket:
         raise Missing(
             f"{target.full_repository} has no deployment environment “{wanted}”; it has: {there}.", "Check TARGETS."
         )
-
-    def _pages(self, path: str, what: str) -> Iterator[Json]:
-        """Yield a collection's objects, once each, however `next` behaves (BCLOUD-20796: it can be missing)."""
-        url = f"{self._url}{path}?pagelen={PAGE}&page=1"
-        asked: set[str] = set()
-        seen: set[str] = set()
-        for page in range(1, MOST_PAGES + 1):
-            asked.add(url)
-            try:
-                body = self._patience.insist(partial(self._request, "GET", url, what))
-            except Missing:
-                if page > 1:
-                    return
-                raise
-            values = body.get("values") or []
-            for value in values:
-                if value["uuid"] not in seen:
-                    seen.add(value["uuid"])
-                    yield value
-            following = body.get("next")
-            if not values:
-                return
-            if isinstance(following, str) and following not in asked and self._same_origin(following):
-                url = following
-            elif len(seen) < body.get("size", 0):
-                url = f"{self._url}{path}?pagelen={PAGE}&page={page + 1}"
-            else:
-                return
-            if url in asked:
-                return
-
-    def _same_origin(self, url: str) -> bool:
-        ours, theirs = urlsplit(self._url), urlsplit(url)
-        return (ours.scheme, ours.netloc) == (theirs.scheme, theirs.netloc)
-
-    def _request(self, method: str, path: str, what: str, body: Json | None = None) -> Json:
-        """Make one request, once; `what` is what it is about, for errors."""
-        url = path if path.startswith(self._url) else self._url + path
-        started = time.monotonic()
-        try:
-            response = self._session.request(
-                method, url, json=body, timeout=self._patience.timeouts, allow_redirects=False
-            )  # fmt: skip
-        except requests.RequestException as error:
-            raise unreachable(what, error) from None
-        log.debug(
-            "%s %s: %s in %.0f ms", method, urlsplit(url).path, response.status_code,
-            1000 * (time.monotonic() - started),
-        )  # fmt: skip
-        problem = problem_with(response, what, self._advice)
-        if problem is not None:
-            raise problem
-        if response.status_code == 204:
-            return {}
-        try:
-            answer = response.json()
-        except requests.JSONDecodeError:
-            raise Busy(f"Bitbucket's answer about {what} is no JSON.", unclear=True) from None
-        if not isinstance(answer, dict):
-            raise KeyturnError(f"Bitbucket's answer about {what} is not as documented.", "Check BITBUCKET_API_URL.")
-        return answer
 
 
 def _variable(raw: Json) -> Variable:

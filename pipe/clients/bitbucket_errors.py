@@ -50,6 +50,7 @@ def problem_with(response: requests.Response, what: str, advice: str) -> Keyturn
                 f"Bitbucket's rate limit is reached (429) for {what}.",
                 "The window is one hour; run again later.",
                 after=_pause(response),
+                throttled=True,
             )
         case _ if status >= 500:
             return Busy(f"Bitbucket answered {status} for {what}.", unclear=True, after=_pause(response))

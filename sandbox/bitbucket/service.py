@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
+
+from flask import Flask
 
 from sandbox.bitbucket.api import build
 from sandbox.bitbucket.auth import Keyring, Kind, Reach, Token
@@ -50,6 +52,10 @@ class Bitbucket:
     @next_links.setter
     def next_links(self, links: NextLinks) -> None:
         self._moods.next_links = links
+
+    def extend(self, serve: Callable[[Flask], None]) -> None:
+        """Let something else of Bitbucket's answer too, behind the same wire; only before the first request."""
+        serve(self._app)
 
     def start(self, port: int = 0) -> str:
         """Serve, and return the URL; the API is below /2.0 there."""

@@ -187,3 +187,32 @@ def test_an_email_and_a_token_are_hidden_as_header_too() -> None:
     with pytest.raises(ServiceError) as raised:
         raise ServiceError(f"{header} is wrong")
     assert header.removeprefix("Basic ") not in str(raised.value)
+
+
+@pytest.mark.parametrize("kind", ["", "500-before", "500-after", "cut-after", "429-hint"])
+def test_a_variable_is_deleted_and_no_other(
+    world: World, client: Bitbucket, company: Company, place: Place, kind: str
+) -> None:
+    before = client.variables(place)
+    if kind:
+        world.bitbucket.wire.spoil(Fault("DELETE *", kind))
+    client.delete(place, before["LOG_LEVEL"])
+    assert set(world.bitbucket.variables(company.environments["Production"])) == set(before) - {"LOG_LEVEL"}
+
+
+def test_deleting_what_has_gone_is_done(world: World, client: Bitbucket, company: Company, place: Place) -> None:
+    known = client.variables(place)
+    world.bitbucket.remove_variable(company.environments["Production"], "LOG_LEVEL")
+    client.delete(place, known["LOG_LEVEL"])
+    world.bitbucket.remove_environment(company.environments["Production"])
+    client.delete(place, known["AWS_ACCESS_KEY_ID"])
+    assert asked(world, "DELETE") == 2
+
+
+def test_deleting_what_may_not_be_deleted_is_denied(
+    world: World, client: Bitbucket, company: Company, place: Place
+) -> None:
+    world.bitbucket.wire.spoil(Fault("DELETE *", "403"))
+    with pytest.raises(Denied, match="LOG_LEVEL in acme/shop Production"):
+        client.delete(place, client.variables(place)["LOG_LEVEL"])
+    assert world.bitbucket.value_of(company.environments["Production"], "LOG_LEVEL") == "info"

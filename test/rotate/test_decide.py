@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 
 from pipe.actions.rotate.decide import decide
+from pipe.actions.rotate.steps import KeyPlan
 from pipe.actions.rotate.world import Intent, Noted, Record, TargetState, World
 from pipe.errors import Refused
-from pipe.plan import Do, Plan
+from pipe.plan import Do
 from pipe.values import AccessKey, Identity, LastUse, Place, Rotation, Variable
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
@@ -49,11 +50,11 @@ def world(*keys: AccessKey, targets: tuple[TargetState, ...] = (), use: Any = No
     return World(NOW, caller, "bot", keys, Record(**more), targets, evidence, last_use=last_use)
 
 
-def said(plan: Plan) -> list[str]:
+def said(plan: KeyPlan) -> list[str]:
     return [f"{step.do} {step.on}" for step in plan.steps]
 
 
-def step_of(plan: Plan, do: Do, on: str) -> Any:
+def step_of(plan: KeyPlan, do: Do, on: str) -> Any:
     (step,) = [step for step in plan.steps if (step.do, step.on) == (do, on)]
     return step
 

@@ -1,38 +1,66 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 import requests
 
+from sandbox.control import Control
+from sandbox.overview import overview
 from sandbox.ports import PortTaken, free_port
 from sandbox.server import Server
 from sandbox.vault import Vault, VaultError
+from sandbox.wire import Fault
+from sandbox.world import World
+
+
+@pytest.fixture(scope="module")
+def world() -> Iterator[World]:
+    """Return one started world for all of the module's tests; each makes of it what it needs."""
+    world = World(lag=0, vault=True).start(front=Control)
+    yield world
+    world.stop()
 
 
 @pytest.fixture
-def vault() -> Iterator[Vault]:
-    started = Vault()
-    started.start()
-    yield started
-    started.stop()
+def vault(world: World) -> Vault:
+    world.seed()
+    assert world.vault is not None
+    return world.vault
 
 
-def test_it_keeps_secrets_for_who_has_the_root_token_until_it_is_stopped(vault: Vault) -> None:
+def ask(vault: Vault, method: str, path: str, **headers: str) -> requests.Response:
+    """Ask as root, through the wire."""
+    return requests.request(
+        method, f"{vault.url}/v1/{path}", headers={"X-Vault-Token": vault.root_token, **headers}, timeout=30
+    )
+
+
+def test_it_keeps_secrets_for_who_has_the_root_token_until_it_is_stopped() -> None:
+    vault = Vault()
+    vault.start()
     path = f"{vault.url}/v1/secret/data/ci/db"
     root = {"X-Vault-Token": vault.root_token}
     assert requests.post(path, json={"data": {"password": "p"}}, headers=root, timeout=10).status_code == 200
     assert requests.get(path, headers=root, timeout=10).json()["data"]["data"] == {"password": "p"}
     assert requests.get(path, headers={"X-Vault-Token": "another"}, timeout=10).status_code == 403
     vault.stop()
-    with pytest.raises(requests.ConnectionError):
-        requests.get(path, timeout=10)
+    for url in (vault.url, vault.server_url):
+        with pytest.raises(requests.ConnectionError):
+            requests.get(url, timeout=10)
 
 
-def test_it_leaves_no_token_in_the_home_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_leaves_nothing_in_the_home_folder_nor_among_temporary_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     vault = Vault()
     vault.start()
     vault.stop()
@@ -67,3 +95,130 @@ def test_a_missing_program_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("PATH", os.devnull)
     with pytest.raises(VaultError, match="make setup"):
         Vault().start()
+
+
+def test_requests_reach_openbao_as_they_are_and_are_in_the_journal(vault: Vault) -> None:
+    awkward = "secret/ci/a b/é+#?%2F"
+    vault.put(awkward, {"key": "välue"})
+    vault.forget_audit()
+    read = ask(vault, "GET", quote("secret/data/ci/a b/é+#?%2F"))
+    assert read.json()["data"]["data"] == {"key": "välue"}
+    for method, path in (
+        ("LIST", "secret/metadata/ci/"),
+        ("GET", "secret/metadata/ci?list=true"),
+        ("SCAN", "secret/detailed-metadata/ci/"),
+        ("GET", "secret/detailed-metadata/ci?scan=true"),
+    ):
+        assert "a b/" in " ".join(ask(vault, method, path).json()["data"]["keys"])
+    assert ask(vault, "DELETE", "sys/policies/acl/none").status_code == 204
+    assert ask(vault, "GET", "secret/data/ci/none").json() == {"errors": []}
+    wrapped = ask(vault, "GET", "secret/data/ci/redis", **{"X-Vault-Wrap-TTL": "60s"})
+    assert wrapped.json()["wrap_info"]["ttl"] == 60
+    elsewhere = ask(vault, "GET", "secret/data/ci/redis", **{"X-Vault-Namespace": "nowhere"})
+    assert elsewhere.status_code == 404
+    assert [(seen.service, seen.operation, seen.status) for seen in vault.wire.journal] == [
+        ("vault", "GET secret/data/ci/a b/é+#?%2F", 200),
+        ("vault", "LIST secret/metadata/ci", 200),
+        ("vault", "LIST secret/metadata/ci", 200),
+        ("vault", "SCAN secret/detailed-metadata/ci", 200),
+        ("vault", "SCAN secret/detailed-metadata/ci", 200),
+        ("vault", "DELETE sys/policies/acl/none", 204),
+        ("vault", "GET secret/data/ci/none", 404),
+        ("vault", "GET secret/data/ci/redis", 200),
+        ("vault", "GET secret/data/ci/redis", 404),
+    ]
+    assert vault.audited()[:3] == [
+        ("read", "secret/data/ci/a b/é+#?%2F"),
+        ("list", "secret/metadata/ci/"),
+        ("list", "secret/metadata/ci/"),
+    ]
+
+
+def test_the_audit_log_shows_what_really_reached_openbao(vault: Vault) -> None:
+    vault.wire.spoil(Fault("GET *", "503-before"), Fault("GET *", "cut-after", nth=2))
+    assert ask(vault, "GET", "secret/data/ci/chat").status_code == 503
+    assert vault.audited() == []
+    with pytest.raises(requests.ConnectionError):
+        ask(vault, "GET", "secret/data/ci/redis")
+    assert vault.audited() == [("read", "secret/data/ci/redis")]
+    vault.forget_audit()
+    assert ask(vault, "SCAN", "secret/detailed-metadata/ci/").status_code == 200
+    assert vault.audited() == [("scan", "secret/detailed-metadata/ci/")]
+
+
+@pytest.mark.parametrize(
+    ("kind", "status", "error", "headers"),
+    [
+        ("500-before", 500, "internal error", {}),
+        ("503-after", 503, "Vault is sealed", {}),
+        ("403", 403, "permission denied", {}),
+        ("401", 401, "unauthorized", {}),
+        ("429-hint", 429, '"secret/data/ci/chat": rate limit quota exceeded', {"Retry-After": "1"}),
+        ("429-reset", 429, "rate limit quota exceeded", {"Retry-After": None, "X-Ratelimit-Reset": "1"}),
+        ("429-bare", 429, "rate limit quota exceeded", {"Retry-After": None, "X-Ratelimit-Reset": None}),
+    ],
+)
+def test_a_fault_is_worded_as_openbao_words_it(
+    vault: Vault, kind: str, status: int, error: str, headers: dict[str, str | None]
+) -> None:
+    vault.wire.spoil(Fault("GET secret/data/*", kind))
+    answer = ask(vault, "GET", "secret/data/ci/chat")
+    assert answer.status_code == status
+    assert error in answer.json()["errors"][0]
+    assert {name: answer.headers.get(name) for name in headers} == headers
+    assert ask(vault, "GET", "secret/data/ci/chat").status_code == 200
+
+
+def test_a_gateways_error_is_no_json(vault: Vault) -> None:
+    vault.wire.spoil(Fault("*", "502-before"))
+    answer = ask(vault, "GET", "secret/data/ci/chat")
+    assert (answer.status_code, answer.headers["Content-Type"]) == (502, "text/html")
+
+
+def test_sixteen_requests_are_in_flight_together(vault: Vault) -> None:
+    everybody = threading.Barrier(16)
+
+    def wait() -> None:
+        everybody.wait(30)
+
+    vault.wire.spoil(Fault("*", "call", times=0, call=wait))
+    statuses: list[int] = []
+    threads = [
+        threading.Thread(target=lambda: statuses.append(ask(vault, "GET", "secret/data/ci/chat").status_code))
+        for _ in range(16)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert statuses == [200] * 16
+    assert vault.wire.most_in_flight == 16
+
+
+def test_its_date_is_openbaos_own_wherever_the_worlds_clock_is(world: World, vault: Vault) -> None:
+    before = world.clock.shift
+    world.clock.move(days=30)
+    date = parsedate_to_datetime(ask(vault, "GET", "secret/data/ci/chat").headers["Date"])
+    world.clock.shift = before
+    assert abs(date - datetime.now(UTC)) < timedelta(days=1)
+
+
+def test_the_control_knows_vaults_wire_and_says_how_to_pull(world: World, vault: Vault) -> None:
+    control = f"{world.bitbucket_url}/_sandbox"
+    fault = {"service": "vault", "operation": "GET *", "kind": "500-before"}
+    assert requests.post(f"{control}/faults", data=fault, timeout=10).status_code == 201
+    assert ask(vault, "GET", "secret/data/ci/chat").status_code == 500
+    assert requests.get(f"{control}/journal", timeout=10).json() == [
+        {"service": "vault", "operation": "GET secret/data/ci/chat", "occurrence": 1, "status": 500}
+    ]
+    pull = requests.get(f"{control}/state", timeout=10).json()["pull"]
+    assert (pull["ACTION"], pull["VAULT_ADDR"]) == ("pull", vault.url)
+
+
+def test_the_overview_shows_where_vault_is_and_how_to_pull(world: World, vault: Vault) -> None:
+    company = world.seed()
+    text = overview(world, company)
+    assert f"  OpenBao    {vault.url}" in text
+    assert "12 secrets are in OpenBao below secret/ci." in text
+    assert f"    VAULT_ADDR={vault.url} \\\n    VAULT_ROLE=keyturn \\\n    BITBUCKET_STEP_OIDC_TOKEN=ey" in text
+    assert not [value for values in company.secrets.values() for value in values.values() if value in text]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import replace
 from typing import Protocol
 
@@ -11,13 +10,14 @@ from pipe.actions.rotate.journal import Journal
 from pipe.actions.rotate.observe import Places, observe, observe_targets
 from pipe.actions.rotate.publish import Publisher, Variables
 from pipe.actions.rotate.state_journal import StateJournal
+from pipe.actions.rotate.steps import KeyFailure, KeyOutcome, KeyPlan, KeyStep
 from pipe.actions.rotate.summary import summary
 from pipe.actions.rotate.work import Keys, Signer, Work
 from pipe.actions.rotate.world import TargetState, World
 from pipe.apply import carry_out
 from pipe.errors import KeyturnError, Refused
 from pipe.patience import Patience
-from pipe.plan import Do, Failure, Outcome, Plan, Step
+from pipe.plan import Do
 from pipe.values import Identity, KeyPair, Place, Rotation, Run, Target, Variable
 
 
@@ -38,6 +38,7 @@ class Rotate:
         self,
         policy: Rotation,
         caller: Identity,
+        targets: tuple[Target, ...],
         *,
         keys: Keys,
         journal: Journal | None,
@@ -49,6 +50,7 @@ class Rotate:
     ) -> None:
         self.policy = policy
         self._caller = caller
+        self._targets = targets
         self._keys = keys
         self._journal = journal
         self._bitbucket = bitbucket
@@ -57,23 +59,23 @@ class Rotate:
         self._run = run
         self._own = own
 
-    def observe(self, targets: Iterable[Target], *, ask_all: bool = False) -> World:
+    def observe(self, *, ask_all: bool = False) -> World:
         """Look at keys, journal and targets, and at every key's last use where `ask_all`; raises Refused."""
         return observe(
             self._caller,
             self._keys,
             self._journal_of,
-            observe_targets(self._bitbucket, targets, self.policy),
+            observe_targets(self._bitbucket, self._targets, self.policy),
             policy=self.policy,
             now=self._signer.now,
             ask_all=ask_all,
         )
 
-    def plan(self, world: World) -> Plan:
+    def plan(self, world: World) -> KeyPlan:
         """Decide what is to be done; raises Refused."""
         return decide(world, self.policy)
 
-    def carry_out(self, world: World, plan: Plan) -> Outcome:
+    def carry_out(self, world: World, plan: KeyPlan) -> KeyOutcome:
         """Do it, and close the intent whatever happens."""
         journal = self._journal_of(world.targets)
         work = Work(
@@ -103,9 +105,12 @@ class Rotate:
             return outcome
         return replace(outcome, failures=(*outcome.failures, unclosed), changed=True)
 
-    def summary(self, world: World, plan: Plan, outcome: Outcome | None) -> str:
+    def summary(self, world: World, plan: KeyPlan, outcome: KeyOutcome | None) -> str:
         """Return the last line."""
         return summary(world, plan, outcome)
+
+    def close(self) -> None:
+        """Do nothing: AWS's sessions end by themselves."""
 
     def _journal_of(self, targets: tuple[TargetState, ...]) -> Journal:
         if self._journal is None:
@@ -116,13 +121,13 @@ class Rotate:
         return self._journal
 
 
-def _close(journal: Journal, *, finished: bool) -> Failure | None:
+def _close(journal: Journal, *, finished: bool) -> KeyFailure | None:
     """Close the intent; return the failure where that cannot be done."""
     try:
         journal.close(finished=finished)
     except KeyturnError as error:
-        step = Step(Do.TIDY, "the announcement", "the run is over", vital=False)
-        return Failure(step, error.what, "Other runs wait for a quarter of an hour; nothing else is wrong.")
+        step = KeyStep(Do.TIDY, "the announcement", "the run is over", vital=False)
+        return KeyFailure(step, error.what, "Other runs wait for a quarter of an hour; nothing else is wrong.")
     return None
 
 

@@ -6,20 +6,21 @@ from collections.abc import Iterator
 
 from pipe.actions.rotate.old_keys import old_key_steps
 from pipe.actions.rotate.refuse import refuse_contradictions, refuse_strangers
+from pipe.actions.rotate.steps import KeyPlan, KeyStep
 from pipe.actions.rotate.world import TargetState, World
 from pipe.errors import Refused
-from pipe.plan import Do, Plan, Step
+from pipe.plan import Do
 from pipe.values import AccessKey, Rotation, last_four
 
 NEW = "the new key"
 
 
-def decide(world: World, policy: Rotation) -> Plan:
+def decide(world: World, policy: Rotation) -> KeyPlan:
     """Return the plan; raises Refused where only a person can resolve what was found."""
     intent = world.record.intent
     if intent is not None and intent.is_young(world.now):
         busy = f"{intent.build} has been at work on {world.user}'s key since {intent.at:%H:%M} UTC"
-        return Plan((Step(Do.WAIT, world.user, busy),), busy)
+        return KeyPlan((KeyStep(Do.WAIT, world.user, busy),), busy)
     refuse_contradictions(world)
     orphans = tuple(key for key in world.strangers if world.is_orphan(key))
     strangers = tuple(key for key in world.strangers if key not in orphans)
@@ -40,7 +41,7 @@ def decide(world: World, policy: Rotation) -> Plan:
     steps += old_key_steps(world, policy, replaced=base if new_key else None, publishing=_publishes(steps))
     if not new_key:
         steps += [_stranger(key) for key in strangers if key is not base]
-    return Plan(tuple(steps))
+    return KeyPlan(tuple(steps))
 
 
 def _reason_to_rotate(world: World, policy: Rotation, oldest: AccessKey | None) -> str:
@@ -83,44 +84,44 @@ def _no_free_slot(world: World, policy: Rotation, previous: AccessKey) -> str:
     )
 
 
-def _repairs(world: World, orphans: tuple[AccessKey, ...]) -> Iterator[Step]:
+def _repairs(world: World, orphans: tuple[AccessKey, ...]) -> Iterator[KeyStep]:
     for key in orphans:
         announced = f"{world.evidence.at:%Y-%m-%d %H:%M} UTC" if world.evidence else "then"
-        yield Step(
+        yield KeyStep(
             Do.REMOVE, key.name, f"made after the announcement of {announced}, its secret was lost; never used", key.id
         )
     if world.record.untidy:
-        yield Step(Do.TIDY, "AWSPENDING", "nothing is pending any more", vital=False)
+        yield KeyStep(Do.TIDY, "AWSPENDING", "nothing is pending any more", vital=False)
 
 
-def _rotation(world: World, policy: Rotation, base: AccessKey | None, reason: str) -> Iterator[Step]:
+def _rotation(world: World, policy: Rotation, base: AccessKey | None, reason: str) -> Iterator[KeyStep]:
     replaced = base.id if base else ""
     for target in world.targets:
         if target.key_id:
-            yield Step(Do.PROVE, target.place.label, f"writes {policy.id_variable} as it is", place=target.place)
-    yield Step(Do.INTEND, world.user, "so that no other run makes a key, too", replaces=replaced)
+            yield KeyStep(Do.PROVE, target.place.label, f"writes {policy.id_variable} as it is", place=target.place)
+    yield KeyStep(Do.INTEND, world.user, "so that no other run makes a key, too", replaces=replaced)
     due = (base.created + policy.rotate_after).date() if base else None
-    yield Step(Do.CREATE, NEW, reason, replaces=replaced, due=due)
+    yield KeyStep(Do.CREATE, NEW, reason, replaces=replaced, due=due)
     yield from _new_key_steps(world, "", replaced)
 
 
-def _resumption(world: World, base: AccessKey | None) -> Iterator[Step]:
+def _resumption(world: World, base: AccessKey | None) -> Iterator[KeyStep]:
     replaced = base.id if base and base.id != world.record.pending else ""
     yield from _new_key_steps(world, world.record.pending, replaced)
 
 
-def _new_key_steps(world: World, key_id: str, replaced: str) -> Iterator[Step]:
+def _new_key_steps(world: World, key_id: str, replaced: str) -> Iterator[KeyStep]:
     name = last_four(key_id) if key_id else NEW
     made = "made and stored before, not yet seen to work" if key_id else "must be seen to work before anybody gets it"
-    yield Step(Do.VERIFY, name, made, key_id, replaced)
-    yield Step(Do.PROMOTE, name, "from then on the key that every target must hold", key_id, replaced)
+    yield KeyStep(Do.VERIFY, name, made, key_id, replaced)
+    yield KeyStep(Do.PROMOTE, name, "from then on the key that every target must hold", key_id, replaced)
     for target in world.targets:
         if not key_id or not _holds(target, key_id):
             yield _publication(target, key_id, name)
-    yield Step(Do.REMEMBER_PUBLISHED, name, "the grace period counts from then", key_id)
+    yield KeyStep(Do.REMEMBER_PUBLISHED, name, "the grace period counts from then", key_id)
 
 
-def _standing(world: World, policy: Rotation, base: AccessKey | None) -> Iterator[Step]:
+def _standing(world: World, policy: Rotation, base: AccessKey | None) -> Iterator[KeyStep]:
     """Yield what to do where no key is to be made: targets that are behind get the current one."""
     record, current = world.record, world.key(world.record.current)
     if base is not None:
@@ -128,7 +129,7 @@ def _standing(world: World, policy: Rotation, base: AccessKey | None) -> Iterato
         overdue = due <= world.now
         age = f"{base.age_days(world.now)} days old"
         plan = "is due, but the key before it has to go first" if overdue else f"rotates on {due:%Y-%m-%d}"
-        yield Step(Do.KEEP, base.name, f"{age}; {plan}", base.id, due=due.date(), warn=overdue)
+        yield KeyStep(Do.KEEP, base.name, f"{age}; {plan}", base.id, due=due.date(), warn=overdue)
     behind: list[TargetState] = []
     if current is not None:
         behind = [target for target in world.targets if record.readable and not _holds(target, current.id)]
@@ -137,10 +138,12 @@ def _standing(world: World, policy: Rotation, base: AccessKey | None) -> Iterato
         previous = any(key.id in record.ours for key in world.keys)
         noted = record.published is not None and record.published.key_id == current.id
         if behind or (previous and not noted):
-            yield Step(Do.REMEMBER_PUBLISHED, current.name, "every target holds it", current.id)
+            yield KeyStep(Do.REMEMBER_PUBLISHED, current.name, "every target holds it", current.id)
     for target in world.targets:
         if target not in behind:
-            yield Step(Do.KEEP, target.place.label, f"holds {last_four(target.key_id) if target.key_id else 'no key'}")
+            yield KeyStep(
+                Do.KEEP, target.place.label, f"holds {last_four(target.key_id) if target.key_id else 'no key'}"
+            )
 
 
 def _holds(target: TargetState, key_id: str) -> bool:
@@ -148,12 +151,12 @@ def _holds(target: TargetState, key_id: str) -> bool:
     return target.key_id == key_id and target.secret is not None and target.secret.secured and target.has_credentials
 
 
-def _publication(target: TargetState, key_id: str, name: str) -> Step:
+def _publication(target: TargetState, key_id: str, name: str) -> KeyStep:
     shown = target.secret is not None and not target.secret.secured
     reason = _difference(target, name)
     if shown:
         reason += "; its secret is NOT secured, so that others can have read it: if so, rotate with REVOKE"
-    return Step(Do.PUBLISH, target.place.label, reason, key_id, place=target.place, warn=shown)
+    return KeyStep(Do.PUBLISH, target.place.label, reason, key_id, place=target.place, warn=shown)
 
 
 def _difference(target: TargetState, wanted: str) -> str:
@@ -164,9 +167,9 @@ def _difference(target: TargetState, wanted: str) -> str:
     return f"holds {last_four(target.key_id)}; it gets {wanted}"
 
 
-def _stranger(key: AccessKey) -> Step:
-    return Step(Do.KEEP, key.name, "not made by Keyturn, and in the way of the next rotation", key.id, warn=True)
+def _stranger(key: AccessKey) -> KeyStep:
+    return KeyStep(Do.KEEP, key.name, "not made by Keyturn, and in the way of the next rotation", key.id, warn=True)
 
 
-def _publishes(steps: list[Step]) -> bool:
+def _publishes(steps: list[KeyStep]) -> bool:
     return any(step.do is Do.PUBLISH for step in steps)

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import date, datetime, timedelta
 
+from pipe.actions.rotate.steps import KeyStep
 from pipe.actions.rotate.world import QUIET, World
-from pipe.plan import Do, Step
+from pipe.plan import Do
 from pipe.values import AccessKey, LastUse, Rotation
 
 
-def old_key_steps(world: World, policy: Rotation, *, replaced: AccessKey | None, publishing: bool) -> Iterator[Step]:
+def old_key_steps(world: World, policy: Rotation, *, replaced: AccessKey | None, publishing: bool) -> Iterator[KeyStep]:
     """Yield the steps for each replaced key; `replaced` is the one that this very run replaces."""
     for key in world.keys:
         if key is replaced or key.id in world.record.ours:
@@ -32,23 +33,25 @@ def grace_is_over(world: World, policy: Rotation, key: AccessKey) -> bool:
     )
 
 
-def _active(world: World, policy: Rotation, key: AccessKey, *, fresh: bool) -> Iterator[Step]:
+def _active(world: World, policy: Rotation, key: AccessKey, *, fresh: bool) -> Iterator[KeyStep]:
     use = world.last_use.get(key.id)
     noted = world.record.inactive
     if noted is not None and noted.key_id == key.id:
         # Else the time of recovery would count from the first deactivation after a second one.
-        yield Step(Do.REMEMBER_ACTIVE, key.name, "somebody has made it active again", key.id)
+        yield KeyStep(Do.REMEMBER_ACTIVE, key.name, "somebody has made it active again", key.id)
     if policy.revoke:
         yield from _deactivation(key, f"REVOKE: it has leaked; {_who_may_break(world, use)}")
     elif key.id == world.caller.key_id:
-        yield Step(Do.KEEP, key.name, "stays active: this run signs with it", key.id)
+        yield KeyStep(Do.KEEP, key.name, "stays active: this run signs with it", key.id)
     elif fresh or not grace_is_over(world, policy, key):
         published = world.record.published
         counted = published is not None and published.key_id == world.record.current and not fresh
         due = (published.at if published and counted else world.now) + policy.grace
         yield _kept(key, "stays active", "deactivates", due)
     elif use is None:
-        yield Step(Do.KEEP, key.name, "its grace period is over, but IAM does not tell its last use", key.id, warn=True)
+        yield KeyStep(
+            Do.KEEP, key.name, "its grace period is over, but IAM does not tell its last use", key.id, warn=True
+        )
     elif use.at is not None and world.now - use.at < QUIET:
         if policy.deactivate_if_used:
             yield from _deactivation(
@@ -56,22 +59,24 @@ def _active(world: World, policy: Rotation, key: AccessKey, *, fresh: bool) -> I
             )
         else:
             due = use.at + QUIET
-            yield Step(Do.KEEP, key.name, f"postponed: {used(use)}", key.id, due=due.date(), warn=True)
+            yield KeyStep(Do.KEEP, key.name, f"postponed: {used(use)}", key.id, due=due.date(), warn=True)
     else:
         yield from _deactivation(key, f"its grace period is over; {used(use)}", _over(world, policy))
 
 
-def _inactive(world: World, policy: Rotation, key: AccessKey) -> Iterator[Step]:
+def _inactive(world: World, policy: Rotation, key: AccessKey) -> Iterator[KeyStep]:
     noted = world.record.inactive
     if noted is None or noted.key_id != key.id:
-        yield Step(Do.REMEMBER_INACTIVE, key.name, "when it was made inactive is not known; counted from now", key.id)
+        yield KeyStep(
+            Do.REMEMBER_INACTIVE, key.name, "when it was made inactive is not known; counted from now", key.id
+        )
         yield _kept(key, "inactive", "deleted", world.now + policy.recovery)
     elif world.now < noted.at + policy.recovery:
         yield _kept(key, "inactive", "deleted", noted.at + policy.recovery)
     else:
         days = (world.now - noted.at) // timedelta(days=1)
         due = (noted.at + policy.recovery).date()
-        yield Step(Do.DELETE, key.name, f"inactive for {days} days, and nobody has missed it", key.id, due=due)
+        yield KeyStep(Do.DELETE, key.name, f"inactive for {days} days, and nobody has missed it", key.id, due=due)
 
 
 def _over(world: World, policy: Rotation) -> date | None:
@@ -80,13 +85,13 @@ def _over(world: World, policy: Rotation) -> date | None:
     return (published.at + policy.grace).date() if published else None
 
 
-def _deactivation(key: AccessKey, reason: str, due: date | None = None) -> Iterator[Step]:
-    yield Step(Do.DEACTIVATE, key.name, reason, key.id, due=due)
-    yield Step(Do.REMEMBER_INACTIVE, key.name, "it can be made active again until it is deleted", key.id)
+def _deactivation(key: AccessKey, reason: str, due: date | None = None) -> Iterator[KeyStep]:
+    yield KeyStep(Do.DEACTIVATE, key.name, reason, key.id, due=due)
+    yield KeyStep(Do.REMEMBER_INACTIVE, key.name, "it can be made active again until it is deleted", key.id)
 
 
-def _kept(key: AccessKey, state: str, what: str, due: datetime) -> Step:
-    return Step(Do.KEEP, key.name, f"{state}; {what} on {due:%Y-%m-%d}", key.id, due=due.date())
+def _kept(key: AccessKey, state: str, what: str, due: datetime) -> KeyStep:
+    return KeyStep(Do.KEEP, key.name, f"{state}; {what} on {due:%Y-%m-%d}", key.id, due=due.date())
 
 
 def used(use: LastUse | None) -> str:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from pipe.actions.rotate.steps import KeyOutcome, KeyPlan, KeyStep
 from pipe.actions.rotate.world import World
-from pipe.plan import Do, Outcome, Plan, Step
+from pipe.plan import Do
 from pipe.values import last_four
 
 
-def summary(world: World, plan: Plan, outcome: Outcome | None) -> str:
+def summary(world: World, plan: KeyPlan, outcome: KeyOutcome | None) -> str:
     """Return the last line's words; `outcome` is None after a dry run."""
     if plan.busy:
         return f"Nothing done: {plan.busy}."
@@ -31,7 +32,7 @@ def summary(world: World, plan: Plan, outcome: Outcome | None) -> str:
     return f"Partly done{': ' + done if done else ''}{behind}. The next run finishes it. {failed}"
 
 
-def _sentence(world: World, done: tuple[Step, ...]) -> str:
+def _sentence(world: World, done: tuple[KeyStep, ...]) -> str:
     parts = []
     places = [step.on for step in done if step.do is Do.PUBLISH]
     in_places = f"in {len(places)} target{'' if len(places) == 1 else 's'}" if places else ""
@@ -48,11 +49,11 @@ def _sentence(world: World, done: tuple[Step, ...]) -> str:
     return text[:1].upper() + text[1:]
 
 
-def _ahead(plan: Plan) -> str:
+def _ahead(plan: KeyPlan) -> str:
     """Say what the plan leaves for another day."""
     kept = [step for step in plan.steps if step.do is Do.KEEP and step.key_id]
     return "; ".join(f"{step.on} {_briefly(step)}" for step in kept)
 
 
-def _briefly(step: Step) -> str:
+def _briefly(step: KeyStep) -> str:
     return step.reason.rpartition("; ")[2] if step.due else step.reason

@@ -9,11 +9,12 @@ from typing import Protocol
 
 from pipe.actions.rotate.journal import Journal
 from pipe.actions.rotate.publish import Publisher
+from pipe.actions.rotate.steps import KeyStep
 from pipe.actions.rotate.verify import verify
 from pipe.actions.rotate.world import Intent, Noted, World
 from pipe.errors import Conflict, Elsewhere, KeyturnError, Missing
 from pipe.patience import Patience
-from pipe.plan import Do, Step
+from pipe.plan import Do
 from pipe.values import AccessKey, Identity, KeyPair, LastUse, Run, last_four
 
 log = logging.getLogger("keyturn.rotate")
@@ -76,7 +77,7 @@ class Work:
         self._run = run
         self._intent: Intent | None = None
         self._new_id = ""
-        self._hands: Mapping[Do, Callable[[Step], str]] = {
+        self._hands: Mapping[Do, Callable[[KeyStep], str]] = {
             Do.TIDY: self._tidy,
             Do.REMOVE: self._remove,
             Do.PROVE: self._prove,
@@ -92,18 +93,18 @@ class Work:
             Do.DELETE: self._delete,
         }
 
-    def do(self, step: Step) -> str:
+    def do(self, step: KeyStep) -> str:
         """Do one step."""
         return self._hands[step.do](step)
 
-    def _tidy(self, _: Step) -> str:
+    def _tidy(self, _: KeyStep) -> str:
         try:
             self._journal.tidy()
         except KeyturnError as error:
             raise KeyturnError(error.what, error.check, changed=True) from error
         return "label removed"
 
-    def _remove(self, step: Step) -> str:
+    def _remove(self, step: KeyStep) -> str:
         try:
             self._keys.deactivate(step.key_id)
         except Missing:
@@ -114,11 +115,11 @@ class Work:
             raise KeyturnError(f"{error.what} It is inactive.", error.check, changed=True) from error
         return "deactivated and deleted"
 
-    def _prove(self, step: Step) -> str:
+    def _prove(self, step: KeyStep) -> str:
         self._publisher.prove(_place(step))
         return "writable"
 
-    def _intend(self, step: Step) -> str:
+    def _intend(self, step: KeyStep) -> str:
         planned = {key.id for key in self._world.keys if not self._world.is_orphan(key)}
         try:
             self._intent = self._journal.announce(self._run, self._signer.now(), planned)
@@ -129,7 +130,7 @@ class Work:
             raise Elsewhere(f"Another run has just changed {step.on}'s keys.")
         return f"as {self._run.build}"
 
-    def _create(self, _: Step) -> str:
+    def _create(self, _: KeyStep) -> str:
         intended = set(self._intent.keys) if self._intent else set()
         try:
             pair = self._keys.create()
@@ -184,12 +185,12 @@ class Work:
                     changed=True,
                 ) from error
 
-    def _verify(self, step: Step) -> str:
+    def _verify(self, step: KeyStep) -> str:
         pair = self._pair(step)
         verify(self._signer.checkers(pair), self._world, self._patience)
         return "signs requests"
 
-    def _promote(self, step: Step) -> str:
+    def _promote(self, step: KeyStep) -> str:
         if self._intent is not None and not self._journal.holds(self._intent):
             raise KeyturnError("Another run has taken over, since this one took too long.", "The next run goes on.")
         key_id = step.key_id or self._new_id
@@ -197,24 +198,24 @@ class Work:
         self._tidy(step)
         return f"{last_four(key_id)} is the current key"
 
-    def _publish(self, step: Step) -> str:
+    def _publish(self, step: KeyStep) -> str:
         with self._patience.uninterrupted():
             self._publisher.publish(_place(step), self._pair(step), self._journal)
         return "has the pair"
 
-    def _remember_published(self, step: Step) -> str:
+    def _remember_published(self, step: KeyStep) -> str:
         self._journal.remember(published=Noted(step.key_id or self._new_id, self._signer.now()))
         return "noted"
 
-    def _remember_inactive(self, step: Step) -> str:
+    def _remember_inactive(self, step: KeyStep) -> str:
         self._journal.remember(inactive=Noted(step.key_id, self._signer.now()))
         return "noted"
 
-    def _remember_active(self, _: Step) -> str:
+    def _remember_active(self, _: KeyStep) -> str:
         self._journal.remember(inactive=Noted(NO_KEY, self._signer.now()))
         return "noted"
 
-    def _deactivate(self, step: Step) -> str:
+    def _deactivate(self, step: KeyStep) -> str:
         if step.key_id == self._world.caller.key_id:
             raise KeyturnError(
                 f"{last_four(step.key_id)} signs this run, so that it cannot be made inactive in it.",
@@ -226,11 +227,11 @@ class Work:
             return "was gone already"
         return "is inactive"
 
-    def _delete(self, step: Step) -> str:
+    def _delete(self, step: KeyStep) -> str:
         self._keys.delete(step.key_id)
         return "is deleted"
 
-    def _pair(self, step: Step) -> KeyPair:
+    def _pair(self, step: KeyStep) -> KeyPair:
         key_id = step.key_id or self._new_id
         pair = self._journal.pair(key_id)
         if pair is None:
@@ -238,6 +239,6 @@ class Work:
         return pair
 
 
-def _place(step: Step) -> str:
+def _place(step: KeyStep) -> str:
     """Return the place of a step that has one, as its path."""
     return step.place.path if step.place else ""

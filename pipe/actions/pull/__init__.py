@@ -1,0 +1,1 @@
+"""Pull: secrets of a source into Bitbucket's variables, only where they have changed."""

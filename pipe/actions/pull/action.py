@@ -1,0 +1,69 @@
+"""Pulls secrets from a source into variables: observe, decide, work."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from pipe.actions.pull.decide import decide
+from pipe.actions.pull.observe import Places, observe
+from pipe.actions.pull.steps import PullOutcome, PullPlan
+from pipe.actions.pull.summary import summary
+from pipe.actions.pull.work import Variables, Work
+from pipe.actions.pull.world import World
+from pipe.actions.sources.source import Source
+from pipe.apply import carry_out
+from pipe.patience import Patience
+from pipe.plan import Do
+from pipe.values import Pull, Run, Target
+
+
+class Bitbucket(Places, Variables, Protocol):
+    """Bitbucket's variables, to look at and to write."""
+
+
+class PullAction:
+    """One pull, from looking to the last line."""
+
+    def __init__(
+        self,
+        policy: Pull,
+        targets: tuple[Target, ...],
+        *,
+        source: Source,
+        bitbucket: Bitbucket,
+        patience: Patience,
+        run: Run,
+        dry_run: bool,
+    ) -> None:
+        self._policy = policy
+        self._targets = targets
+        self._source = source
+        self._bitbucket = bitbucket
+        self._patience = patience
+        self._run = run
+        self._dry_run = dry_run
+        self._leased = False
+
+    def observe(self) -> World:
+        """Look at targets and source, and read what changed; raises Refused and ServiceError."""
+        return observe(self._bitbucket, self._source, self._targets, self._policy, dry_run=self._dry_run)
+
+    def plan(self, world: World) -> PullPlan:
+        """Decide what is written; raises Refused."""
+        return decide(world, self._policy)
+
+    def carry_out(self, world: World, plan: PullPlan) -> PullOutcome:
+        """Write it."""
+        work = Work(self._bitbucket, self._policy, world.targets, self._patience, self._run)
+        outcome = carry_out(plan, work.do, self._patience)
+        leased = any(material.lease for material in world.materials.values())
+        self._leased = leased and any(step.do is Do.WRITE for step in outcome.done)
+        return outcome
+
+    def summary(self, world: World, plan: PullPlan, outcome: PullOutcome | None) -> str:
+        """Return the last line."""
+        return summary(world, plan, outcome)
+
+    def close(self) -> None:
+        """Sign out of the source."""
+        self._source.close(leased=self._leased)

@@ -1,0 +1,112 @@
+"""Looks at targets and source before a pull."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from datetime import datetime
+from functools import partial
+from typing import Protocol
+
+from pipe.actions.pull.remembered import remembered_of
+from pipe.actions.pull.world import TargetState, World, to_read
+from pipe.actions.sources.source import Ability, Source
+from pipe.errors import KeyturnError, Refused, problems_of
+from pipe.material import Engine, Material
+from pipe.patience import side_by_side
+from pipe.selectors import Selector
+from pipe.values import Place, Pull, Target, Variable
+
+log = logging.getLogger("keyturn.pull")
+
+
+class Places(Protocol):
+    """Finds targets and lists their variables."""
+
+    def find(self, target: Target) -> Place:
+        """Return the place that a target names."""
+
+    def variables(self, place: Place) -> dict[str, Variable]:
+        """Return a place's variables by key."""
+
+
+def observe(bitbucket: Places, source: Source, targets: Sequence[Target], policy: Pull, *, dry_run: bool) -> World:
+    """Return what there is: targets and sign-in side by side, then versions, then the material of what changed.
+
+    Raises Refused with everything that cannot be asked, and ServiceError.
+    """
+    looks: list[Callable[[], TargetState | datetime]] = [partial(_look, bitbucket, each, policy) for each in targets]
+    seen = side_by_side([*looks, source.open])
+    errors = [each for each in seen if isinstance(each, KeyturnError)]
+    if errors:
+        raise Refused(problems_of(errors))
+    states = _distinct(each for each in seen if isinstance(each, TargetState))
+    (now,) = (each for each in seen if isinstance(each, datetime))
+    for state in states:
+        _complain(state, policy)
+    survey = source.survey(policy.selectors, _memory(states), partial(_known, states, policy))
+    for looked in survey.looked:
+        for on, error in looked.errors.items():
+            log.error("read %s: %s", on, error)
+    materials = {found.address: found.material for looked in survey.looked for found in looked.found if found.material}
+    return _read(World(now, source.origin, survey, states, materials, {}), source, policy, dry_run=dry_run)
+
+
+def _look(bitbucket: Places, target: Target, policy: Pull) -> TargetState:
+    place = bitbucket.find(target)
+    variables = bitbucket.variables(place)
+    state = variables.pop(policy.state_variable, None)
+    # The text of a secured variable is not shown, so that it cannot be read.
+    text = state.value or "?" if state else None
+    return TargetState(place, variables, state, remembered_of(text))
+
+
+def _distinct(states: Iterable[TargetState]) -> tuple[TargetState, ...]:
+    """Return each place once, however many targets name it."""
+    return tuple({state.place.path: state for state in states}.values())
+
+
+def _complain(target: TargetState, policy: Pull) -> None:
+    name = policy.state_variable
+    if target.state is not None and target.state.secured:
+        log.warning(
+            "%s: somebody has made %s secured, so that it cannot be read; everything is written anew, nothing is "
+            "pruned, and it is made unsecured again.", target.place.label, name,
+        )  # fmt: skip
+    elif not target.remembered.readable:
+        log.warning(
+            "%s: %s is not as Keyturn wrote it; everything is written anew, and nothing is pruned.",
+            target.place.label, name,
+        )  # fmt: skip
+
+
+def _memory(states: Iterable[TargetState]) -> dict[str, Ability]:
+    """Return what is remembered of each mount, by the target that learned it last."""
+    memory: dict[str, Ability] = {}
+    for state in states:
+        for mount, ability in state.remembered.memory.items():
+            if mount not in memory or memory[mount].since < ability.since:
+                memory[mount] = ability
+    return memory
+
+
+def _known(states: Iterable[TargetState], policy: Pull, selector: Selector, address: str) -> bool:
+    """Tell whether a secret may be unchanged: every target has it from some version."""
+    entries = [state.remembered.entry(selector.text, address) for state in states]
+    return not policy.force and all(entry is not None and entry.stamp for entry in entries)
+
+
+def _read(world: World, source: Source, policy: Pull, *, dry_run: bool) -> World:
+    """Return the world with the material of everything that some target needs."""
+    # A dynamic secret is made by reading it, and a dry run makes nothing.
+    wanted = [found for found in to_read(world, policy) if not (dry_run and found.engine is Engine.OTHER)]
+    materials, unread = dict(world.materials), dict(world.unread)
+    results: list[Material | KeyturnError] = side_by_side([partial(source.read, found) for found in wanted])
+    for found, result in zip(wanted, results, strict=True):
+        if isinstance(result, KeyturnError):
+            log.error("read %s: %s", found.address, result)
+            unread[found.address] = result
+        else:
+            materials[found.address] = result
+    return replace(world, materials=materials, unread=unread)

@@ -1,0 +1,48 @@
+"""The steps of a pull."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pipe.actions.pull.remembered import Remembered
+from pipe.plan import Do, Failure, Outcome, Plan, Step
+from pipe.redact import Secret
+from pipe.values import Place, Variable
+
+
+@dataclass(frozen=True, kw_only=True)
+class Write(Step):
+    """A variable's new text, and what the list shows of the variable so far."""
+
+    do: Do = Do.WRITE
+    vital: bool = False
+    place: Place
+    name: str
+    text: Secret
+    known: Variable | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prune(Step):
+    """A variable that is deleted."""
+
+    do: Do = Do.PRUNE
+    vital: bool = False
+    place: Place
+    name: str
+    known: Variable
+
+
+@dataclass(frozen=True, kw_only=True)
+class Remember(Step):
+    """What a target shall remember once every write has succeeded."""
+
+    do: Do = Do.REMEMBER
+    vital: bool = False
+    place: Place
+    remembers: Remembered
+
+
+PullFailure = Failure[Step]
+PullPlan = Plan[Step]
+PullOutcome = Outcome[Step]

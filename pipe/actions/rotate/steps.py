@@ -1,0 +1,20 @@
+"""The steps of a rotation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pipe.plan import Failure, Outcome, Plan, Step
+
+
+@dataclass(frozen=True)
+class KeyStep(Step):
+    """A step about a key: `key_id` names it for AWS, and `replaces` the key that a new one takes the place of."""
+
+    key_id: str = ""
+    replaces: str = ""
+
+
+KeyFailure = Failure[KeyStep]
+KeyPlan = Plan[KeyStep]
+KeyOutcome = Outcome[KeyStep]

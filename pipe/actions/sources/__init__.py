@@ -1,0 +1,1 @@
+"""Where secrets come from: what the actions need to know of a source, and how each kind of source is surveyed."""

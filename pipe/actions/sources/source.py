@@ -1,0 +1,103 @@
+"""What an action asks of a source of secrets, and what it is told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Protocol
+
+from pipe.errors import KeyturnError
+from pipe.material import Engine, Material, Version
+from pipe.selectors import Selector
+
+
+class Way(StrEnum):
+    """How the versions of a mount's secrets are learned, the cheapest first."""
+
+    SCAN = "scan"
+    LIST = "list"
+    EACH = "each"
+    DATA = "data"
+
+
+@dataclass(frozen=True)
+class Ability:
+    """What a mount's server and policy allow; `since` is when a cheaper way was refused."""
+
+    engine: Engine
+    way: Way
+    since: datetime
+
+
+# What is remembered between runs, by the mount's path.
+Memory = Mapping[str, Ability]
+
+
+@dataclass(frozen=True)
+class Found:
+    """A secret that a selector found.
+
+    `address` is mount and path as people write them, `below` the path under a recursive wildcard's folder. `version` is
+    None where the source has none. `material` is there where learning the version has read it anyway.
+    """
+
+    selector: Selector
+    address: str
+    mount: str
+    engine: Engine
+    below: str = ""
+    version: Version | None = None
+    material: Material | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True)
+class Looked:
+    """What became of one selector: what was found, and what could not be looked at.
+
+    Nothing found and nothing failed: it is missing. `failed` has errors by address; a `problem` leaves open what there
+    is at all.
+    """
+
+    selector: Selector
+    found: tuple[Found, ...] = ()
+    failed: Mapping[str, KeyturnError] = field(default_factory=dict)
+    problem: KeyturnError | None = None
+
+    @property
+    def errors(self) -> dict[str, KeyturnError]:
+        """What went wrong, by what it is about."""
+        return {**self.failed, **({self.selector.text: self.problem} if self.problem else {})}
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What all selectors found, and what the server turned out to be able to do."""
+
+    looked: tuple[Looked, ...]
+    memory: Memory
+
+
+class Source(Protocol):
+    """A place that secrets come from. Every method raises ServiceError."""
+
+    @property
+    def origin(self) -> str:
+        """Which source it is: its address and namespace; the same secret of another origin is another secret."""
+
+    def open(self) -> datetime:
+        """Sign in, and return the source's present time."""
+
+    def survey(self, selectors: Sequence[Selector], memory: Memory, known: Callable[[Selector, str], bool]) -> Survey:
+        """Learn which secrets there are and in which version, with the fewest requests.
+
+        `known` tells whether a selector's secret at an address may be unchanged; where it is not, and its version would
+        cost a request of its own, its material is read at once.
+        """
+
+    def read(self, found: Found) -> Material:
+        """Return what is in a secret."""
+
+    def close(self, *, leased: bool) -> None:
+        """Sign out; with `leased`, secrets whose lease ends with the sign-in are in use now."""

@@ -1,0 +1,1 @@
+"""Makes actions out of settings."""

@@ -1,0 +1,139 @@
+"""HashiCorp Vault or OpenBao over HTTP: who is signed in, and how patiently it is asked."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from dataclasses import dataclass
+from datetime import datetime
+
+from pipe.clients.vault_api import Answer, Api, Question
+from pipe.clients.vault_logins import Login, Token, WrappedAppRole, mount_of, refused
+from pipe.clients.vault_wrapping import unwrapped
+from pipe.errors import BadCredentials, Busy, Denied, KeyturnError, ServiceError
+from pipe.patience import Patience
+from pipe.redact import Secret
+
+log = logging.getLogger("keyturn.vault")
+
+_REVOKE = Question("POST", "auth/token/revoke-self")
+
+
+@dataclass(frozen=True)
+class _SignedIn:
+    """A client token; `ours` where it is ours to revoke, `ends` is when it does, by the monotonic clock."""
+
+    token: Secret
+    ours: bool = False
+    ends: float | None = None
+
+    @property
+    def outlived(self) -> bool:
+        """Whether its time to live has passed."""
+        return self.ends is not None and time.monotonic() >= self.ends
+
+
+class Vault:
+    """A server and who is signed in there; every method raises ServiceError.
+
+    `ca` is PEM and replaces the authorities that are trusted otherwise. Many threads may ask at the same time.
+    """
+
+    def __init__(self, address: str, *, namespace: str = "", ca: str = "", patience: Patience) -> None:
+        self._api = Api(address, namespace, ca, patience)
+        self._patience = patience
+        self._signing = threading.Lock()
+        self._login: Login | None = None
+        self._signed: _SignedIn | None = None
+
+    def now(self) -> datetime:
+        """Return Vault's present time as its last answer had it, in UTC; before the first answer, the machine's."""
+        return self._api.now()
+
+    def sign_in(self, login: Login | WrappedAppRole | Token) -> None:
+        """Sign in; raises BadCredentials, with what to check, and Missing where nothing is mounted there."""
+        with self._signing:
+            if isinstance(login, Token):
+                self._signed = _SignedIn(login.token)
+                return
+            if isinstance(login, WrappedAppRole):
+                login = unwrapped(login, self._insist)
+            self._signed = self._signed_in_by(login)
+            self._login = login
+
+    def sign_out(self, *, leased: bool) -> None:
+        """Revoke the token where that is ours to do; what fails is logged, never raised.
+
+        With `leased`, secrets whose lease ends with the token are in use now: it is left to its time to live.
+        """
+        with self._signing:
+            signed, self._signed, self._login = self._signed, None, None
+        if signed is None or not signed.ours or signed.outlived or leased:
+            return
+        try:
+            with self._patience.uninterrupted():
+                self._patience.insist(lambda: self._api.ask_once(_REVOKE, signed.token), attempts=2, longest=2.0)
+        except KeyturnError as error:
+            log.warning("Vault's token could not be revoked; it ends with its time to live. %s", error)
+
+    def ask(self, question: Question) -> Answer:
+        """Ask, patiently, as who is signed in; a token whose time to live has passed is replaced once, by a log-in."""
+        signed = self._signed
+        token = signed.token if signed else None
+        try:
+            return self._insist(question, token)
+        except Denied:
+            renewed = self._renewed(signed)
+            if renewed is None:
+                raise
+        return self._insist(question, renewed.token)
+
+    def _insist(self, question: Question, token: Secret | None) -> Answer:
+        def attempt() -> Answer:
+            try:
+                return self._api.ask_once(question, token)
+            except Busy as error:
+                if question.repeatable or not error.unclear:
+                    raise
+                raise ServiceError(
+                    f"{error.what} It is not asked again: what it was about may be used up.",
+                    "Run again with a new secret id.",
+                ) from None
+
+        return self._patience.insist(attempt)
+
+    def _renewed(self, refused_with: _SignedIn | None) -> _SignedIn | None:
+        """Return who is signed in after a token was refused, by one log-in for all threads; None if that is no help."""
+        with self._signing:
+            if self._signed is not refused_with:
+                return self._signed
+            if self._login is None or refused_with is None or not refused_with.outlived:
+                return None
+            log.info("The token's time to live has passed; signing in anew.")
+            # A log-in that fails is not tried again by the next thread.
+            login, self._login = self._login, None
+            self._signed = self._signed_in_by(login)
+            self._login = login
+            return self._signed
+
+    def _signed_in_by(self, login: Login) -> _SignedIn:
+        began = time.monotonic()
+        auth = self._insist(
+            Question(
+                "POST", f"{mount_of(login)}/{login.path}",
+                body=login.body(), repeatable=login.repeatable, explain=refused(login),
+            ),
+            None,
+        ).auth  # fmt: skip
+        token = auth.get("client_token")
+        if not token:
+            raise BadCredentials(
+                f"Vault's answer to the log-in at {mount_of(login)} has no token.",
+                "Check that the role asks for no second factor.",
+            )
+        seconds = auth.get("lease_duration") or 0
+        # A batch token cannot be revoked.
+        ours = auth.get("token_type", "service") == "service"
+        # Vault counts in whole seconds, so that some tokens end within the last one.
+        return _SignedIn(Secret(token), ours, began + seconds - 1 if seconds else None)

@@ -1,0 +1,208 @@
+"""The ways to sign in to Vault: what each sends where, and what to check where it is refused."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import ClassVar, Protocol
+
+from pipe.claims import claims_of
+from pipe.clients.vault_errors import Explain, Refusal
+from pipe.errors import BadCredentials, KeyturnError, Missing
+from pipe.redact import Secret, one_line
+
+# Bitbucket's claims and what Vault compares them with; the longest, which tells least, comes last.
+_BINDINGS = {
+    "The mount's bound_issuer or oidc_discovery_url": ("iss",),
+    "The role's bound_audiences": ("aud",),
+    "The role's bound_claims": ("repositoryUuid", "deploymentEnvironmentUuid", "branchName", "workspaceUuid", "sub"),
+}
+_UNKNOWN_ROLE = re.compile(r"role .*(could not be found|not found)|(invalid|missing) role\b(?! or)")
+
+
+class Login(Protocol):
+    """One way to sign in; `method` is Vault's name for it."""
+
+    @property
+    def method(self) -> str:
+        """Vault's name for it."""
+
+    @property
+    def auth_path(self) -> str:
+        """Where it is mounted below auth/; empty for the method's name."""
+
+    @property
+    def path(self) -> str:
+        """The path below the mount."""
+
+    @property
+    def repeatable(self) -> bool:
+        """Whether it may be asked again where it may have been carried out."""
+
+    def body(self) -> Mapping[str, str]:
+        """Return what is sent, made anew for each log-in."""
+
+    def advice(self) -> str:
+        """Return what to check where Vault refuses it."""
+
+
+@dataclass(frozen=True)
+class Jwt:
+    """A step's OIDC token."""
+
+    role: str
+    token: Secret
+    auth_path: str = ""
+    method: ClassVar[str] = "jwt"
+    path: ClassVar[str] = "login"
+    repeatable: ClassVar[bool] = True
+
+    def body(self) -> Mapping[str, str]:
+        """Return what is sent."""
+        return {"role": self.role, "jwt": self.token.reveal()}
+
+    def advice(self) -> str:
+        """Return the token's claims beside what the role has to bind; never the token."""
+        claims = {name: one_line(value, 120) for name, value in claims_of(self.token).items()}
+        if not claims:
+            return "The step's token is no JWT; check that the step has `oidc: true`."
+        lines = [f"The step's token has exp {claims.get('exp', 'none')}."]
+        for setting, names in _BINDINGS.items():
+            has = ", ".join(f"{name} {claims[name]}" for name in names if name in claims)
+            lines.append(f"{setting} must fit {has or f'a token without {names[0]}'}.")
+        return " ".join(lines)
+
+
+@dataclass(frozen=True)
+class AppRole:
+    """A role's id and a secret id, which may be good for one log-in only."""
+
+    role_id: str
+    secret_id: Secret
+    auth_path: str = ""
+    method: ClassVar[str] = "approle"
+    path: ClassVar[str] = "login"
+    repeatable: ClassVar[bool] = False
+
+    def body(self) -> Mapping[str, str]:
+        """Return what is sent."""
+        return {"role_id": self.role_id, "secret_id": self.secret_id.reveal()}
+
+    def advice(self) -> str:
+        """Return what to check."""
+        return "Check VAULT_ROLE_ID and VAULT_SECRET_ID: a secret id can be used up or expired."
+
+
+@dataclass(frozen=True)
+class WrappedAppRole:
+    """A role's id and a wrapping token around a secret id; `role` is the role's name where it is known."""
+
+    role_id: str
+    wrapping_token: Secret
+    role: str = ""
+    auth_path: str = ""
+
+
+@dataclass(frozen=True)
+class Token:
+    """A token that somebody else has made, and that is theirs to revoke."""
+
+    token: Secret
+
+
+@dataclass(frozen=True)
+class Userpass:
+    """A user of Vault's own."""
+
+    username: str
+    password: Secret
+    auth_path: str = ""
+    method: ClassVar[str] = "userpass"
+    repeatable: ClassVar[bool] = True
+
+    @property
+    def path(self) -> str:
+        """The path below the mount."""
+        return f"login/{self.username}"
+
+    def body(self) -> Mapping[str, str]:
+        """Return what is sent."""
+        return {"password": self.password.reveal()}
+
+    def advice(self) -> str:
+        """Return what to check."""
+        return "Check VAULT_USERNAME and VAULT_PASSWORD."
+
+
+@dataclass(frozen=True)
+class Ldap(Userpass):
+    """A user of a directory."""
+
+    method: ClassVar[str] = "ldap"
+
+
+@dataclass(frozen=True)
+class Kubernetes:
+    """A service account's token."""
+
+    role: str
+    token: Secret
+    auth_path: str = ""
+    method: ClassVar[str] = "kubernetes"
+    path: ClassVar[str] = "login"
+    repeatable: ClassVar[bool] = True
+
+    def body(self) -> Mapping[str, str]:
+        """Return what is sent."""
+        return {"role": self.role, "jwt": self.token.reveal()}
+
+    def advice(self) -> str:
+        """Return what to check."""
+        return "Check the role's bound_service_account_names and bound_service_account_namespaces (VAULT_ROLE)."
+
+
+@dataclass(frozen=True)
+class AwsIam:
+    """Whoever signs `proof`: a call that returns the log-in's four `iam_…` fields, signed anew each time."""
+
+    role: str
+    proof: Callable[[], Mapping[str, str]]
+    auth_path: str = ""
+    method: ClassVar[str] = "aws"
+    path: ClassVar[str] = "login"
+    repeatable: ClassVar[bool] = True
+
+    def body(self) -> Mapping[str, str]:
+        """Return what is sent."""
+        return {"role": self.role, **self.proof()}
+
+    def advice(self) -> str:
+        """Return what to check."""
+        return "Check the role's bound_iam_principal_arn (VAULT_ROLE), and the credentials of AWS."
+
+
+def mount_of(login: Login | WrappedAppRole) -> str:
+    """Return the path of a log-in's mount."""
+    method = "approle" if isinstance(login, WrappedAppRole) else login.method
+    return f"auth/{login.auth_path.strip('/') or method}"
+
+
+def refused(login: Login) -> Explain:
+    """Return what a refused log-in means: Vault's reason, and which variable or setting to look at."""
+
+    def explain(refusal: Refusal) -> KeyturnError | None:
+        status, said = refusal.status, refusal.said
+        what = f"Vault refuses the log-in by {login.method} at {mount_of(login)} ({status}): {said}"
+        if "namespace" in said:
+            return Missing(what, "Check VAULT_NAMESPACE.")
+        if status in (404, 405):
+            return Missing(what, f"Check VAULT_AUTH_PATH: is {login.method} mounted there?")
+        if status == 403 and "permission denied" in said:
+            # A mount that is not there is denied in the very same words.
+            return BadCredentials(what, f"Check VAULT_AUTH_PATH: is {login.method} mounted there? {login.advice()}")
+        if status == 400 and _UNKNOWN_ROLE.search(said):
+            return BadCredentials(what, "Check VAULT_ROLE: there is no such role at that mount.")
+        return BadCredentials(what, login.advice()) if status in (400, 401, 403) else None
+
+    return explain

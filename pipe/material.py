@@ -1,0 +1,85 @@
+"""Secrets as a source has them: where they are, which version, and what is in them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+
+class State(StrEnum):
+    """What became of a secret's current version; the text is what people read."""
+
+    LIVE = "live"
+    DELETED = "deleted"
+    DESTROYED = "destroyed"
+    EMPTY = "without any version"
+
+
+@dataclass(frozen=True)
+class Version:
+    """A secret's current version; a secret that is removed and made anew has number 1 again, but another `created`.
+
+    `deleted_at` may lie in the future. Number 0 is a secret of which only the metadata is there.
+    """
+
+    number: int
+    created: str
+    deleted_at: datetime | None = None
+    destroyed: bool = False
+
+    def state(self, now: datetime) -> State:
+        """Return what became of it by now."""
+        if self.number == 0:
+            return State.EMPTY
+        if self.destroyed:
+            return State.DESTROYED
+        return State.DELETED if self.deleted_at is not None and self.deleted_at <= now else State.LIVE
+
+
+class Engine(StrEnum):
+    """What kind of secrets engine is behind a mount."""
+
+    KV2 = "KV version 2"
+    KV1 = "KV version 1"
+    OTHER = "dynamic"
+
+
+@dataclass(frozen=True)
+class Mount:
+    """A secrets engine and its path, without slashes at its ends; `name` is the engine's own word for its type."""
+
+    path: str
+    engine: Engine
+    name: str = "kv"
+
+
+@dataclass(frozen=True)
+class Lease:
+    """How long a dynamic secret lives, in seconds."""
+
+    id: str
+    seconds: int
+    renewable: bool = False
+
+
+@dataclass(frozen=True)
+class Material:
+    """What is in a secret; `values` is None where its version is not live, `version` where the engine has none."""
+
+    values: Mapping[str, Any] | None = field(repr=False)
+    version: Version | None = None
+    lease: Lease | None = None
+
+
+@dataclass(frozen=True)
+class Tree:
+    """The current versions of a folder's secrets, by path below the folder, and the paths of the folders in it.
+
+    None begins or ends with a slash.
+    """
+
+    versions: Mapping[str, Version]
+    folders: tuple[str, ...] = ()

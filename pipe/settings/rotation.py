@@ -1,0 +1,70 @@
+"""What `rotate` and `status` need to know."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+from pipe.errors import Refused
+from pipe.reading import Reader
+from pipe.settings.aws import AwsAccess, read_aws
+from pipe.values import Rotation
+
+
+@dataclass(frozen=True)
+class RotateJob:
+    """A rotation, and how AWS is asked."""
+
+    aws: AwsAccess
+    rotation: Rotation
+
+    def rotation_of(self, caller: str) -> Rotation:
+        """Return the rotation with its user filled in: by default the one whom the keys belong to; raises Refused."""
+        if not self.rotation.user and not caller:
+            raise Refused(["IAM_USER_NAME: needed, since these credentials are no IAM user's own."])
+        return replace(self.rotation, user=self.rotation.user or caller)
+
+
+def read_rotate_job(reader: Reader, targets: int) -> RotateJob:
+    """Return the rotation into this number of targets."""
+    job = RotateJob(read_aws(reader), _rotation(reader))
+    rotation = job.rotation
+    if targets > 1 and not rotation.secret_id and not reader.complained("SECRET_ID"):
+        reader.problem(
+            "SECRET_ID: needed for more than one target; a secret that is only in secured variables can never be read "
+            "again."
+        )
+    if job.aws.pair and job.aws.session_token and not rotation.user:
+        reader.problem("IAM_USER_NAME: needed with temporary credentials; they do not say whose key is to be rotated.")
+    if job.aws.role_arn and not rotation.user:
+        reader.problem("IAM_USER_NAME: needed with AWS_OIDC_ROLE_ARN; a role has no access keys of its own.")
+    return job
+
+
+def _rotation(reader: Reader) -> Rotation:
+    days = [reader.days(name) for name in ("ROTATE_AFTER_DAYS", "DEACTIVATE_AFTER_DAYS", "DELETE_AFTER_DAYS")]
+    given = [number for number in days if number is not None]
+    if len(given) == len(days) and not given[0] < given[1] < given[2]:
+        reader.problem(
+            "ROTATE_AFTER_DAYS, DEACTIVATE_AFTER_DAYS, DELETE_AFTER_DAYS: each must be more than the one before."
+        )
+    rotate, deactivate, delete = (timedelta(days=number or 0) for number in days)
+    names = {
+        name: reader.variable_name(name)
+        for name in ("ACCESS_KEY_ID_VARIABLE", "SECRET_ACCESS_KEY_VARIABLE", "CREDENTIALS_VARIABLE", "STATE_VARIABLE")
+    }
+    reader.distinct(names)
+    return Rotation(
+        user=reader.matching("IAM_USER_NAME", r"[\w+=,.@-]{1,64}", "the name of an IAM user"),
+        secret_id=reader.matching("SECRET_ID", r"[\w/+=.@:-]{1,2048}", "a secret's name or ARN"),
+        rotate_after=rotate,
+        deactivate_after=deactivate,
+        delete_after=delete,
+        id_variable=names["ACCESS_KEY_ID_VARIABLE"],
+        secret_variable=names["SECRET_ACCESS_KEY_VARIABLE"],
+        credentials_variable=names["CREDENTIALS_VARIABLE"],
+        state_variable=names["STATE_VARIABLE"],
+        force=reader.switch("FORCE"),
+        revoke=reader.switch("REVOKE"),
+        deactivate_if_used=reader.choice("IF_STILL_USED", ("postpone", "deactivate")) == "deactivate",
+    )

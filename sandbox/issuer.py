@@ -1,0 +1,116 @@
+"""Bitbucket's OpenID issuer of one workspace: its two documents, and the tokens that steps are given."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from typing import Any
+from uuid import uuid4
+
+import jwt
+from cryptography.hazmat.primitives.asymmetric import rsa
+from flask import Flask
+
+from sandbox.bitbucket import Environment, Repository, Workspace
+from sandbox.bitbucket.routes import route
+
+LIFETIME = timedelta(hours=1)
+_ALGORITHM = "RS256"
+
+
+class Issuer:
+    """The issuer of a workspace; `host` is the URL that Bitbucket's API is served at, without a path."""
+
+    def __init__(self, workspace: Workspace, host: str = "https://api.bitbucket.org") -> None:
+        self.workspace = workspace
+        self.host = host
+        self._path = f"/2.0/workspaces/{workspace.slug}/pipelines-config/identity/oidc"
+
+    @property
+    def url(self) -> str:
+        """The issuer's name, below which its documents are."""
+        return self.host + self._path
+
+    @property
+    def audience(self) -> str:
+        """The audience of a token for which the step names no other."""
+        return f"ari:cloud:bitbucket::workspace/{self.workspace.uuid.strip('{}')}"
+
+    def serve(self, app: Flask) -> None:
+        """Answer for discovery and keys, without credentials."""
+        route(app, "GET", f"{self._path}/.well-known/openid-configuration", self._discovery)
+        route(app, "GET", f"{self._path}/keys.json", _keys)
+
+    def token(
+        self,
+        repository: Repository,
+        environment: Environment | None = None,
+        *,
+        audience: str | Sequence[str] = "",
+        now: datetime | None = None,
+        **changes: Any,
+    ) -> str:
+        """Return a fresh step's token; an environment makes it a deployment step.
+
+        It holds for an hour from `now`, by default the machine's. `changes` are claims as they shall be instead, None
+        for one that shall not be there.
+        """
+        claims = self.claims(repository, environment, audience=audience, now=now) | changes
+        given = {name: value for name, value in claims.items() if value is not None}
+        key_id, key = _key()
+        return jwt.encode(given, key, algorithm=_ALGORITHM, headers={"kid": key_id})
+
+    def claims(
+        self,
+        repository: Repository,
+        environment: Environment | None = None,
+        *,
+        audience: str | Sequence[str] = "",
+        now: datetime | None = None,
+    ) -> dict[str, Any]:
+        """Return what a fresh step's token says."""
+        issued = int((now or datetime.now(UTC)).timestamp())
+        step = _braced()
+        places = [repository.uuid, *([environment.uuid] if environment else []), step]
+        deployment = {"deploymentEnvironmentUuid": environment.uuid} if environment else {}
+        return {
+            "iss": self.url,
+            "aud": audience or self.audience,
+            "sub": ":".join(places),
+            "repositoryUuid": repository.uuid,
+            "workspaceUuid": self.workspace.uuid,
+            "pipelineUuid": _braced(),
+            "stepUuid": step,
+            "accountUuid": _braced(),
+            "branchName": "main",
+            **deployment,
+            "iat": issued,
+            "exp": issued + int(LIFETIME.total_seconds()),
+        }
+
+    def _discovery(self) -> dict[str, Any]:
+        return {
+            "issuer": self.url,
+            "jwks_uri": f"{self.url}/keys.json",
+            "subject_types_supported": ["public"],
+            "response_types_supported": ["id_token"],
+            "id_token_signing_alg_values_supported": [_ALGORITHM],
+        }
+
+
+@cache
+def _key() -> tuple[str, rsa.RSAPrivateKey]:
+    """Return the process's signing key with its id; making one takes a tenth of a second and more."""
+    return str(uuid4()), rsa.generate_private_key(public_exponent=65537, key_size=2048)
+
+
+def _keys() -> dict[str, Any]:
+    key_id, key = _key()
+    public = json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(key.public_key()))
+    return {"keys": [{**public, "kid": key_id, "use": "sig", "alg": _ALGORITHM}]}
+
+
+def _braced() -> str:
+    return f"{{{uuid4()}}}"

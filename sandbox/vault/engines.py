@@ -1,0 +1,102 @@
+"""The secrets that somebody keeps in Vault, put and taken away by hand; paths are as the CLI has them."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from sandbox.vault.api import Api, Refused
+from sandbox.vault.server import OpenBao
+
+# More requests at once than this do not make two processors faster.
+_AT_ONCE = 8
+# Engines that OpenBao has by itself and keeps.
+_BUILT_IN = frozenset({"cubbyhole", "identity", "system"})
+
+
+class Engines(Api):
+    """The mounts of KV and what is in them."""
+
+    def __init__(self, server: OpenBao) -> None:
+        super().__init__(server)
+        self._versions: dict[str, int] = {}
+
+    def mount(self, path: str, version: int) -> None:
+        """Make an empty mount of KV, of version 1 or 2."""
+        self.ask("POST", f"sys/mounts/{path}", {"type": "kv", "options": {"version": str(version)}})
+        self._versions[path] = version
+
+    def unmount_all(self) -> None:
+        """Remove every mount and all that is in it."""
+        for path, found in self.ask("GET", "sys/mounts")["data"].items():
+            if found["type"] not in _BUILT_IN:
+                self.ask("DELETE", f"sys/mounts/{path.rstrip('/')}")
+        self._versions.clear()
+
+    def put(self, path: str, values: Mapping[str, Any]) -> int:
+        """Write a secret, and return its version; 0 on a mount of version 1."""
+        mount, name = self._split(path)
+        if self._versions[mount] == 1:
+            self.ask("POST", path, values)
+            return 0
+        return int(self.ask("POST", f"{mount}/data/{name}", {"data": values})["data"]["version"])
+
+    def put_many(self, prefix: str, count: int) -> dict[str, dict[str, str]]:
+        """Write so many secrets of one key each below a prefix, and return them by their paths."""
+        made = {f"{prefix}/service-{number:04}": {"token": secrets.token_urlsafe(24)} for number in range(count)}
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            list(pool.map(self.put, made.keys(), made.values()))
+        return made
+
+    def read(self, path: str) -> dict[str, Any] | None:
+        """Return a secret's current values, or None where there are none (any more)."""
+        mount, name = self._split(path)
+        if self._versions[mount] == 1:
+            return self.look("GET", path)
+        found = self.look("GET", f"{mount}/data/{name}")
+        return None if found is None else found["data"]
+
+    def delete(self, path: str) -> None:
+        """Delete a secret's current version, which `undelete` brings back; on version 1 the secret is gone."""
+        mount, name = self._split(path)
+        self.ask("DELETE", path if self._versions[mount] == 1 else f"{mount}/data/{name}")
+
+    def undelete(self, path: str) -> None:
+        """Bring the current version back after `delete`."""
+        self._of_version("undelete", path)
+
+    def destroy(self, path: str) -> None:
+        """Destroy the current version for good."""
+        self._of_version("destroy", path)
+
+    def remove(self, path: str) -> None:
+        """Remove a secret with its metadata: what is put there next is version 1 again."""
+        mount, name = self._split(path)
+        self.ask("DELETE", path if self._versions[mount] == 1 else f"{mount}/metadata/{name}")
+
+    def delete_version_after(self, path: str, duration: str) -> None:
+        """Let the versions put from now on delete themselves after so long, e.g. `1h`."""
+        mount, name = self._split(path)
+        self.ask("POST", f"{mount}/metadata/{name}", {"delete_version_after": duration})
+
+    def metadata(self, path: str) -> dict[str, Any] | None:
+        """Return what a mount of version 2 knows of a secret, or None where it knows none."""
+        mount, name = self._split(path)
+        return self.look("GET", f"{mount}/metadata/{name}")
+
+    def _of_version(self, what: str, path: str) -> None:
+        mount, name = self._split(path)
+        known = self.metadata(path)
+        if known is None:
+            raise Refused(f"there is no secret {path}", 404)
+        self.ask("POST", f"{mount}/{what}/{name}", {"versions": [known["current_version"]]})
+
+    def _split(self, path: str) -> tuple[str, str]:
+        """Return a secret's mount and its path in it."""
+        mounts = [mount for mount in self._versions if path.startswith(f"{mount}/")]
+        if not mounts:
+            raise Refused(f"there is no mount for {path}", 404)
+        mount = max(mounts, key=len)
+        return mount, path.removeprefix(f"{mount}/")

@@ -1,0 +1,125 @@
+"""OpenBao as a process: started, waited for, stopped, with an audit log that can be read."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import secrets
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import IO
+
+import urllib3
+
+from sandbox.ports import LOOPBACK, free_port
+
+# Seconds that the server has to come up, and then to go down.
+PATIENCE = 30
+FAREWELL = 10
+# Connections that are kept alive; a run has up to 16 requests in flight, and a test two runs.
+_KEPT = 32
+# OpenBao makes audit devices from its configuration alone, in dev mode too.
+_CONFIGURATION = 'audit "file" "sandbox" {{ options {{ file_path = {path} }} }}\n'
+
+
+class VaultError(Exception):
+    """OpenBao cannot be started, or refuses what the sandbox asks of it."""
+
+
+class OpenBao:
+    """`bao server -dev` on a port of its own; it keeps everything in memory."""
+
+    def __init__(self) -> None:
+        self.root_token = secrets.token_hex(16)
+        self.url = ""
+        self.pool = urllib3.HTTPConnectionPool(LOOPBACK)
+        self._process: subprocess.Popen[bytes] | None = None
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
+
+    def start(self) -> None:
+        """Start the server and wait until it answers; raises VaultError."""
+        program = _program()
+        self._folder = tempfile.TemporaryDirectory(prefix="sandbox-vault-")
+        configuration = Path(self._folder.name, "openbao.hcl")
+        configuration.write_text(_CONFIGURATION.format(path=json.dumps(str(self._audit))))
+        port = free_port()
+        command = [program, "server", "-dev", "-dev-no-store-token", f"-dev-listen-address={LOOPBACK}:{port}",
+                   f"-config={configuration}"]  # fmt: skip
+        # The token goes by the environment: a process's arguments can be read by everybody.
+        environment = {**os.environ, "BAO_DEV_ROOT_TOKEN_ID": self.root_token}
+        self.url = f"http://{LOOPBACK}:{port}"
+        self.pool = urllib3.HTTPConnectionPool(LOOPBACK, port, maxsize=_KEPT, retries=False)
+        try:
+            with tempfile.TemporaryFile() as output:
+                self._process = subprocess.Popen(  # noqa: S603 - our own program and arguments
+                    command, env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=output
+                )
+                self._wait(self._process, output)
+        except BaseException:
+            self.stop()
+            raise
+
+    def stop(self) -> None:
+        """Stop the server; all that it held is gone, its audit log too."""
+        self.pool.close()
+        if self._process is not None:
+            self._process.terminate()
+            try:
+                self._process.wait(FAREWELL)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+            self._process = None
+        if self._folder is not None:
+            self._folder.cleanup()
+            self._folder = None
+
+    def audited(self) -> list[tuple[str, str]]:
+        """Return operation and path of every request since the log was emptied, whoever made it, in their order."""
+        # A request is in the log before its answer leaves; a line that is still being written has no answer yet.
+        lines = self._audit.read_text().split("\n")[:-1]
+        entries = [json.loads(line) for line in lines]
+        requests = [entry["request"] for entry in entries if entry["type"] == "request"]
+        return [(request["operation"], request["path"]) for request in requests]
+
+    def forget_audit(self) -> None:
+        """Empty the audit log."""
+        # OpenBao appends to whatever is there.
+        os.truncate(self._audit, 0)
+
+    @property
+    def _audit(self) -> Path:
+        if self._folder is None:
+            raise VaultError("OpenBao has not been started")
+        return Path(self._folder.name, "audit.log")
+
+    def _wait(self, process: subprocess.Popen[bytes], output: IO[bytes]) -> None:
+        end = time.monotonic() + PATIENCE
+        while time.monotonic() < end:
+            if process.poll() is not None:
+                raise VaultError(f"OpenBao ended before it answered: {_last_line(output)}")
+            with contextlib.suppress(urllib3.exceptions.HTTPError):
+                if self.pool.request("GET", "/v1/sys/health", timeout=1).status == 200:
+                    return
+            time.sleep(0.02)
+        raise VaultError(f"OpenBao did not answer within {PATIENCE} seconds")
+
+
+def _program() -> str:
+    """Return OpenBao's program: the one that was installed beside this Python."""
+    beside = Path(sys.executable).with_name("bao")
+    found = str(beside) if beside.exists() else shutil.which("bao")
+    if not found:
+        raise VaultError("OpenBao's program `bao` is not installed; run `make setup`")
+    return found
+
+
+def _last_line(output: IO[bytes]) -> str:
+    output.seek(0)
+    lines = output.read().decode(errors="replace").split("\n")
+    return next((line.strip() for line in reversed(lines) if line.strip()), "without a word")

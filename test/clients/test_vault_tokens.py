@@ -1,0 +1,138 @@
+"""How a token that the client signed in for ends: revoked, left alone, or replaced when its time has passed."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+
+from pipe.clients.vault import Vault
+from pipe.clients.vault_api import Question
+from pipe.clients.vault_logins import Token, Userpass
+from pipe.errors import Denied
+from pipe.patience import Patience, side_by_side
+from pipe.redact import Secret
+from test.clients.vault_bao import Bao
+from test.clients.vault_front import Front, Reply
+from test.clients.vault_signing import vault_at
+
+PASSWORD = "correct-horse-battery"
+READ = Question("GET", "sys/mounts")
+
+
+@pytest.fixture(scope="module")
+def users(bao: Bao) -> str:
+    """Return where users sign in."""
+    return bao.auth("userpass")
+
+
+def user(bao: Bao, users: str, **fields: Any) -> Userpass:
+    """Make a user who signs in there and may do what is asked here, with tokens as the fields say."""
+    policy = bao.policy(**{"sys/mounts": "read", "sys/internal/ui/mounts/*": "read"})
+    bao.write(f"auth/{users}/users/{policy}", {"password": PASSWORD, "token_policies": [policy], **fields})
+    return Userpass(policy, Secret(PASSWORD), users)
+
+
+def token_of(vault: Vault, front: Front) -> str:
+    """Return the token that a signed-in client sends."""
+    vault.ask(READ)
+    return front.seen[-1].headers["X-Vault-Token"]
+
+
+def test_a_token_of_ours_is_revoked_at_the_end(bao: Bao, front: Front, users: str) -> None:
+    vault = vault_at(front.url)
+    vault.sign_in(user(bao, users))
+    token = token_of(vault, front)
+    assert bao.lives(token)
+    vault.sign_out(leased=False)
+    vault.sign_out(leased=False)
+    assert not bao.lives(token)
+    assert len(front.asked("POST */revoke-self")) == 1
+
+
+def test_a_token_of_ours_is_revoked_after_a_stop_too(bao: Bao, front: Front, users: str) -> None:
+    patience = Patience(pace=0.02)
+    vault = Vault(front.url, patience=patience)
+    vault.sign_in(user(bao, users))
+    token = token_of(vault, front)
+    patience.stop()
+    front.reply("POST */revoke-self", Reply(503))
+    vault.sign_out(leased=False)
+    assert not bao.lives(token)
+
+
+def test_a_token_with_leases_in_use_is_left_alone(bao: Bao, front: Front, users: str) -> None:
+    vault = vault_at(front.url)
+    vault.sign_in(user(bao, users))
+    token = token_of(vault, front)
+    vault.sign_out(leased=True)
+    assert bao.lives(token)
+
+
+def test_a_given_token_is_left_alone(bao: Bao, front: Front) -> None:
+    token = bao.token(policies=["root"])
+    vault = vault_at(front.url)
+    vault.sign_in(Token(Secret(token)))
+    vault.sign_out(leased=False)
+    assert bao.lives(token)
+    assert front.seen == []
+
+
+def test_a_batch_token_is_left_alone(bao: Bao, front: Front, users: str) -> None:
+    vault = vault_at(front.url)
+    vault.sign_in(user(bao, users, token_type="batch"))
+    token = token_of(vault, front)
+    vault.sign_out(leased=False)
+    assert front.asked("POST */revoke-self") == []
+    assert bao.lives(token)
+
+
+def test_a_token_that_cannot_be_revoked_is_a_warning(
+    bao: Bao, front: Front, users: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    vault = vault_at(front.url)
+    vault.sign_in(user(bao, users))
+    front.reply("POST */revoke-self", *[Reply(500)] * 9)
+    vault.sign_out(leased=False)
+    assert len(front.asked("POST */revoke-self")) == 2
+    assert [record.levelname for record in caplog.records if "revoked" in record.message] == ["WARNING"]
+
+
+def outlive(bao: Bao, token: str) -> None:
+    """Wait until a token's time to live has passed."""
+    while bao.lives(token):
+        time.sleep(0.02)
+
+
+@pytest.mark.parametrize("kind", ["service", "batch"])
+def test_a_token_that_has_outlived_its_time_is_replaced_by_one_log_in(
+    bao: Bao, front: Front, users: str, kind: str
+) -> None:
+    vault = vault_at(front.url)
+    vault.sign_in(user(bao, users, token_ttl="1s", token_type=kind))
+    first = token_of(vault, front)
+    outlive(bao, first)
+    answers = side_by_side([lambda: vault.ask(READ)] * 8)
+    assert not [answer for answer in answers if isinstance(answer, Exception)]
+    assert len(front.asked("POST */login/*")) == 2
+    assert token_of(vault, front) != first
+
+
+def test_a_log_in_that_does_not_help_is_made_once(bao: Bao, front: Front, users: str) -> None:
+    vault = vault_at(front.url)
+    login = user(bao, users, token_ttl="1s")
+    vault.sign_in(login)
+    outlive(bao, token_of(vault, front))
+    bao.write(f"auth/{users}/users/{login.username}/password", {"password": "another one now"})
+    answers = side_by_side([lambda: vault.ask(READ)] * 4)
+    assert sorted(type(answer).__name__ for answer in answers) == ["BadCredentials", "Denied", "Denied", "Denied"]
+    assert len(front.asked("POST */login/*")) == 2
+
+
+def test_a_denial_in_the_tokens_time_is_no_reason_to_sign_in_anew(bao: Bao, front: Front, users: str) -> None:
+    vault = vault_at(front.url)
+    vault.sign_in(user(bao, users))
+    with pytest.raises(Denied, match="`list` on `sys/policies/acl/`"):
+        vault.ask(Question("LIST", "sys/policies/acl/"))
+    assert len(front.asked("POST */login/*")) == 1

@@ -1,0 +1,95 @@
+"""What variables are called, and where names would meet."""
+
+from __future__ import annotations
+
+import pytest
+
+from pipe.actions.pull.names import Entry, collisions, variable_name
+from pipe.errors import Refused
+from pipe.selectors import Selector, read_selectors
+
+
+def named(text: str, key: str = "password", below: str = "") -> str:
+    selector = read_selectors(text)[0][0]
+    return variable_name(selector, "/".join(filter(None, (selector.path, below))), below, key, "KEYTURN_STATE")
+
+
+@pytest.mark.parametrize(
+    ("text", "key", "below", "expected"),
+    [
+        ("secret/ci/db password", "password", "", "PASSWORD"),
+        ("secret/ci/db password | Db_Pass", "password", "", "Db_Pass"),
+        ("secret/ci/db *", "api-key.v2", "", "API_KEY_V2"),
+        ("secret/ci/db *", "the key/two", "", "THE_KEY_TWO"),
+        ("secret/ci/db * | db_", "password", "", "db_PASSWORD"),
+        ("secret/ci/db * | DB_", "2nd", "", "DB_2ND"),
+        ("secret/ci/db config.host", "config.host", "", "CONFIG_HOST"),
+        ("secret/ci/** *", "password", "db", "DB_PASSWORD"),
+        ("secret/ci/** *", "password", "eu/live-1/db", "EU_LIVE_1_DB_PASSWORD"),
+        ("secret/ci/** password", "password", "db", "DB_PASSWORD"),
+        ("secret/ci/** password | X_", "password", "db", "X_DB_PASSWORD"),
+    ],
+)
+def test_names(text: str, key: str, below: str, expected: str) -> None:
+    assert named(text, key, below) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "key", "below", "words"),
+    [
+        ("secret/ci/db *", "КЛЮЧ", "", "secret/ci/db КЛЮЧ"),
+        ("secret/ci/db *", "straße", "", "secret/ci/db straße"),
+        ("secret/ci/db *", "", "", "secret/ci/db: no variable can be called “”"),
+        ("secret/ci/db * | DB_", "", "", "secret/ci/db: no variable can be called “”"),
+        ("secret/ci/** *", "", "db", "secret/ci/db: no variable can be called “”"),
+        ("secret/ci/db *", "2nd", "", "secret/ci/db 2nd"),
+        ("secret/ci/db *", "a$b", "", "secret/ci/db a$b"),
+        ("secret/ci/db *", "a\nb", "", "secret/ci/db a b"),
+        ("secret/ci/** *", "password", "1db", "secret/ci/1db password"),
+        ("secret/ci/db *", "path", "", "PATH is reserved"),
+        ("secret/ci/db *", "bitbucket-token", "", "BITBUCKET_TOKEN is reserved"),
+        ("secret/ci/** *", "host", "docker", "DOCKER_HOST is reserved"),
+        ("secret/ci/db *", "keyturn.state", "", "KEYTURN_STATE is the variable that Keyturn remembers in"),
+        ("secret/ci/db key | KEYTURN_STATE", "key", "", "KEYTURN_STATE is the variable that Keyturn remembers in"),
+    ],
+)
+def test_names_that_cannot_be(text: str, key: str, below: str, words: str) -> None:
+    with pytest.raises(Refused) as refused:
+        named(text, key, below)
+    assert words in refused.value.problems[0]
+
+
+def test_a_whole_secret_is_named_by_its_path() -> None:
+    assert variable_name(Selector("prod/db-url", ""), "prod/db-url", "", "", "KEYTURN_STATE") == "PROD_DB_URL"
+
+
+def test_two_sources_for_one_name() -> None:
+    entries = [
+        Entry("PASSWORD", "secret/ci/db", "password"),
+        Entry("PASSWORD", "secret/ci/cache", "password"),
+        Entry("A_B", "secret/ci/db", "a-b"),
+        Entry("A_B", "secret/ci/db", "a.b"),
+        Entry("USER", "secret/ci/db", "user"),
+    ]
+    problems, warnings = collisions(entries)
+    assert [problem.split(". ")[0] for problem in problems] == [
+        "PASSWORD would come from 2 sources: secret/ci/db password; secret/ci/cache password",
+        "A_B would come from 2 sources: secret/ci/db a-b; secret/ci/db a.b",
+    ]
+    assert warnings == []
+
+
+def test_one_source_twice_is_no_collision() -> None:
+    known, unknown = Entry("PASSWORD", "secret/ci/db", "password"), Entry("PASSWORD", "secret/ci/db")
+    assert collisions([known, known, unknown]) == ([], [])
+    assert collisions([unknown, unknown]) == ([], [])
+    assert len(collisions([known, unknown, Entry("PASSWORD", "secret/ci/cache")])[0]) == 1
+
+
+def test_an_address_and_a_key_are_not_taken_for_others_of_the_same_text() -> None:
+    assert len(collisions([Entry("C", "secret/a b", "c"), Entry("C", "secret/a", "b c")])[0]) == 1
+
+
+def test_names_that_differ_only_by_case_are_warned_of() -> None:
+    problems, warnings = collisions([Entry("Token", "secret/a", "k"), Entry("TOKEN", "secret/b", "k")])
+    assert (problems, warnings) == ([], ["Token and TOKEN differ only by case."])
