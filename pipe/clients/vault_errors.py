@@ -17,13 +17,17 @@ CAPABILITIES = {"GET": "read", "LIST": "list", "SCAN": "scan", "POST": "update"}
 
 @dataclass(frozen=True)
 class Refusal:
-    """An answer that is no success, and what Vault says; `absent` where Vault has nothing there, or no more."""
+    """An answer that is no success, and what Vault says; `absent` where Vault has nothing there, or no more.
+
+    `foreign` is one that something else than Vault has given.
+    """
 
     verb: str
     path: str
     status: int
     said: str
     absent: bool = False
+    foreign: bool = False
 
 
 # Says what a refusal means where more is known about it; None leaves it to `problem_of`.
@@ -33,7 +37,7 @@ Explain = Callable[[Refusal], KeyturnError | None]
 def refusal_of(verb: str, path: str, response: requests.Response, body: Any) -> Refusal:
     """Return an answer that is no success, as it is told to people; `body` is its JSON, None where it has none."""
     if not isinstance(body, dict):
-        return Refusal(verb, path, response.status_code, "an answer that is not Vault's")
+        return Refusal(verb, path, response.status_code, "an answer that is not Vault's", foreign=True)
     errors, warnings = body.get("errors"), body.get("warnings")
     said = "; ".join(map(str, errors or warnings or ["no reason given"]))
     # A folder or secret that is not there has an empty list of errors, a deleted version its metadata. Anything else,
@@ -57,6 +61,8 @@ def problem_of(refusal: Refusal, response: requests.Response) -> KeyturnError:
             return _not_found(refusal)
         case 405:
             return Unsupported(f"This Vault does not know {what} (405): {said}")
+        case 400 | 501 if refusal.foreign and refusal.verb in ("LIST", "SCAN"):
+            return Unsupported(f"Something before Vault does not let {what} through ({status}).", "Check the proxy.")
         case 412 | 472 | 473:
             return Busy(f"Vault's standby cannot answer {what} yet ({status}).", after=_pause(response))
         case 429:

@@ -113,9 +113,9 @@ def test_a_folder_that_is_not_there_is_empty(kv: Kv, two: Mount, recursive: bool
 
 def test_a_server_without_such_lists_is_never_taken_for_an_empty_one(kv: Kv, front: Front, two: Mount) -> None:
     warned = {"data": None, "warnings": ["Invalid path for a versioned K/V secrets engine. See the API docs."]}
-    front.reply("SCAN *", Reply(405), Reply(404, {"errors": ["unsupported path"]}))
+    front.reply("SCAN *", Reply(405), Reply(404, {"errors": ["unsupported path"]}), Reply(501, b"<h1>proxy</h1>"))
     front.reply("LIST *", Reply(404, warned), Reply(200, {"data": {"keys": ["a"], "key_info": {"a": {}}}}))
-    for recursive in (True, True, False, False):
+    for recursive in (True, True, True, False, False):
         with pytest.raises(Unsupported, match=f"{two.path}/detailed-metadata/ci/"):
             kv.tree(two, "ci", recursive=recursive)
     front.reply("LIST *", Reply(404, b"<h1>nginx</h1>"), Reply(404, {"errors": ["namespace not found"]}))

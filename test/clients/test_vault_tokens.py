@@ -1,4 +1,4 @@
-"""How a token that the client signed in for ends: revoked, left alone, or replaced when its time has passed."""
+"""How a token comes, is sent, and ends: revoked, left alone, or replaced when its time has passed."""
 
 from __future__ import annotations
 
@@ -32,6 +32,24 @@ def user(bao: Bao, users: str, **fields: Any) -> Userpass:
     policy = bao.policy(**{"sys/mounts": "read", "sys/internal/ui/mounts/*": "read"})
     bao.write(f"auth/{users}/users/{policy}", {"password": PASSWORD, "token_policies": [policy], **fields})
     return Userpass(policy, Secret(PASSWORD), users)
+
+
+def test_a_log_in_is_asked_again(bao: Bao, front: Front, users: str) -> None:
+    front.reply("POST */login/*", Reply(503), Reply(429), Reply(0, after=True))
+    vault_at(front.url).sign_in(user(bao, users))
+    assert len(front.seen) == 4
+
+
+def test_headers_are_sent_where_they_are_due(bao: Bao, front: Front, users: str) -> None:
+    vault = vault_at(front.url)
+    vault.sign_in(user(bao, users))
+    vault.ask(READ)
+    first, second = front.seen
+    assert "X-Vault-Token" not in first.headers
+    assert second.headers["X-Vault-Token"].startswith("s.")
+    for request in front.seen:
+        assert request.headers["X-Vault-Request"] == "true"
+        assert "X-Vault-Namespace" not in request.headers
 
 
 def token_of(vault: Vault, front: Front) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import socket
 import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -31,7 +32,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Reply:
-    """An answer; `after` is one that OpenBao's own is thrown away for."""
+    """An answer; `after` is one that OpenBao's own is thrown away for. Status 0 cuts the connection."""
 
     status: int
     body: Any = field(default_factory=lambda: {"errors": []})
@@ -85,6 +86,8 @@ class Front:
         if reply is None or reply.after:
             passed = self._pass_on(request)
             reply = reply or passed
+        if reply.status == 0:
+            environ["werkzeug.socket"].shutdown(socket.SHUT_RDWR)
         sent = reply.body if isinstance(reply.body, bytes) else json.dumps(reply.body).encode()
         start_response(f"{reply.status} Said", [*reply.headers, ("Content-Length", str(len(sent)))])
         return [sent]

@@ -97,7 +97,7 @@ class FakeVault:
     def version(self, mount: Mount, path: str) -> Version:
         address = _address(mount, path)
         self._ask("metadata", address)
-        if address not in self.secrets or mount != self._mount_of(address):
+        if address not in self.secrets or self._mount_of(address).engine is not mount.engine:
             raise Missing(f"nothing at {address}")
         return self.secrets[address].version
 
@@ -136,7 +136,7 @@ class FakeVault:
         return next(mount for mount in self.mounts if address.startswith(f"{mount.path}/"))
 
     def _below(self, mount: Mount, folder: str) -> Iterable[str]:
-        if mount not in self.mounts:
+        if all((mount.path, mount.engine) != (known.path, known.engine) for known in self.mounts):
             return []
         start = _address(mount, folder) + "/"
         return [address.removeprefix(start) for address in self.secrets if address.startswith(start)]

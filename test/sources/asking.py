@@ -1,0 +1,41 @@
+"""How the tests ask a Vault in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from pipe.actions.sources.source import Looked, Memory, Survey
+from pipe.actions.sources.vault import VaultSource
+from pipe.selectors import read_selectors
+from test.sources.fake import FakeVault
+
+
+def survey(
+    vault: FakeVault,
+    text: str,
+    memory: Memory | None = None,
+    known: Collection[str] | bool = True,
+    *,
+    force: bool = False,
+    dry_run: bool = False,
+) -> Survey:
+    """Survey what selectors mean; `known` are the addresses that may be unchanged, or whether all are."""
+    selectors, problems = read_selectors(text)
+    assert not problems
+    source = VaultSource(vault, vault, force=force, dry_run=dry_run)
+    return source.survey(
+        selectors, memory or {}, lambda _, address: known if isinstance(known, bool) else address in known
+    )
+
+
+def seen(looked: Looked) -> list[tuple[str, str, int | None, bool]]:
+    """Return the address, the path below the folder, the version and whether it was read, of all that was found."""
+    return [
+        (found.address, found.below, found.version.number if found.version else None, found.material is not None)
+        for found in looked.found
+    ]
+
+
+def addresses(looked: Looked) -> list[str]:
+    """Return the addresses of all that was found."""
+    return [found.address for found in looked.found]

@@ -1,0 +1,144 @@
+"""The survey over HTTP, of a real OpenBao under the policies that teams give."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import datetime
+
+import pytest
+
+from pipe.actions.sources.source import Memory, Survey, Way
+from pipe.actions.sources.vault import VaultSource
+from pipe.clients.vault import Vault
+from pipe.clients.vault_kv import Kv
+from pipe.clients.vault_logins import Token
+from pipe.material import Engine, State
+from pipe.patience import Patience
+from pipe.redact import Secret
+from pipe.selectors import read_selectors
+from test.clients.vault_bao import Bao
+from test.clients.vault_front import Front
+from test.sources.asking import addresses
+
+
+class Session:
+    """A sign-in by token."""
+
+    origin = "OpenBao"
+
+    def __init__(self, vault: Vault, token: str) -> None:
+        self._vault = vault
+        self._token = token
+
+    def sign_in(self) -> None:
+        self._vault.sign_in(Token(Secret(self._token)))
+
+    def now(self) -> datetime:
+        return self._vault.now()
+
+    def sign_out(self, *, leased: bool) -> None:
+        self._vault.sign_out(leased=leased)
+
+
+def source_of(front: Front, token: str) -> VaultSource:
+    vault = Vault(front.url, patience=Patience(pace=0.02))
+    source = VaultSource(Kv(vault), Session(vault, token))
+    source.open()
+    return source
+
+
+def survey(source: VaultSource, text: str, memory: Memory, known: Collection[str] = ()) -> Survey:
+    return source.survey(read_selectors(text)[0], memory, lambda _, address: address in known)
+
+
+def asked(front: Front) -> list[str]:
+    """Return what was asked since the last time, each as verb and part of the API."""
+    operations = [request.operation.replace("sys/internal/ui/", "").split("/") for request in front.seen]
+    front.seen.clear()
+    return sorted(parts[0].strip() + " " + parts[2 if parts[2] == "mounts" else 3] for parts in operations)
+
+
+@pytest.mark.parametrize(
+    ("policy", "way", "first", "then"),
+    [
+        ({"detailed-metadata/ci/*": ["scan"]}, Way.SCAN, ["SCAN detailed-metadata"], ["SCAN detailed-metadata"]),
+        (
+            {"detailed-metadata/ci/*": ["list"]},
+            Way.LIST,
+            ["LIST detailed-metadata"] * 2 + ["SCAN detailed-metadata"],
+            ["LIST detailed-metadata"] * 2,
+        ),
+        (
+            {"metadata/ci/*": ["read", "list"]},
+            Way.EACH,
+            ["GET data"] * 2 + ["LIST detailed-metadata"] + ["LIST metadata"] * 2 + ["SCAN detailed-metadata"],
+            ["GET metadata"] * 2 + ["LIST metadata"] * 2,
+        ),
+        (
+            {"metadata/ci/*": ["list"]},
+            Way.EACH,
+            ["GET data"] * 2 + ["LIST detailed-metadata"] + ["LIST metadata"] * 2 + ["SCAN detailed-metadata"],
+            ["GET data"] * 2 + ["GET metadata"] * 2 + ["LIST metadata"] * 2,
+        ),
+    ],
+)
+def test_each_policy(
+    bao: Bao, front: Front, policy: dict[str, list[str]], way: Way, first: list[str], then: list[str]
+) -> None:
+    mount = bao.mount(version="2")
+    rules = {f"{mount}/data/ci/*": ["read"], **{f"{mount}/{path}": needed for path, needed in policy.items()}}
+    name = bao.policy(**{path: '", "'.join(needed) for path, needed in rules.items()})
+    for path in ("ci/db", "ci/eu/db", "cicero/db"):
+        bao.write(f"{mount}/data/{path}", {"data": {"password": f"of {path}"}})
+    source = source_of(front, bao.token(policies=[name]))
+
+    found = survey(source, f"{mount}/ci/** *", {})
+    wanted = [f"{mount}/ci/db", f"{mount}/ci/eu/db"]
+    assert addresses(found.looked[0]) == wanted
+    assert found.memory[mount].way is way
+    assert asked(front) == sorted(["GET mounts", *first])
+
+    bao.write(f"{mount}/data/ci/eu/db", {"data": {"password": "another"}})
+    again = survey(source, f"{mount}/ci/** *", found.memory, known=wanted)
+    assert [each.version.number for each in again.looked[0].found if each.version] == [1, 2]
+    assert asked(front) == then
+    assert source.read(again.looked[0].found[1]).values == {"password": "another"}
+
+
+def test_secrets_that_are_no_longer_live(bao: Bao, front: Front) -> None:
+    mount = bao.mount(version="2")
+    for path in ("deleted", "destroyed", "live"):
+        bao.write(f"{mount}/data/ci/{path}", {"data": {"password": "some word"}})
+    bao.write(f"{mount}/metadata/ci/empty", {})
+    bao.write(f"{mount}/data/ci/deleted", verb="DELETE")
+    bao.write(f"{mount}/destroy/ci/destroyed", {"versions": [1]})
+    expected = [State.DELETED, State.DESTROYED, State.EMPTY, State.LIVE]
+    source = source_of(front, bao.root)
+    usual = bao.policy(**{f"{mount}/data/*": "read", f"{mount}/metadata/*": 'read", "list'})
+    for token, known in [(bao.root, False), (bao.token(policies=[usual]), True), (bao.token(policies=[usual]), False)]:
+        source = source_of(front, token)
+        wanted = [f"{mount}/ci/{path}" for path in ("deleted", "destroyed", "empty", "live")]
+        found = survey(source, f"{mount}/ci/** *", {}, known=wanted if known else ()).looked[0].found
+        assert [each.address for each in found] == wanted
+        assert [each.version.state(source.open()) for each in found if each.version] == expected
+
+
+def test_a_mount_that_was_made_anew_in_another_version(bao: Bao, front: Front) -> None:
+    mount = bao.mount(version="2")
+    bao.write(f"{mount}/data/ci/db", {"data": {"password": "of version 2"}})
+    text = f"{mount}/ci/** *; {mount}/ci/db password"
+    source = source_of(front, bao.root)
+    memory = survey(source, text, {}).memory
+    bao.write(f"sys/mounts/{mount}", verb="DELETE")
+    bao.write(f"sys/mounts/{mount}", {"type": "kv", "options": {"version": "1"}})
+    bao.write(f"{mount}/ci/db", {"password": "of version 1"})
+    found = survey(source, text, memory)
+    assert [addresses(looked) for looked in found.looked] == [[f"{mount}/ci/db"]] * 2
+    assert source.read(found.looked[0].found[0]).values == {"password": "of version 1"}
+    assert found.memory[mount].engine is Engine.KV1
+    bao.write(f"sys/mounts/{mount}", verb="DELETE")
+    bao.write(f"sys/mounts/{mount}", {"type": "kv", "options": {"version": "2"}})
+    bao.write(f"{mount}/data/ci/db", {"data": {"password": "of version 2"}})
+    back = survey(source, text, found.memory)
+    assert [addresses(looked) for looked in back.looked] == [[f"{mount}/ci/db"]] * 2
+    assert back.memory[mount].engine is Engine.KV2

@@ -1,0 +1,213 @@
+"""Which mounts selectors are on, what each engine costs, and how a secret is read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from pipe.actions.sources.source import Ability, Found, Way
+from pipe.actions.sources.vault import VaultSource
+from pipe.errors import Busy, Denied, Invalid, Missing
+from pipe.material import Engine, Mount, Version
+from test.sources.asking import addresses, seen, survey
+from test.sources.fake import NOW, USUAL, FakeVault
+
+KV2, KV1, OTHER = Engine.KV2, Engine.KV1, Engine.OTHER
+
+
+def with_mounts(**engines: Engine) -> FakeVault:
+    """Return a Vault with these mounts, in whose paths `__` is a slash, and a secret `x/db` on each."""
+    vault = FakeVault([Mount(path.replace("__", "/"), engine, "database") for path, engine in engines.items()])
+    vault.put(*(f"{mount.path}/x/db" for mount in vault.mounts))
+    return vault
+
+
+def known(**engines: Engine) -> dict[str, Ability]:
+    return {path: Ability(engine, Way.SCAN if engine is KV2 else Way.DATA, NOW) for path, engine in engines.items()}
+
+
+def test_a_mount_is_asked_for_once_and_then_remembered() -> None:
+    vault = with_mounts(secret=KV2, other=KV1, team__a=KV2, team__b__kv=KV1, team__b__x=KV2)
+    text = "; ".join(
+        f"{path}/x/db {key}" for path in ("secret", "other", "team/a", "team/b/kv", "team/b/x") for key in "ab"
+    )
+    found = survey(vault, text)
+    assert all(len(looked.found) == 1 for looked in found.looked)
+    assert vault.counted() == {"mount": 5, "metadata": 3, "data": 2}
+    assert set(found.memory) == {"secret", "other", "team/a", "team/b/kv", "team/b/x"}
+    assert survey(vault, text, found.memory) == found
+    assert vault.counted() == {"metadata": 3, "data": 2}
+
+
+def test_a_mount_that_does_not_answer_is_a_problem_of_its_selectors_alone() -> None:
+    vault = with_mounts(secret=KV2)
+    unknown, good = survey(vault, "typo/x/db k; secret/x/db k").looked
+    assert isinstance(unknown.problem, Missing)
+    assert addresses(good) == ["secret/x/db"]
+
+
+def test_a_server_that_names_another_mount_than_asked_for_is_not_believed() -> None:
+    vault = with_mounts(secret=KV2)
+    vault.mount = lambda path: Mount("elsewhere", KV2)  # type: ignore[method-assign]
+    problem = survey(vault, "secret/x/db k").looked[0].problem
+    assert isinstance(problem, Invalid)
+    assert "elsewhere" in problem.what
+
+
+def test_what_is_remembered_of_other_mounts_is_kept() -> None:
+    vault = with_mounts(secret=KV2)
+    memory = known(other=KV1)
+    assert survey(vault, "secret/x/db k", memory).memory == {**memory, **known(secret=KV2)}
+
+
+def test_the_api_form_of_a_path_is_for_version_2_only() -> None:
+    vault = with_mounts(two=KV2, one=KV1)
+    vault.put("one/data/x/db", "two/data/x/db")
+    text = "two/data/x/db k; one/data/x/db k; two/data/data/x/db k; one/data/** k; two/data k"
+    looked = survey(vault, text).looked
+    assert [addresses(each) for each in looked] == [
+        ["two/x/db"], ["one/data/x/db"], ["two/data/x/db"], ["one/data/x/db"], [],
+    ]  # fmt: skip
+
+
+def test_version_1_is_read_each_run() -> None:
+    vault = with_mounts(one=KV1)
+    vault.put("one/x/sub/key")
+    found = survey(vault, "one/x/** *; one/x/db *", dry_run=True)
+    assert seen(found.looked[0]) == [("one/x/db", "db", None, True), ("one/x/sub/key", "sub/key", None, True)]
+    assert vault.counted() == {"mount": 1, "names": 2, "data": 2}
+    vault.time += timedelta(days=30)
+    assert survey(vault, "one/x/** *; one/x/db *", found.memory) == found
+    assert vault.counted() == {"names": 2, "data": 2}
+
+
+def test_a_secret_of_version_1_that_goes_between_list_and_look_is_not_there() -> None:
+    vault = with_mounts(one=KV1)
+    vault.errors[("data", "one/x/db")] = Missing("gone")
+    assert survey(vault, "one/** *").looked[0].found == ()
+
+
+def test_a_dynamic_secret_is_made_once_for_all_its_selectors_and_never_in_a_dry_run() -> None:
+    vault = with_mounts(db=OTHER)
+    text = "db/x/db username; db/x/db password"
+    user, password = survey(vault, text).looked
+    assert seen(user) == seen(password) == [("db/x/db", "", None, True)]
+    lease = user.found[0].material.lease if user.found[0].material else None
+    assert lease is not None
+    assert user.found[0].material is password.found[0].material
+    assert vault.counted() == {"mount": 1, "data": 1}
+    dry = survey(vault, text, known(db=OTHER), dry_run=True)
+    assert seen(dry.looked[0]) == [("db/x/db", "", None, False)]
+    assert vault.counted() == {}
+
+
+def test_a_dynamic_engine_has_nothing_to_list() -> None:
+    vault = with_mounts(db=OTHER)
+    problem = survey(vault, "db/** *").looked[0].problem
+    assert isinstance(problem, Invalid)
+    assert "db is a secrets engine of the kind database, which has nothing to list" in problem.what
+    assert vault.counted() == {"mount": 1}
+
+
+@pytest.mark.parametrize(("before", "after"), [(KV1, KV2), (KV2, KV1), (OTHER, KV2), (OTHER, KV1)])
+@pytest.mark.parametrize("selector", ["secret/x/** *", "secret/x/db *"])
+def test_a_mount_that_was_made_anew_is_looked_at_anew(before: Engine, after: Engine, selector: str) -> None:
+    vault = with_mounts(secret=after)
+    found = survey(vault, selector, known(secret=before))
+    assert [(each.address, each.engine) for each in found.looked[0].found] == [("secret/x/db", after)]
+    assert (found.looked[0].found[0].version is None) is (after is KV1)
+    assert found.memory == known(secret=after)
+    assert vault.counted()["mount"] == 1
+
+
+def test_a_mount_that_is_still_the_same_is_asked_about_once_where_something_is_missing() -> None:
+    vault = with_mounts(secret=KV2)
+    looked = survey(vault, "secret/x/db k; secret/no k; secret/nor k; secret/none/** k", known(secret=KV2)).looked
+    assert [len(each.found) for each in looked] == [1, 0, 0, 0]
+    assert vault.counted() == {"mount": 1, "scan": 1, "detailed": 1, "names": 1, "metadata": 3}
+
+
+def test_a_mount_that_went_deeper_is_found_there() -> None:
+    vault = with_mounts(team__kv=KV2)
+    found = survey(vault, "team/kv/x/db k; team/kv/no k", known(team=KV1))
+    assert [addresses(each) for each in found.looked] == [["team/kv/x/db"], []]
+    assert found.memory == {"team/kv": Ability(KV2, Way.SCAN, NOW)}
+
+
+@pytest.mark.parametrize("error", [Busy("sealed"), Denied("no")])
+def test_where_the_mount_cannot_be_asked_for_again_missing_is_not_certain(error: Busy | Denied) -> None:
+    vault = with_mounts(secret=KV2)
+    vault.errors = {("mount", path): error for path in ("secret/x/db", "secret/no")}
+    good, missing = survey(vault, "secret/x/db k; secret/no k", known(secret=KV2)).looked
+    assert addresses(good) == ["secret/x/db"]
+    assert missing.problem is error
+
+
+def material_of(vault: FakeVault, found: Found) -> Mapping[str, Any] | None:
+    return VaultSource(vault, vault).read(found).values
+
+
+def one(vault: FakeVault, text: str = "secret/x/** *") -> Found:
+    found = survey(vault, text).looked[0].found[0]
+    vault.counted()
+    return found
+
+
+def test_a_secret_is_read_in_the_version_that_was_found() -> None:
+    vault = with_mounts(secret=KV2)
+    found = one(vault)
+    vault.put("secret/x/db")
+    assert material_of(vault, found) == {"password": "of secret/x/db 1"}
+    assert vault.asked == [("data", "secret/x/db@1")]
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_a_version_that_is_gone_by_now_gives_way_to_the_present_one(kept: bool) -> None:
+    vault = with_mounts(secret=KV2)
+    found = one(vault)
+    vault.put("secret/x/db")
+    if kept:
+        vault.secrets["secret/x/db"].values[1] = None
+    else:
+        del vault.secrets["secret/x/db"].values[1]
+    material = VaultSource(vault, vault).read(found)
+    assert material.values == {"password": "of secret/x/db 2"}
+    assert material.version == Version(2, "c1-2")
+    assert vault.asked == [("data", "secret/x/db@1"), ("data", "secret/x/db")]
+
+
+def test_a_secret_that_is_gone_by_now() -> None:
+    vault = with_mounts(secret=KV2)
+    found = one(vault)
+    vault.change("secret/x/db", deleted_at=NOW)
+    assert material_of(vault, found) is None
+    del vault.secrets["secret/x/db"]
+    with pytest.raises(Missing):
+        material_of(vault, found)
+
+
+def test_what_the_survey_has_read_is_not_read_again() -> None:
+    vault = with_mounts(secret=KV1)
+    assert material_of(vault, one(vault)) == {"password": "of secret/x/db 1"}
+    assert vault.asked == []
+    assert material_of(vault, replace(one(vault), material=None)) == {"password": "of secret/x/db 1"}
+
+
+def test_signing_in_and_out() -> None:
+    vault = FakeVault()
+    source = VaultSource(vault, vault)
+    assert source.open() == NOW
+    assert source.origin == vault.origin
+    source.close(leased=True)
+    assert vault.sign_ins == ["in", "out, leased=True"]
+
+
+def test_data_alone_is_enough_for_a_usual_first_run() -> None:
+    vault = with_mounts(secret=KV2)
+    vault.allowed = {"": USUAL - {"metadata"}}
+    found = survey(vault, "secret/x/** *", known=False)
+    assert seen(found.looked[0]) == [("secret/x/db", "db", 1, True)]
