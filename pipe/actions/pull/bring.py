@@ -13,7 +13,7 @@ from pipe.actions.pull.render import pick, render
 from pipe.actions.pull.world import World, state_of
 from pipe.actions.sources.source import Found, Looked
 from pipe.errors import Refused
-from pipe.material import Material, State
+from pipe.material import Material, State, Version
 from pipe.redact import Secret
 from pipe.values import Pull
 
@@ -33,9 +33,10 @@ class Gift:
 
 @dataclass(frozen=True)
 class Brought:
-    """A live secret that a selector brings; without `gifts` it was not read, since no target needs it."""
+    """A live secret that a selector brings, in which version; without `gifts` it was not read: no target needs it."""
 
     found: Found
+    version: Version | None
     stamp: str
     gifts: tuple[Gift, ...] | None
     lease: str = ""
@@ -99,7 +100,7 @@ def _bring(bringing: Bringing, world: World, policy: Pull, looked: Looked, found
         bringing.notices.append((found.address, f"it will be deleted on {version.deleted_at:%Y-%m-%d %H:%M} UTC"))
     stamp = stamp_of(found, world.origin, policy, version)
     gifts = _gifts(bringing, policy, found, material) if material and material.values is not None else None
-    brought = Brought(found, stamp, gifts, _lease(material))
+    brought = Brought(found, version, stamp, gifts, _lease(material))
     bringing.brought.setdefault(looked.selector.text, []).append(brought)
 
 

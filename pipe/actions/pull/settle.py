@@ -85,7 +85,7 @@ def _settle(settled: Settled, target: TargetState, each: Brought, world: World, 
 def _why(target: TargetState, each: Brought, gift: Gift, entry: Entry | None, policy: Pull) -> str:
     """Return why a variable has to be written; empty where it need not be."""
     known = target.variables.get(gift.name)
-    number = each.found.version.number if each.found.version else 0
+    number = each.version.number if each.version else 0
     if policy.force:
         return "FORCE"
     if not target.remembered.readable:

@@ -1,24 +1,13 @@
-"""Plays the calendar of one access key through the real pipe: `python -m sandbox.demo`."""
+"""The calendar of one access key: four days on which the pipe runs."""
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from pathlib import Path
 
+from sandbox.demo.stage import PIPE, checked, head, run, say, words
 from sandbox.world import USER, Company, World
-
-ROOT = Path(__file__).resolve().parent.parent
-PIPE = (sys.executable, "-m", "pipe")
-WIDTH = 100
-# Seconds that Bitbucket's lists stay behind; between two days of the demo that time passes for real.
-LAG = 0.5
-# What the pipe's look depends on is the user's own, and nothing else of their environment reaches it.
-_LOOK = ("NO_COLOR", "COLUMNS", "LANG", "LC_ALL")
 
 
 @dataclass(frozen=True)
@@ -42,18 +31,19 @@ CALENDAR = (
 def play(world: World, pipe: Sequence[str] = PIPE) -> list[str]:
     """Play all days in a world, and return what was not as it had to be; the first bad day is the last."""
     company = world.seed(key_age_days=CALENDAR[0].number)
-    environ = world.variables(company) | {name: os.environ[name] for name in _LOOK if name in os.environ}
+    say(f"{USER}'s access key is in two environments, Staging and Production; the pipe runs on four days of its life.")
     today = CALENDAR[0].number
     for day in CALENDAR:
         world.wait(timedelta(days=day.number - today))
         today = day.number
         _deploy(world)
-        _say(f"\n── Day {day.number}: {day.story} ".ljust(WIDTH, "─") + "\n")
-        code = subprocess.run(pipe, cwd=ROOT, env=environ, check=False).returncode  # noqa: S603 - our own pipe
+        head(f"Day {day.number}: {day.story}")
+        code = run(pipe, world.variables(company))
         wrong = problems(world, company, day, code)
         if wrong:
             return [f"Day {day.number}: {problem}" for problem in wrong]
-        _say(f"\n✔ Checked: {_seen(world, company)}")
+        checked(_seen(world, company))
+    say(f"\n✔ {CALENDAR[-1].number} days: one key rotated, and on every day both environments' pairs signed requests.")
     return []
 
 
@@ -67,10 +57,10 @@ def problems(world: World, company: Company, day: Day, code: int) -> list[str]:
         ("new", [day.new] if day.new else [], list(keys.values())),
     ):
         if wanted != found:
-            wrong.append(f"the {name} key must be {_words(wanted)}, and is {_words(found)}")
+            wrong.append(f"the {name} key must be {words(wanted).lower()}, and is {words(found).lower()}")
     holders = world.consumers()
     if set(holders) != {"Staging", "Production"}:
-        wrong.append(f"Staging and Production must hold a pair, and those that do are: {_words(list(holders))}")
+        wrong.append(f"Staging and Production must hold a pair, and those that do are: {words(list(holders)).lower()}")
     current = set(keys) if day.new else {company.old_key.access_key_id}
     for name, pair in holders.items():
         if pair.access_key_id not in current:
@@ -80,19 +70,6 @@ def problems(world: World, company: Company, day: Day, code: int) -> list[str]:
         if not world.aws.signs(pair):
             wrong.append(f"{name}'s pair must sign a request, and does not")
     return wrong
-
-
-def main() -> int:
-    """Play the demo; return 0 if all was as it had to be, else 1."""
-    _say(f"{USER}'s access key is in two environments, Staging and Production; the pipe runs on four days of its life.")
-    with World(lag=LAG) as world:
-        wrong = play(world)
-    for problem in wrong:
-        _say(f"\n✖ {problem}.")
-    if wrong:
-        return 1
-    _say(f"\n✔ {CALENDAR[-1].number} days: one key rotated, and on every day both environments' pairs signed requests.")
-    return 0
 
 
 def _deploy(world: World) -> None:
@@ -110,18 +87,5 @@ def _seen(world: World, company: Company) -> str:
     return f"exit code 0; {keys}; {signing}."
 
 
-def _words(found: Sequence[str]) -> str:
-    return " and ".join(found).lower() or "none"
-
-
 def _short(key_id: str) -> str:
     return f"…{key_id[-4:]}"
-
-
-def _say(text: str) -> None:
-    # The pipe writes to the same place; what is said before it must be there before it.
-    print(text, flush=True)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

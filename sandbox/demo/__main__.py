@@ -1,0 +1,26 @@
+"""Plays a key's calendar and three pulls through the real pipe: `python -m sandbox.demo`."""
+
+from __future__ import annotations
+
+import sys
+
+from sandbox.demo import pull, rotation
+from sandbox.demo.stage import LAG, say
+from sandbox.vault import VaultError
+from sandbox.world import World
+
+
+def main() -> int:
+    """Play the demo; return 0 if all was as it had to be, else 1."""
+    try:
+        with World(lag=LAG, vault=True) as world:
+            wrong = rotation.play(world) or pull.play(world)
+    except VaultError as error:
+        wrong = [f"The sandbox could not be started: {error}"]
+    for problem in wrong:
+        say(f"\n✖ {problem}.")
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,96 @@
+"""What a pull of two hundred variables a target asks for, counted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import pytest
+
+from sandbox.bitbucket import Scope
+from sandbox.bitbucket.lists import NextLinks
+from sandbox.vault import SCAN, USUAL
+from sandbox.world import REPOSITORY, WORKSPACE
+from test.pull.case import Case
+from test.support import Result
+
+# With the state variable, two hundred variables a target: two full pages of Bitbucket's lists.
+SECRETS = 199
+CHANGED = 5
+
+
+@dataclass
+class Scale:
+    """Three targets, given by uuid, that hold all secrets of one folder already."""
+
+    case: Case
+    secrets: dict[str, dict[str, str]]
+    targets: list[Scope] = field(default_factory=list)
+
+    def change(self) -> dict[str, str]:
+        """Give some secrets a new value; return what the targets are to hold of them."""
+        changed = {path: {"token": f"{values['token']}-anew"} for path, values in [*self.secrets.items()][:CHANGED]}
+        for path, values in changed.items():
+            self.case.put(path, values)
+        self.case.vault.forget_audit()
+        return named(changed)
+
+    def reads(self) -> list[str]:
+        """Return the material that OpenBao says was read."""
+        return [path for _, path in self.case.vault.audited() if "/data/" in path]
+
+    def holds(self, wanted: dict[str, str]) -> bool:
+        return all(wanted.items() <= self.case.held(target).items() for target in self.targets)
+
+
+@pytest.fixture
+def scale(case: Case, request: pytest.FixtureRequest) -> Iterator[Scale]:
+    case.vault.role([request.param])
+    made = Scale(case, case.vault.put_many("secret/ci/scale", SECRETS))
+    case.heard(made.secrets)
+    bitbucket = case.world.bitbucket
+    made.targets += [bitbucket.add_environment(WORKSPACE, REPOSITORY, f"Scale {number}") for number in range(3)]
+    case.given = {
+        "SECRETS": "secret/ci/scale/** *",
+        "TARGETS": ", ".join(f"deployment:{target.uuid}" for target in made.targets),
+    }
+    case.well()
+    assert made.holds(named(made.secrets))
+    assert [len(bitbucket.variables(target)) for target in made.targets] == [SECRETS + 1] * 3
+    case.forget()
+    yield made
+    bitbucket.next_links, bitbucket.lag = "always", 0
+
+
+def named(secrets: dict[str, dict[str, str]]) -> dict[str, str]:
+    """Return the variables that secrets become."""
+    return {
+        f"{path.rpartition('/')[2]}_token".replace("-", "_").upper(): values["token"]
+        for path, values in secrets.items()
+    }
+
+
+def counted(result: Result) -> int:
+    assert {seen.status for seen in result.requests} <= {200, 201, 204}
+    return len(result.requests)
+
+
+@pytest.mark.parametrize(("scale", "idle", "busy"), [(SCAN, 10, 39), (USUAL, 210, 239)], indirect=["scale"])
+def test_a_run_asks_no_more_than_it_must(scale: Scale, idle: int, busy: int) -> None:
+    assert counted(scale.case.idle()) <= idle
+    assert scale.reads() == []
+    wanted = scale.change()
+    result = scale.case.well()
+    assert counted(result) <= busy
+    assert len(scale.reads()) == CHANGED
+    # Each target's state is written, too.
+    assert len(result.writes) == 3 * (CHANGED + 1)
+    assert scale.holds(wanted)
+    print([ (s.operation) for s in result.requests if 'metadata/' not in s.operation])
+
+
+@pytest.mark.parametrize("scale", [SCAN], indirect=True)
+@pytest.mark.parametrize(("links", "most"), [("never", 10), ("broken-loop", 10)])
+def test_pages_are_asked_for_once_whatever_they_say_of_the_next(scale: Scale, links: NextLinks, most: int) -> None:
+    scale.case.world.bitbucket.next_links = links
+    assert counted(scale.case.idle()) <= most
