@@ -86,6 +86,9 @@ def _bring(bringing: Bringing, world: World, policy: Pull, looked: Looked, found
     # What was read is newer than what was listed.
     version = material.version if material and material.version else found.version
     state = version.state(world.now) if version else state_of(found, world.now)
+    if material and material.values is None and state is State.LIVE:
+        # The source's clock is read to the second, and it has deleted the secret within this one.
+        state = State.DELETED
     if state is not State.LIVE:
         bringing.gone[(looked.selector.text, found.address)] = state
         why = f"its current version is {state}" if version and version.number else f"it is {state}"

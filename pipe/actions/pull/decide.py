@@ -75,7 +75,7 @@ def _decide(target: TargetState, world: World, policy: Pull, bringing: Bringing)
     if unchanged:
         kept.append(Step(Do.KEEP, target.place.label, f"{_variables(unchanged)} unchanged", place=target.place))
     kept += _foreign(target, settled, policy)
-    remembers = Remembered(target.remembered.run, groups, world.survey.memory)
+    remembers = Remembered(target.remembered.run, origin_digest(world.origin), groups, world.survey.memory)
     return _Decision(target, (*writes, *(step for step in old if step.acts)), tuple(kept), remembers)
 
 

@@ -9,7 +9,7 @@ from datetime import datetime
 from functools import partial
 from typing import Protocol
 
-from pipe.actions.pull.remembered import remembered_of
+from pipe.actions.pull.remembered import origin_digest, remembered_of
 from pipe.actions.pull.world import TargetState, World, to_read
 from pipe.actions.sources.source import Ability, Source
 from pipe.errors import KeyturnError, Refused, problems_of
@@ -45,7 +45,7 @@ def observe(bitbucket: Places, source: Source, targets: Sequence[Target], policy
     (now,) = (each for each in seen if isinstance(each, datetime))
     for state in states:
         _complain(state, policy)
-    survey = source.survey(policy.selectors, _memory(states), partial(_known, states, policy))
+    survey = source.survey(policy.selectors, _memory(states, source.origin), partial(_known, states, policy))
     for looked in survey.looked:
         for on, error in looked.errors.items():
             log.error("read %s: %s", on, error)
@@ -81,10 +81,12 @@ def _complain(target: TargetState, policy: Pull) -> None:
         )  # fmt: skip
 
 
-def _memory(states: Iterable[TargetState]) -> dict[str, Ability]:
-    """Return what is remembered of each mount, by the target that learned it last."""
+def _memory(states: Iterable[TargetState], origin: str) -> dict[str, Ability]:
+    """Return what is remembered of each mount of a source, by the target that learned it last."""
     memory: dict[str, Ability] = {}
     for state in states:
+        if state.remembered.origin != origin_digest(origin):
+            continue
         for mount, ability in state.remembered.memory.items():
             if mount not in memory or memory[mount].since < ability.since:
                 memory[mount] = ability

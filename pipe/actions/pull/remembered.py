@@ -58,9 +58,13 @@ class Group:
 
 @dataclass(frozen=True)
 class Remembered:
-    """All that a target remembers, by the selectors' texts; `run` is the random id of the run that wrote it."""
+    """All that a target remembers, by the selectors' texts; `run` is the random id of the run that wrote it.
+
+    `memory` is about the source that `origin` is the digest of.
+    """
 
     run: str = ""
+    origin: str = ""
     groups: Mapping[str, Group] = field(default_factory=dict)
     memory: Memory = field(default_factory=dict)
     readable: bool = True
@@ -128,6 +132,7 @@ def with_remembered(state: str | None, remembered: Remembered) -> str:
 def _packed(remembered: Remembered) -> dict[str, Any]:
     return {
         "run": remembered.run,
+        "of": remembered.origin,
         "can": {
             mount: [_ENGINES[ability.engine], ability.way, int(ability.since.timestamp()) // _DAY]
             for mount, ability in remembered.memory.items()
@@ -146,6 +151,7 @@ def _unpacked(value: dict[str, Any]) -> Remembered:
     engines = {number: engine for engine, number in _ENGINES.items()}
     return Remembered(
         run=str(value["run"]),
+        origin=str(value["of"]),
         groups={
             selector: Group(origin, {address: Entry(stamp, dict(names)) for address, (stamp, names) in entries.items()})
             for selector, (origin, entries) in value["by"].items()
