@@ -22,13 +22,20 @@ class State(StrEnum):
 class Version:
     """A secret's current version; a secret that is removed and made anew has number 1 again, but another `created`.
 
-    `deleted_at` may lie in the future. Number 0 is a secret of which only the metadata is there.
+    `deleted_at` may lie in the future. Number 0 is a secret of which only the metadata is there. A source that counts
+    no versions gives them an `id`; their number is 1.
     """
 
     number: int
     created: str
     deleted_at: datetime | None = None
     destroyed: bool = False
+    id: str = ""
+
+    @property
+    def name(self) -> str:
+        """The version as people are told."""
+        return f"version {self.id[:8] or self.number}"
 
     def state(self, now: datetime) -> State:
         """Return what became of it by now."""
@@ -45,6 +52,7 @@ class Engine(StrEnum):
     KV2 = "KV version 2"
     KV1 = "KV version 1"
     OTHER = "dynamic"
+    SECRETS_MANAGER = "Secrets Manager"
 
 
 @dataclass(frozen=True)
@@ -67,11 +75,15 @@ class Lease:
 
 @dataclass(frozen=True)
 class Material:
-    """What is in a secret; `values` is None where its version is not live, `version` where the engine has none."""
+    """What is in a secret; `values` is None where its version is not live, `version` where the engine has none.
+
+    `whole` is the secret's own text or bytes, where it is more than its values.
+    """
 
     values: Mapping[str, Any] | None = field(repr=False)
     version: Version | None = None
     lease: Lease | None = None
+    whole: str | bytes | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)

@@ -82,9 +82,16 @@ def test_one_newline_is_trimmed_and_no_more(value: str, expected: str) -> None:
 
 
 def test_values_that_are_no_text() -> None:
-    for value in (float("nan"), float("inf"), "half a pair \ud83d", {"a": "\ud83d"}, b"bytes", {"a": object()}):
+    for value in (float("nan"), float("inf"), "half a pair \ud83d", {"a": "\ud83d"}, {"a": object()}):
         rendered = render(value, WHAT, named=True, encode=True)
         assert rendered == Rendered(problem=f"{WHAT}: the value is not text that a variable could hold.")
+
+
+def test_bytes_are_written_as_base64_or_not_at_all() -> None:
+    rendered = render(b"\xff\x00\xfe", WHAT, named=True, encode=True)
+    assert (text_of(rendered), rendered.encoded) == ("/wD+", True)
+    assert "is binary" in render(b"\xff", WHAT, named=True).problem
+    assert "32 KiB" in render(b"x" * LARGEST, WHAT, named=True, encode=True).problem
 
 
 def test_the_size_is_that_of_what_is_written() -> None:

@@ -111,10 +111,15 @@ def _gifts(bringing: Bringing, policy: Pull, found: Found, material: Material) -
     selector = found.selector
     values = material.values or {}
     keys = list(values) if selector.key == "*" else [selector.key]
+    if selector.key and material.whole is not None and not values:
+        bringing.problems.append(
+            f"{found.address}: the secret is no JSON object and has no keys; leave the key out to take all of it."
+        )
+        return ()
     gifts = []
     for key in keys:
         try:
-            value = values[key] if selector.key == "*" else pick(values, key)
+            value = material.whole if not key else values[key] if selector.key == "*" else pick(values, key)
         except KeyError:
             if not selector.recursive:
                 _missing(bringing, policy, selector.text, f"the secret has no key {key}")

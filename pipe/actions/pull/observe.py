@@ -13,7 +13,7 @@ from pipe.actions.pull.remembered import origin_digest, remembered_of
 from pipe.actions.pull.world import TargetState, World, to_read
 from pipe.actions.sources.source import Ability, Source
 from pipe.errors import KeyturnError, Refused, problems_of
-from pipe.material import Engine, Material
+from pipe.material import Engine
 from pipe.patience import side_by_side
 from pipe.selectors import Selector
 from pipe.values import Place, Pull, Target, Variable
@@ -104,8 +104,7 @@ def _read(world: World, source: Source, policy: Pull, *, dry_run: bool) -> World
     # A dynamic secret is made by reading it, and a dry run makes nothing.
     wanted = [found for found in to_read(world, policy) if not (dry_run and found.engine is Engine.OTHER)]
     materials, unread = dict(world.materials), dict(world.unread)
-    results: list[Material | KeyturnError] = side_by_side([partial(source.read, found) for found in wanted])
-    for found, result in zip(wanted, results, strict=True):
+    for found, result in zip(wanted, source.read_all(wanted), strict=True):
         if isinstance(result, KeyturnError):
             log.error("read %s: %s", found.address, result)
             unread[found.address] = result

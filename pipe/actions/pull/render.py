@@ -48,7 +48,7 @@ def pick(values: Mapping[str, Any], key: str) -> Any:
 
 
 def render(value: Any, what: str, *, named: bool, encode: bool = False, trim: bool = False) -> Rendered:
-    """Return a JSON value as a variable's text.
+    """Return a JSON value, or bytes, as a variable's text.
 
     `what` names the variable, the path and the key for people. An empty value is a problem where it was `named`, and
     else left out. `encode` puts into base64 what a variable cannot hold as it is; `trim` takes one newline off a
@@ -56,6 +56,8 @@ def render(value: Any, what: str, *, named: bool, encode: bool = False, trim: bo
     """
     for text in _strings(value):
         learn(text)
+    if isinstance(value, bytes):
+        return _render_bytes(value, what, encode=encode)
     try:
         text = _text(value)
         if trim and isinstance(value, str):
@@ -76,8 +78,22 @@ def render(value: Any, what: str, *, named: bool, encode: bool = False, trim: bo
         data = base64.b64encode(data)
         text = data.decode()
     if len(data) > LARGEST:
-        return Rendered(problem=f"{what}: the value has more than {LARGEST // 1024} KiB, too much for a variable.")
+        return Rendered(problem=_too_large(what))
     return Rendered(Secret(text), encoded=bool(unfit), warnings=tuple(_warnings(value, text, what)))
+
+
+def _render_bytes(value: bytes, what: str, *, encode: bool) -> Rendered:
+    text = base64.b64encode(value).decode()
+    learn(text)
+    if not encode:
+        return Rendered(problem=f"{what}: the value is binary, which a variable cannot hold; use ENCODE: base64.")
+    if len(text) > LARGEST:
+        return Rendered(problem=_too_large(what))
+    return Rendered(Secret(text), encoded=True)
+
+
+def _too_large(what: str) -> str:
+    return f"{what}: the value has more than {LARGEST // 1024} KiB, too much for a variable."
 
 
 def _text(value: Any) -> str:

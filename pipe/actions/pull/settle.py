@@ -85,7 +85,7 @@ def _settle(settled: Settled, target: TargetState, each: Brought, world: World, 
 def _why(target: TargetState, each: Brought, gift: Gift, entry: Entry | None, policy: Pull) -> str:
     """Return why a variable has to be written; empty where it need not be."""
     known = target.variables.get(gift.name)
-    number = each.version.number if each.version else 0
+    version = each.version.name if each.version else ""
     if policy.force:
         return "FORCE"
     if not target.remembered.readable:
@@ -96,10 +96,10 @@ def _why(target: TargetState, each: Brought, gift: Gift, entry: Entry | None, po
     if not each.stamp:
         return each.lease or f"{each.found.engine} has no versions"
     if entry is None:
-        return f"version {number} is new here"
+        return f"{version} is new here"
     if entry.stamp == each.stamp:
         return whats_wrong(target, gift.name, entry, policy)
-    return f"version {number} is newer" if entry.stamp else "was not finished by the last run"
+    return f"{version} is newer" if entry.stamp else "was not finished by the last run"
 
 
 def _write(target: TargetState, each: Brought, gift: Gift, why: str, policy: Pull) -> Write:

@@ -96,8 +96,8 @@ class Source(Protocol):
         cost a request of its own, its material is read at once.
         """
 
-    def read(self, found: Found) -> Material:
-        """Return what is in a secret."""
+    def read_all(self, found: Sequence[Found]) -> list[Material | KeyturnError]:
+        """Return what is in each secret, or why that cannot be told."""
 
     def close(self, *, leased: bool) -> None:
         """Sign out; with `leased`, secrets whose lease ends with the sign-in are in use now."""

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 
 from pipe.actions.sources.abilities import merged
 from pipe.actions.sources.kv import Kv, Session
 from pipe.actions.sources.look import Look
 from pipe.actions.sources.mounts import Mounts, mounts_of
 from pipe.actions.sources.source import Found, Looked, Memory, Survey
-from pipe.errors import Denied, Invalid, Missing, ServiceError, Unsupported
+from pipe.errors import Denied, Invalid, KeyturnError, Missing, ServiceError, Unsupported
 from pipe.material import Material, Mount
+from pipe.patience import side_by_side
 from pipe.selectors import Selector
 
 # What a mount may answer that is another one by now than was remembered.
@@ -57,6 +59,10 @@ class VaultSource:
         learned = [*(each for each in first.learned if each.mount not in left), *second.learned]
         abilities = ((each.mount, each.ability(now)) for each in learned)
         return Survey(tuple(looked[selector] for selector in selectors), merged(memory, abilities))
+
+    def read_all(self, found: Sequence[Found]) -> list[Material | KeyturnError]:
+        """Return what is in each secret, or why that cannot be told; see Source.read_all."""
+        return side_by_side([partial(self.read, each) for each in found])
 
     def read(self, found: Found) -> Material:
         """Return what is in a secret: in the version that was found, or in the present one where that is gone.
