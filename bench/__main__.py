@@ -12,6 +12,8 @@ from pathlib import Path
 from statistics import median
 from typing import NamedTuple
 
+from bench.pull import LARGE, pulls, table
+from bench.pull import ROUNDS as PULL_ROUNDS
 from bench.side_by_side import SECONDS, TARGETS, Span, side_by_side
 from sandbox.world import Company, World
 
@@ -56,7 +58,7 @@ def start_up() -> None:
     """Print what it takes until the first request."""
     bare = median(measure("-c", "pass").cpu for _ in range(ROUNDS))
     print(f"Until the first request (medians of {ROUNDS}; a bare Python takes {bare:.3f} s of CPU)")
-    for label, which in (("without AWS", "bitbucket"), ("with AWS", "aws")):
+    for label, which in (("without AWS", "bitbucket"), ("with AWS", "aws"), ("pull", "pull")):
         found = [json.loads(measure("-m", "bench.first_request", which).output.splitlines()[-1]) for _ in range(ROUNDS)]
         cpu, modules = median(each["cpu"] for each in found), median(each["modules"] for each in found)
         print(f"  {label:<12} {cpu:.3f} s of CPU, {cpu / bare:.1f} times a bare Python; {modules:.0f} modules")
@@ -104,6 +106,17 @@ def many_targets() -> None:
         print(f"  {label:<13} {wall:.2f} s, {ratio:.2f} times the longest chain of {chain:.0f} requests")
 
 
+def many_secrets() -> None:
+    """Print what pulls take beside a bare floor of the same requests."""
+    lines = pulls(lambda *arguments, environ: measure(*arguments, environ=environ).wall)
+    print(
+        f"Pulls into one target, whole processes (medians of {PULL_ROUNDS}; of {LARGE:,} secrets, one run). The floor "
+        "makes the\nsame requests and decides nothing. Serial is each of them after the other."
+    )
+    for line in table(lines):
+        print(line)
+
+
 def size() -> None:
     """Print the image's size and how much of it lies on top of the base image, where there is one."""
     sizes = [image_size(name) for name in (IMAGE, BASE)] if shutil.which("docker") else [None]
@@ -127,4 +140,5 @@ if __name__ == "__main__":
     start_up()
     runs()
     many_targets()
+    many_secrets()
     size()

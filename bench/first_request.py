@@ -1,7 +1,7 @@
 """Ends this process at its first connection and prints the CPU seconds and the modules that it took to get there.
 
-`python -m bench.first_request aws` runs the pipe, whose first request is to AWS; `… bitbucket` reads the settings and
-asks Bitbucket, without AWS.
+`python -m bench.first_request aws` runs a rotation, whose first request is to AWS; `… bitbucket` reads the settings and
+asks Bitbucket, without AWS; `… pull` runs a pull.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ import json
 import os
 import resource
 import sys
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 ENVIRON = {
@@ -21,6 +23,13 @@ ENVIRON = {
     "BITBUCKET_ACCESS_TOKEN": "x" * 40,
     "AWS_ENDPOINT_URL": "http://127.0.0.1:9",
     "BITBUCKET_API_URL": "http://127.0.0.1:9/2.0",
+}
+PULL = {
+    "ACTION": "pull",
+    "SECRETS": "secret/ci/** *",
+    "VAULT_ADDR": "http://127.0.0.1:9",
+    "VAULT_TOKEN": "x" * 40,
+    **{name: ENVIRON[name] for name in ("TARGETS", "BITBUCKET_ACCESS_TOKEN", "BITBUCKET_API_URL")},
 }
 
 
@@ -39,18 +48,23 @@ def ask_bitbucket() -> None:
     from pipe.patience import Patience  # noqa: PLC0415
     from pipe.settings import read_settings  # noqa: PLC0415
 
-    settings = read_settings(ENVIRON)
-    access = settings.bitbucket
-    Bitbucket(access.url, bearer(access.token), access.variables, Patience()).find(settings.targets[0])
+    targets = read_settings(ENVIRON).job.targets
+    access = targets.access
+    Bitbucket(access.url, bearer(access.token), access.variables, Patience()).find(targets.places[0])
 
 
-def run_pipe() -> None:
+def run_pipe(environ: dict[str, str]) -> None:
     """Run the pipe as its process does."""
     from pipe.shell import main  # noqa: PLC0415
 
-    main(ENVIRON)
+    main(environ)
 
 
 if __name__ == "__main__":
     sys.addaudithook(report)
-    {"aws": run_pipe, "bitbucket": ask_bitbucket}[sys.argv[1]]()
+    runs: dict[str, Callable[[], None]] = {
+        "aws": partial(run_pipe, ENVIRON),
+        "bitbucket": ask_bitbucket,
+        "pull": partial(run_pipe, PULL),
+    }
+    runs[sys.argv[1]]()

@@ -13,8 +13,13 @@ from pipe.plan import AnyStep, Do, Failure, Outcome, Plan, Step
 
 log = logging.getLogger("keyturn")
 
-SIDE_BY_SIDE = frozenset({Do.PUBLISH, Do.PROVE, Do.WRITE, Do.PRUNE, Do.REMEMBER})
-CHANGES = frozenset({Do.REMOVE, Do.CREATE, Do.PROMOTE, Do.PUBLISH, Do.DEACTIVATE, Do.DELETE, Do.WRITE, Do.PRUNE})
+SIDE_BY_SIDE = frozenset(
+    {Do.PUBLISH, Do.PROVE, Do.WRITE, Do.RESTORE, Do.PUT_BACK, Do.TAG, Do.PRUNE, Do.REMEMBER}
+)  # fmt: skip
+CHANGES = frozenset({
+    Do.REMOVE, Do.CREATE, Do.PROMOTE, Do.PUBLISH, Do.DEACTIVATE, Do.DELETE, Do.WRITE, Do.RESTORE, Do.PUT_BACK, Do.TAG,
+    Do.PRUNE,
+})  # fmt: skip
 # What is done even when the run is told to stop: it says what was done until then.
 CLOSING = frozenset({Do.REMEMBER})
 
@@ -75,7 +80,7 @@ def _do(work: Callable[[AnyStep], str], step: AnyStep) -> str:
     except (Elsewhere, Stopped):
         raise
     except KeyturnError as error:
-        log.log(logging.ERROR, "%s %s: %s", step.do, step.on, error)
+        log.log(logging.ERROR, "%s %s: %s", step.do, step.about, error)
         raise
     if said:
         log.info("%s %s: %s", step.do, step.on, said)

@@ -14,8 +14,9 @@ SCHEMA = "keyturn/run/1"
 
 
 class Do(StrEnum):
-    """What a step does; the text is what people read."""
+    """What a step does; the text is what people read. RUN is the whole run, where it came to no plan."""
 
+    RUN = "run"
     TIDY = "tidy up"
     REMOVE = "remove"
     PROVE = "prove writable"
@@ -32,6 +33,9 @@ class Do(StrEnum):
     READ = "read"
     WRITE = "write"
     PRUNE = "prune"
+    RESTORE = "restore"
+    PUT_BACK = "put back"
+    TAG = "tag"
     REMEMBER = "remember"
     KEEP = "keep"
     WAIT = "wait"
@@ -53,6 +57,11 @@ class Step:
     due: date | None = None
     vital: bool = True
     warn: bool = False
+
+    @property
+    def about(self) -> str:
+        """What it is done to, as its failure names it."""
+        return self.on
 
     @property
     def acts(self) -> bool:

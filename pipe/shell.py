@@ -8,20 +8,23 @@ import os
 import shutil
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from pipe import __version__
 from pipe.actions.status import KEY_HEAD, TARGET_HEAD, status_of
 from pipe.errors import KeyturnError, Refused
+from pipe.notice import Build, Ended, notice
 from pipe.patience import Patience
-from pipe.plan import Action, AnyStep, Outcome, Seen
+from pipe.plan import Action, AnyStep, Do, Failure, Outcome, Plan, Seen, Step
 from pipe.reading import learn_secrets
 from pipe.redact import CleanStream, clean, one_line
 from pipe.report import GREEN, RED, YELLOW, LineFormatter, Style, plan_table, table
-from pipe.settings import Settings, read_settings
+from pipe.settings import ACTIONS, Settings, read_settings
+from pipe.settings.notice import read_notice_alone
 from pipe.settings.pull import PullJob
+from pipe.settings.replicate import ReplicateJob
 
 log = logging.getLogger("keyturn")
 
@@ -37,37 +40,69 @@ def main(environ: Mapping[str, str] | None = None, patience: Patience | None = N
     patience = patience or Patience()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: patience.stop())
+    action = environ.get("ACTION", "").strip()
+    action = action if action in ACTIONS else "run"
     try:
-        code, last = _run(read_settings(environ), patience, style)
+        ended = _run(read_settings(environ), patience, style)
     except Refused as refused:
         for problem in refused.problems:
             _say(style.paint("✖ ", RED) + problem)
         count = len(refused.problems)
-        code, last = 1, f"Refused, nothing was touched: {count} problem{'' if count == 1 else 's'}, see above."
+        last = f"Refused, nothing was touched: {count} problem{'' if count == 1 else 's'}, see above."
+        ended = _cut_short(action, 1, last, [(problem, "") for problem in refused.problems])
     except KeyturnError as error:
-        code, last = 1, f"Failed; keys, secrets and targets are as they were: {error}"
+        last = f"Failed; keys, secrets and targets are as they were: {error}"
+        ended = _cut_short(action, 1, last, [(error.what, error.check)])
     except Exception as error:  # noqa: BLE001 - the last resort: no traceback reaches a user
         log.debug("%s", _where(error))
-        code, last = (
-            2,
-            f"An unexpected {type(error).__name__} ended the run; run again with DEBUG: 'true' and report it.",
-        )
-    _say(
-        style.paint(f"✔ {one_line(last, 1000)}", GREEN) if code == 0 else style.paint(f"✖ {one_line(last, 1000)}", RED)
-    )
+        what, check = f"An unexpected {type(error).__name__} ended the run.", "Run with DEBUG: 'true' and report it."
+        ended = _cut_short(action, 2, f"{what} {check}", [(what, check)])
+    _write_report(environ.get("REPORT_DIR", "").strip(), action, ended.report)
+    _notify(environ, action, ended, patience)
+    last = one_line(ended.last, 1000)
+    _say(style.paint(f"✔ {last}", GREEN) if ended.code == 0 else style.paint(f"✖ {last}", RED))
     out.close()
     err.close()
-    return code
+    return ended.code
 
 
-def _run(settings: Settings, patience: Patience, style: Style) -> tuple[int, str]:
-    """Do what the settings ask for; return the exit code and the last line."""
+def _cut_short(action: str, code: int, last: str, problems: Iterable[tuple[str, str]]) -> Ended:
+    """Return the end of a run that came to no plan, or lost it; the problems are what happened and what to check."""
+    step = Step(Do.RUN, action, "")
+    outcome = Outcome(failures=tuple(Failure(step, what, check) for what, check in problems), changed=code == 2)
+    return Ended(code, last, outcome.as_json(Plan(()), last), outcome.changed)
+
+
+def _notify(environ: Mapping[str, str], action: str, ended: Ended, patience: Patience) -> None:
+    """Send a notice where one is wanted; that it cannot be sent is said, and changes nothing else."""
+    settings = read_notice_alone(environ)
+    if not settings.topic or not ended.is_worth(settings.when):
+        return
+    from pipe.assemble.notice import send  # noqa: PLC0415 - a run without a notice does not pay for AWS's library
+
+    told_to_stop = patience.stopping and patience.left > 0
+    try:
+        text = notice(ended, Build(action, settings.repository, settings.build))
+        send(settings, text, at_once=told_to_stop)
+    except KeyturnError as error:
+        log.warning("The notice could not be sent: %s", error)
+    except Exception as error:  # noqa: BLE001 - the run has ended; its exit code is what became of it
+        log.debug("%s", _where(error))
+        log.warning("The notice could not be sent: an unexpected %s.", type(error).__name__)
+
+
+def _run(settings: Settings, patience: Patience, style: Style) -> Ended:
+    """Do what the settings ask for; return how it ended."""
     log.info("Keyturn %s, %s, %s.", __version__, settings.action, settings.run.build)
     # A service's library takes as long to import as all else together; a run that does not use it does not pay for it.
     if isinstance(settings.job, PullJob):
         from pipe.assemble.pull import pull  # noqa: PLC0415
 
         return _perform(pull(settings, settings.job, patience), settings, style)
+    if isinstance(settings.job, ReplicateJob):
+        from pipe.assemble.replicate import replication  # noqa: PLC0415
+
+        return _perform(replication(settings, settings.job, patience), settings, style)
     from pipe.assemble.rotation import rotation  # noqa: PLC0415
 
     action = rotation(settings, settings.job, patience)
@@ -79,12 +114,11 @@ def _run(settings: Settings, patience: Patience, style: Style) -> tuple[int, str
     _say(table(TARGET_HEAD, status.target_rows(), style))
     for problem in status.problems:
         log.warning("%s", problem)
-    _write_report(settings, status.as_json())
-    return status.exit_code, status.sentence
+    return Ended(status.exit_code, status.sentence, status.as_json())
 
 
-def _perform(action: Action[Seen, AnyStep], settings: Settings, style: Style) -> tuple[int, str]:
-    """Observe, plan and carry out, and close the action whatever happens; return the exit code and the last line."""
+def _perform(action: Action[Seen, AnyStep], settings: Settings, style: Style) -> Ended:
+    """Observe, plan and carry out, and close the action whatever happens; return how it ended."""
     try:
         seen = action.observe()
         plan = action.plan(seen)
@@ -95,17 +129,16 @@ def _perform(action: Action[Seen, AnyStep], settings: Settings, style: Style) ->
         only_shown = settings.dry_run or bool(plan.busy)
         outcome = Outcome(failures=plan.failures) if only_shown else action.carry_out(seen, plan)
         last = action.summary(seen, plan, None if only_shown else outcome)
-        _write_report(settings, outcome.as_json(plan, last))
-        return outcome.exit_code, last
+        return Ended(outcome.exit_code, last, outcome.as_json(plan, last), outcome.changed)
     finally:
         action.close()
 
 
-def _write_report(settings: Settings, report: Mapping[str, Any]) -> None:
+def _write_report(folder: str, action: str, report: Mapping[str, Any]) -> None:
     """Write the report where one is wanted; that it cannot be written changes nothing else."""
-    if not settings.report_dir:
+    if not folder:
         return
-    path = Path(settings.report_dir, f"keyturn-{settings.action}.json")
+    path = Path(folder, f"keyturn-{action}.json")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(clean(json.dumps(report, indent=2, ensure_ascii=False)) + "\n", encoding="utf-8")

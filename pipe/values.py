@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from typing import Any
 
 from pipe.redact import Secret
 from pipe.selectors import Selector
@@ -123,16 +125,43 @@ class Run:
 
 @dataclass(frozen=True)
 class Described:
-    """A secret without its values: the stages of each version that has any, and the tags."""
+    """A secret without its values: the stages of each version that has any, and the tags.
+
+    `deleted` is one that waits for its deletion; `kms_key` is empty where it is AWS's own.
+    """
 
     arn: str
     stages: Mapping[str, frozenset[str]]
     tags: Mapping[str, str]
     deleted: bool = False
+    name: str = ""
+    kms_key: str = ""
+    changed: datetime | None = None
 
     def version(self, stage: str) -> str | None:
         """Return the id of the version that carries a stage."""
         return next((version for version, stages in self.stages.items() if stage in stages), None)
+
+
+@dataclass(frozen=True)
+class Body:
+    """All that is in one version of a secret of Secrets Manager, as text or as bytes."""
+
+    version: str
+    value: str | bytes = field(repr=False)
+
+    @property
+    def fields(self) -> dict[str, Any] | None:
+        """What the JSON object that it is holds; None where it is none."""
+        try:
+            value = json.loads(self.value, parse_constant=_refuse) if isinstance(self.value, str) else None
+        except (ValueError, RecursionError):
+            return None
+        return value if isinstance(value, dict) else None
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is no JSON")
 
 
 @dataclass(frozen=True)
@@ -179,3 +208,17 @@ class Pull:
     encode: bool
     trim: bool
     state_variable: str
+
+
+@dataclass(frozen=True)
+class Replication:
+    """Which secrets are kept in Secrets Manager, and how; `window` is how many days a deleted one can be restored."""
+
+    selectors: tuple[Selector, ...]
+    prefix: str
+    kms_key: str
+    window: int
+    prune: bool
+    adopt: bool
+    fail_on_missing: bool
+    force: bool

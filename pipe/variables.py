@@ -19,10 +19,12 @@ class Variable:
 
 
 ALWAYS, AWS, ROTATE, ELSEWHERE = "Always", "AWS", "`rotate`", "Elsewhere"
-PULL, VAULT = "`pull`", "Vault and OpenBao"
+PULL, REPLICATE, VAULT = "`pull` and `replicate`", "`replicate`", "Vault and OpenBao"
 
 VARIABLES = (
-    Variable("ACTION", ALWAYS, "What to do: `rotate` or `pull`, or `status` to look at a key only.", required=True),
+    Variable(
+        "ACTION", ALWAYS, "What to do: `rotate`, `pull` or `replicate`, or `status` to look at a key.", required=True
+    ),
     Variable(
         "TARGETS",
         ALWAYS,
@@ -35,6 +37,13 @@ VARIABLES = (
     Variable("ATLASSIAN_API_TOKEN", ALWAYS, "A user's API token (1).", secret=True),
     Variable("DRY_RUN", ALWAYS, "Show the plan and write nothing.", default="false"),
     Variable("DEBUG", ALWAYS, "More of Keyturn's own log; never a library's.", default="false"),
+    Variable("SNS_TOPIC_ARN", ALWAYS, "An Amazon SNS topic that gets a notice of the run; needs a way into AWS (2)."),
+    Variable(
+        "NOTIFY_ON",
+        ALWAYS,
+        "When: on `failure`, on `change` (something was changed, or failure), or `always`.",
+        default="failure",
+    ),
     Variable("REPORT_DIR", ALWAYS, "A folder for the report as JSON; a report that cannot be written is only said."),
     Variable(
         "AWS_OIDC_ROLE_ARN",
@@ -70,7 +79,7 @@ VARIABLES = (
     Variable(
         "FORCE",
         ROTATE,
-        "Rotate now, whatever the key's age. With `pull`: write every variable, changed or not.",
+        "Rotate now, whatever the key's age. With `pull` and `replicate`: write everything, changed or not.",
         default="false",
     ),
     Variable(
@@ -94,11 +103,11 @@ VARIABLES = (
     Variable(
         "SECRETS",
         PULL,
-        "Which secrets: selectors, one a line or separated by `;`. Needed by `pull`.",
+        "Which secrets: selectors, one a line or separated by `;`. Needed by both.",
     ),
-    Variable("SECURED", PULL, "Write secured variables.", default="true"),
+    Variable("SECURED", PULL, "Write secured variables; `pull` only.", default="true"),
     Variable(
-        "PRUNE", PULL, "Delete variables that Keyturn has written and that the source has no more.", default="false"
+        "PRUNE", PULL, "Delete what Keyturn has written and the source has no more.", default="false"
     ),
     Variable(
         "ON_MISSING", PULL, "What becomes of the run when a named secret or key is not there: `fail` or `keep`.",
@@ -106,6 +115,20 @@ VARIABLES = (
     ),
     Variable("ENCODE", PULL, "`base64` for values that a variable cannot hold as they are, such as several lines."),
     Variable("TRIM", PULL, "`newline` leaves out one line break at the end of a value."),
+    Variable(
+        "ADOPT",
+        REPLICATE,
+        "Take over secrets of the same name in Secrets Manager that Keyturn did not write.",
+        default="false",
+    ),
+    Variable("AWS_SECRET_PREFIX", REPLICATE, "What the replicas' names begin with, e.g. `vault/`."),
+    Variable(
+        "KMS_KEY_ID", REPLICATE, "The KMS key that new replicas are encrypted with.", shown_default="the account's own"
+    ),
+    Variable(
+        "RECOVERY_WINDOW_DAYS", REPLICATE, "How many days a deleted replica can be restored, from 7 to 30.",
+        default="30",
+    ),
     Variable("VAULT_ADDR", VAULT, "The address; `http://` only on this machine. Needed for `SOURCE` `vault`."),
     Variable("VAULT_NAMESPACE", VAULT, "The namespace."),
     Variable("VAULT_CACERT", VAULT, "The certificates to trust instead of the usual ones: PEM, or base64 of it."),

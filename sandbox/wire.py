@@ -22,7 +22,8 @@ Wsgi = Callable[[Environ, StartResponse], Iterable[bytes]]
 KINDS = frozenset({
     "500-before", "500-after", "502-before", "503-before", "503-after",
     "429-hint", "429-reset", "429-bare", "403", "401",
-    "cut-before", "cut-after", "slow", "stall-before", "stall-after", "call-before", "call-after", "call",
+    "cut-before", "cut-after", "slow", "stall-before", "stall-after",
+    "call-before", "call-after", "call", "call-answer",
 })  # fmt: skip
 
 
@@ -34,7 +35,8 @@ class Fault:
     1) and the `times - 1` after it are spoilt (`times` 0: all from the nth on). "before" means that the service never
     sees the request, "after" that it carries it out and the answer is spoilt. `slow` adds `seconds` to each answer;
     `stall-…` holds the answer `seconds` long and then cuts the connection; `call-…` calls `call` and then cuts it, and
-    plain `call` lets the request be.
+    plain `call` lets the request be. With `call-answer` the service never sees the request, and `answer` makes the
+    answer to it.
     """
 
     operation: str
@@ -43,6 +45,7 @@ class Fault:
     times: int = 1
     seconds: float = 0.0
     call: Callable[[], None] | None = None
+    answer: Callable[[Environ], Answer] | None = None
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
@@ -177,6 +180,8 @@ class Wire:
             (fault.call or _nothing)()
         if how in ("stall", "call", "cut"):
             raise _Cut
+        if fault.answer is not None:
+            return fault.answer(environ)
         return self._dialect.error(fault.kind, environ)
 
     def _run(self, environ: Environ) -> Answer:

@@ -23,6 +23,7 @@ WORKSPACE, REPOSITORY = "acme", "shop"
 ENVIRONMENTS = ("Test", "Staging", "Production")
 USER, SECRET, ROLE = "deploy-bot", "ci/deploy-bot", "keyturn"
 REGION = "eu-central-1"
+REPLICAS = "vault/"
 
 
 @dataclass(frozen=True)
@@ -175,6 +176,23 @@ class World:
             "VAULT_ROLE": VAULT_ROLE,
             "BITBUCKET_STEP_OIDC_TOKEN": company.oidc_token,
             **self._at_bitbucket(company),
+            **changes,
+        }
+
+    def replicate_variables(self, company: Company, **changes: str) -> dict[str, str]:
+        """Return the pipe's variables for a replication from this world's Vault into its AWS, by a fresh token."""
+        if self.vault is None:
+            raise RuntimeError("this world has no Vault")
+        return {
+            "ACTION": "replicate",
+            "SECRETS": "secret/ci/** *",
+            "AWS_SECRET_PREFIX": REPLICAS,
+            "VAULT_ADDR": self.vault.url,
+            "VAULT_ROLE": VAULT_ROLE,
+            "BITBUCKET_STEP_OIDC_TOKEN": company.oidc_token,
+            "AWS_OIDC_ROLE_ARN": company.role_arn,
+            "AWS_DEFAULT_REGION": REGION,
+            "AWS_ENDPOINT_URL": self.aws_url,
             **changes,
         }
 

@@ -14,6 +14,9 @@ BEGIN, END = "<!-- variables: made by `make docs` -->\n", "<!-- end of variables
 
 _BLOCK = re.compile(r"^( *)```(\w+)\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
 
+# A bar between cells; one within a cell has a backslash.
+_BAR = re.compile(r"(?<!\\)\|")
+
 
 class Block(NamedTuple):
     """A fenced example; the line is where it begins."""
@@ -50,6 +53,15 @@ def blocks(readme: str, language: str) -> list[Block]:
             line = readme.count("\n", 0, match.start()) + 1
             found.append(Block(name, re.sub(rf"^{indent}", "", text, flags=re.MULTILINE), line))
     return found
+
+
+def rows(readme: str, name: str) -> list[list[str]]:
+    """Return the cells of the table that a comment with this name stands before, without the head."""
+    after = readme.partition(f"<!-- {name}: ")[2]
+    if not after:
+        raise ValueError(f"the README has no table of {name}")
+    lines = after.partition("\n\n")[2].partition("\n\n")[0].splitlines()[2:]
+    return [[cell.strip() for cell in _BAR.split(line.strip())[1:-1]] for line in lines]
 
 
 def _row(variable: Variable) -> str:

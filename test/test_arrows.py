@@ -31,6 +31,7 @@ LAYERS: dict[str, set[str]] = {
     "values": {"redact", "errors", "selectors"},
     "patience": VALUES,
     "plan": VALUES,
+    "notice": VALUES,
     "variables": VALUES,
     "reading": VALUES | {"variables"},
     "settings": VALUES | {"variables", "reading"},
@@ -38,8 +39,9 @@ LAYERS: dict[str, set[str]] = {
     "report": GROUND,
     "clients": GROUND - {"plan"},
     "actions": GROUND | {"apply"},
-    "assemble": GROUND | {"settings", "report", "clients", "actions"},
-    "shell": GROUND | {"pipe", "settings", "reading", "variables", "report", "clients", "actions", "assemble", "apply"},
+    "assemble": GROUND | {"settings", "report", "notice", "clients", "actions"},
+    "shell": GROUND
+    | {"pipe", "settings", "reading", "variables", "report", "notice", "clients", "actions", "assemble", "apply"},
 }
 LIBRARIES = {
     "boto3": ("clients/aws*.py",),

@@ -86,8 +86,8 @@ def test_the_pipe_takes_the_variables_of_every_example(block: Block) -> None:
 
 def test_the_pipe_takes_the_variables_of_the_own_pipeline() -> None:
     tree = yaml.safe_load((ROOT / "bitbucket-pipelines.yml").read_text())
-    (pipe,) = pipes_in(tree["pipelines"]["custom"])
-    assert read_settings(environment_of(pipe["variables"])).action == "rotate"
+    pipes = pipes_in(tree["pipelines"]["custom"])
+    assert [read_settings(environment_of(pipe["variables"])).action for pipe in pipes] == ["rotate", "pull"]
 
 
 def test_the_variables_on_command_lines_exist() -> None:

@@ -45,9 +45,9 @@ def problems(**variables: str) -> tuple[str, ...]:
 def test_the_least_and_its_defaults() -> None:
     least, least_job = settings(), job()
     assert least.action == "rotate"
-    assert least.targets == (Target(TargetKind.DEPLOYMENT, "acme", "shop", "production"),)
-    assert (least.bitbucket.url, least.bitbucket.email) == ("https://api.bitbucket.org/2.0", "")
-    assert least.bitbucket.token == Secret("token-of-a-test")
+    assert least_job.targets.places == (Target(TargetKind.DEPLOYMENT, "acme", "shop", "production"),)
+    assert (least_job.targets.access.url, least_job.targets.access.email) == ("https://api.bitbucket.org/2.0", "")
+    assert least_job.targets.access.token == Secret("token-of-a-test")
     assert least_job.aws.pair == KeyPair("AKIAXXXXXXXXXXXXTEST", Secret("secret-of-a-test"))
     assert (least_job.aws.endpoint, least_job.aws.session_token, least_job.aws.allowed_accounts) == (None, None, ())
     rotation = least_job.rotation
@@ -62,8 +62,8 @@ def test_the_least_and_its_defaults() -> None:
 def test_an_empty_value_of_any_variable_is_as_if_it_were_not_given() -> None:
     names = {variable.name for variable in VARIABLES} - set(LEAST)
     first, second = settings(), settings(**dict.fromkeys(names, " "))
-    assert (first.targets, first.bitbucket, first.job, first.dry_run) == (
-        second.targets, second.bitbucket, second.job, second.dry_run,
+    assert (first.job, first.dry_run) == (
+        second.job, second.dry_run,
     )  # fmt: skip
 
 
@@ -88,7 +88,7 @@ def test_the_steps_token_alone_is_not_used() -> None:
 
 def test_an_email_with_an_api_token() -> None:
     given = {"BITBUCKET_ACCESS_TOKEN": "", "ATLASSIAN_ACCOUNT_EMAIL": "a@b.example", "ATLASSIAN_API_TOKEN": "api-token"}
-    access = settings(**given).bitbucket
+    access = job(**given).targets.access
     assert (access.email, access.token) == ("a@b.example", Secret("api-token"))
     assert access.variables == "ATLASSIAN_ACCOUNT_EMAIL and ATLASSIAN_API_TOKEN"
 
@@ -112,8 +112,8 @@ def test_regions_that_there_are(region: str) -> None:
 
 
 def test_several_targets_with_a_secret() -> None:
-    several = settings(TARGETS="repository, workspace", SECRET_ID="ci/bot", AWS_DEFAULT_REGION="eu-west-1")
-    assert [target.kind for target in several.targets] == [TargetKind.REPOSITORY, TargetKind.WORKSPACE]
+    several = job(TARGETS="repository, workspace", SECRET_ID="ci/bot", AWS_DEFAULT_REGION="eu-west-1")
+    assert [target.kind for target in several.targets.places] == [TargetKind.REPOSITORY, TargetKind.WORKSPACE]
 
 
 def test_whose_key_it_is() -> None:

@@ -8,8 +8,25 @@ from pipe.clients.aws import Aws, Endpoint
 from pipe.errors import Refused
 from pipe.patience import Patience
 from pipe.settings.aws import AwsAccess
+from pipe.values import Identity
 
 log = logging.getLogger("keyturn")
+
+
+def allowed(access: AwsAccess, session_name: str, patience: Patience) -> Aws:
+    """Return a session as `sign_in` does; asks who it is only where not every account is allowed."""
+    aws = sign_in(access, session_name, patience)
+    if access.allowed_accounts:
+        check_account(access, aws.identity())
+    return aws
+
+
+def check_account(access: AwsAccess, caller: Identity) -> None:
+    """Raise Refused for an account that is not among those allowed."""
+    if access.allowed_accounts and caller.account not in access.allowed_accounts:
+        raise Refused(
+            [f"ALLOWED_AWS_ACCOUNT_IDS: these credentials belong to account {caller.account}, which is not among them."]
+        )
 
 
 def sign_in(access: AwsAccess, session_name: str, patience: Patience) -> Aws:

@@ -9,12 +9,12 @@ from pipe.actions.rotate.action import Rotate
 from pipe.actions.rotate.notes import announced
 from pipe.actions.rotate.secret_journal import SecretJournal
 from pipe.assemble.access import bitbucket_of
-from pipe.assemble.aws import sign_in
+from pipe.assemble.aws import check_account, sign_in
 from pipe.clients.aws import Aws
 from pipe.clients.bitbucket import Bitbucket
 from pipe.clients.iam import AccessKeys
 from pipe.clients.secretsmanager import SecretVersions
-from pipe.errors import BadCredentials, KeyturnError, Mismatched, Refused
+from pipe.errors import BadCredentials, KeyturnError, Mismatched
 from pipe.patience import Patience
 from pipe.report import who
 from pipe.settings import Settings
@@ -26,14 +26,10 @@ log = logging.getLogger("keyturn")
 
 def rotation(settings: Settings, job: RotateJob, patience: Patience) -> Rotate:
     """Sign in to AWS and return the rotation; raises Refused for an account that is not allowed, and ServiceError."""
-    bitbucket = bitbucket_of(settings.bitbucket, patience)
+    bitbucket = bitbucket_of(job.targets.access, patience)
     aws, caller, own = _who(settings, job, bitbucket, patience)
     log.info("%s.", who(caller, job.aws.region))
-    allowed = job.aws.allowed_accounts
-    if allowed and caller.account not in allowed:
-        raise Refused(
-            [f"ALLOWED_AWS_ACCOUNT_IDS: these credentials belong to account {caller.account}, which is not among them."]
-        )
+    check_account(job.aws, caller)
     policy = job.rotation_of(caller.user)
     journal = None
     if policy.secret_id:
@@ -41,7 +37,7 @@ def rotation(settings: Settings, job: RotateJob, patience: Patience) -> Rotate:
     return Rotate(
         policy,
         caller,
-        settings.targets,
+        job.targets.places,
         keys=AccessKeys(aws, policy.user),
         journal=journal,
         bitbucket=bitbucket,
@@ -66,7 +62,7 @@ def _who(
     except Mismatched as error:
         if pair is None:
             raise
-        for key_id in _announced(settings.targets, job, bitbucket):
+        for key_id in _announced(job.targets.places, job, bitbucket):
             own = KeyPair(key_id, pair.secret)
             try:
                 other = Aws.with_keys(own, None, aws.endpoint, patience)

@@ -6,6 +6,7 @@ import logging
 import os
 import threading
 import time
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -20,7 +21,7 @@ import botocore.loaders
 import botocore.session
 
 from pipe.clients.aws_errors import meaning, no_answer
-from pipe.patience import IN_FLIGHT, Patience
+from pipe.patience import IN_FLIGHT, Gate, Patience
 from pipe.redact import Secret
 from pipe.values import Identity, KeyPair
 
@@ -65,6 +66,8 @@ class Aws:
         self.endpoint = endpoint
         self.patience = patience
         self._lock = threading.Lock()
+        # One for each service: that one of them is throttled says nothing about the others.
+        self._gates: defaultdict[str, Gate] = defaultdict(Gate)
         self._server_time: tuple[datetime, float] | None = None
 
     @classmethod
@@ -122,7 +125,16 @@ class Aws:
         return self.patience.insist(lambda: self.ask_once(action, request, check), attempts=attempts)
 
     def ask_once(self, action: str, request: Callable[[], T], check: str = "") -> T:
-        """Make one request, once; raises as `ask` does, and Busy with `unclear` where it may have been carried out."""
+        """Make one request, once, as soon as few enough are under way to its service.
+
+        Raises as `ask` does, and Busy with `unclear` where it may have been carried out.
+        """
+        with self._lock:
+            gate = self._gates[action.partition(":")[0]]
+        with gate.one():
+            return self._ask(action, request, check)
+
+    def _ask(self, action: str, request: Callable[[], T], check: str) -> T:
         started = time.monotonic()
         try:
             answer = request()

@@ -16,10 +16,14 @@ from pipe.errors import (
     ServiceError,
 )
 
-_BUSY = frozenset({
-    "Throttling", "ThrottlingException", "ThrottledException", "RequestThrottled", "RequestLimitExceeded",
-    "TooManyRequestsException", "PriorRequestNotComplete", "SlowDown", "IDPCommunicationError", "RequestTimeout",
+_THROTTLED = frozenset({
+    "Throttling", "ThrottlingException", "ThrottledException", "RequestThrottled", "RequestThrottledException",
+    "RequestLimitExceeded", "TooManyRequestsException", "SlowDown",
 })  # fmt: skip
+_BUSY = _THROTTLED | {
+    "PriorRequestNotComplete", "IDPCommunicationError", "RequestTimeout", "InternalServiceError", "InternalFailure",
+    "ServiceUnavailable",
+}  # fmt: skip
 _UNKNOWN_KEY = frozenset({"InvalidClientTokenId", "UnrecognizedClientException", "InvalidAccessKeyId"})
 _WRONG_SECRET = frozenset({"SignatureDoesNotMatch", "InvalidSignatureException", "IncompleteSignature"})
 _EXPIRED = frozenset({"ExpiredToken", "ExpiredTokenException", "RequestExpired"})
@@ -38,11 +42,24 @@ def meaning(error: trouble.ClientError, action: str, check: str) -> KeyturnError
     code, message = str(said.get("Code", "")), str(said.get("Message", ""))
     metadata = error.response.get("ResponseMetadata", {})
     status = int(metadata.get("HTTPStatusCode", 0))
-    what = f"AWS: {action} failed: {code}: {message}"
     if code in _BUSY or status == 429 or status >= 500:
         after = str(metadata.get("HTTPHeaders", {}).get("retry-after", ""))
-        # A throttled request was not carried out; one that ended in a server's error may have been.
-        return Busy(what, "Try again later.", after=float(after) if after.isdecimal() else None, unclear=status >= 500)
+        return Busy(
+            f"AWS: {action} failed: {code}: {message}",
+            "Try again later.",
+            after=float(after) if after.isdecimal() else None,
+            # A throttled request was not carried out; one that ended in a server's error may have been.
+            unclear=status >= 500,
+            throttled=code in _THROTTLED or status == 429,
+        )
+    return meaning_of(code, message, action, check, forbidden=status == 403)
+
+
+def meaning_of(code: str, message: str, action: str, check: str, *, forbidden: bool = False) -> KeyturnError:
+    """Return what an error's code and message mean for us, wherever in an answer they stand."""
+    what = f"AWS: {action} failed: {code}: {message}"
+    if code in _BUSY:
+        return Busy(what, "Try again later.", throttled=code in _THROTTLED)
     if code in _UNKNOWN_KEY:
         return BadCredentials(f"AWS does not know the access key ({code}, {action}).", check)
     if code in _WRONG_SECRET:
@@ -52,7 +69,7 @@ def meaning(error: trouble.ClientError, action: str, check: str) -> KeyturnError
     for codes, kind in ((_MISSING, Missing), (_CONFLICT, Conflict), (_LIMIT, LimitReached)):
         if code in codes:
             return kind(what, check)
-    if code in _DENIED or status == 403:
+    if code in _DENIED or forbidden:
         return Denied(what, check or f"The identity needs the permission {action}.")
     return ServiceError(what, check)
 

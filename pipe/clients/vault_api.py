@@ -112,7 +112,8 @@ class Api:
             moment = parsedate_to_datetime(response.headers["Date"])
         except (KeyError, ValueError):
             return
-        self._server_time = (moment.astimezone(UTC), time.monotonic())
+        # The header is cut off to whole seconds; what has happened by now must not lie in the future.
+        self._server_time = (moment.astimezone(UTC) + timedelta(seconds=1), time.monotonic())
 
 
 class _Adapter(HTTPAdapter):

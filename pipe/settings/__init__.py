@@ -8,12 +8,16 @@ from dataclasses import dataclass
 
 from pipe.errors import Refused
 from pipe.reading import Reader
-from pipe.settings.bitbucket import BitbucketAccess, read_bitbucket
+from pipe.settings.notice import read_notice
 from pipe.settings.pull import PullJob, read_pull_job
+from pipe.settings.replicate import ReplicateJob, read_replicate_job
 from pipe.settings.rotation import RotateJob, read_rotate_job
-from pipe.values import Run, Target
+from pipe.values import Run
 
-ACTIONS = ("rotate", "pull", "status")
+ACTIONS = ("rotate", "pull", "replicate", "status")
+
+
+Job = RotateJob | PullJob | ReplicateJob
 
 
 @dataclass(frozen=True)
@@ -21,35 +25,40 @@ class Settings:
     """All that the environment says about a run; `job` is what its action needs."""
 
     action: str
-    targets: tuple[Target, ...]
-    bitbucket: BitbucketAccess
     dry_run: bool
     report_dir: str
     run: Run
     session_name: str
-    job: RotateJob | PullJob
+    job: Job
 
 
 def read_settings(environ: Mapping[str, str]) -> Settings:
     """Return what the environment says; raises Refused with every problem that it has."""
     reader = Reader(environ)
     action = reader.choice("ACTION", ACTIONS)
-    targets, bitbucket = reader.targets(), read_bitbucket(reader)
-    job = read_pull_job(reader) if action == "pull" else read_rotate_job(reader, len(targets))
     settings = Settings(
         action=action,
-        targets=targets,
-        bitbucket=bitbucket,
         dry_run=reader.switch("DRY_RUN"),
         report_dir=reader.text("REPORT_DIR"),
         run=_run(reader),
         session_name=reader.session_name(),
-        job=job,
+        job=_job(reader, action),
     )
+    read_notice(reader)
     reader.switch("DEBUG")
     if reader.problems:
         raise Refused(reader.problems)
     return settings
+
+
+def _job(reader: Reader, action: str) -> Job:
+    match action:
+        case "pull":
+            return read_pull_job(reader)
+        case "replicate":
+            return read_replicate_job(reader)
+        case _:
+            return read_rotate_job(reader)
 
 
 def _run(reader: Reader) -> Run:

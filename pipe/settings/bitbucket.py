@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from pipe.reading import Reader
 from pipe.redact import Secret
+from pipe.values import Target
 
 
 @dataclass(frozen=True)
@@ -20,6 +21,19 @@ class BitbucketAccess:
     def variables(self) -> str:
         """The variables that hold the credentials, for advice."""
         return "ATLASSIAN_ACCOUNT_EMAIL and ATLASSIAN_API_TOKEN" if self.email else "BITBUCKET_ACCESS_TOKEN"
+
+
+@dataclass(frozen=True)
+class Targets:
+    """Where the result is written, and how Bitbucket is asked."""
+
+    places: tuple[Target, ...]
+    access: BitbucketAccess
+
+
+def read_targets(reader: Reader) -> Targets:
+    """Return the targets."""
+    return Targets(reader.targets(), read_bitbucket(reader))
 
 
 def read_bitbucket(reader: Reader) -> BitbucketAccess:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pipe.reading import Reader
-from pipe.selectors import read_selectors
+from pipe.settings.bitbucket import Targets, read_targets
+from pipe.settings.selectors import read_secrets
 from pipe.settings.vault import VaultAccess, read_vault
 from pipe.values import Pull
 
@@ -14,8 +15,9 @@ SOURCES = ("vault",)
 
 @dataclass(frozen=True)
 class PullJob:
-    """What is pulled, and how its source is asked."""
+    """What is pulled, where it is written, and how its source is asked."""
 
+    targets: Targets
     pull: Pull
     vault: VaultAccess
 
@@ -23,11 +25,7 @@ class PullJob:
 def read_pull_job(reader: Reader) -> PullJob:
     """Return what is pulled from where."""
     reader.choice("SOURCE", SOURCES)
-    selectors, problems = read_selectors(reader.lines("SECRETS"))
-    for problem in problems:
-        reader.problem(f"SECRETS: {problem}")
-    if not selectors and not problems:
-        reader.problem("SECRETS: needed; which secrets, one a line, e.g. secret/ci/db password | DB_PASSWORD.")
+    selectors = read_secrets(reader, "vault")
     state_variable = reader.variable_name("STATE_VARIABLE")
     for selector in selectors:
         if selector.name == state_variable and not selector.wild:
@@ -42,4 +40,4 @@ def read_pull_job(reader: Reader) -> PullJob:
         trim=reader.choice("TRIM", ("", "newline")) == "newline",
         state_variable=state_variable,
     )
-    return PullJob(pull, read_vault(reader))
+    return PullJob(read_targets(reader), pull, read_vault(reader))

@@ -8,13 +8,15 @@ from datetime import timedelta
 from pipe.errors import Refused
 from pipe.reading import Reader
 from pipe.settings.aws import AwsAccess, read_aws
+from pipe.settings.bitbucket import Targets, read_targets
 from pipe.values import Rotation
 
 
 @dataclass(frozen=True)
 class RotateJob:
-    """A rotation, and how AWS is asked."""
+    """A rotation, where it is published, and how AWS is asked."""
 
+    targets: Targets
     aws: AwsAccess
     rotation: Rotation
 
@@ -25,11 +27,11 @@ class RotateJob:
         return replace(self.rotation, user=self.rotation.user or caller)
 
 
-def read_rotate_job(reader: Reader, targets: int) -> RotateJob:
-    """Return the rotation into this number of targets."""
-    job = RotateJob(read_aws(reader), _rotation(reader))
+def read_rotate_job(reader: Reader) -> RotateJob:
+    """Return what is rotated."""
+    job = RotateJob(read_targets(reader), read_aws(reader), _rotation(reader))
     rotation = job.rotation
-    if targets > 1 and not rotation.secret_id and not reader.complained("SECRET_ID"):
+    if len(job.targets.places) > 1 and not rotation.secret_id and not reader.complained("SECRET_ID"):
         reader.problem(
             "SECRET_ID: needed for more than one target; a secret that is only in secured variables can never be read "
             "again."

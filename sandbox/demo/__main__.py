@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from sandbox.demo import pull, rotation
-from sandbox.demo.stage import LAG, say
+from sandbox.demo.stage import LAG, tell
 from sandbox.vault import VaultError
 from sandbox.world import World
 
@@ -18,7 +18,7 @@ def main() -> int:
     except VaultError as error:
         wrong = [f"The sandbox could not be started: {error}"]
     for problem in wrong:
-        say(f"\n✖ {problem}.")
+        tell(f"✖ {problem}.")
     return 1 if wrong else 0
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
 from sandbox.bitbucket import Variable
-from sandbox.demo.stage import PIPE, checked, head, run, say, words
+from sandbox.demo.stage import PIPE, head, run, tell, words
 from sandbox.vault import Vault
 from sandbox.world import Company, World
 
@@ -38,7 +38,7 @@ Held = Mapping[str, Mapping[str, Variable]]
 def play(world: World, pipe: Sequence[str] = PIPE) -> list[str]:
     """Play all acts in a world with a Vault, and return what was not as it had to be; the first bad act is the last."""
     company, vault = world.seed(), _vault(world)
-    say(f"\nOpenBao has {len(company.secrets)} secrets below {FOLDER}; steps sign in there with their own OIDC token.")
+    tell(f"OpenBao has {len(company.secrets)} secrets below {FOLDER}; steps sign in there with their own OIDC token.")
     for act in ACTS:
         world.wait(timedelta(hours=1))
         _change(vault, company, act)
@@ -50,8 +50,8 @@ def play(world: World, pipe: Sequence[str] = PIPE) -> list[str]:
         wrong = problems(world, company, act, before, code)
         if wrong:
             return [f"Pull, {act.story}: {problem}" for problem in wrong]
-        checked(_seen(company, act))
-    say("\n✔ 3 pulls: both environments have what OpenBao has, and nothing was read or written but what had changed.")
+        tell(f"✔ Checked: {_seen(company, act)}")
+    tell("✔ 3 pulls: both environments have what OpenBao has, and nothing was read or written but what had changed.")
     return []
 
 
@@ -71,39 +71,40 @@ def problems(world: World, company: Company, act: Act, before: Held, code: int) 
         wrong.append(f"the audit log must show reads of: {words(must)}; and shows: {words(read)}")
     if vault.tokens():
         wrong.append("the run's token must be revoked, and is not")
-    for name, variables in held(world, company).items():
-        wrong += [f"{name}: {problem}" for problem in _problems_of(world, company, act, name, before[name], variables)]
+    wanted, changed = _wanted(company, company.secrets), _wanted(company, _changed(company, act))
+    for name, after in held(world, company).items():
+        found = _problems_of(before[name], after, wanted, changed, _writes(world, company, name))
+        wrong += [f"{name} {problem}" for problem in found]
     return wrong
 
 
 def _problems_of(
-    world: World, company: Company, act: Act, name: str, before: Mapping[str, Variable], after: Mapping[str, Variable]
-) -> list[str]:
-    wrong = []
-    wanted = _wanted(company, company.secrets)
+    before: Mapping[str, Variable],
+    after: Mapping[str, Variable],
+    wanted: Mapping[str, str],
+    changed: Collection[str],
+    writes: Collection[str],
+) -> Iterator[str]:
+    """Yield what is wrong with an environment that has to hold `wanted`, of which the names `changed` were written."""
     bad = [key for key, value in wanted.items() if key not in after or after[key].value != value]
     if bad:
-        wrong.append(f"must hold what OpenBao has, and does not: {words(bad)}")
-    open_to_all = [key for key in wanted if key in after and not after[key].secured]
-    if open_to_all:
-        wrong.append(f"must hold secured variables, and these are not: {words(open_to_all)}")
-    foreign = (before.keys() | after.keys()) - wanted.keys() - {STATE}
-    touched = sorted(key for key in foreign if before.get(key) != after.get(key))
+        yield f"must hold what OpenBao has, and does not in: {words(bad)}"
+    unsecured = [key for key in wanted if key in after and not after[key].secured]
+    if unsecured:
+        yield f"must hold secured variables, and these are not: {words(unsecured)}"
+    others = (before.keys() | after.keys()) - wanted.keys() - {STATE}
+    touched = sorted(key for key in others if before.get(key) != after.get(key))
     if touched:
-        wrong.append(f"must keep what is not from OpenBao, and these have changed: {words(touched)}")
-    changed = _wanted(company, _changed(company, act))
-    writes = _writes(world, company, name)
-    # What was written is remembered by one write more.
-    must = len(changed) + 1 if changed else 0
-    if len(writes) != must:
-        wrong.append(f"must get {must} writes, and got {len(writes)}")
-    # A variable that there was keeps its uuid, which every later write of it names.
-    strangers = [
-        key for key in before if key not in (*changed, STATE) and any(before[key].uuid in one for one in writes)
-    ]
-    if strangers:
-        wrong.append(f"must not get writes of: {words(strangers)}")
-    return wrong
+        yield f"must keep what is not from OpenBao, and these have changed: {words(touched)}"
+    # One more write remembers the others.
+    due = len(changed) + 1 if changed else 0
+    if len(writes) != due:
+        yield f"must get {due} writes, and got {len(writes)}"
+    # A variable keeps its uuid, which each write of it names.
+    idle = [key for key in before if key not in (*changed, STATE)]
+    needless = [key for key in idle if any(before[key].uuid in write for write in writes)]
+    if needless:
+        yield f"must not get what it has, and got: {words(needless)}"
 
 
 def _change(vault: Vault, company: Company, act: Act) -> None:
@@ -147,8 +148,8 @@ def _seen(company: Company, act: Act) -> str:
     if not changed:
         return "exit code 0; OpenBao's audit log has no data/ path, and Bitbucket got no write."
     return (
-        f"exit code 0; OpenBao's audit log has {words([*map(_api, act.changed)])} and no other data/ path; "
-        f"{count} was written in {words(TARGETS)} each."
+        f"exit code 0; of data/, OpenBao's audit log has {words([*map(_api, act.changed)])} alone; {count} was written "
+        f"in each of {words(TARGETS)}."
     )
 
 

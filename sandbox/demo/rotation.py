@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from sandbox.demo.stage import PIPE, checked, head, run, say, words
+from sandbox.demo.stage import PIPE, head, run, tell, words
 from sandbox.world import USER, Company, World
 
 
@@ -31,7 +31,7 @@ CALENDAR = (
 def play(world: World, pipe: Sequence[str] = PIPE) -> list[str]:
     """Play all days in a world, and return what was not as it had to be; the first bad day is the last."""
     company = world.seed(key_age_days=CALENDAR[0].number)
-    say(f"{USER}'s access key is in two environments, Staging and Production; the pipe runs on four days of its life.")
+    tell(f"{USER}'s access key is in two environments, Staging and Production; the pipe runs on four days of its life.")
     today = CALENDAR[0].number
     for day in CALENDAR:
         world.wait(timedelta(days=day.number - today))
@@ -42,8 +42,8 @@ def play(world: World, pipe: Sequence[str] = PIPE) -> list[str]:
         wrong = problems(world, company, day, code)
         if wrong:
             return [f"Day {day.number}: {problem}" for problem in wrong]
-        checked(_seen(world, company))
-    say(f"\n✔ {CALENDAR[-1].number} days: one key rotated, and on every day both environments' pairs signed requests.")
+        tell(f"✔ Checked: {_seen(world, company)}")
+    tell(f"✔ {CALENDAR[-1].number} days: one key rotated, and on every day both environments' pairs signed requests.")
     return []
 
 

@@ -31,9 +31,10 @@ def head(text: str) -> None:
     say(f"\n── {text} ".ljust(_width() + 1, "─") + "\n")
 
 
-def checked(text: str) -> None:
-    """Print what was seen from outside to be as it has to be."""
-    say("\n" + textwrap.fill(f"✔ Checked: {text}", _width(), subsequent_indent="  ", break_on_hyphens=False))
+def tell(text: str) -> None:
+    """Print a paragraph, behind an empty line."""
+    indent = "  " if text.startswith(("✔", "✖")) else ""
+    say("\n" + textwrap.fill(text, _width(), subsequent_indent=indent, break_on_hyphens=False))
 
 
 def say(text: str) -> None:

@@ -1,21 +1,28 @@
-"""Spoils one run, lets the next one finish, and names every promise that was broken."""
+"""Spoils one run, lets the next one finish, and names every promise that was broken; alike for every action."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import ClassVar, Generic, Protocol, Self, TypeVar
 
-from sandbox.aws import Aws
-from sandbox.bitbucket import Bitbucket
 from sandbox.wire import Fault, Wire
 from sandbox.world import World
-from test.faults.company import ID, Picture, Stage
 from test.faults.runner import Result, Runner
-from test.faults.scenarios import Scenario
 
 # Longer than the pipe waits for an answer at the pace of the matrix.
 STALL = 0.8
+
+# The ways to spoil a request.
+KINDS = (
+    "kill-before", "kill-after", "cut-before", "cut-after", "500-before", "500-after", "503-before", "429-hint",
+    "429-bare", "403", "stall-before", "term",
+)  # fmt: skip
+
+# Those that do most harm, for runs that differ from another kind of run in some steps only.
+WORST = ("kill-before", "kill-after", "cut-after", "500-after", "403")
 
 
 @dataclass(frozen=True)
@@ -42,143 +49,179 @@ class Verdict:
         self.broken.append(f"{story}: {what}")
 
 
-def wires(world: World) -> tuple[Wire, Wire]:
-    aws: Aws = world.aws
-    bitbucket: Bitbucket = world.bitbucket
-    return aws.wire, bitbucket.wire
+class Stage(Protocol):
+    """A prepared world, seen from outside."""
+
+    @property
+    def world(self) -> World:
+        """The world."""
+
+    def fresh(self) -> Self:
+        """Return the stage for one more try; the world has been set back."""
+
+    def environ(self) -> dict[str, str]:
+        """Return the run's variables."""
+
+    def look(self) -> object:
+        """Take a picture; two are equal where a run has changed nothing in between."""
+
+    def leaks(self, output: str) -> list[str]:
+        """Return which secrets the output or an unsecured variable shows."""
+
+
+S = TypeVar("S", bound=Stage)
+
+
+@dataclass
+class Trial(Generic[S]):
+    """One spoilt run: the pictures before and after it, how it ended, and where to blame it."""
+
+    stage: S
+    faults: Sequence[tuple[Spot, str]]
+    before: object
+    after: object
+    result: Result
+    verdict: Verdict
+    story: str
+
+    def blame(self, what: str, figure: str) -> None:
+        self.verdict.blame(what, figure, self.story)
+
+
+@dataclass(frozen=True)
+class Scenario(ABC, Generic[S]):
+    """One kind of run; `prepare` makes the stage, `right` names what is wrong with it after the last run.
+
+    Its requests are spoilt up to the first one of the kind `until`; `kinds` are the faults that are tried.
+    """
+
+    name: str
+    prepare: Callable[[World, Runner], S]
+    right: Callable[[S], list[str]]
+    until: str = ""
+    kinds: tuple[str, ...] = KINDS
+    figures: ClassVar[tuple[str, ...]] = ("leaks", "lost", "untrue words")
+
+    def chosen(self, spots: Sequence[Spot]) -> tuple[Spot, ...]:
+        """Return the requests that are spoilt."""
+        return tuple(spots)
+
+    def finished(self, result: Result) -> bool:
+        """Tell whether a run that ended well says that all is done."""
+        return True
+
+    def figure_of(self, wrong: str) -> str:
+        """Return as what something wrong after the next run counts."""
+        return "lost"
+
+    def pause(self, trial: Trial[S]) -> None:
+        """Let the time pass that is needed before the next run."""
+
+    @abstractmethod
+    def judge(self, trial: Trial[S]) -> None:
+        """Blame what only this action can do wrong in a spoilt run."""
+
+    def judge_end(self, trial: Trial[S], runner: Runner) -> None:
+        """Blame what only this action can do wrong in the next run."""
+
+
+def wires(world: World) -> dict[str, Wire]:
+    """Return every service's wire by the service's name."""
+    found = [world.aws.wire, world.bitbucket.wire, *([world.vault.wire] if world.vault else [])]
+    return {wire.service: wire for wire in found}
 
 
 def quiet(world: World) -> None:
     """Mend the wires and count requests anew."""
-    for wire in wires(world):
+    for wire in wires(world).values():
         wire.mend()
         wire.forget()
 
 
-class Bench:
+class Bench(Generic[S]):
     """A scenario that was prepared once, and to whose beginning the world is set back before each try."""
 
-    def __init__(self, world: World, scenario: Scenario, runner: Runner) -> None:
+    def __init__(self, world: World, scenario: Scenario[S], runner: Runner) -> None:
         self.scenario = scenario
         self.runner = runner
         self._world = world
         self._stage = scenario.prepare(world, runner)
         self._moment = world.save()
 
-    def begin(self) -> Stage:
+    def begin(self) -> S:
         self._world.restore(self._moment)
         quiet(self._world)
-        return replace(self._stage, secrets=set(self._stage.secrets))
+        return self._stage.fresh()
+
+    def verdict(self) -> Verdict:
+        """Return a verdict in which nothing is counted yet."""
+        return Verdict(Counter(dict.fromkeys(self.scenario.figures, 0)))
 
     def spots(self) -> tuple[Spot, ...]:
-        """Return the requests that the scenario's run makes when nothing is spoilt."""
+        """Return the requests that the scenario's run makes when nothing is spoilt, and that are to be spoilt."""
         stage = self.begin()
         result = self.runner.run(stage.environ())
         assert result.code == 0, result.output
         assert self.scenario.right(stage) == [], result.output
-        seen = sorted((entry for wire in wires(self._world) for entry in wire.journal), key=lambda entry: entry.at)
-        spots = [Spot(entry.service, entry.operation, entry.occurrence) for entry in seen]
+        seen = [entry for wire in wires(self._world).values() for entry in wire.journal]
+        spots = [Spot(each.service, each.operation, each.occurrence) for each in sorted(seen, key=lambda each: each.at)]
         last = next((index for index, spot in enumerate(spots) if spot.operation == self.scenario.until), len(spots))
-        return tuple(spots[: last + 1])
+        return self.scenario.chosen(spots[: last + 1])
 
 
 def spoil(world: World, spot: Spot, kind: str, runner: Runner) -> None:
     call = runner.terminate if kind == "term" else runner.kill
-    wire = wires(world)[spot.service == "bitbucket"]
     name = {"kill-before": "call-before", "kill-after": "call-after", "term": "call"}.get(kind, kind)
-    wire.spoil(Fault(_literal(spot.operation), name, nth=spot.nth, seconds=STALL, call=call))
+    fault = Fault(_literal(spot.operation), name, nth=spot.nth, seconds=STALL, call=call)
+    wires(world)[spot.service].spoil(fault)
 
 
-def try_it(bench: Bench, faults: Sequence[tuple[Spot, str]], verdict: Verdict) -> None:
+def try_it(bench: Bench[S], faults: Sequence[tuple[Spot, str]], verdict: Verdict) -> None:
     """Spoil one run with all of the faults, look, run once more, look again."""
     scenario, runner = bench.scenario, bench.runner
     story = f"{scenario.name}, {' and '.join(f'{kind} at {spot}' for spot, kind in faults)}"
     stage = bench.begin()
-    world = stage.world
     before = stage.look()
     for spot, kind in faults:
-        spoil(world, spot, kind, runner)
+        spoil(stage.world, spot, kind, runner)
     result = runner.run(stage.environ())
-    quiet(world)
+    quiet(stage.world)
     verdict.figures["spoilt runs"] += 1
-    after = stage.look()
-    _judge_consumers(stage, scenario, faults, result, verdict, story)
-    _judge_words(stage, scenario, before, after, result, verdict, story)
-    unreached = any(spot.service == "aws" for spot, _ in faults)
-    if result.code is None or (unreached and "quarter of an hour" in result.output):
-        world.clock.move(minutes=16)
+    trial = Trial(stage, faults, before, stage.look(), result, verdict, story)
+    for leak in stage.leaks(result.output):
+        trial.blame(f"shows {leak}", "leaks")
+    scenario.judge(trial)
+    _judge_words(scenario, trial)
+    scenario.pause(trial)
     last = runner.run(stage.environ())
     for leak in stage.leaks(last.output):
-        verdict.blame(f"the last run shows {leak}", "leaks", story)
+        trial.blame(f"the last run shows {leak}", "leaks")
     if last.code != 0:
-        verdict.blame(f"the next run ends with {last.code}: {last.last_line}", "lost", story)
+        trial.blame(f"the next run ends with {last.code}: {last.last_line}", "lost")
     for wrong in scenario.right(stage):
-        figure = "orphans" if wrong.startswith("the keys") else "lost"
-        verdict.blame(f"{wrong} after the next run\n{result.output}\n--- next\n{last.output}", figure, story)
+        told = f"{wrong} after the next run\n{result.output}\n--- next\n{last.output}"
+        trial.blame(told, scenario.figure_of(wrong))
+    scenario.judge_end(trial, runner)
 
 
-def _judge_consumers(
-    stage: Stage,
-    scenario: Scenario,
-    faults: Sequence[tuple[Spot, str]],
-    result: Result,
-    verdict: Verdict,
-    story: str,
-) -> None:
-    """Each target's pair signs; it may be mismatched only between the two writes, or where nobody knew the old one.
-
-    For those who read the credentials file there is no such moment.
-    """
-    for target in stage.outages():
-        between = any(_between_writes(stage, spot, kind, scenario) for spot, kind in faults)
-        if stage.mismatched(target) and between and not stage.reads_file:
-            verdict.figures["mismatched pairs (named in the design)"] += 1
-        else:
-            verdict.blame(f"{target} does not sign\n{result.output}", "outages", story)
-    for leak in stage.leaks(result.output):
-        verdict.blame(f"shows {leak}", "leaks", story)
-
-
-def _between_writes(stage: Stage, spot: Spot, kind: str, scenario: Scenario) -> bool:
-    """Tell whether a fault strikes the second write for good, or kills between a target's two writes."""
-    if spot.service != "bitbucket" or not spot.operation.startswith(("PUT", "POST")):
-        return False
-    if kind.startswith("kill"):
-        return True
-    return not scenario.restorable and kind in {"403"} and _is_id(stage, spot)
-
-
-def _is_id(stage: Stage, spot: Spot) -> bool:
-    ids = [stage.world.bitbucket.variables(target)[ID].uuid for target in stage.targets]
-    return any(uuid in spot.operation for uuid in ids)
-
-
-def _judge_words(
-    stage: Stage,
-    scenario: Scenario,
-    before: Picture,
-    after: Picture,
-    result: Result,
-    verdict: Verdict,
-    story: str,
-) -> None:
+def _judge_words(scenario: Scenario[S], trial: Trial[S]) -> None:
     """The exit code and the last line tell the truth, and nobody sees a traceback."""
+    result = trial.result
     if result.code is None:
         return
-    verdict.figures[f"exit {result.code}"] += 1
+    trial.verdict.figures[f"exit {result.code}"] += 1
     told = result.last_line.lstrip("\033[0123456789m")
     if not told.startswith("✔" if result.code == 0 else "✖"):
-        verdict.blame(f"exit {result.code} with the last line {told!r}", "untrue words", story)
+        trial.blame(f"exit {result.code} with the last line {told!r}", "untrue words")
     if "Traceback" in result.output or "unexpected" in result.output:
-        verdict.blame(f"a traceback or an unexpected error:\n{result.output}", "untrue words", story)
-    # Unknown is not unused: nothing is switched off, and that is said.
-    postponed = "does not tell its last use" in result.output
-    if result.code == 0 and not postponed and scenario.right(stage):
-        verdict.blame(f"exit 0, but {scenario.right(stage)}\n{result.output}", "untrue words", story)
-    if result.code == 1 and after != before:
-        verdict.blame(f"exit 1, but something changed\n{before}\n{after}\n{result.output}", "untrue words", story)
+        trial.blame(f"a traceback or an unexpected error:\n{result.output}", "untrue words")
+    if result.code == 0 and scenario.finished(result) and scenario.right(trial.stage):
+        trial.blame(f"exit 0, but {scenario.right(trial.stage)}\n{result.output}", "untrue words")
+    if result.code == 1 and trial.after != trial.before:
+        changed = f"{trial.before}\n{trial.after}"
+        trial.blame(f"exit 1, but something changed\n{changed}\n{result.output}", "untrue words")
     if result.code not in {0, 1, 2}:
-        verdict.blame(f"exit {result.code}", "untrue words", story)
+        trial.blame(f"exit {result.code}", "untrue words")
 
 
 def _literal(operation: str) -> str:

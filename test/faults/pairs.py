@@ -11,8 +11,8 @@ from pathlib import Path
 
 from sandbox.world import World
 from test.faults.judge import Bench, Spot, Verdict, try_it
+from test.faults.rotation.scenarios import SCENARIOS
 from test.faults.runner import Runner
-from test.faults.scenarios import SCENARIOS
 
 # Of each family of faults the one that does most harm; the second fault of a pair strikes a later request.
 KINDS = ("kill-before", "kill-after", "cut-before", "cut-after", "500-after", "429-bare", "403", "term")

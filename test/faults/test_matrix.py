@@ -2,25 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 
 from sandbox.world import World
-from test.faults.figures import FIGURES
-from test.faults.judge import Bench, Verdict, try_it
+from test.faults.conftest import Conclude
+from test.faults.judge import Bench, try_it
+from test.faults.pull.scenarios import SCENARIOS as PULLS
+from test.faults.rotation.scenarios import SCENARIOS as ROTATIONS
 from test.faults.runner import Runner
-from test.faults.scenarios import SCENARIOS
 
 
 @pytest.mark.parametrize(
-    ("name", "kind"), [(name, kind) for name, scenario in SCENARIOS.items() for kind in scenario.kinds]
+    ("name", "kind"), [(name, kind) for name, scenario in ROTATIONS.items() for kind in scenario.kinds]
 )
-def test_every_request_spoilt(
-    name: str, kind: str, fault_world: World, runner: Runner, record_property: Callable[[str, object], None]
-) -> None:
-    bench, verdict = Bench(fault_world, SCENARIOS[name], runner), Verdict()
+def test_every_request_spoilt(name: str, kind: str, fault_world: World, runner: Runner, conclude: Conclude) -> None:
+    bench = Bench(fault_world, ROTATIONS[name], runner)
+    verdict = bench.verdict()
     for spot in bench.spots():
         try_it(bench, [(spot, kind)], verdict)
-    record_property(FIGURES, dict(verdict.figures))
-    assert verdict.broken == [], "\n\n".join(verdict.broken[:3])
+    conclude("rotation", verdict)
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"), [(name, kind) for name, scenario in PULLS.items() for kind in scenario.kinds]
+)
+def test_every_request_of_a_pull_spoilt(
+    name: str, kind: str, vault_world: World, runner: Runner, conclude: Conclude
+) -> None:
+    bench = Bench(vault_world, PULLS[name], runner)
+    verdict = bench.verdict()
+    for spot in bench.spots():
+        try_it(bench, [(spot, kind)], verdict)
+    conclude("pull", verdict)

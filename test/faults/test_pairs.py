@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 
 from sandbox.world import World
-from test.faults.figures import FIGURES
-from test.faults.judge import Bench, Verdict, try_it
+from test.faults.conftest import Conclude
+from test.faults.judge import Bench, try_it
 from test.faults.pairs import sample_of
+from test.faults.pull.scenarios import SCENARIOS as PULLS
+from test.faults.rotation.scenarios import SCENARIOS as ROTATIONS
 from test.faults.runner import Runner
-from test.faults.scenarios import SCENARIOS
 
-SAMPLE = 25
+SAMPLE, SAMPLE_OF_PULLS = 25, 12
+SEED = 20_260_101
 
 
-@pytest.mark.parametrize("name", SCENARIOS)
-def test_pairs_of_faults(
-    name: str, fault_world: World, runner: Runner, record_property: Callable[[str, object], None]
-) -> None:
-    bench, verdict = Bench(fault_world, SCENARIOS[name], runner), Verdict()
-    for pair in sample_of(bench.spots(), SAMPLE, seed=20_260_101):
+@pytest.mark.parametrize("name", ROTATIONS)
+def test_pairs_of_faults(name: str, fault_world: World, runner: Runner, conclude: Conclude) -> None:
+    bench = Bench(fault_world, ROTATIONS[name], runner)
+    verdict = bench.verdict()
+    for pair in sample_of(bench.spots(), SAMPLE, SEED):
         try_it(bench, pair, verdict)
-    record_property(FIGURES, dict(verdict.figures))
-    assert verdict.broken == [], "\n\n".join(verdict.broken[:3])
+    conclude("rotation", verdict)
+
+
+@pytest.mark.parametrize("name", PULLS)
+def test_pairs_of_faults_of_a_pull(name: str, vault_world: World, runner: Runner, conclude: Conclude) -> None:
+    bench = Bench(vault_world, PULLS[name], runner)
+    verdict = bench.verdict()
+    for pair in sample_of(bench.spots(), SAMPLE_OF_PULLS, SEED):
+        try_it(bench, pair, verdict)
+    conclude("pull", verdict)

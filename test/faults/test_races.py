@@ -11,10 +11,10 @@ import pytest
 
 from sandbox.wire import Fault
 from sandbox.world import USER, World
-from test.faults.company import Stage
 from test.faults.judge import Bench, quiet, wires
+from test.faults.rotation.company import Stage
+from test.faults.rotation.scenarios import SCENARIOS
 from test.faults.runner import Result, Runner
-from test.faults.scenarios import SCENARIOS
 
 
 @pytest.fixture(scope="module")
@@ -25,8 +25,8 @@ def second(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runner]:
 
 def made(world: World) -> int:
     """Return how many keys were made."""
-    aws, _ = wires(world)
-    return sum(entry.operation == "iam.CreateAccessKey" and entry.status == 200 for entry in aws.journal)
+    journal = wires(world)["aws"].journal
+    return sum(entry.operation == "iam.CreateAccessKey" and entry.status == 200 for entry in journal)
 
 
 @pytest.mark.parametrize("name", ["first rotation", "later rotation"])
@@ -74,7 +74,7 @@ def test_a_whole_run_between_any_two_requests_of_another(
     for spot in bench.spots():
         stage = bench.begin()
         others: list[Result] = []
-        wire = wires(fault_world)[spot.service == "bitbucket"]
+        wire = wires(fault_world)[spot.service]
         other = partial(_run_meanwhile, fault_world, second, stage, others, asleep)
         wire.spoil(Fault(spot.operation, "call", nth=spot.nth, call=other))
         first = runner.run(stage.environ(), UNHURRIED)

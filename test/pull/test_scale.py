@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -17,6 +18,11 @@ from test.support import Result
 # With the state variable, two hundred variables a target: two full pages of Bitbucket's lists.
 SECRETS = 199
 CHANGED = 5
+
+# Seconds by which lists stay behind.
+LAG = 0.5
+
+NEXT_LINKS: tuple[NextLinks, ...] = ("never", "broken-loop", "always")
 
 
 @dataclass
@@ -86,11 +92,18 @@ def test_a_run_asks_no_more_than_it_must(scale: Scale, idle: int, busy: int) -> 
     # Each target's state is written, too.
     assert len(result.writes) == 3 * (CHANGED + 1)
     assert scale.holds(wanted)
-    print([ (s.operation) for s in result.requests if 'metadata/' not in s.operation])
 
 
 @pytest.mark.parametrize("scale", [SCAN], indirect=True)
-@pytest.mark.parametrize(("links", "most"), [("never", 10), ("broken-loop", 10)])
-def test_pages_are_asked_for_once_whatever_they_say_of_the_next(scale: Scale, links: NextLinks, most: int) -> None:
-    scale.case.world.bitbucket.next_links = links
-    assert counted(scale.case.idle()) <= most
+def test_pages_that_name_no_next_one_and_lists_that_lag_cost_no_request_more(scale: Scale) -> None:
+    bitbucket = scale.case.world.bitbucket
+    for links in NEXT_LINKS:
+        bitbucket.next_links = links
+        assert counted(scale.case.idle()) <= 10, links
+    bitbucket.next_links, bitbucket.lag = "never", LAG
+    time.sleep(LAG)
+    wanted = scale.change()
+    assert counted(scale.case.well()) <= 39
+    assert scale.holds(wanted)
+    time.sleep(LAG)
+    assert counted(scale.case.idle()) <= 10

@@ -6,27 +6,33 @@ from collections.abc import Callable
 
 import pytest
 
-from sandbox import demo
-from sandbox.demo import CALENDAR, ROOT, play, problems
+from sandbox.demo import __main__ as demo
+from sandbox.demo import rotation
+from sandbox.demo.rotation import CALENDAR, play, problems
 from sandbox.world import USER, Company, World
+from test.support import ROOT
 
 DAY_30 = CALENDAR[0]
 
 
-def test_the_calendar_is_played_by_the_real_pipe() -> None:
+def test_the_whole_demo_is_played_by_the_real_pipe() -> None:
     played = subprocess.run(
         [sys.executable, "-m", "sandbox.demo"],
         cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         text=True, encoding="utf-8", timeout=120, check=False,
     )  # fmt: skip
     assert played.returncode == 0, played.stdout
-    told = [line for line in played.stdout.splitlines() if line.startswith(("── Day", "✔"))]
+    told = [line for line in played.stdout.splitlines() if line.startswith(("──", "✔"))]
     assert [line.split(":")[0].split()[0:3] for line in told] == [
         ["──", "Day", "30"], ["✔", "Nothing", "to"], ["✔", "Checked"],
         ["──", "Day", "91"], ["✔", "Rotated", "deploy-bot's"], ["✔", "Checked"],
         ["──", "Day", "101"], ["✔", "Deactivated", told[7].split()[2].rstrip(":")], ["✔", "Checked"],
         ["──", "Day", "111"], ["✔", "Deleted", told[10].split()[2].rstrip(":")], ["✔", "Checked"],
         ["✔", "111", "days"],
+        ["──", "Pull"], ["✔", "Wrote", "36"], ["✔", "Checked"],
+        ["──", "Pull"], ["✔", "Nothing", "to"], ["✔", "Checked"],
+        ["──", "Pull"], ["✔", "Wrote", "2"], ["✔", "Checked"],
+        ["✔", "3", "pulls"],
     ]  # fmt: skip
 
 
@@ -78,6 +84,6 @@ def test_each_expectation_is_looked_at_from_outside(
 def test_what_is_wrong_is_said_and_exits_with_1(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(demo, "play", lambda world: play(world, [sys.executable, "-c", "raise SystemExit(1)"]))
+    monkeypatch.setattr(rotation, "play", lambda world: play(world, [sys.executable, "-c", "raise SystemExit(1)"]))
     assert demo.main() == 1
     assert capfd.readouterr().out.endswith("✖ Day 30: the pipe must exit with 0, and did with 1.\n")

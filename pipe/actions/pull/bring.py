@@ -5,20 +5,17 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from datetime import timedelta
 
 from pipe.actions.pull.names import Entry, collisions, origin, variable_name
 from pipe.actions.pull.remembered import stamp_of
 from pipe.actions.pull.render import pick, render
-from pipe.actions.pull.world import World, state_of
+from pipe.actions.pull.world import World
+from pipe.actions.sources.guards import condition
 from pipe.actions.sources.source import Found, Looked
 from pipe.errors import Refused
 from pipe.material import Material, State, Version
 from pipe.redact import Secret
 from pipe.values import Pull
-
-# A version that its own policy deletes within this time is warned of.
-SOON = timedelta(days=1)
 
 
 @dataclass(frozen=True)
@@ -83,27 +80,19 @@ def _bring(bringing: Bringing, world: World, policy: Pull, looked: Looked, found
         bringing.unsure.add((looked.selector.text, found.address))
         return
     material = world.materials.get(found.address)
-    # What was read is newer than what was listed.
-    version = material.version if material and material.version else found.version
-    state = version.state(world.now) if version else state_of(found, world.now)
-    if material and material.values is None and state is State.LIVE:
-        # The source's clock is read to the second, and it has deleted the secret within this one.
-        state = State.DELETED
-    if state is not State.LIVE:
-        bringing.gone[(looked.selector.text, found.address)] = state
-        why = f"its current version is {state}" if version and version.number else f"it is {state}"
-        if state is State.DESTROYED:
-            why += " and cannot come back"
-        if looked.selector.wild:
-            bringing.notices.append((found.address, why))
+    now = condition(found, material, world.now)
+    if now.state is not State.LIVE:
+        bringing.gone[(looked.selector.text, found.address)] = now.state
+        if looked.selector.recursive:
+            bringing.notices.append((found.address, now.note))
         else:
-            _missing(bringing, policy, looked.selector.text, why)
+            _missing(bringing, policy, looked.selector.text, now.note)
         return
-    if version and version.deleted_at and version.deleted_at - world.now < SOON:
-        bringing.notices.append((found.address, f"it will be deleted on {version.deleted_at:%Y-%m-%d %H:%M} UTC"))
-    stamp = stamp_of(found, world.origin, policy, version)
+    if now.note:
+        bringing.notices.append((found.address, now.note))
+    stamp = stamp_of(found, world.origin, policy, now.version)
     gifts = _gifts(bringing, policy, found, material) if material and material.values is not None else None
-    brought = Brought(found, version, stamp, gifts, _lease(material))
+    brought = Brought(found, now.version, stamp, gifts, _lease(material))
     bringing.brought.setdefault(looked.selector.text, []).append(brought)
 
 

@@ -62,7 +62,8 @@ def decide(world: World, policy: Pull) -> PullPlan:
 def _decide(target: TargetState, world: World, policy: Pull, bringing: Bringing) -> _Decision:
     wanted = wanted_names(target, bringing)
     settled = [settle(Settled(looked, wanted), target, world, policy, bringing) for looked in world.survey.looked]
-    writes = [step for each in settled for step in each.writes]
+    # One key may come by several selectors, and is written once.
+    writes = {step.name: step for each in settled for step in each.writes}.values()
     old = [step for each in settled for step in prune_steps(target, each, policy)]
     pruned = {step.name for step in old if isinstance(step, Prune)}
     groups = _others(target, settled, wanted)

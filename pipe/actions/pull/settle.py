@@ -111,6 +111,7 @@ def _write(target: TargetState, each: Brought, gift: Gift, why: str, policy: Pul
         place=target.place,
         name=gift.name,
         text=gift.text,
+        source=each.found.address,
         known=known,
     )
 

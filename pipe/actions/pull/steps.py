@@ -12,14 +12,20 @@ from pipe.values import Place, Variable
 
 @dataclass(frozen=True, kw_only=True)
 class Write(Step):
-    """A variable's new text, and what the list shows of the variable so far."""
+    """A variable's new text, the secret that it is from, and what the list shows of the variable so far."""
 
     do: Do = Do.WRITE
     vital: bool = False
     place: Place
     name: str
     text: Secret
+    source: str
     known: Variable | None
+
+    @property
+    def about(self) -> str:
+        """The variable, and where its value is from."""
+        return f"{self.on} from {self.source}"
 
 
 @dataclass(frozen=True, kw_only=True)

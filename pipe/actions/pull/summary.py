@@ -21,7 +21,7 @@ def summary(world: World, plan: PullPlan, outcome: PullOutcome | None) -> str:
         looked = f"{_count(len({found.address for found in world.found}), 'secret')} looked at"
         return f"{_capital(done)}; {looked}." if done else f"Nothing to do: {looked}, and all is unchanged."
     first = outcome.failures[0]
-    failed = f"{first.step.do} {first.step.on}: {first.what} {first.check}".strip()
+    failed = f"{first.step.do} {first.step.about}: {first.what} {first.check}".strip()
     if outcome.exit_code == 1:
         return f"Failed; no variable was changed: {failed}"
     missing = len(dict.fromkeys(step.on for step in (*(each.step for each in outcome.failures), *outcome.undone)))

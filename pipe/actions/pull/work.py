@@ -99,6 +99,8 @@ class Work:
         acted = bool(written or pruned)
         if path in self._closed and not acted:
             raise Stopped("Bitbucket has denied writing there.")
+        if self._patience.stopping and not acted:
+            raise Stopped("There is nothing to note.")
         before, known = self._remembered[path]
         now = so_far(planned, target, written, pruned)
         seen = self._bitbucket.variables(place).get(self._policy.state_variable)

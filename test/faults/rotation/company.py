@@ -6,7 +6,8 @@ import base64
 import configparser
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Self
 
 from sandbox.aws import Pair
 from sandbox.bitbucket import Scope
@@ -36,6 +37,10 @@ class Stage:
     secrets: set[str] = field(default_factory=set)
     own_key: bool = False
     reads_file: bool = False
+
+    def fresh(self) -> Self:
+        """Return the stage for one more try."""
+        return replace(self, secrets=set(self.secrets))
 
     def environ(self) -> dict[str, str]:
         """Return the run's variables; with its own key, those that the first target holds by now."""

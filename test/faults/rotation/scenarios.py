@@ -2,39 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from sandbox.bitbucket import Scope
 from sandbox.wire import Fault
 from sandbox.world import World
-from test.faults.company import FILE, ID, KEY, Picture, Stage
+from test.faults.judge import WORST
+from test.faults.rotation.company import FILE, ID, KEY, Picture, Stage
+from test.faults.rotation.scenario import Rotation
 from test.faults.runner import Runner
-
-# The ways to spoil a request.
-KINDS = (
-    "kill-before", "kill-after", "cut-before", "cut-after", "500-before", "500-after", "503-before", "429-hint",
-    "429-bare", "403", "stall-before", "term",
-)  # fmt: skip
-
-# Those that do most harm, for runs that differ from another kind of run in some steps only.
-WORST = ("kill-before", "kill-after", "cut-after", "500-after", "403")
-
-
-@dataclass(frozen=True)
-class Scenario:
-    """One kind of run; `prepare` makes the stage, `right` names what is wrong with a picture after the last run.
-
-    Its requests are spoilt up to the first one of the kind `until`. `restorable` tells whether somebody knows the
-    secret that the targets hold before, so that it can be put back; `kinds` are the faults that are tried.
-    """
-
-    name: str
-    prepare: Callable[[World, Runner], Stage]
-    right: Callable[[Stage], list[str]]
-    restorable: bool = True
-    until: str = ""
-    kinds: tuple[str, ...] = KINDS
 
 
 def _stage(world: World, *, age: float, targets: int = 2, **variables: str) -> Stage:
@@ -180,24 +156,24 @@ def _current_wrong(picture: Picture) -> list[str]:
 SCENARIOS = {
     scenario.name: scenario
     for scenario in (
-        Scenario("first rotation", _first_rotation, _rotated_right, restorable=False),
-        Scenario("later rotation", _before_second_rotation, _rotated_right),
-        Scenario(
+        Rotation("first rotation", _first_rotation, _rotated_right, restorable=False),
+        Rotation("later rotation", _before_second_rotation, _rotated_right),
+        Rotation(
             "deactivation", _before_deactivation, lambda stage: _right(stage, {"old": "Inactive", "new": "Active"})
         ),
-        Scenario("deletion", _before_deletion, lambda stage: _right(stage, {"new": "Active"})),
-        Scenario("target behind", _behind, _rotated_right, restorable=False),
-        Scenario("pending key", _pending, _rotated_right, restorable=False),
-        Scenario("orphan", _orphaned, _rotated_right, restorable=False, until="iam.CreateAccessKey"),
-        Scenario("one target", _one_target, _rotated_right, restorable=False),
-        Scenario("own key", _own_key, _rotated_right, kinds=WORST),
-        Scenario(
+        Rotation("deletion", _before_deletion, lambda stage: _right(stage, {"new": "Active"})),
+        Rotation("target behind", _behind, _rotated_right, restorable=False),
+        Rotation("pending key", _pending, _rotated_right, restorable=False),
+        Rotation("orphan", _orphaned, _rotated_right, restorable=False, until="iam.CreateAccessKey"),
+        Rotation("one target", _one_target, _rotated_right, restorable=False),
+        Rotation("own key", _own_key, _rotated_right, kinds=WORST),
+        Rotation(
             "revoked",
             _revoked,
             lambda stage: _right(stage, {"old": "Inactive", "new": "Active"}),
             restorable=False,
             kinds=WORST,
         ),
-        Scenario("credentials file", _credentials_file, _rotated_right, restorable=False, kinds=WORST),
+        Rotation("credentials file", _credentials_file, _rotated_right, restorable=False, kinds=WORST),
     )
 }

@@ -1,0 +1,1 @@
+"""Keeps what Vault has in AWS Secrets Manager, too."""

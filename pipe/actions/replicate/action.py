@@ -1,0 +1,59 @@
+"""Keeps Vault's secrets in AWS Secrets Manager: observe, decide, work."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cached_property
+from typing import Protocol
+
+from pipe.actions.replicate.decide import decide
+from pipe.actions.replicate.observe import Listing, observe
+from pipe.actions.replicate.steps import ReplicaOutcome, ReplicaPlan
+from pipe.actions.replicate.summary import summary
+from pipe.actions.replicate.work import Replicas, Work
+from pipe.actions.replicate.world import World
+from pipe.actions.sources.source import Source
+from pipe.apply import carry_out
+from pipe.patience import Patience
+from pipe.values import Replication
+
+
+class Store(Listing, Replicas, Protocol):
+    """The secrets of Secrets Manager, to look at and to write."""
+
+
+class Replicate:
+    """One replication, from looking to the last line; `sign_in` returns the store of the replicas."""
+
+    def __init__(
+        self, policy: Replication, *, source: Source, sign_in: Callable[[], Store], patience: Patience
+    ) -> None:
+        self._policy = policy
+        self._source = source
+        self._sign_in = sign_in
+        self._patience = patience
+
+    @cached_property
+    def _store(self) -> Store:
+        return self._sign_in()
+
+    def observe(self) -> World:
+        """Look at source and replicas, and read what changed; raises Refused and ServiceError."""
+        return observe(lambda: self._store, self._source, self._policy)
+
+    def plan(self, world: World) -> ReplicaPlan:
+        """Decide what is written; raises Refused."""
+        return decide(world, self._policy)
+
+    def carry_out(self, world: World, plan: ReplicaPlan) -> ReplicaOutcome:
+        """Write it."""
+        work = Work(self._store, world, self._policy, self._patience)
+        return carry_out(plan, work.do, self._patience)
+
+    def summary(self, world: World, plan: ReplicaPlan, outcome: ReplicaOutcome | None) -> str:
+        """Return the last line."""
+        return summary(world, plan, outcome)
+
+    def close(self) -> None:
+        """Sign out of the source."""
+        self._source.close(leased=False)

@@ -1,0 +1,225 @@
+"""Decides what a replication does; pure."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from pipe.actions.replicate.body import body_of, problem_with_name
+from pipe.actions.replicate.identity import (
+    CURRENT,
+    OURS,
+    OWNER,
+    VERSION,
+    is_current,
+    is_ours,
+    of_origin,
+    owner,
+    salted,
+    tags_of,
+)
+from pipe.actions.replicate.steps import Copy, Prune, PutBack, ReplicaFailure, ReplicaPlan, Tag
+from pipe.actions.replicate.world import Wanted, World, wanted_of
+from pipe.actions.sources.guards import condition, refusal
+from pipe.actions.sources.source import Looked
+from pipe.errors import Refused
+from pipe.material import Engine, State
+from pipe.plan import Do, Step
+from pipe.redact import Secret
+from pipe.values import Described, Replication
+
+# Steps of one kind run side by side, so that they stand together.
+_ORDER = (Do.KEEP, Do.WRITE, Do.RESTORE, Do.PUT_BACK, Do.TAG, Do.PRUNE)
+
+
+@dataclass
+class _Thoughts:
+    """What the decision is made of while it is made."""
+
+    steps: list[Step] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+    unchanged: int = 0
+
+    def keep(self, on: str, reason: str, *, warn: bool = True) -> None:
+        self.steps.append(Step(Do.KEEP, on, reason, warn=warn))
+
+
+def decide(world: World, policy: Replication) -> ReplicaPlan:
+    """Return the plan; raises Refused with every secret that cannot have a replica as it is."""
+    thoughts = _Thoughts()
+    wanted = list(wanted_of(world, policy))
+    thoughts.problems += _collisions(wanted)
+    for looked in world.survey.looked:
+        _look(thoughts, world, policy, looked)
+    for each in wanted:
+        _decide(thoughts, world, policy, each)
+    for looked in world.survey.looked:
+        thoughts.steps += _left_over(world, policy, looked, {each.name for each in wanted})
+    if thoughts.problems:
+        raise Refused(thoughts.problems)
+    if thoughts.unchanged:
+        thoughts.keep("Secrets Manager", f"{thoughts.unchanged} unchanged", warn=False)
+    steps = sorted(thoughts.steps, key=lambda step: _ORDER.index(step.do))
+    return ReplicaPlan(tuple(steps), failures=tuple(_failures(world)))
+
+
+def step_for(wanted: Wanted, replica: Described | None, world: World, policy: Replication, body: Secret) -> Copy | None:
+    """Return how a secret's body gets into a replica as it is; None where it is there. Raises Refused."""
+    tags = tags_of(wanted.found, wanted.version, world.origin)
+    if replica is None:
+        return _copy(wanted, "is new there", body, wanted.token, tags, seen=None)
+    if not policy.adopt and not of_origin(replica, world.origin):
+        raise Refused([_not_ours(wanted, replica)])
+    current = replica.version(CURRENT)
+    right = is_current(replica, wanted.token) and not policy.force
+    if replica.deleted:
+        reason = "waits for its deletion, and is restored"
+        version = wanted.token if right else _next_id(wanted, replica)
+        return _copy(wanted, reason, None if right else body, version, tags, seen=replica)
+    if right:
+        return None
+    why = "FORCE" if policy.force else f"{wanted.version.name} is newer" if wanted.version else "has no versions"
+    if current is not None and not current.startswith(OURS):
+        why = "somebody has written another value there" if is_ours(replica) else "it is taken over"
+    return _copy(wanted, why, body, _next_id(wanted, replica), tags, seen=replica)
+
+
+def _decide(thoughts: _Thoughts, world: World, policy: Replication, wanted: Wanted) -> None:
+    found, replica = wanted.found, world.replicas.get(wanted.name)
+    problem = problem_with_name(wanted.name)
+    if problem:
+        thoughts.problems.append(f"{found.address} would be replicated to {wanted.name}, but {problem}.")
+        return
+    if found.engine is Engine.OTHER:
+        thoughts.problems.append(
+            f"SECRETS: “{found.selector.text}”: dynamic secrets are made anew by each reading; they have no replicas."
+        )
+        return
+    if replica is not None and not policy.adopt and not of_origin(replica, world.origin):
+        thoughts.problems.append(_not_ours(wanted, replica))
+        return
+    material = world.materials.get(found.address)
+    if material is None:
+        _decide_unread(thoughts, world, wanted, replica)
+        return
+    try:
+        body, missing = body_of(wanted, material)
+    except ValueError:
+        thoughts.problems.append(f"{found.address}: it has more than 64 KiB, too much for Secrets Manager.")
+        return
+    for key in missing if not found.selector.recursive else ():
+        _missing(thoughts, policy, found.selector.text, f"the secret has no key {key}")
+    if missing and len(missing) == len(wanted.keys):
+        return
+    step = step_for(wanted, replica, world, policy, body)
+    if step is None:
+        thoughts.unchanged += 1
+    else:
+        thoughts.steps.append(step)
+
+
+def _decide_unread(thoughts: _Thoughts, world: World, wanted: Wanted, replica: Described | None) -> None:
+    """Decide about a secret that was not read: its replica is right, or only its stages or tags are not."""
+    if replica is None:
+        return
+    tags = tags_of(wanted.found, wanted.version, world.origin)
+    current = replica.version(CURRENT)
+    if not is_current(replica, wanted.token):
+        reason = f"somebody has written {current[:8] if current else 'something'}… there; {wanted.token[:16]}… is right"
+        thoughts.steps.append(
+            PutBack(on=wanted.name, reason=reason, wanted=wanted, to=wanted.token, away_from=current or "")
+        )
+    elif replica.deleted:
+        reason = "waits for its deletion, and is restored"
+        thoughts.steps.append(_copy(wanted, reason, None, wanted.token, tags, seen=replica))
+    elif any(replica.tags.get(key) != tags[key] for key in (OWNER, VERSION)):
+        thoughts.steps.append(Tag(on=wanted.name, reason="its tags are not those of its version", tags=tags))
+    else:
+        thoughts.unchanged += 1
+
+
+def _look(thoughts: _Thoughts, world: World, policy: Replication, looked: Looked) -> None:
+    """Note what a selector did not find, and what it found that is not live."""
+    text = looked.selector.text
+    if not looked.found and not looked.failed and looked.problem is None:
+        _missing(thoughts, policy, text, "nothing is there")
+    for found in looked.found:
+        now = condition(found, world.materials.get(found.address), world.now)
+        if now.state is not State.LIVE and not looked.selector.wild:
+            _missing(thoughts, policy, text, now.note)
+        elif now.note:
+            thoughts.keep(found.address, now.note)
+
+
+def _left_over(world: World, policy: Replication, looked: Looked, wanted: set[str]) -> Iterator[Step]:
+    """Yield what becomes of the replicas that a selector brought before and does not any more."""
+    mine = owner(world.origin, looked.selector.text)
+    brought = [name for name, replica in world.replicas.items() if replica.tags.get(OWNER) == mine]
+    unsure = set(looked.failed) | set(world.unread)
+    sources = {policy.prefix + address.partition("/")[2] for address in unsure}
+    left = [
+        name for name in brought
+        if name not in wanted and name not in sources and not world.replicas[name].deleted
+    ]  # fmt: skip
+    why_not = refusal(looked, len(left), len(brought)) if policy.prune else "set PRUNE: true to delete it"
+    if looked.problem is not None and not policy.prune:
+        return
+    for name in left:
+        what = "its source is not there any more"
+        if why_not:
+            yield Step(Do.KEEP, name, f"{what}; {why_not}", warn=True)
+        else:
+            yield Prune(on=name, reason=f"{what}; it can be restored for {policy.window} days")
+
+
+def _copy(
+    wanted: Wanted, reason: str, body: Secret | None, version: str, tags: Mapping[str, str], *, seen: Described | None
+) -> Copy:
+    return Copy(
+        do=Do.RESTORE if seen is not None and seen.deleted else Do.WRITE,
+        on=wanted.name, reason=f"{wanted.found.address}: {reason}", wanted=wanted, body=body, version=version,
+        tags=tags, seen=seen,
+    )  # fmt: skip
+
+
+def _next_id(wanted: Wanted, replica: Described) -> str:
+    """Return the id of the next version, so that what it overwrites is told by AWSPREVIOUS where that is not ours.
+
+    The token itself may be used already: as the current one under FORCE, or as a version without a stage.
+    """
+    current = replica.version(CURRENT)
+    if current is None or (current.startswith(OURS) and current != wanted.token and wanted.token not in replica.stages):
+        return wanted.token
+    return salted(wanted.token, current)
+
+
+def _not_ours(wanted: Wanted, replica: Described) -> str:
+    whose = "is the replica of another Vault" if is_ours(replica) else "is there already, and not made by Keyturn"
+    return f"{wanted.found.address}: {wanted.name} {whose}. Choose another AWS_SECRET_PREFIX, or set ADOPT: true."
+
+
+def _missing(thoughts: _Thoughts, policy: Replication, selector: str, why: str) -> None:
+    if policy.fail_on_missing:
+        thoughts.problems.append(
+            f"SECRETS: “{selector}”: {why}. Check the path and the policy, or set ON_MISSING: keep."
+        )
+    else:
+        thoughts.keep(selector, why)
+
+
+def _collisions(wanted: list[Wanted]) -> list[str]:
+    sources: dict[str, list[str]] = defaultdict(list)
+    for each in wanted:
+        sources[each.name].append(each.found.address)
+    return [
+        f"{name} would be the replica of {len(addresses)} secrets: {'; '.join(addresses)}."
+        for name, addresses in sources.items()
+        if len(addresses) > 1
+    ]
+
+
+def _failures(world: World) -> Iterator[ReplicaFailure]:
+    errors = [error for looked in world.survey.looked for error in looked.errors.items()]
+    for on, error in (*errors, *world.unread.items()):
+        yield ReplicaFailure(Step(Do.READ, on, "", vital=False), error.what, error.check)

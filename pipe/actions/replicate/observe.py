@@ -1,0 +1,77 @@
+"""Looks at the source and at the replicas before a replication."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from functools import partial
+from typing import Protocol
+
+from pipe.actions.replicate.identity import of_origin
+from pipe.actions.replicate.world import World, to_read
+from pipe.actions.sources.source import Ability, Source, Way
+from pipe.errors import KeyturnError, Refused, problems_of
+from pipe.material import Engine
+from pipe.patience import side_by_side
+from pipe.selectors import Selector
+from pipe.values import Described, Replication
+
+log = logging.getLogger("keyturn.replicate")
+
+
+class Listing(Protocol):
+    """The secrets of Secrets Manager, to look at."""
+
+    def listed(self, names: Sequence[str]) -> dict[str, Described]:
+        """Return the secrets whose names begin with any of these, by name; those that wait for deletion, too."""
+
+
+def observe(replicas: Callable[[], Listing], source: Source, policy: Replication) -> World:
+    """Return what there is: replicas and sign-in side by side, then versions, then the material of what changed.
+
+    Raises Refused with everything that cannot be asked, and ServiceError.
+    """
+    looks: list[Callable[[], datetime | dict[str, Described]]] = [
+        source.open,
+        lambda: replicas().listed([policy.prefix] if policy.prefix else []),
+    ]
+    seen = side_by_side(looks)
+    errors = [each for each in seen if isinstance(each, KeyturnError)]
+    if errors:
+        raise Refused(problems_of(errors))
+    (now,) = (each for each in seen if isinstance(each, datetime))
+    (listed,) = (each for each in seen if isinstance(each, dict))
+    known = partial(_known, listed, source.origin, policy)
+    survey = source.survey(policy.selectors, _guess(policy.selectors, now), known)
+    for looked in survey.looked:
+        for on, error in looked.errors.items():
+            log.error("read %s: %s", on, error)
+    materials = {found.address: found.material for looked in survey.looked for found in looked.found if found.material}
+    return _read(World(now, source.origin, survey, listed, materials, {}), source, policy)
+
+
+def _guess(selectors: Sequence[Selector], now: datetime) -> dict[str, Ability]:
+    """Return what the mounts most often are: replicas remember nothing, and a wrong guess is found out and mended."""
+    return {selector.path.partition("/")[0]: Ability(Engine.KV2, Way.SCAN, now) for selector in selectors}
+
+
+def _known(listed: Mapping[str, Described], origin: str, policy: Replication, selector: Selector, address: str) -> bool:
+    """Tell whether a secret may be unchanged: it has a replica already."""
+    del selector
+    replica = listed.get(policy.prefix + address.partition("/")[2])
+    return replica is not None and of_origin(replica, origin) and not policy.force
+
+
+def _read(world: World, source: Source, policy: Replication) -> World:
+    """Return the world with the material of every secret whose replica is to be written."""
+    wanted = to_read(world, policy)
+    materials, unread = dict(world.materials), dict(world.unread)
+    for found, result in zip(wanted, source.read_all(wanted), strict=True):
+        if isinstance(result, KeyturnError):
+            log.error("read %s: %s", found.address, result)
+            unread[found.address] = result
+        else:
+            materials[found.address] = result
+    return replace(world, materials=materials, unread=unread)

@@ -1,0 +1,65 @@
+"""The steps of a replication."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from pipe.actions.replicate.world import Wanted
+from pipe.plan import Do, Failure, Outcome, Plan, Step
+from pipe.redact import Secret
+from pipe.values import Described
+
+
+@dataclass(frozen=True, kw_only=True)
+class Copy(Step):
+    """A replica that is written: made, given a new version, or restored first; `seen` is what is there so far.
+
+    `body` is None where a replica only has to be restored, since its current version is the right one.
+    """
+
+    do: Do = Do.WRITE
+    vital: bool = False
+    wanted: Wanted
+    body: Secret | None
+    version: str
+    tags: Mapping[str, str]
+    seen: Described | None
+
+    @property
+    def about(self) -> str:
+        """The replica, and what it is of."""
+        return f"{self.on} from {self.wanted.found.address}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class PutBack(Step):
+    """A replica whose right version gets the stage AWSCURRENT again, away from one that somebody has written."""
+
+    do: Do = Do.PUT_BACK
+    vital: bool = False
+    wanted: Wanted
+    to: str
+    away_from: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tag(Step):
+    """Tags that a replica is to have."""
+
+    do: Do = Do.TAG
+    vital: bool = False
+    tags: Mapping[str, str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prune(Step):
+    """A replica that is scheduled for deletion."""
+
+    do: Do = Do.PRUNE
+    vital: bool = False
+
+
+ReplicaFailure = Failure[Step]
+ReplicaPlan = Plan[Step]
+ReplicaOutcome = Outcome[Step]

@@ -1,0 +1,49 @@
+"""Says a replication's outcome in one sentence."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+
+from pipe.actions.replicate.steps import Copy, ReplicaOutcome, ReplicaPlan
+from pipe.actions.replicate.world import World
+from pipe.plan import Do, Step
+
+
+def summary(world: World, plan: ReplicaPlan, outcome: ReplicaOutcome | None) -> str:
+    """Return the last line's words; `outcome` is None after a dry run."""
+    count = len({found.address for looked in world.survey.looked for found in looked.found})
+    looked = f"{count} secret{'' if count == 1 else 's'} looked at"
+    if outcome is None:
+        if plan.failures:
+            return f"Dry run: {len(plan.failures)} of what was asked for could not be read; nothing was written."
+        would = _changes(plan.actions)
+        return f"Dry run: {f'to do: {would}' if would else 'nothing to do'}; {looked}, nothing was written."
+    done = _changes(outcome.done)
+    if outcome.exit_code == 0:
+        return f"Replicas: {done}; {looked}." if done else f"Nothing to do: {looked}, and all replicas are right."
+    first = outcome.failures[0]
+    failed = f"{first.step.do} {first.step.about}: {first.what} {first.check}".strip()
+    if outcome.exit_code == 1:
+        return f"Failed; no replica was changed: {failed}"
+    missing = len(dict.fromkeys(step.on for step in (*(each.step for each in outcome.failures), *outcome.undone)))
+    return f"Partly done: {done}; {missing} still to do. The next run finishes it. {failed}"
+
+
+def _changes(steps: Iterable[Step]) -> str:
+    kinds = Counter(_kind(step) for step in steps)
+    return ", ".join(f"{number} {kind}" for kind, number in kinds.items())
+
+
+def _kind(step: Step) -> str:
+    match step.do:
+        case Do.WRITE:
+            return "updated" if isinstance(step, Copy) and step.seen is not None else "made"
+        case Do.RESTORE:
+            return "restored"
+        case Do.PUT_BACK:
+            return "put back"
+        case Do.TAG:
+            return "tagged"
+        case _:
+            return "scheduled for deletion"

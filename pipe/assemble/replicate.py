@@ -1,0 +1,22 @@
+"""Makes a replication out of settings: gives it its source and its store."""
+
+from __future__ import annotations
+
+from pipe.actions.replicate.action import Replicate
+from pipe.assemble.aws import allowed
+from pipe.assemble.vault import vault_source
+from pipe.clients.secret_store import SecretStore
+from pipe.patience import Patience
+from pipe.settings import Settings
+from pipe.settings.replicate import ReplicateJob
+
+
+def replication(settings: Settings, job: ReplicateJob, patience: Patience) -> Replicate:
+    """Return the replication; nothing has been asked yet."""
+    force, name = job.replication.force, settings.session_name
+    return Replicate(
+        job.replication,
+        source=vault_source(job.vault, name, patience, force=force, dry_run=settings.dry_run),
+        sign_in=lambda: SecretStore(allowed(job.aws, name, patience)),
+        patience=patience,
+    )

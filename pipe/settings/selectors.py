@@ -1,0 +1,16 @@
+"""Which secrets are meant."""
+
+from __future__ import annotations
+
+from pipe.reading import Reader
+from pipe.selectors import Selector, read_selectors
+
+
+def read_secrets(reader: Reader, source: str) -> tuple[Selector, ...]:
+    """Return the selectors of SECRETS for a source."""
+    selectors, problems = read_selectors(reader.lines("SECRETS"), source)
+    for problem in problems:
+        reader.problem(f"SECRETS: {problem}")
+    if not selectors and not problems:
+        reader.problem("SECRETS: needed; which secrets, one a line, e.g. secret/ci/db password | DB_PASSWORD.")
+    return selectors

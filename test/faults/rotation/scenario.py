@@ -1,0 +1,60 @@
+"""What a spoilt rotation may never do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from test.faults.judge import Scenario, Spot, Trial
+from test.faults.rotation.company import ID, Stage
+from test.faults.runner import Result
+
+
+@dataclass(frozen=True)
+class Rotation(Scenario[Stage]):
+    """One kind of rotation.
+
+    `restorable` tells whether somebody knows the secret that the targets hold before, so that it can be put back.
+    """
+
+    restorable: bool = True
+    figures: ClassVar[tuple[str, ...]] = ("outages", "leaks", "lost", "orphans", "untrue words")
+
+    def finished(self, result: Result) -> bool:
+        # Unknown is not unused: nothing is switched off, and that is said.
+        return "does not tell its last use" not in result.output
+
+    def figure_of(self, wrong: str) -> str:
+        return "orphans" if wrong.startswith("the keys") else "lost"
+
+    def pause(self, trial: Trial[Stage]) -> None:
+        """Let an announcement end that nobody has taken back."""
+        unreached = any(spot.service == "aws" for spot, _ in trial.faults)
+        if trial.result.code is None or (unreached and "quarter of an hour" in trial.result.output):
+            trial.stage.world.clock.move(minutes=16)
+
+    def judge(self, trial: Trial[Stage]) -> None:
+        """Each target's pair signs; it may be mismatched only between the two writes, or where nobody knew the old one.
+
+        For those who read the credentials file there is no such moment.
+        """
+        stage = trial.stage
+        for target in stage.outages():
+            between = any(self._between_writes(stage, spot, kind) for spot, kind in trial.faults)
+            if stage.mismatched(target) and between and not stage.reads_file:
+                trial.verdict.figures["mismatched pairs (named in the design)"] += 1
+            else:
+                trial.blame(f"{target} does not sign\n{trial.result.output}", "outages")
+
+    def _between_writes(self, stage: Stage, spot: Spot, kind: str) -> bool:
+        """Tell whether a fault strikes the second write for good, or kills between a target's two writes."""
+        if spot.service != "bitbucket" or not spot.operation.startswith(("PUT", "POST")):
+            return False
+        if kind.startswith("kill"):
+            return True
+        return not self.restorable and kind in {"403"} and _is_id(stage, spot)
+
+
+def _is_id(stage: Stage, spot: Spot) -> bool:
+    ids = [stage.world.bitbucket.variables(target)[ID].uuid for target in stage.targets]
+    return any(uuid in spot.operation for uuid in ids)
