@@ -21,6 +21,8 @@ LONGEST_LINE = 900
 # The report's lists in the order in which they are cut where the whole is too long.
 _CUT = ("plan", "done", "not_done", "targets", "keys", "problems", "failed")
 
+_SHORTENED = "The report is shortened to what a message can hold.\n\n"
+
 _VERDICTS = {1: "failed", 2: "partly done"}
 
 
@@ -72,9 +74,12 @@ def notice(ended: Ended, build: Build) -> Notice:
     """Return the notice of a run: in the body, the first line that begins with `{` begins the report."""
     verdict = _VERDICTS.get(ended.code) or ("done" if ended.changed else "nothing changed")
     subject = _ascii(clean(f"Keyturn: {build.action} {verdict}, {build.name}"))
-    text = _printable(clean("\n".join(_page(ended, build))))
-    room = LARGEST_BODY - len(text.encode()) - 2
-    return Notice(subject[:LONGEST_SUBJECT], f"{text}\n\n{_fitting(ended.report, room)}")
+    text = _printable(clean("\n".join(_page(ended, build)))) + "\n\n"
+    report = _json(ended.report)
+    if len((text + report).encode()) > LARGEST_BODY:
+        text += _SHORTENED
+        report = _fitting(ended.report, LARGEST_BODY - len(text.encode()))
+    return Notice(subject[:LONGEST_SUBJECT], text + report)
 
 
 def _page(ended: Ended, build: Build) -> Iterator[str]:

@@ -64,6 +64,11 @@ class Step:
         return self.on
 
     @property
+    def many(self) -> str:
+        """What so many {} of its like are done to together; empty for a step that is always shown by itself."""
+        return ""
+
+    @property
     def acts(self) -> bool:
         """Whether the step does anything at all."""
         return self.do not in (Do.KEEP, Do.WAIT)

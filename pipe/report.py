@@ -40,14 +40,14 @@ def who(identity: Identity, region: str) -> str:
 def plan_table(plan: Plan[AnyStep], style: Style, *, whole: bool = True) -> str:
     """Return the plan as a table: what, on what, why; what is left alone is dim, what needs a look is yellow.
 
-    Where not the whole of a long plan is wanted, neighbouring steps of one kind in one target are counted.
+    Where not the whole of a long plan is wanted, neighbouring steps of one kind are counted.
     """
     rows: list[tuple[str, str, str]] = []
     colours: list[str] = []
     short = not whole and len(plan.steps) > MANY
     for _, steps in itertools.groupby(plan.steps, key=_alike if short else id):
         first, *others = steps
-        on = f"{first.place.label}: {1 + len(others)} variables" if others and first.place else first.on
+        on = first.many.format(1 + len(others)) if others else first.on
         rows.append((str(first.do), on, first.reason + (", and the like" if others else "")))
         colours.append(_colour(first))
     return table(("step", "on", "why"), rows, style, colours)
@@ -55,7 +55,7 @@ def plan_table(plan: Plan[AnyStep], style: Style, *, whole: bool = True) -> str:
 
 def _alike(step: Step) -> object:
     """Return what neighbouring steps have in common that are counted instead of shown."""
-    return (step.do, step.place, step.warn) if step.place else id(step)
+    return (step.do, step.many, step.warn) if step.many else id(step)
 
 
 def table(

@@ -53,7 +53,11 @@ VARIABLES = (
     Variable("AWS_ACCESS_KEY_ID", AWS, "An access key (2)."),
     Variable("AWS_SECRET_ACCESS_KEY", AWS, "The access key's secret (2).", secret=True),
     Variable("AWS_SESSION_TOKEN", AWS, "The session token that belongs to temporary keys.", secret=True),
-    Variable("AWS_DEFAULT_REGION", AWS, "The region, e.g. `eu-central-1`; needed for a `SECRET_ID` that is no ARN."),
+    Variable(
+        "AWS_DEFAULT_REGION",
+        AWS,
+        "The region, e.g. `eu-central-1`; needed for Secrets Manager, but for a `SECRET_ID` that is an ARN.",
+    ),
     Variable("ALLOWED_AWS_ACCOUNT_IDS", AWS, "A list; any other account is refused before anything is touched."),
     Variable("AWS_ENDPOINT_URL", AWS, "Another address than AWS's own; for the sandbox."),
     Variable(
@@ -99,11 +103,17 @@ VARIABLES = (
         "What becomes of an old key that is still used when its time is up: `postpone` or `deactivate`.",
         default="postpone",
     ),
-    Variable("SOURCE", PULL, "Where the secrets come from: `vault`, which is OpenBao, too.", default="vault"),
+    Variable(
+        "SOURCE",
+        PULL,
+        "Where the secrets come from: `vault`, which is OpenBao, too, or for `pull` also `secretsmanager`.",
+        default="vault",
+    ),
     Variable(
         "SECRETS",
         PULL,
-        "Which secrets: selectors, one a line or separated by `;`. Needed by both.",
+        "Which secrets: selectors, one a line or separated by `;`. Needed by both. For `secretsmanager`: a name, an "
+        "ARN, `ci/**` or `tag:<key>=<value>`; a name may have a stage or version behind a colon.",
     ),
     Variable("SECURED", PULL, "Write secured variables; `pull` only.", default="true"),
     Variable(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import html
 import re
+import zlib
 from collections.abc import Iterable, Iterator
 from urllib.parse import unquote, unquote_plus
 
@@ -12,35 +13,67 @@ from urllib.parse import unquote, unquote_plus
 WINDOW = 16
 
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]{6,}")
-_ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|x([0-9a-fA-F]{2})|(.))")
+_HEX = re.compile(r"(?:[0-9a-fA-F]{2}){6,}")
+_ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|x([0-9a-fA-F]{2})|(.))")
+_CONTROLS = {"n": "\n", "r": "\r", "t": "\t", "b": "\b", "f": "\f"}
 
 
 def exposed(secrets: Iterable[str], text: str) -> list[str]:
     """Return the beginnings of the secrets that somebody could read out of a text."""
-    readings = "\0".join(_readings(text))
-    return sorted({secret[:4] for secret in secrets if _shows(readings, secret)})
+    readings = "\0".join(dict.fromkeys(_readings(text)))
+    windows = {readings[start : start + WINDOW] for start in range(len(readings) - WINDOW + 1)}
+    return sorted({secret[:4] for secret in secrets if _shows(readings, windows, secret)})
 
 
-def _shows(text: str, secret: str) -> bool:
-    windows = range(max(1, len(secret) - WINDOW + 1))
-    return any(secret[start : start + WINDOW] in text for start in windows)
+def _shows(text: str, windows: set[str], secret: str) -> bool:
+    if len(secret) < WINDOW:
+        return secret in text
+    return any(secret[start : start + WINDOW] in windows for start in range(len(secret) - WINDOW + 1))
 
 
 def _readings(text: str) -> Iterator[str]:
-    """Yield the text with one encoding undone, and with base64 undone inside of that."""
-    for reading in {text, unquote(text), unquote_plus(text), html.unescape(text), _unescaped(text)}:
+    """Yield the text with one encoding undone, and with base64, hexadecimal and compression undone inside of that."""
+    for reading in _plain(text):
         yield reading
+        for run in _HEX.findall(reading):
+            yield bytes.fromhex(run).decode("utf-8", "replace")
         for run in _BASE64.findall(reading):
             plain = run.replace("-", "+").replace("_", "/")
             for start in range(4):
-                yield _decoded(plain[start:])
+                data = _decoded(plain[start:])
+                yield data.decode("utf-8", "replace")
+                yield from _plain(_unzipped(data))
+
+
+def _plain(text: str) -> set[str]:
+    """Return the text with one encoding of characters undone, and as it is."""
+    unescaped = _unescaped(text)
+    return {text, unquote(text), unquote_plus(text), html.unescape(text), unescaped, _as_bytes(unescaped)}
 
 
 def _unescaped(text: str) -> str:
-    """Undo what JSON and Python do to a string."""
-    return _ESCAPE.sub(lambda found: chr(int(found[1] or found[2], 16)) if found[1] or found[2] else found[3], text)
+    """Undo what JSON and Python do to a string; JSON writes what is beyond 16 bits as two halves."""
+    characters = _ESCAPE.sub(
+        lambda found: (
+            chr(int(code, 16)) if (code := found[1] or found[2] or found[3]) else _CONTROLS.get(found[4], found[4])
+        ),
+        text,
+    )
+    return characters.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
-def _decoded(run: str) -> str:
+def _as_bytes(text: str) -> str:
+    """Undo what Python does to bytes, once its escapes are undone."""
+    return text.encode("latin-1", "replace").decode("utf-8", "replace")
+
+
+def _decoded(run: str) -> bytes:
     whole = run[:-1] if len(run) % 4 == 1 else run
-    return base64.b64decode(whole + "=" * (-len(whole) % 4)).decode("utf-8", "replace")
+    return base64.b64decode(whole + "=" * (-len(whole) % 4))
+
+
+def _unzipped(data: bytes) -> str:
+    try:
+        return zlib.decompressobj().decompress(data).decode("utf-8", "replace")
+    except zlib.error:
+        return ""

@@ -15,6 +15,7 @@ import boto3
 import pytest
 import yaml
 
+from pipe.plan import Do
 from pipe.settings import read_settings
 from pipe.variables import BY_NAME
 from sandbox.world import REGION, SECRET, Company, World
@@ -138,3 +139,8 @@ def test_a_secret_that_was_made_empty_beforehand_is_used(world: World, company: 
     (pair,) = consumers(world, company)
     assert pair != company.old_key
     assert world.aws.signs(pair)
+
+
+def test_the_schema_of_the_report_knows_every_step() -> None:
+    schema = json.loads((ROOT / "docs/run.schema.json").read_text(encoding="utf-8"))
+    assert sorted(schema["$defs"]["do"]["enum"]) == sorted(Do)

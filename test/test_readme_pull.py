@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -10,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
+import jsonschema  # type: ignore[import-untyped]
 import pytest
 import yaml
 
@@ -19,7 +21,7 @@ from sandbox.vault import USUAL as LISTING
 from sandbox.vault import Vault
 from sandbox.world import Company, World
 from test.readme import README, blocks, rows
-from test.support import run_bare
+from test.support import ROOT, run_bare
 from test.test_readme import environment_of, pipes_in
 
 TEXT = README.read_text(encoding="utf-8")
@@ -108,9 +110,11 @@ def test_the_commands_set_up_a_vault_from_which_the_example_pulls(
     for text in (SIGN_IN, ROLE, policy):
         command(vault, company, text, tmp_path)
     entities = len(vault.names("identity/entity/id"))
-    code, output = pull(vaulted, company)
+    code, output = pull(vaulted, company, REPORT_DIR=str(tmp_path))
     assert code == 0, output
     assert "WARNING" not in output
+    rules = json.loads((ROOT / "docs/run.schema.json").read_text(encoding="utf-8"))
+    jsonschema.validate(json.loads((tmp_path / "keyturn-pull.json").read_text(encoding="utf-8")), rules)
     wanted = {name: company.secrets[path][key] for (path, key), name in BROUGHT.items()}
     for name in ("Staging", "Production"):
         assert wanted.items() <= held(vaulted, company.environments[name]).items()
@@ -160,8 +164,7 @@ def test_the_role_lets_in_the_steps_of_one_repository_and_if_told_of_one_environ
 ) -> None:
     for text in (SIGN_IN, ROLE, SCAN):
         command(vault, company, text, tmp_path)
-    vaulted.bitbucket.add_repository("acme", "another")
-    other = vaulted.bitbucket.add_repository("acme", "third")
+    other = vaulted.bitbucket.add_repository("acme", "another")
     code, output = pull(vaulted, company, BITBUCKET_STEP_OIDC_TOKEN=company.issuer.token(other))
     assert code == 1
     assert "The role's bound_claims must fit repositoryUuid" in output

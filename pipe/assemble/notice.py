@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import logging
+
 from pipe.assemble.aws import sign_in
 from pipe.clients.sns import Topic
 from pipe.errors import Refused
 from pipe.notice import Notice
 from pipe.patience import Patience
 from pipe.settings.notice import NoticeSettings
+
+log = logging.getLogger("keyturn")
 
 # Seconds in which a request may be repeated. The run's own budget may be over.
 BUDGET = 15.0
@@ -20,5 +24,6 @@ def send(settings: NoticeSettings, notice: Notice, *, at_once: bool) -> None:
     """Publish a notice, `at_once` without repeating any request; raises Refused and ServiceError."""
     if settings.aws is None:
         raise Refused(["there is no way to sign in to AWS for it, see above."])
+    log.info("Sending a notice to %s.", settings.topic)
     patience = Patience(0.0 if at_once else BUDGET, pace=PACE)
     Topic(sign_in(settings.aws, settings.session_name, patience), settings.topic).publish(notice.subject, notice.body)

@@ -10,7 +10,7 @@ from typing import Any
 
 from pipe.clients.aws import Aws
 from pipe.clients.aws_errors import meaning_of
-from pipe.errors import Busy, Denied, KeyturnError
+from pipe.errors import Busy, Denied, KeyturnError, ServiceError
 from pipe.patience import side_by_side
 from pipe.redact import learn
 from pipe.values import Body
@@ -49,12 +49,16 @@ class SecretBodies:
         """Return what is in the current versions of secrets, or why that cannot be told, by what names them here."""
         batches = [names[start : start + BATCH] for start in range(0, len(names), BATCH)]
         read: Bodies = {}
-        for answer in side_by_side(partial(self._batch, batch) for batch in batches):
-            if isinstance(answer, KeyturnError):
+        alone: list[str] = []
+        for batch, answer in zip(batches, side_by_side(partial(self._batch, batch) for batch in batches), strict=True):
+            if isinstance(answer, ServiceError):
+                read.update(dict.fromkeys(batch, answer))
+            elif isinstance(answer, KeyturnError):
                 raise answer
-            read.update(answer)
-        again = [name for name in names if isinstance(read.get(name), Busy | None)]
-        read.update(zip(again, side_by_side(partial(self.read, name) for name in again), strict=True))
+            else:
+                read.update(answer)
+                alone += [name for name in batch if isinstance(answer.get(name), Busy | None)]
+        read.update(zip(alone, side_by_side(partial(self.read, name) for name in alone), strict=True))
         return {name: read[name] for name in names}
 
     def _batch(self, names: Sequence[str]) -> Bodies:

@@ -26,7 +26,6 @@ class Settings:
 
     action: str
     dry_run: bool
-    report_dir: str
     run: Run
     session_name: str
     job: Job
@@ -39,7 +38,6 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
     settings = Settings(
         action=action,
         dry_run=reader.switch("DRY_RUN"),
-        report_dir=reader.text("REPORT_DIR"),
         run=_run(reader),
         session_name=reader.session_name(),
         job=_job(reader, action),

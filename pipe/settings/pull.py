@@ -2,30 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from pipe.reading import Reader
+from pipe.selectors import Selector
+from pipe.settings.aws import AwsAccess, read_aws
 from pipe.settings.bitbucket import Targets, read_targets
 from pipe.settings.selectors import read_secrets
 from pipe.settings.vault import VaultAccess, read_vault
 from pipe.values import Pull
 
-SOURCES = ("vault",)
+VAULT, SECRETS_MANAGER = SOURCES = ("vault", "secretsmanager")
 
 
 @dataclass(frozen=True)
 class PullJob:
-    """What is pulled, where it is written, and how its source is asked."""
+    """What is pulled, where it is written, and how its source is asked, which is either Vault or AWS."""
 
     targets: Targets
     pull: Pull
-    vault: VaultAccess
+    vault: VaultAccess | None = None
+    aws: AwsAccess | None = None
 
 
 def read_pull_job(reader: Reader) -> PullJob:
     """Return what is pulled from where."""
-    reader.choice("SOURCE", SOURCES)
-    selectors = read_secrets(reader, "vault")
+    source = SECRETS_MANAGER if reader.choice("SOURCE", SOURCES) == SECRETS_MANAGER else VAULT
+    selectors = read_secrets(reader, source)
     state_variable = reader.variable_name("STATE_VARIABLE")
     for selector in selectors:
         if selector.name == state_variable and not selector.wild:
@@ -40,4 +44,21 @@ def read_pull_job(reader: Reader) -> PullJob:
         trim=reader.choice("TRIM", ("", "newline")) == "newline",
         state_variable=state_variable,
     )
-    return PullJob(read_targets(reader), pull, read_vault(reader))
+    targets = read_targets(reader)
+    if source == SECRETS_MANAGER:
+        return PullJob(targets, pull, aws=_read_aws(reader, selectors))
+    return PullJob(targets, pull, vault=read_vault(reader))
+
+
+def _read_aws(reader: Reader, selectors: Iterable[Selector]) -> AwsAccess:
+    """Return how AWS is asked in the one region that all secrets are in."""
+    region = reader.text("AWS_DEFAULT_REGION")
+    if not region:
+        reader.problem("AWS_DEFAULT_REGION: needed; the region of the secrets.")
+    for selector in selectors:
+        arn = selector.path.split(":")
+        if region and arn[0] == "arn" and arn[3] != region:
+            reader.problem(
+                f"SECRETS: “{selector.text}” is in {arn[3]}, and AWS_DEFAULT_REGION is {region}; a run has one region."
+            )
+    return read_aws(reader)

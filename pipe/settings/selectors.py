@@ -12,5 +12,6 @@ def read_secrets(reader: Reader, source: str) -> tuple[Selector, ...]:
     for problem in problems:
         reader.problem(f"SECRETS: {problem}")
     if not selectors and not problems:
-        reader.problem("SECRETS: needed; which secrets, one a line, e.g. secret/ci/db password | DB_PASSWORD.")
+        example = "secret/ci/db" if source == "vault" else "ci/db"
+        reader.problem(f"SECRETS: needed; which secrets, one a line, e.g. {example} password | DB_PASSWORD.")
     return selectors

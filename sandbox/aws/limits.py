@@ -50,6 +50,9 @@ def _check_scalar(shape: Shape, value: Any, path: str) -> None:
             _check_size(shape, len(value.encode()), "length", path)
             if shape.metadata.get("enum") and value not in shape.metadata["enum"]:
                 raise _failed(path, f"satisfy enum value set: {shape.metadata['enum']}")
+            pattern = shape.metadata.get("pattern")
+            if pattern and not re.fullmatch(pattern, value):
+                raise _failed(path, f"satisfy regular expression pattern: {pattern}")
         case "blob", str():
             _check_size(shape, _decoded(value, path), "length", path)
         case (("integer" | "long"), int()):

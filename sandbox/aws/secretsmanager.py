@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import string
 import threading
+from base64 import b64encode
 from collections.abc import Callable
 from typing import Any
 from uuid import uuid4
@@ -21,6 +22,8 @@ Params = dict[str, Any]
 Reply = dict[str, Any]
 
 DAY = 86_400
+# An answer with more bytes than this ends, and goes on in the next; AWS does not say how many they are.
+LARGEST_ANSWER = 1_000_000
 _MARKED = "You can't perform this operation on the secret because it was marked for deletion."
 
 
@@ -77,11 +80,12 @@ class SecretsManager:
                 return self._secrets.get((region, secret_id))
             return next((s for s in self._secrets.values() if secret_id in {s.arn, s.arn[:-7]}), None)
 
-    def plant(self, region: str, name: str, body: str, version_id: str) -> str:
+    def plant(self, region: str, name: str, body: str | bytes, version_id: str) -> str:
         """Make a secret, or a current version of one, without a request."""
+        value = {"SecretString": body} if isinstance(body, str) else {"SecretBinary": b64encode(body).decode()}
         with self.lock:
             secret = self.find(region, name) or self._new(region, {"Name": name})
-            return secret.put(version_id, {"SecretString": body}, None, self._clock).id
+            return secret.put(version_id, value, None, self._clock).id
 
     def _new(self, region: str, params: Params) -> Secret:
         name, now = params["Name"], self._clock.time()
@@ -151,12 +155,19 @@ class SecretsManager:
         if filters:
             listed, token = page(self._matching(region, filters), params, 20)
             wanted = [secret.arn for secret in listed]
-        values, errors = [], []
-        for secret_id in wanted or []:
+        elif wanted:
+            wanted, _ = page(wanted, params, 20)
+        values, errors, size = [], [], 0
+        for number, secret_id in enumerate(wanted or []):
             try:
-                params = {"SecretId": secret_id}
-                principal.demand("secretsmanager:GetSecretValue", self._found(region, params).arn)
-                values.append(self._get(region, params))
+                one = {"SecretId": secret_id}
+                principal.demand("secretsmanager:GetSecretValue", self._found(region, one).arn)
+                value = self._get(region, one)
+                size += len(value.get("SecretString") or value["SecretBinary"])
+                if size > LARGEST_ANSWER:
+                    token = {"NextToken": str(int(params.get("NextToken", "0")) + number)}
+                    break
+                values.append(value)
             except Refused as refused:
                 errors.append(
                     {"SecretId": secret_id, "ErrorCode": in_json_words(refused.code), "Message": str(refused)}

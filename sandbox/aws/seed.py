@@ -142,7 +142,7 @@ class Seed:
             sent = sns_backends[ACCOUNT][self.region].topics[topic].sent_notifications
             return [(subject, message) for _, message, subject, *_ in sent]
 
-    def put_secret(self, name: str, body: str, version_id: str | None = None, *, region: str = "") -> str:
+    def put_secret(self, name: str, body: str | bytes, version_id: str | None = None, *, region: str = "") -> str:
         """Make a secret by hand, or add a version that becomes AWSCURRENT; return the version's id."""
         return self._gate.secrets.plant(region or self.region, name, body, version_id or str(uuid4()))
 

@@ -10,8 +10,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from sandbox.world import World
-from test.faults.judge import Bench, Spot, Verdict, try_it
-from test.faults.rotation.scenarios import SCENARIOS
+from test.faults.judge import Bench, S, Spot, Verdict, try_it
+from test.faults.pull.scenarios import SCENARIOS as PULLS
+from test.faults.rotation.scenarios import SCENARIOS as ROTATIONS
 from test.faults.runner import Runner
 
 # Of each family of faults the one that does most harm; the second fault of a pair strikes a later request.
@@ -36,14 +37,19 @@ def sample_of(spots: Sequence[Spot], count: int, seed: int) -> list[Pair]:
 def main() -> int:
     """Try all pairs of all scenarios; it takes hours."""
     verdict = Verdict()
-    with World(lag=0) as world, tempfile.TemporaryDirectory() as folder, Runner(Path(folder)) as runner:
-        for name, scenario in SCENARIOS.items():
-            bench = Bench(world, scenario, runner)
-            for pair in pairs_of(bench.spots()):
-                try_it(bench, pair, verdict)
-            print(name, dict(verdict.figures), flush=True)
+    with World(lag=0, vault=True) as world, tempfile.TemporaryDirectory() as folder, Runner(Path(folder)) as runner:
+        for rotation in ROTATIONS.values():
+            _try_all(Bench(world, rotation, runner), verdict)
+        for pull in PULLS.values():
+            _try_all(Bench(world, pull, runner), verdict)
     print("\n\n".join(verdict.broken))
     return 1 if verdict.broken else 0
+
+
+def _try_all(bench: Bench[S], verdict: Verdict) -> None:
+    for pair in pairs_of(bench.spots()):
+        try_it(bench, pair, verdict)
+    print(bench.scenario.name, dict(verdict.figures), flush=True)
 
 
 if __name__ == "__main__":

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 
 import pytest
 
-from sandbox.vault import USUAL
+from sandbox.vault import SCAN, USUAL
 from sandbox.wire import Fault
 from test.clients.vault_front import Front
 from test.pull.case import STATE, Case
@@ -54,11 +55,19 @@ def test_14_what_the_source_has_no_more_is_deleted(pruning: Case) -> None:
 
 def test_14_what_is_deleted_in_vault_is_deleted_and_comes_back_with_it(pruning: Case) -> None:
     pruning.vault.delete("secret/ci/session")
+    # Vault's answers tell the time to the second, and what will be deleted is live until then.
+    time.sleep(1)
     assert deleted(pruning.well()) == 2
     pruning.idle()
     pruning.vault.undelete("secret/ci/session")
     pruning.well()
     assert SESSION in pruning.held(pruning.staging)
+    pruning.idle()
+
+
+def test_14_what_is_destroyed_is_deleted(pruning: Case) -> None:
+    pruning.vault.destroy("secret/ci/session")
+    assert deleted(pruning.well()) == 2
     pruning.idle()
 
 
@@ -161,7 +170,6 @@ def test_14_a_folder_that_cannot_be_listed_deletes_nothing(case: Case) -> None:
     result = case.run()
     assert result.code != 0, result.output
     kept(case, result)
-    assert "not deleted, since not all secrets could be looked at" in result.output
 
 
 def test_14_a_version_that_cannot_be_asked_for_deletes_nothing(case: Case) -> None:
@@ -227,6 +235,7 @@ def test_14_the_same_secrets_on_another_mount_delete_nothing(pruning: Case) -> N
     del secrets["secret/ci/session"]
     for path, values in secrets.items():
         pruning.vault.put(path.replace("secret/", "legacy/"), values)
+    pruning.vault.role(policies=(SCAN, USUAL))
     kept(pruning, pruning.well(SECRETS="legacy/ci/** *"))
 
 

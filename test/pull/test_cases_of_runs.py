@@ -38,7 +38,7 @@ def test_10_two_hundred_secrets_are_counts_in_the_output_and_six_kilobytes_of_st
     assert len(first.output.splitlines()) < 10
     assert case.vault.wire.most_in_flight <= 16
     assert case.world.bitbucket.wire.most_in_flight <= 16
-    assert len(state_of(case)) < 200 * 33
+    assert 5_000 < len(state_of(case)) < 6_500
     case.forget()
     second = case.idle(TARGETS=ONE)
     assert len(second.output.splitlines()) < 10
@@ -154,12 +154,11 @@ def test_12_a_whole_run_with_a_newer_version_in_the_middle_of_another(
     case.idle()
 
 
-@pytest.mark.parametrize(
-    ("operation", "nth"), [("GET */variables", 1), ("POST */variables", 2), ("POST */variables", 4)]
-)
+@pytest.mark.parametrize(("operation", "nth"), [("GET */variables", 1), ("POST */variables", 2), ("GET */variables", 2)])
 def test_12_what_another_run_brought_by_another_selector_meanwhile_is_kept(
     case: Case, second: Runner, operation: str, nth: int
 ) -> None:
+    case.vault.role(policies=(USUAL,))
     ours, theirs = "secret/ci/database * | DB_", "secret/ci/smtp * | SMTP_"
     others: list[Result] = []
     other = partial(case.run_by, second, {"SECRETS": theirs, "TARGETS": ONE})
@@ -167,7 +166,6 @@ def test_12_what_another_run_brought_by_another_selector_meanwhile_is_kept(
     first = case.run_by(case.runner, {"SECRETS": ours, "TARGETS": ONE}, UNHURRIED)
     case.mend()
     assert (first.code, others[0].code) == (0, 0), f"{first.output}\n--- the other\n{others[0].output}"
-    assert "another run has written there meanwhile" in first.output
     case.idle(SECRETS=ours, TARGETS=ONE)
     case.idle(SECRETS=theirs, TARGETS=ONE)
     assert len(case.held(case.staging)) == 2 + 3 + 2

@@ -119,9 +119,9 @@ def test_case_5_another_way_to_write_values_is_a_change(
 
 def test_case_6_a_value_of_more_than_32_kib_is_refused_whatever_its_letters(case: Case) -> None:
     most = 32 * 1024
-    case.put(APP, {"bytes": "é" * (most // 2), "exact": "x" * most})
+    case.vault.put(APP, {"bytes": "é" * (most // 2), "exact": "x" * most})
     assert case.written(case.well()) == 3
-    case.put(APP, {"bytes": "é" * (most // 2) + "x", "exact": "x" * (most + 1), "coded": "x\n" * (most // 2)})
+    case.vault.put(APP, {"bytes": "é" * (most // 2) + "x", "exact": "x" * (most + 1), "coded": "x\n" * (most // 2)})
     problems = case.refused(ENCODE="base64").splitlines()
     assert problems == [
         f"{APP} {key}: the value has more than 32 KiB, too much for a variable." for key in ("bytes", "coded", "exact")
@@ -130,7 +130,7 @@ def test_case_6_a_value_of_more_than_32_kib_is_refused_whatever_its_letters(case
 
 def test_case_6_a_target_that_would_hold_too_much_is_refused_with_the_largest(case: Case) -> None:
     case.world.bitbucket.set_variable(case.staging, "NOTES", "y" * 21_500)
-    case.put(APP, {f"part-{number}": "x" * (22_000 + number) for number in range(4)} | {"small": LONG})
+    case.vault.put(APP, {f"part-{number}": "x" * (22_400 + number) for number in range(4)} | {"small": LONG})
     (problem,) = case.refused(TARGETS="deployment:test, deployment:staging").splitlines()
     assert problem.startswith("acme/shop Staging: all variables together would have 11")
     assert problem.endswith("The largest are PART_3, PART_2, PART_1, PART_0, NOTES.")

@@ -204,9 +204,7 @@ def test_case_8_a_version_that_goes_between_the_list_and_the_reading_gives_way_t
 
 
 @pytest.mark.parametrize("how", WAYS)
-def test_case_8_a_secret_that_goes_between_the_list_and_the_reading_is_kept(
-    case: Case, policy: str, how: str
-) -> None:
+def test_case_8_a_secret_that_goes_between_the_list_and_the_reading_is_kept(case: Case, policy: str, how: str) -> None:
     case.well()
     case.put(APP, {"alpha": "the-second-value"})
 

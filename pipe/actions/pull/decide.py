@@ -76,7 +76,10 @@ def _decide(target: TargetState, world: World, policy: Pull, bringing: Bringing)
     if unchanged:
         kept.append(Step(Do.KEEP, target.place.label, f"{_variables(unchanged)} unchanged", place=target.place))
     kept += _foreign(target, settled, policy)
-    remembers = Remembered(target.remembered.run, origin_digest(world.origin), groups, world.survey.memory)
+    remembers = replace(target.remembered, groups=groups, readable=True)
+    # A source of which there is nothing to remember leaves what is remembered of another one.
+    if world.survey.memory:
+        remembers = replace(remembers, origin=origin_digest(world.origin), memory=world.survey.memory)
     return _Decision(target, (*writes, *(step for step in old if step.acts)), tuple(kept), remembers)
 
 
@@ -149,9 +152,7 @@ def _failures(world: World) -> Iterator[PullFailure]:
 def _too_large(decision: _Decision, policy: Pull) -> Iterator[str]:
     """Yield why a target could not hold what it is to hold; sizes are those of names and of what is written."""
     target = decision.target
-    # Digests that are still unknown will take eight characters.
-    unknown = sum(step.do is Do.WRITE for step in decision.steps)
-    state = len(with_remembered(target.state.value if target.state else None, decision.remembers)) + 8 * unknown
+    state = len(with_remembered(target.state.value if target.state else None, decision.remembers))
     if state > LARGEST_STATE:
         yield (
             f"{target.place.label}: what {policy.state_variable} has to remember takes {state} characters, and a "

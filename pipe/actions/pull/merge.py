@@ -14,7 +14,7 @@ def so_far(
     planned: Remembered, target: TargetState, written: Mapping[str, Variable], pruned: Collection[str]
 ) -> Remembered:
     """Return what is true by now: what is not written yet stays ours if it was, but its secret is to be read again."""
-    ours = target.remembered.names & target.variables.keys()
+    ours = target.ours
     groups = {
         text: replace(
             group,

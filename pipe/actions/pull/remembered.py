@@ -1,6 +1,7 @@
 """What a target remembers of pulls: what Keyturn wrote there, from which version of which secret.
 
-In the state variable it is one line: the format's number, a full stop, and JSON, compressed, in base64.
+In the state variable it is one line: the format's number, a full stop, and in base64 compressed JSON, with all stamps
+and digests behind it as bytes, since those cannot be compressed.
 """
 
 from __future__ import annotations
@@ -117,50 +118,79 @@ def remembered_of(state: str | None) -> Remembered:
         packed = str(section)
         if not packed.startswith(FORMAT):
             return Remembered(readable=False)
-        return _unpacked(json.loads(zlib.decompress(base64.b64decode(packed[len(FORMAT) :], validate=True))))
+        unzip = zlib.decompressobj()
+        text = unzip.decompress(base64.b64decode(packed[len(FORMAT) :], validate=True))
+        return _unpacked(json.loads(text), _Marks(unzip.unused_data))
     except (ValueError, TypeError, KeyError, AttributeError, binascii.Error, zlib.error):
         return Remembered(readable=False)
 
 
 def with_remembered(state: str | None, remembered: Remembered) -> str:
     """Return the state's text with this in the place of what it remembered; other actions' sections are kept."""
-    text = json.dumps(_packed(remembered), separators=(",", ":"), sort_keys=True, ensure_ascii=False)
-    packed = base64.b64encode(zlib.compress(text.encode(), 9)).decode()
+    marks = _Marks()
+    text = json.dumps(_packed(remembered, marks), separators=(",", ":"), ensure_ascii=False)
+    packed = base64.b64encode(zlib.compress(text.encode(), 9) + marks.data).decode()
     return with_section(state, SECTION, FORMAT + packed)
 
 
-def _packed(remembered: Remembered) -> dict[str, Any]:
+class _Marks:
+    """Stamps and digests one behind the other; an empty one is all zeros."""
+
+    def __init__(self, data: bytes = b"") -> None:
+        self.data = data
+
+    def add(self, mark: str, size: int) -> None:
+        self.data += base64.urlsafe_b64decode(mark) if mark else bytes(size)
+
+    def take(self, size: int) -> str:
+        """Return the next one; raises ValueError where there is none."""
+        data, self.data = self.data[:size], self.data[size:]
+        if len(data) < size:
+            raise ValueError("a mark is missing")
+        return base64.urlsafe_b64encode(data).decode() if any(data) else ""
+
+
+def _packed(remembered: Remembered, marks: _Marks) -> dict[str, Any]:
+    by = {}
+    for selector, group in sorted(remembered.groups.items()):
+        entries = sorted(group.entries.items())
+        names = [sorted(entry.names) for _, entry in entries]
+        for (_, entry), own in zip(entries, names, strict=True):
+            marks.add(entry.stamp, STAMP)
+            for name in own:
+                marks.add(entry.names[name], DIGEST)
+        by[selector] = [group.origin, [address for address, _ in entries], [" ".join(own) for own in names]]
     return {
         "run": remembered.run,
         "of": remembered.origin,
         "can": {
             mount: [_ENGINES[ability.engine], ability.way, int(ability.since.timestamp()) // _DAY]
-            for mount, ability in remembered.memory.items()
+            for mount, ability in sorted(remembered.memory.items())
         },
-        "by": {
-            selector: [
-                group.origin,
-                {address: [entry.stamp, entry.names] for address, entry in group.entries.items()},
-            ]
-            for selector, group in remembered.groups.items()
-        },
+        "by": by,
     }
 
 
-def _unpacked(value: dict[str, Any]) -> Remembered:
+def _unpacked(value: dict[str, Any], marks: _Marks) -> Remembered:
     engines = {number: engine for engine, number in _ENGINES.items()}
     return Remembered(
         run=str(value["run"]),
         origin=str(value["of"]),
         groups={
-            selector: Group(origin, {address: Entry(stamp, dict(names)) for address, (stamp, names) in entries.items()})
-            for selector, (origin, entries) in value["by"].items()
+            selector: Group(origin, dict(zip(addresses, [_entry(each, marks) for each in names], strict=True)))
+            for selector, (origin, addresses, names) in value["by"].items()
         },
         memory={
             mount: Ability(engines[engine], Way(way), datetime.fromtimestamp(day * _DAY, UTC))
             for mount, (engine, way, day) in value["can"].items()
         },
     )
+
+
+def _entry(names: str, marks: _Marks) -> Entry:
+    """Return an entry of names that stand one behind the other."""
+    stamp = marks.take(STAMP)
+    return Entry(stamp, {name: marks.take(DIGEST) for name in names.split()})
 
 
 def _short(data: bytes, size: int) -> str:

@@ -23,6 +23,11 @@ class Write(Step):
     known: Variable | None
 
     @property
+    def many(self) -> str:
+        """What so many of its like are done to together."""
+        return f"{self.place.label}: {{}} variables"
+
+    @property
     def about(self) -> str:
         """The variable, and where its value is from."""
         return f"{self.on} from {self.source}"
@@ -37,6 +42,11 @@ class Prune(Step):
     place: Place
     name: str
     known: Variable
+
+    @property
+    def many(self) -> str:
+        """What so many of its like are done to together."""
+        return f"{self.place.label}: {{}} variables"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -22,6 +22,16 @@ class TargetState:
     state: Variable | None
     remembered: Remembered
 
+    @property
+    def ours(self) -> frozenset[str]:
+        """The variables that Keyturn has written and nobody has made anew since."""
+        entries = [entry for group in self.remembered.groups.values() for entry in group.entries.values()]
+        return frozenset(name for entry in entries for name, digest in entry.names.items() if self._is(name, digest))
+
+    def _is(self, name: str, digest: str) -> bool:
+        variable = self.variables.get(name)
+        return variable is not None and uuid_digest(variable.uuid) == digest
+
 
 @dataclass(frozen=True)
 class World:

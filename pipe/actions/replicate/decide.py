@@ -20,8 +20,8 @@ from pipe.actions.replicate.identity import (
     tags_of,
 )
 from pipe.actions.replicate.steps import Copy, Prune, PutBack, ReplicaFailure, ReplicaPlan, Tag
-from pipe.actions.replicate.world import Wanted, World, wanted_of
-from pipe.actions.sources.guards import condition, refusal
+from pipe.actions.replicate.world import Wanted, World, name_of, wanted_of
+from pipe.actions.sources.guards import condition, named, refusal
 from pipe.actions.sources.source import Looked
 from pipe.errors import Refused
 from pipe.material import Engine, State
@@ -156,21 +156,20 @@ def _left_over(world: World, policy: Replication, looked: Looked, wanted: set[st
     """Yield what becomes of the replicas that a selector brought before and does not any more."""
     mine = owner(world.origin, looked.selector.text)
     brought = [name for name, replica in world.replicas.items() if replica.tags.get(OWNER) == mine]
-    unsure = set(looked.failed) | set(world.unread)
-    sources = {policy.prefix + address.partition("/")[2] for address in unsure}
+    unsure = {name_of(found, policy) for found in looked.found if found.address in world.unread}
     left = [
         name for name in brought
-        if name not in wanted and name not in sources and not world.replicas[name].deleted
+        if name not in wanted and name not in unsure and not world.replicas[name].deleted
     ]  # fmt: skip
     why_not = refusal(looked, len(left), len(brought)) if policy.prune else "set PRUNE: true to delete it"
     if looked.problem is not None and not policy.prune:
         return
+    if why_not and left:
+        yield Step(Do.KEEP, named(left), f"the source is not there any more; {why_not}", warn=True)
+        return
     for name in left:
-        what = "its source is not there any more"
-        if why_not:
-            yield Step(Do.KEEP, name, f"{what}; {why_not}", warn=True)
-        else:
-            yield Prune(on=name, reason=f"{what}; it can be restored for {policy.window} days")
+        reason = f"the source is not there any more; it can be restored for {policy.window} days"
+        yield Prune(on=name, reason=reason)
 
 
 def _copy(
@@ -189,7 +188,8 @@ def _next_id(wanted: Wanted, replica: Described) -> str:
     The token itself may be used already: as the current one under FORCE, or as a version without a stage.
     """
     current = replica.version(CURRENT)
-    if current is None or (current.startswith(OURS) and current != wanted.token and wanted.token not in replica.stages):
+    used = wanted.token in replica.stages or is_current(replica, wanted.token)
+    if current is None or (current.startswith(OURS) and not used):
         return wanted.token
     return salted(wanted.token, current)
 

@@ -11,8 +11,17 @@ from pipe.redact import Secret
 from pipe.values import Described
 
 
+class _Replica:
+    """What the steps about replicas have in common."""
+
+    @property
+    def many(self) -> str:
+        """What so many of its like are done to together."""
+        return "{} replicas"
+
+
 @dataclass(frozen=True, kw_only=True)
-class Copy(Step):
+class Copy(_Replica, Step):
     """A replica that is written: made, given a new version, or restored first; `seen` is what is there so far.
 
     `body` is None where a replica only has to be restored, since its current version is the right one.
@@ -33,7 +42,7 @@ class Copy(Step):
 
 
 @dataclass(frozen=True, kw_only=True)
-class PutBack(Step):
+class PutBack(_Replica, Step):
     """A replica whose right version gets the stage AWSCURRENT again, away from one that somebody has written."""
 
     do: Do = Do.PUT_BACK
@@ -44,7 +53,7 @@ class PutBack(Step):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Tag(Step):
+class Tag(_Replica, Step):
     """Tags that a replica is to have."""
 
     do: Do = Do.TAG
@@ -53,7 +62,7 @@ class Tag(Step):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Prune(Step):
+class Prune(_Replica, Step):
     """A replica that is scheduled for deletion."""
 
     do: Do = Do.PRUNE

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -41,6 +42,12 @@ def condition(found: Found, material: Material | None, now: datetime) -> Conditi
         )
     note = f"its current version is {state}" if version.number else f"it is {state}"
     return Condition(version, state, note + (" and cannot come back" if state is State.DESTROYED else ""))
+
+
+def named(names: Sequence[str]) -> str:
+    """Return names as people are told them: the first of many, and how many more."""
+    more = len(names) - FEW
+    return f"{', '.join(names[:FEW])} and {more} more" if more > 0 else ", ".join(names)
 
 
 def refusal(looked: Looked, left: int, whole: int) -> str:

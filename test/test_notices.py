@@ -1,0 +1,288 @@
+"""Notices from beginning to end: what a topic gets of which run, and that there is one at most."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+from sandbox.ports import free_port
+from sandbox.wire import Fault
+from sandbox.world import SECRET, Company, World
+from test.exposure import exposed
+from test.faults.runner import Result, Runner
+from test.support import ROOT, scopes_of
+
+PUBLISH = "sns.Publish"
+UNSENT = "WARNING: The notice could not be sent: "
+
+
+@pytest.fixture(scope="module")
+def office_world() -> Iterator[World]:
+    with World(lag=0, vault=True) as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def office_runner(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runner]:
+    with Runner(tmp_path_factory.mktemp("notices")) as running:
+        yield running
+
+
+class Office:
+    """A company with a topic, and runs that may tell it something."""
+
+    def __init__(self, world: World, company: Company, runner: Runner) -> None:
+        assert world.vault is not None
+        self.world, self.vault, self.company, self.runner = world, world.vault, company, runner
+        self.topic = world.aws.add_topic("keyturn")
+        self.aws = {
+            "AWS_ACCESS_KEY_ID": company.admin.access_key_id,
+            "AWS_SECRET_ACCESS_KEY": company.admin.secret_access_key,
+            "AWS_ENDPOINT_URL": world.aws_url,
+            "BITBUCKET_BUILD_NUMBER": "17",
+            "SNS_TOPIC_ARN": self.topic,
+        }
+        self.published = 0
+
+    def rotate(self, **variables: str) -> Result:
+        return self._run({**self.world.variables(self.company), **self.aws, **variables})
+
+    def pull(self, **variables: str) -> Result:
+        return self._run({**self.world.pull_variables(self.company), **self.aws, **variables})
+
+    def _run(self, environ: dict[str, str]) -> Result:
+        self.world.aws.wire.forget()
+        before = len(self.notices)
+        result = self.runner.run(environ)
+        assert result.last_line.startswith("✔✖"[result.code != 0]), result.output
+        self.published = len(self.notices) - before
+        return result
+
+    @property
+    def notices(self) -> list[tuple[str | None, str]]:
+        return self.world.aws.notices(self.topic)
+
+    @property
+    def asked(self) -> list[str]:
+        """The requests to AWS of the last run."""
+        return [seen.operation for seen in self.world.aws.wire.journal]
+
+    def told(self) -> tuple[str, str, Any]:
+        """Return subject, text and report of the one notice that the last run sent."""
+        assert self.published == 1
+        subject, body = self.notices[-1]
+        assert subject is not None
+        text, _, report = body.partition("\n\n{")
+        return subject, text, valid(json.loads("{" + report))
+
+
+def valid(report: Any) -> Any:
+    """Return a report that is as its schema says."""
+    name = report["schema"].split("/")[1]
+    jsonschema.validate(report, json.loads((ROOT / "docs" / f"{name}.schema.json").read_text()))
+    return report
+
+
+@pytest.fixture
+def office(office_world: World, office_runner: Runner) -> Office:
+    company = office_world.seed()
+    office_world.aws.refusals = 0
+    return Office(office_world, company, office_runner)
+
+
+@pytest.mark.parametrize(("when", "notices"), [("failure", 0), ("change", 1), ("always", 1)])
+def test_a_run_that_changed_something(office: Office, when: str, notices: int) -> None:
+    assert office.rotate(NOTIFY_ON=when).code == 0
+    assert office.published == office.asked.count(PUBLISH) == notices
+
+
+@pytest.mark.parametrize(("when", "notices"), [("failure", 0), ("change", 0), ("always", 1)])
+@pytest.mark.parametrize("dry_run", ["true", "false"])
+def test_a_run_that_changed_nothing(office: Office, when: str, notices: int, dry_run: str) -> None:
+    if dry_run == "false":
+        office.rotate()
+    assert office.rotate(NOTIFY_ON=when, DRY_RUN=dry_run).code == 0
+    assert office.published == office.asked.count(PUBLISH) == notices
+
+
+@pytest.mark.parametrize("when", ["failure", "change", "always"])
+def test_a_run_that_failed_half_way(office: Office, when: str, tmp_path: Path) -> None:
+    office.world.bitbucket.wire.spoil(Fault("PUT */variables/*", "403", nth=3, times=1))
+    result = office.rotate(NOTIFY_ON=when, REPORT_DIR=str(tmp_path))
+    assert result.code == 2
+    subject, text, report = office.told()
+    assert office.asked.count(PUBLISH) == 1
+    assert subject == "Keyturn: rotate partly done, build 17 of acme/shop"
+    assert text.splitlines()[0] == result.last_line
+    assert "\nhttps://bitbucket.org/acme/shop/pipelines/results/17\n" in text
+    assert "\nFailed:\n- publish acme/shop " in text
+    assert "\n- create " in text.partition("\nDone:\n")[2]
+    (written,) = tmp_path.iterdir()
+    assert report == json.loads(written.read_text())
+    assert report["exit_code"] == 2
+
+
+def test_the_default_is_to_tell_of_failures_alone(office: Office) -> None:
+    office.rotate()
+    assert office.published == 0
+    office.pull(VAULT_ROLE="nobody")
+    assert office.published == 1
+
+
+def test_status_tells_of_its_problems(office: Office) -> None:
+    assert office.rotate(ACTION="status").code == 1
+    subject, text, report = office.told()
+    assert subject == "Keyturn: status failed, build 17 of acme/shop"
+    assert f"- {report['problems'][0]}" in text
+
+
+def test_a_vault_that_is_down(office: Office) -> None:
+    result = office.pull(VAULT_ADDR=f"http://127.0.0.1:{free_port(0)}")
+    assert result.code == 1
+    subject, text, report = office.told()
+    assert subject == "Keyturn: pull failed, build 17 of acme/shop"
+    assert text.splitlines()[0] == result.last_line
+    (failed,) = report["failed"]
+    assert (failed["do"], failed["on"]) == ("run", "pull")
+    assert f"{failed['what']} {failed['check']}".strip() in text
+    assert "VAULT_ADDR" in text
+    assert report["exit_code"] == 1
+
+
+def test_a_role_that_vault_refuses(office: Office) -> None:
+    assert office.pull(VAULT_ROLE="nobody").code == 1
+    _, text, report = office.told()
+    assert "VAULT_ROLE" in text
+    assert len(report["failed"]) == 1
+
+
+def test_an_identity_that_may_only_publish(office: Office) -> None:
+    pair = office.world.aws.add_user("watchman", key_age_days=1, actions=["sns:Publish"])
+    keys = {"AWS_ACCESS_KEY_ID": pair.access_key_id, "AWS_SECRET_ACCESS_KEY": pair.secret_access_key}
+    assert office.rotate(**keys).code == 1
+    assert "iam:ListAccessKeys" in office.told()[1]
+
+
+def test_an_account_that_is_not_allowed(office: Office) -> None:
+    assert office.rotate(ALLOWED_AWS_ACCOUNT_IDS="210987654321").code == 1
+    assert "ALLOWED_AWS_ACCOUNT_IDS" in office.told()[1]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "action"),
+    [
+        ({"ACTION": "dance"}, "run"),
+        ({"ACTION": ""}, "run"),
+        ({"TARGETS": "nowhere", "SECRET_ID": "a b"}, "rotate"),
+        ({"NOTIFY_ON": "never"}, "rotate"),
+        ({"BITBUCKET_ACCESS_TOKEN": "", "DEBUG": "perhaps"}, "rotate"),
+        ({"ALLOWED_AWS_ACCOUNT_IDS": "mine", "AWS_DEFAULT_REGION": "here"}, "rotate"),
+    ],
+)
+def test_a_configuration_that_is_wrong(office: Office, wrong: dict[str, str], action: str) -> None:
+    result = office.rotate(**wrong)
+    assert result.code == 1
+    subject, text, report = office.told()
+    assert subject == f"Keyturn: {action} failed, build 17 of acme/shop"
+    assert office.asked == [PUBLISH]
+    problems = [line.removeprefix("✖ ") for line in result.output.splitlines()[:-1] if line.startswith("✖ ")]
+    assert [failed["what"] for failed in report["failed"]] == problems
+    assert all(problem in text for problem in problems)
+    assert all(any(problem.startswith(f"{name}:") for problem in problems) for name in wrong)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""},
+        {"AWS_OIDC_ROLE_ARN": "arn:aws:iam::123456789012:role/keyturn", "BITBUCKET_STEP_OIDC_TOKEN": ""},
+        {"AWS_ENDPOINT_URL": "http://elsewhere.example/"},
+    ],
+)
+def test_without_a_way_to_sign_in_it_is_said_and_nobody_is_asked(office: Office, wrong: dict[str, str]) -> None:
+    result = office.rotate(**wrong)
+    assert result.code == 1
+    assert f"{UNSENT}there is no way to sign in to AWS for it, see above." in result.output
+    assert (office.published, office.asked) == (0, [])
+
+
+def test_without_a_topic_nobody_is_told(office: Office) -> None:
+    result = office.rotate(ACTION="dance", SNS_TOPIC_ARN="", NOTIFY_ON="always")
+    assert (result.code, office.published, office.asked) == (1, 0, [])
+    assert "notice" not in result.output
+
+
+@pytest.mark.parametrize(("target", "code"), [("deployment:staging", 0), ("deployment:nowhere", 1)])
+@pytest.mark.parametrize(("topic", "said"), [("missing", "NotFound"), ("keyturn", "AuthorizationError")])
+def test_a_notice_that_cannot_be_sent_is_said_and_changes_no_exit_code(
+    office: Office, target: str, code: int, topic: str, said: str
+) -> None:
+    if topic == "keyturn":
+        office.world.aws.allow("admin", ["iam:*", "secretsmanager:*"])
+    arn = office.topic.replace("keyturn", topic)
+    result = office.rotate(NOTIFY_ON="always", SNS_TOPIC_ARN=arn, DRY_RUN="true", TARGETS=target)
+    assert result.code == code
+    assert f"{UNSENT}AWS: sns:Publish failed: {said}" in result.output
+    assert "sns:Publish on the topic" in result.output
+    assert office.asked.count(PUBLISH) == 1
+    assert office.published == 0
+
+
+def test_a_topic_that_is_busy_is_asked_again(office: Office) -> None:
+    office.world.aws.wire.spoil(Fault(PUBLISH, "503-before"))
+    assert office.rotate(NOTIFY_ON="always").code == 0
+    assert (office.published, office.asked.count(PUBLISH)) == (1, 2)
+
+
+def test_a_topic_that_is_down_is_not_waited_for(office: Office) -> None:
+    office.world.aws.wire.spoil(Fault(PUBLISH, "503-before", times=0))
+    result = office.rotate(NOTIFY_ON="always")
+    assert result.code == 0
+    assert UNSENT in result.output
+    assert (office.published, office.asked.count(PUBLISH)) == (0, 3)
+
+
+@pytest.mark.parametrize("busy", [False, True])
+def test_a_run_that_is_told_to_stop_tries_once(office: Office, busy: bool) -> None:
+    office.world.aws.wire.spoil(Fault("iam.CreateAccessKey", "call", call=office.runner.terminate))
+    if busy:
+        office.world.aws.wire.spoil(Fault(PUBLISH, "503-before", times=0))
+    result = office.rotate()
+    assert result.code in (1, 2)
+    assert (office.published, office.asked.count(PUBLISH)) == (0 if busy else 1, 1)
+    assert (UNSENT in result.output) is busy
+
+
+def test_a_role_of_the_step_s_token_publishes_too(office: Office) -> None:
+    variables = office.world.variables(office.company, oidc=True)
+    given = {name: variables[name] for name in ("AWS_OIDC_ROLE_ARN", "BITBUCKET_STEP_OIDC_TOKEN")}
+    assert office.rotate(**given, AWS_ACCESS_KEY_ID="", AWS_SECRET_ACCESS_KEY="", NOTIFY_ON="always").code == 0
+    assert office.published == 1
+    assert office.asked[-2:] == ["sts.AssumeRoleWithWebIdentity", PUBLISH]
+
+
+def test_no_notice_shows_a_secret(office: Office) -> None:
+    canaries = {f"KEY_{number}": f'canary-{number:03}-"ü"-{number * 7919:012}' for number in range(200)}
+    office.vault.put("secret/ci/canaries", canaries)
+    office.pull(NOTIFY_ON="always")
+    _, _, report = office.told()
+    assert any(step["on"].endswith("CANARIES_KEY_199") for step in report["done"])
+    office.world.bitbucket.wire.spoil(Fault("PUT */variables/*", "403", nth=5))
+    office.pull(NOTIFY_ON="always", FORCE="true", DEBUG="true")
+    office.world.bitbucket.wire.mend()
+    office.rotate(NOTIFY_ON="always", CREDENTIALS_VARIABLE="CREDENTIALS")
+    assert len(office.notices) == 3
+    stored = office.world.aws.secret(SECRET)
+    assert stored is not None
+    held = {variable.value for scope in scopes_of(office.company)
+            for variable in office.world.bitbucket.variables(scope).values() if variable.secured}  # fmt: skip
+    secrets = {
+        *canaries.values(), *held, office.company.admin.secret_access_key, office.company.token.secret,
+        *(json.loads(version.body)["SecretAccessKey"] for version in stored.versions.values() if "Secret" in version.body),
+    }  # fmt: skip
+    assert exposed(secrets, "\n".join(f"{subject}\n{body}" for subject, body in office.notices)) == []
