@@ -12,7 +12,7 @@ from pathlib import Path
 from statistics import median
 from typing import NamedTuple
 
-from bench.pull import LARGE, pulls, table
+from bench.pull import ALL, LARGE, UNCHANGED, pulls, table
 from bench.pull import ROUNDS as PULL_ROUNDS
 from bench.side_by_side import SECONDS, TARGETS, Span, side_by_side
 from sandbox.world import Company, World
@@ -110,8 +110,8 @@ def many_secrets() -> None:
     """Print what pulls take beside a bare floor of the same requests."""
     lines = pulls(lambda *arguments, environ: measure(*arguments, environ=environ).wall)
     print(
-        f"Pulls into one target, whole processes (medians of {PULL_ROUNDS}; of {LARGE:,} secrets, one run). The floor "
-        "makes the\nsame requests and decides nothing. Serial is each of them after the other."
+        "Pulls into one target, as whole processes, beside a floor: the same requests, and nothing decided\n"
+        f"({UNCHANGED} and {ALL} below {LARGE:,} secrets: medians of {PULL_ROUNDS}; serial: one after the other)"
     )
     for line in table(lines):
         print(line)

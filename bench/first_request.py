@@ -47,9 +47,11 @@ def ask_bitbucket() -> None:
     from pipe.clients.bitbucket import Bitbucket, bearer  # noqa: PLC0415 - what is imported is what is measured
     from pipe.patience import Patience  # noqa: PLC0415
     from pipe.settings import read_settings  # noqa: PLC0415
+    from pipe.settings.rotation import RotateJob  # noqa: PLC0415
 
-    targets = read_settings(ENVIRON).job.targets
-    access = targets.access
+    job = read_settings(ENVIRON).job
+    assert isinstance(job, RotateJob)
+    targets, access = job.targets, job.targets.access
     Bitbucket(access.url, bearer(access.token), access.variables, Patience()).find(targets.places[0])
 
 

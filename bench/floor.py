@@ -57,8 +57,11 @@ def main(plan: Mapping[str, Any], environ: Mapping[str, str]) -> None:
         data = [*pool.map(lambda name: vault.get(f"{api}/{plan['data']}/{name}").json()["data"]["data"], read)]
         known = looking.result()
         assert len(seen) == plan["looks"]
-        list(pool.map(write, [each.upper().replace("-", "_") for each in read], [each["token"] for each in data]))
-        if read:
+        variable_of = dict(zip((each.upper().replace("-", "_") for each in read), data, strict=True))
+        for start in range(0, len(read), plan["batch"]):
+            batch = [*variable_of.items()][start : start + plan["batch"]]
+            list(pool.map(lambda each: write(each[0], each[1]["token"]), batch))
+            # What is there has to be looked at again before it is written down what was done.
             known = listed()
             write("STATE", "x" * plan["state"], secured=False)
     vault.post(f"{api}/auth/token/revoke-self").raise_for_status()

@@ -8,6 +8,7 @@ from itertools import groupby
 from statistics import median
 from typing import NamedTuple, Protocol
 
+from pipe.actions.pull.decide import BATCH
 from pipe.patience import IN_FLIGHT
 from sandbox.bitbucket import Environment
 from sandbox.vault import SCAN, USUAL, Vault
@@ -16,8 +17,8 @@ from sandbox.world import REPOSITORY, WORKSPACE, Company, World
 
 SIZES = (1, 20, 200, 1000)
 LATENCIES = (0.0, 0.05)
+# How often a run is repeated that can be, with fewer secrets than make it last for seconds.
 ROUNDS = 3
-# With so many secrets a run takes seconds, so that one round is enough.
 LARGE = 1000
 
 FIRST, UNCHANGED, ONE, ALL = "first run", "unchanged", "one changed", "all changed"
@@ -97,14 +98,13 @@ class _Bench:
         for policy, name in POLICIES.items():
             self._vault.role([name])
             for latency in LATENCIES:
-                for _ in range(1 if size >= LARGE else ROUNDS):
-                    pair = Pair(self._environment(), self._environment())
-                    for what in (FIRST, UNCHANGED, ONE, *([ALL] if size == GOAL else [])):
-                        self._change({ONE: paths[:1], ALL: paths}.get(what, []))
-                        self._slow(latency)
-                        requests, in_flight, pipe, floor = self._pull(folder, pair)
-                        self._slow(0)
-                        yield Pull(policy, size, what, latency, requests, in_flight, pipe, floor)
+                pair = Pair(self._environment(), self._environment())
+                for what in _runs(size):
+                    self._change({ONE: paths[:1], ALL: paths}.get(what, []))
+                    self._slow(latency)
+                    requests, in_flight, pipe, floor = self._pull(folder, pair)
+                    self._slow(0)
+                    yield Pull(policy, size, what, latency, requests, in_flight, pipe, floor)
 
     def _pull(self, folder: str, pair: Pair) -> tuple[int, int, float, float]:
         """Return requests, the most in flight, and the seconds that the pipe and the floor take."""
@@ -134,7 +134,7 @@ class _Bench:
         ways = [each.split(" ", 1) for each in asked if each not in {*looks, *reads}]
         state = self._world.bitbucket.value_of(pair.pipe, "KEYTURN_STATE") or ""
         return json.dumps({
-            "in_flight": IN_FLIGHT, "repository": f"/repositories/{WORKSPACE}/{REPOSITORY}",
+            "in_flight": IN_FLIGHT, "batch": BATCH, "repository": f"/repositories/{WORKSPACE}/{REPOSITORY}",
             "environment": pair.floor.uuid, "ways": ways, "metadata": metadata, "looks": len(looks),
             "data": data, "reads": len(reads), "state": len(state),
         })  # fmt: skip
@@ -153,6 +153,12 @@ class _Bench:
             wire.mend()
             if seconds:
                 wire.spoil(Fault("*", "slow", times=0, seconds=seconds))
+
+
+def _runs(size: int) -> list[str]:
+    """Return what is measured of so many secrets, in this order."""
+    times = 1 if size >= LARGE else ROUNDS
+    return [FIRST, *times * [UNCHANGED], ONE, *(times * [ALL] if size == GOAL else [])]
 
 
 def _kind(pull: Pull) -> tuple[int, str, int]:

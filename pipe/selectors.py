@@ -122,7 +122,7 @@ def _in_secrets_manager(path: str, key: str, name: str) -> Selector:
             raise _Problem("names no tag; write tag:<key>=<value>, in double quotes where it has blanks.")
         return Selector(tag, key, recursive=True, name=name, tagged=True)
     staged = _STAGED.fullmatch(path)
-    if not staged:
+    if not staged or (path.startswith("arn:") and not _ARN.match(path)):
         raise _Problem("has no whole ARN; it is arn:aws:secretsmanager:<region>:<account>:secret:<name>.")
     path, stage = staged["path"], staged["stage"]
     recursive = path.endswith(_BELOW)

@@ -33,16 +33,16 @@ def _shows(text: str, windows: set[str], secret: str) -> bool:
 
 def _readings(text: str) -> Iterator[str]:
     """Yield the text with one encoding undone, and with base64, hexadecimal and compression undone inside of that."""
-    for reading in _plain(text):
-        yield reading
-        for run in _HEX.findall(reading):
-            yield bytes.fromhex(run).decode("utf-8", "replace")
-        for run in _BASE64.findall(reading):
-            plain = run.replace("-", "+").replace("_", "/")
-            for start in range(4):
-                data = _decoded(plain[start:])
-                yield data.decode("utf-8", "replace")
-                yield from _plain(_unzipped(data))
+    readings = _plain(text)
+    yield from readings
+    for run in {run for reading in readings for run in _HEX.findall(reading)}:
+        yield bytes.fromhex(run).decode("utf-8", "replace")
+    for run in {run for reading in readings for run in _BASE64.findall(reading)}:
+        plain = run.replace("-", "+").replace("_", "/")
+        for start in range(4):
+            data = _decoded(plain[start:])
+            yield data.decode("utf-8", "replace")
+            yield from _plain(_unzipped(data))
 
 
 def _plain(text: str) -> set[str]:

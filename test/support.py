@@ -17,7 +17,10 @@ from sandbox.world import SECRET, USER, Company, World
 ROOT = Path(__file__).resolve().parent.parent
 JWT = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJ7YWNtZX06c2hvcCJ9.c2lnbmF0dXJlLW9mLXRoZS1zdGVw"
 WRITES = ("POST", "PUT", "DELETE")
-READS_OF_AWS = ("sts.", "iam.List", "iam.Get", "secretsmanager.Describe", "secretsmanager.List", "secretsmanager.Get")
+READS_OF_AWS = (
+    "sts.", "iam.List", "iam.Get", "secretsmanager.Describe", "secretsmanager.List", "secretsmanager.Get",
+    "secretsmanager.BatchGet",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -157,9 +157,12 @@ def test_a_topic_s_region_is_in_its_arn() -> None:
         ({"SNS_TOPIC_ARN": "keyturn"}, "SNS_TOPIC_ARN: must be the ARN of a standard topic of Amazon SNS."),
         ({"SNS_TOPIC_ARN": f"{TOPIC}.fifo"}, "SNS_TOPIC_ARN: must be the ARN of a standard topic of Amazon SNS."),
         ({"NOTIFY_ON": "never"}, "NOTIFY_ON: must be failure or change or always."),
-        ({"SNS_TOPIC_ARN": TOPIC, "AWS_ACCESS_KEY_ID": ""}, "AWS_ACCESS_KEY_ID: needed where AWS_OIDC_ROLE_ARN is not given."),
+        (
+            {"SNS_TOPIC_ARN": TOPIC, "AWS_ACCESS_KEY_ID": ""},
+            "AWS_ACCESS_KEY_ID: needed where AWS_OIDC_ROLE_ARN is not given.",
+        ),
     ],
-)  # fmt: skip
+)
 def test_what_is_wrong_with_the_settings_of_a_notice(variables: dict[str, str], problem: str) -> None:
     reader = Reader({**KEYS, **variables})
     read_notice(reader)

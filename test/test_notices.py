@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import jsonschema
+import jsonschema  # type: ignore[import-untyped]
 import pytest
 
 from sandbox.ports import free_port
@@ -283,6 +283,6 @@ def test_no_notice_shows_a_secret(office: Office) -> None:
             for variable in office.world.bitbucket.variables(scope).values() if variable.secured}  # fmt: skip
     secrets = {
         *canaries.values(), *held, office.company.admin.secret_access_key, office.company.token.secret,
-        *(json.loads(version.body)["SecretAccessKey"] for version in stored.versions.values() if "Secret" in version.body),
+        *(json.loads(version.body).get("SecretAccessKey", "no body") for version in stored.versions.values()),
     }  # fmt: skip
     assert exposed(secrets, "\n".join(f"{subject}\n{body}" for subject, body in office.notices)) == []

@@ -11,6 +11,7 @@ from pipe.redact import Secret
 from pipe.selectors import Selector
 from pipe.settings import read_settings
 from pipe.settings.pull import PullJob
+from pipe.settings.vault import VaultAccess
 from test.clients.vault_tls import authority
 from test.support import JWT
 
@@ -25,6 +26,16 @@ LEAST = {
     "VAULT_ROLE": "keyturn",
     "SECRETS": "secret/ci/db password | DB_PASSWORD",
 }
+KEYS = {"AWS_ACCESS_KEY_ID": "AKIAXXXXXXXXXXXXTEST", "AWS_SECRET_ACCESS_KEY": "secret-of-a-test"}
+MANAGER = {
+    **KEYS,
+    "SOURCE": "secretsmanager",
+    "SECRETS": "ci/db password",
+    "AWS_DEFAULT_REGION": "eu-west-1",
+    "VAULT_ADDR": "",
+    "VAULT_ROLE": "",
+}
+ARN = "arn:aws:secretsmanager:eu-west-1:000000000000:secret:ci/db-AbCdEf"
 NO_TOKEN = {"BITBUCKET_STEP_OIDC_TOKEN": "", "VAULT_ROLE": ""}
 
 
@@ -32,6 +43,13 @@ def job(**variables: str) -> PullJob:
     found = read_settings({**LEAST, **variables}).job
     assert isinstance(found, PullJob)
     return found
+
+
+def vault_of(**variables: str) -> VaultAccess:
+    found = job(**variables)
+    assert found.vault is not None
+    assert found.aws is None
+    return found.vault
 
 
 def problems(**variables: str) -> tuple[str, ...]:
@@ -45,7 +63,7 @@ def test_the_least_that_is_enough() -> None:
     assert least.pull.selectors == (Selector("secret/ci/db", "password", name="DB_PASSWORD"),)
     assert (least.pull.secured, least.pull.fail_on_missing, least.pull.state_variable) == (True, True, "KEYTURN_STATE")
     assert not any((least.pull.prune, least.pull.force, least.pull.encode, least.pull.trim))
-    vault = least.vault
+    vault = vault_of()
     assert (vault.address, vault.method, vault.path, vault.role) == (
         "https://vault.example.com:8200", "jwt", "jwt", "keyturn",
     )  # fmt: skip
@@ -73,24 +91,23 @@ def test_secrets_may_be_a_list_lines_or_separated_by_semicolons() -> None:
     ],
 )
 def test_without_the_steps_token_the_method_follows_from_what_is_given(given: dict[str, str], method: str) -> None:
-    vault = job(**NO_TOKEN, **given) if "VAULT_ROLE" not in given else job(**{**NO_TOKEN, **given})
-    assert (vault.vault.method, vault.vault.path) == (method, method)
+    vault = vault_of(**{**NO_TOKEN, **given})
+    assert (vault.method, vault.path) == (method, method)
 
 
 def test_the_steps_token_comes_first_and_a_named_method_before_it() -> None:
     given = {"VAULT_TOKEN": "token-of-vault"}
-    assert job(**given).vault.method == "jwt"
-    assert job(**given, VAULT_AUTH_METHOD="token").vault.secret == Secret("token-of-vault")
+    assert vault_of(**given).method == "jwt"
+    assert vault_of(**given, VAULT_AUTH_METHOD="token").secret == Secret("token-of-vault")
 
 
 def test_a_wrapped_secret_id_is_known_as_one() -> None:
-    vault = job(**NO_TOKEN, VAULT_ROLE_ID="role-id", VAULT_WRAPPED_SECRET_ID="wrapping-token").vault
+    vault = vault_of(**NO_TOKEN, VAULT_ROLE_ID="role-id", VAULT_WRAPPED_SECRET_ID="wrapping-token")
     assert (vault.wrapped, vault.name, vault.secret) == (True, "role-id", Secret("wrapping-token"))
 
 
 def test_by_iam_it_is_aws_that_is_asked_who_this_is() -> None:
-    keys = {"AWS_ACCESS_KEY_ID": "AKIAXXXXXXXXXXXXTEST", "AWS_SECRET_ACCESS_KEY": "secret-of-a-test"}
-    vault = job(VAULT_AUTH_METHOD="aws", **keys).vault
+    vault = vault_of(VAULT_AUTH_METHOD="aws", **KEYS)
     assert vault.aws is not None
     assert vault.aws.pair is not None
     assert "AWS_ACCESS_KEY_ID: needed" in problems(VAULT_AUTH_METHOD="aws")[0]
@@ -99,7 +116,7 @@ def test_by_iam_it_is_aws_that_is_asked_who_this_is() -> None:
 def test_certificates_may_be_text_or_base64() -> None:
     certificate, _ = authority()
     for given in (certificate, base64.b64encode(certificate.encode()).decode()):
-        assert job(VAULT_CACERT=given).vault.ca.strip() == certificate.strip()
+        assert vault_of(VAULT_CACERT=given).ca.strip() == certificate.strip()
     assert problems(VAULT_CACERT="no certificate")[0].startswith("VAULT_CACERT: must be certificates")
 
 
@@ -136,6 +153,31 @@ def test_all_problems_at_once() -> None:
 )
 def test_what_is_missing_is_named(given: dict[str, str], said: str) -> None:
     assert any(said in problem for problem in problems(**given))
+
+
+def test_from_secrets_manager_nothing_of_vault_is_needed() -> None:
+    found = job(**{**MANAGER, "SECRETS": f"ci/** *; tag:team=payments *; {ARN}:AWSPREVIOUS | BEFORE"})
+    assert found.vault is None
+    assert found.aws is not None
+    assert found.aws.pair is not None
+    assert (found.aws.region, found.aws.pair.id) == ("eu-west-1", KEYS["AWS_ACCESS_KEY_ID"])
+    assert [selector.stage for selector in found.pull.selectors] == ["", "", "AWSPREVIOUS"]
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"AWS_DEFAULT_REGION": ""}, "AWS_DEFAULT_REGION: needed; the region of the secrets."),
+        ({"AWS_DEFAULT_REGION": "here"}, "AWS_DEFAULT_REGION: must be a region"),
+        ({"AWS_ACCESS_KEY_ID": ""}, "AWS_ACCESS_KEY_ID: needed"),
+        ({"SECRETS": ""}, "SECRETS: needed; which secrets, one a line, e.g. ci/db "),
+        ({"SECRETS": "** *"}, "SECRETS: “** *” does not say which secrets"),
+        ({"AWS_DEFAULT_REGION": "eu-central-1", "SECRETS": f"{ARN} password"}, "is in eu-west-1, and"),
+    ],
+)
+def test_what_is_wrong_with_a_pull_from_secrets_manager(given: dict[str, str], said: str) -> None:
+    (problem,) = problems(**{**MANAGER, **given})
+    assert said in problem
 
 
 def test_no_repr_shows_a_secret() -> None:

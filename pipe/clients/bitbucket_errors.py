@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 import requests
 
 from pipe.errors import BadCredentials, Busy, Conflict, Denied, Invalid, KeyturnError, Missing, ServiceError
+from pipe.redact import one_line
 
 # A rate limit's reset above this is a moment (seconds since the epoch), not a number of seconds.
 EPOCH = 1_000_000
@@ -70,7 +71,8 @@ def _said(response: requests.Response) -> tuple[str, Any]:
         error = response.json()["error"]
         return str(error.get("message", "")), error.get("detail")
     except (requests.JSONDecodeError, KeyError, TypeError, AttributeError):
-        return response.text[:200], None
+        # Cleaned before it is cut: the first part of a value is not known for what it is.
+        return one_line(response.text, 200), None
 
 
 def _scopes(detail: Any, advice: str) -> str:

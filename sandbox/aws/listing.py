@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, TypeVar
 
 from sandbox.aws.dialect import Refused
-from sandbox.aws.secrets import Secret
+from sandbox.aws.secrets import Secret, Version
 
 Item = TypeVar("Item")
 
@@ -25,6 +25,16 @@ def described(secret: Secret, stages: str) -> dict[str, Any]:
         stages: secret.staged(),
     }
     return {name: value for name, value in shown.items() if value}
+
+
+def named(secret: Secret, version: Version | None = None) -> dict[str, Any]:
+    """Return how a secret is called, and which of its versions is meant."""
+    return {"ARN": secret.arn, "Name": secret.name, **({"VersionId": version.id} if version else {})}
+
+
+def tags_of(params: dict[str, Any]) -> dict[str, str]:
+    """Return the tags that a request brings."""
+    return {tag["Key"]: tag.get("Value", "") for tag in params.get("Tags", [])}
 
 
 def versions(secret: Secret, *, unstaged: bool) -> list[dict[str, Any]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import random
 import string
 import threading
@@ -13,7 +14,7 @@ from uuid import uuid4
 from sandbox.aws.dialect import Call, Refused, in_json_words
 from sandbox.aws.keys import ACCOUNT
 from sandbox.aws.limits import check
-from sandbox.aws.listing import described, matches, page, versions
+from sandbox.aws.listing import described, matches, named, page, tags_of, versions
 from sandbox.aws.policies import Principal
 from sandbox.aws.secrets import Secret, Value, Version
 from sandbox.clock import Clock
@@ -34,6 +35,7 @@ class SecretsManager:
         self._clock = clock
         self.lock = threading.RLock()
         self._secrets: dict[tuple[str, str], Secret] = {}
+        self._listed: dict[tuple[str, str], Secret] | None = None
         self._operations: dict[str, Callable[[str, Params], Reply]] = {
             "CreateSecret": self._create,
             "PutSecretValue": self._put,
@@ -58,6 +60,12 @@ class SecretsManager:
         """Forget all secrets."""
         with self.lock:
             self._secrets.clear()
+            self._listed = None
+
+    def freeze(self, *, frozen: bool) -> None:
+        """Go on listing the secrets as they are now, as AWS may do for five minutes; or list them as they are again."""
+        with self.lock:
+            self._listed = copy.deepcopy(self._secrets) if frozen else None
 
     def handle(self, call: Call, principal: Principal) -> Reply:
         """Carry out one call and return what AWS would answer."""
@@ -92,7 +100,7 @@ class SecretsManager:
         suffix = "".join(random.choices(string.ascii_letters, k=6))
         arn = f"arn:aws:secretsmanager:{region}:{ACCOUNT}:secret:{name}-{suffix}"
         secret = Secret(name, arn, now, params.get("Description", ""), params.get("KmsKeyId", ""),
-                        _tags(params), changed=now)  # fmt: skip
+                        tags_of(params), changed=now)  # fmt: skip
         self._secrets[region, name] = secret
         return secret
 
@@ -118,7 +126,7 @@ class SecretsManager:
             )
         elif value is None or token not in known.versions:
             raise Refused("ResourceExistsException", f"The operation failed because the secret {name} already exists.")
-        return _named(known, known.put(token, value, None, self._clock) if value else None)
+        return named(known, known.put(token, value, None, self._clock) if value else None)
 
     def _put(self, region: str, params: Params) -> Reply:
         secret = self._found(region, params)
@@ -126,7 +134,7 @@ class SecretsManager:
         if value is None:
             raise Refused("InvalidRequestException", "You must provide either SecretString or SecretBinary.")
         version = secret.put(_token(params), value, params.get("VersionStages"), self._clock)
-        return {**_named(secret, version), "VersionStages": list(version.stages)}
+        return {**named(secret, version), "VersionStages": list(version.stages)}
 
     def _update(self, region: str, params: Params) -> Reply:
         secret = self._found(region, params)
@@ -137,13 +145,13 @@ class SecretsManager:
         secret.description = params.get("Description", secret.description)
         secret.kms_key_id = params.get("KmsKeyId", secret.kms_key_id)
         secret.changed = self._clock.time()
-        return _named(secret, secret.put(token, value, None, self._clock) if value else None)
+        return named(secret, secret.put(token, value, None, self._clock) if value else None)
 
     def _get(self, region: str, params: Params) -> Reply:
         secret = self._found(region, params)
         version = secret.version(params.get("VersionId"), params.get("VersionStage"))
         stages = {"VersionStages": list(version.stages)} if version.stages else {}
-        return {**_named(secret, version), **version.value, **stages, "CreatedDate": version.created}
+        return {**named(secret, version), **version.value, **stages, "CreatedDate": version.created}
 
     def _batch(self, region: str, params: Params, principal: Principal) -> Reply:
         wanted, filters = params.get("SecretIdList"), params.get("Filters")
@@ -185,7 +193,8 @@ class SecretsManager:
 
     def _matching(self, region: str, filters: list[Params], *, planned: bool = False) -> list[Secret]:
         self.find(region, "")
-        return [secret for (place, _), secret in self._secrets.items()
+        listed = self._secrets if self._listed is None else self._listed
+        return [secret for (place, _), secret in listed.items()
                 if place == region and (planned or secret.deleted is None) and matches(secret, filters)]  # fmt: skip
 
     def _list_versions(self, region: str, params: Params) -> Reply:
@@ -201,10 +210,10 @@ class SecretsManager:
             params.get("MoveToVersionId"),
             self._clock,
         )
-        return _named(secret)
+        return named(secret)
 
     def _tag(self, region: str, params: Params) -> Reply:
-        self._found(region, params).tags.update(_tags(params))
+        self._found(region, params).tags.update(tags_of(params))
         return {}
 
     def _untag(self, region: str, params: Params) -> Reply:
@@ -222,12 +231,12 @@ class SecretsManager:
         secret = self._found(region, params, marked=bool(force))
         secret.deleted = self._clock.time()
         secret.purged = secret.deleted + (0 if force else (days or 30) * DAY)
-        return {**_named(secret), "DeletionDate": secret.purged}
+        return {**named(secret), "DeletionDate": secret.purged}
 
     def _restore(self, region: str, params: Params) -> Reply:
         secret = self._found(region, params, marked=True)
         secret.deleted = secret.purged = None
-        return _named(secret)
+        return named(secret)
 
 
 def _value(params: Params) -> Value | None:
@@ -241,11 +250,3 @@ def _value(params: Params) -> Value | None:
 
 def _token(params: Params) -> str:
     return params.get("ClientRequestToken") or str(uuid4())
-
-
-def _tags(params: Params) -> dict[str, str]:
-    return {tag["Key"]: tag.get("Value", "") for tag in params.get("Tags", [])}
-
-
-def _named(secret: Secret, version: Version | None = None) -> Reply:
-    return {"ARN": secret.arn, "Name": secret.name, **({"VersionId": version.id} if version else {})}

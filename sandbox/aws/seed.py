@@ -58,6 +58,7 @@ class SecretView:
     versions: dict[str, VersionView]
     tags: dict[str, str]
     deleted: datetime | None
+    kms_key: str
 
     def at(self, stage: str) -> VersionView | None:
         """Return the version that carries a label."""
@@ -146,6 +147,14 @@ class Seed:
         """Make a secret by hand, or add a version that becomes AWSCURRENT; return the version's id."""
         return self._gate.secrets.plant(region or self.region, name, body, version_id or str(uuid4()))
 
+    def freeze(self) -> None:
+        """Let ListSecrets show the secrets as they are now, whatever becomes of them, until `thaw`."""
+        self._gate.secrets.freeze(frozen=True)
+
+    def thaw(self) -> None:
+        """Let ListSecrets show the secrets as they are."""
+        self._gate.secrets.freeze(frozen=False)
+
     def secret(self, name: str, *, region: str = "") -> SecretView | None:
         """Return a secret by name or ARN, as it stands now."""
         with self._gate.secrets.lock:
@@ -161,4 +170,5 @@ def _view(secret: Secret) -> SecretView:
          for version in secret.versions.values()},
         dict(secret.tags),
         datetime.fromtimestamp(secret.deleted, UTC) if secret.deleted is not None else None,
+        secret.kms_key_id,
     )  # fmt: skip

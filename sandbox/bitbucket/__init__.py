@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from sandbox.bitbucket.auth import Kind, Token
 from sandbox.bitbucket.service import Bitbucket
-from sandbox.bitbucket.state import Environment, Project, Repository, Scope, Variable, Workspace
+from sandbox.bitbucket.state import Environment, Pipeline, Project, Repository, Scope, Variable, Workspace
 
 __all__ = [
     "Bitbucket",
     "Environment",
     "Kind",
+    "Pipeline",
     "Project",
     "Repository",
     "Scope",

@@ -14,6 +14,7 @@ from sandbox.bitbucket.environments import Environments
 from sandbox.bitbucket.gate import Gate
 from sandbox.bitbucket.lists import Moods
 from sandbox.bitbucket.page import settings
+from sandbox.bitbucket.pipelines import Pipelines
 from sandbox.bitbucket.reports import Reports
 from sandbox.bitbucket.routes import route
 from sandbox.bitbucket.state import Store
@@ -35,6 +36,7 @@ def build(store: Store, keyring: Keyring, moods: Moods, clock: Clock) -> Flask:
     Environments(gate, moods).serve(app)
     Variables(gate, moods).serve(app)
     Reports(gate, moods, clock).serve(app)
+    Pipelines(gate, clock).serve(app)
     route(app, "POST", OAUTH, lambda: _access_token(keyring))
     route(app, "GET", "/", lambda: settings(store))
     return app

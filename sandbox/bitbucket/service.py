@@ -14,7 +14,17 @@ from sandbox.bitbucket.api import build
 from sandbox.bitbucket.auth import Keyring, Kind, Reach, Token
 from sandbox.bitbucket.dialect import Dialect
 from sandbox.bitbucket.lists import Moods, NextLinks
-from sandbox.bitbucket.state import KINDS, Environment, Project, Repository, Scope, Store, Variable, Workspace
+from sandbox.bitbucket.state import (
+    KINDS,
+    Environment,
+    Pipeline,
+    Project,
+    Repository,
+    Scope,
+    Store,
+    Variable,
+    Workspace,
+)
 from sandbox.clock import Clock
 from sandbox.server import Server
 from sandbox.wire import StartResponse, Wire
@@ -110,6 +120,16 @@ class Bitbucket:
         """Take an environment away with its variables."""
         with self._store.lock:
             self._store.remove_environment(environment)
+
+    def define_pipelines(self, repository: Repository, *names: str, branch: str = "main") -> None:
+        """Push a bitbucket-pipelines.yml with these custom pipelines, and no others, to a branch."""
+        with self._store.lock:
+            self._store.custom[repository.uuid, branch] = frozenset(names)
+
+    def pipelines(self, repository: Repository) -> tuple[Pipeline, ...]:
+        """Return the pipelines that were started, the oldest first."""
+        with self._store.lock:
+            return self._store.pipelines.get(repository.uuid, ())
 
     def issue_token(
         self, kind: Kind, *reach: Reach, scopes: Iterable[str] | None = None, admin: bool = True,

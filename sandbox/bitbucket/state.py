@@ -148,6 +148,17 @@ class Shelf:
         self._history.append((at, uuid, None))
 
 
+@dataclass(frozen=True)
+class Pipeline:
+    """A custom pipeline that was started on a branch, and the variables that it was given."""
+
+    number: int
+    uuid: str
+    branch: str
+    name: str
+    variables: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+
+
 @dataclass
 class Store:
     """Everything that the pretended Bitbucket knows, but for its tokens; `lock` guards all of it."""
@@ -157,6 +168,8 @@ class Store:
     repositories: dict[str, Repository] = field(default_factory=dict)
     environments: dict[str, Environment] = field(default_factory=dict)
     reports: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
+    pipelines: dict[str, tuple[Pipeline, ...]] = field(default_factory=dict)
+    custom: dict[tuple[str, str], frozenset[str]] = field(default_factory=dict)
     _shelves: dict[str, Shelf] = field(default_factory=dict)
     _births: Counter[str] = field(default_factory=Counter)
 
@@ -168,7 +181,10 @@ class Store:
     @property
     def collections(self) -> list[Any]:
         """The dictionaries that everything is kept in."""
-        return [self.workspaces, self.repositories, self.environments, self.reports, self._shelves, self._births]
+        return [
+            self.workspaces, self.repositories, self.environments, self.reports, self.pipelines, self.custom,
+            self._shelves, self._births,
+        ]  # fmt: skip
 
     def shelf(self, scope: Scope) -> Shelf:
         """Return the variables of a scope."""
@@ -210,6 +226,15 @@ class Store:
         environment = Environment(repository, name, kind, braced(path + again))
         self.environments[environment.uuid] = environment
         return environment
+
+    def start(self, repository: Repository, branch: str, name: str, variables: tuple[tuple[str, str], ...]) -> Pipeline:
+        """Start a custom pipeline; a repository counts its own builds, from 1."""
+        started = self.pipelines.get(repository.uuid, ())
+        number = len(started) + 1
+        uuid = braced(f"{repository.full_name}/pipelines/{number}")
+        pipeline = Pipeline(number, uuid, branch, name, variables)
+        self.pipelines[repository.uuid] = (*started, pipeline)
+        return pipeline
 
     def remove_environment(self, environment: Environment) -> None:
         """Take an environment away with its variables."""

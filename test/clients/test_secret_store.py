@@ -294,4 +294,4 @@ def test_a_throttled_service_gets_fewer_requests_at_a_time_and_the_others_as_man
     names = put_many(world, 3 * IN_FLIGHT)
     world.aws.wire.spoil(Fault("*", "slow", times=0, seconds=0.05), Fault(BATCHES, "403", times=0))
     assert len(texts(SecretBodies(aws).read_many(names))) == len(names)
-    assert world.aws.wire.most_in_flight == IN_FLIGHT // 2
+    assert 1 < world.aws.wire.most_in_flight <= IN_FLIGHT // 2

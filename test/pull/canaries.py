@@ -30,7 +30,7 @@ def _pem() -> str:
     return "\n".join(["-----BEGIN PRIVATE KEY-----", *lines, "-----END PRIVATE KEY-----", ""])
 
 
-# Names of what they are hard for; the ones below _MULTI have line breaks, and are written as base64.
+# By what is hard about them; those with line breaks are written as base64.
 SHAPES: dict[str, _Make] = {
     "short": lambda: secrets.token_hex(4),
     "word": _word,

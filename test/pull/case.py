@@ -33,7 +33,7 @@ class Case:
         self.forget()
 
     @property
-    def wires(self) -> tuple[Wire, Wire]:
+    def wires(self) -> tuple[Wire, ...]:
         return self.vault.wire, self.world.bitbucket.wire
 
     @property

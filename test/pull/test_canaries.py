@@ -16,7 +16,7 @@ from pipe.actions.pull.remembered import Entry, Group, Remembered, with_remember
 from sandbox.wire import Answer, Environ, Fault
 from test.exposure import exposed
 from test.pull.canaries import COUNT, canaries, leaves, written
-from test.pull.case import STATE, Case
+from test.pull.case import Case
 from test.support import Result
 
 PLACES = "deployment:staging, repository, workspace"
@@ -66,7 +66,8 @@ def cage(case: Case, tmp_path: Path) -> Cage:
 def echo(environ: Environ) -> Answer:
     """Refuse a request and repeat what was sent, as a careless server does."""
     body = environ["wsgi.input"].read()
-    said = {"error": {"message": f"Bad request: {body.decode()}", "detail": json.loads(body or b"{}")}}
+    words = f"Bad request: {body.decode()}"
+    said = {"error": {"message": words, "detail": json.loads(body or b"{}")}, "errors": [words]}
     return Answer("400 Bad Request", [("Content-Type", "application/json")], json.dumps(said).encode())
 
 
@@ -90,7 +91,7 @@ def test_13_two_hundred_canaries_arrive_whole_and_are_nowhere_else(cage: Cage) -
 
 
 @pytest.mark.parametrize("answer", [echo, echo_in_text])
-@pytest.mark.parametrize("operation", ["POST */variables", "POST auth/*", "SCAN *", "GET secret/data/*"])
+@pytest.mark.parametrize("operation", ["POST */variables", "POST auth/*"])
 def test_13_a_server_that_repeats_what_was_sent(
     cage: Cage, operation: str, answer: Callable[[Environ], Answer]
 ) -> None:
@@ -100,8 +101,15 @@ def test_13_a_server_that_repeats_what_was_sent(
     assert "Bad request" in result.output or "not Vault's" in result.output
 
 
-@pytest.mark.parametrize("kind", ["500-before", "500-after", "403", "429-hint", "cut-after"])
-@pytest.mark.parametrize("operation", ["POST */variables", "GET secret/data/*"])
+@pytest.mark.parametrize(
+    ("operation", "kind"),
+    [
+        ("POST */variables", "500-after"),
+        ("POST */variables", "403"),
+        ("POST */variables", "cut-after"),
+        ("GET secret/data/*", "500-after"),
+    ],
+)
 def test_13_many_requests_spoilt_with_all_canaries_in_hand(cage: Cage, operation: str, kind: str) -> None:
     cage.case.spoil(Fault(operation, kind, nth=20, times=40))
     cage.run()

@@ -14,7 +14,7 @@ from sandbox.bitbucket import Scope
 from sandbox.vault import SCAN, USUAL
 from test.pull.case import STATE, Case
 
-APP = "secret/ci/case/app"
+APP, OTHER = "secret/ci/case/app", "secret/ci/case/other"
 ALPHA, BETA = "the-alpha-value", "the-beta-value"
 
 
@@ -23,20 +23,21 @@ def case(case: Case) -> Case:
     """Return a company of which one small folder is pulled."""
     case.given["SECRETS"] = "secret/ci/case/** *"
     case.put(APP, {"alpha": ALPHA, "beta": BETA})
-    case.put("secret/ci/case/other", {"gamma": "the-gamma-value"})
+    case.put(OTHER, {"gamma": "the-gamma-value"})
     return case
 
 
-def state_of(case: Case, scope: Scope) -> dict[str, Any]:
-    """Return what a target remembers, read without a word of the pipe's own."""
+def state_of(case: Case, scope: Scope) -> tuple[dict[str, Any], bytes]:
+    """Return what a target remembers, read without a word of the pipe's own: names, and stamps and digests behind."""
     packed = json.loads(case.world.bitbucket.variables(scope)[STATE].value)["pull"]
     assert packed.startswith("1.")
-    state: dict[str, Any] = json.loads(zlib.decompress(base64.b64decode(packed[2:])))
-    return state
+    unzip = zlib.decompressobj()
+    state: dict[str, Any] = json.loads(unzip.decompress(base64.b64decode(packed[2:])))
+    return state, unzip.unused_data
 
 
-def digest(text: str, size: int) -> str:
-    return base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()[:size]).decode().rstrip("=")
+def digest(text: str, size: int) -> bytes:
+    return hashlib.sha256(text.encode()).digest()[:size]
 
 
 @pytest.mark.parametrize("policy", [SCAN, USUAL])
@@ -53,24 +54,28 @@ def test_case_1_the_state_is_made_of_nothing_but_what_everybody_may_know(case: C
     """Rebuild the whole state from Vault's metadata and Bitbucket's list: then nothing can be of a value."""
     case.well()
     scope = case.staging
-    uuids = {name: digest(each.uuid, 6) for name, each in case.world.bitbucket.variables(scope).items()}
-    entries = {}
-    for path, names in ((APP, ("APP_ALPHA", "APP_BETA")), ("secret/ci/case/other", ("OTHER_GAMMA",))):
+    variables = case.world.bitbucket.variables(scope)
+    marks = b""
+    for path, names in ((APP, ("APP_ALPHA", "APP_BETA")), (OTHER, ("OTHER_GAMMA",))):
         metadata = case.vault.metadata(path)
         assert metadata is not None
         created = metadata["versions"]["1"]["created_time"]
         where = [f"{case.vault.url} ", "secret", path, 1, created, "secret/ci/case/** *", False, False, 1]
-        entries[path] = [digest(json.dumps(where), 9), {name: uuids[name] for name in names}]
-    origin = digest(f"{case.vault.url} ", 6)
-    state = state_of(case, scope)
+        marks += digest(json.dumps(where), 9) + b"".join(digest(variables[name].uuid, 6) for name in names)
+    origin = base64.urlsafe_b64encode(digest(f"{case.vault.url} ", 6)).decode()
+    state, after = state_of(case, scope)
     run, day = state.pop("run"), state["can"]["secret"][2]
     assert isinstance(day, int)
-    expected = {"of": origin, "by": {"secret/ci/case/** *": [origin, entries]}, "can": {"secret": [2, "scan", day]}}
-    assert state == expected
+    assert after == marks
+    assert state == {
+        "of": origin,
+        "can": {"secret": [2, "scan", day]},
+        "by": {"secret/ci/case/** *": [origin, [APP, OTHER], ["APP_ALPHA APP_BETA", "OTHER_GAMMA"]]},
+    }
     case.well(FORCE="true")
-    again = state_of(case, scope)
+    again, after = state_of(case, scope)
     assert again.pop("run") != run, "a run's id is random"
-    assert again == expected
+    assert (again, after) == (state, marks)
 
 
 def test_case_1_without_a_version_the_state_is_the_same_for_every_value(case: Case) -> None:
@@ -79,7 +84,8 @@ def test_case_1_without_a_version_the_state_is_the_same_for_every_value(case: Ca
     for value in ("first-long-value", "other-long-value", "other-long-value"):
         case.put("legacy/ci/old", {"password": value})
         case.well(SECRETS="legacy/ci/** *")
-        states.append({**state_of(case, case.staging), "run": ""})
+        state, marks = state_of(case, case.staging)
+        states.append(({**state, "run": ""}, marks))
     assert states[0] == states[1] == states[2]
 
 
@@ -114,7 +120,7 @@ def test_case_1_a_state_that_cannot_be_read_is_said_once_and_all_is_written_and_
     case: Case, text: str
 ) -> None:
     case.well()
-    case.vault.remove("secret/ci/case/other")
+    case.vault.remove(OTHER)
     case.world.bitbucket.set_variable(case.staging, STATE, text)
     result = case.well(PRUNE="true")
     assert result.output.count("is not as Keyturn wrote it") == 1
@@ -128,11 +134,12 @@ def test_case_1_a_state_that_cannot_be_read_is_said_once_and_all_is_written_and_
 
 def test_case_1_a_state_that_somebody_secured_is_said_and_made_unsecured_again(case: Case) -> None:
     case.well()
-    case.vault.remove("secret/ci/case/other")
+    case.vault.remove(OTHER)
     text = case.world.bitbucket.variables(case.staging)[STATE].value
     case.world.bitbucket.set_variable(case.staging, STATE, text, secured=True)
     result = case.well(PRUNE="true")
     assert result.output.count("has made KEYTURN_STATE secured") == 1
+    assert "what was written before cannot be told" in result.output
     assert not case.world.bitbucket.variables(case.staging)[STATE].secured
     assert case.written(result) == 3
     assert "OTHER_GAMMA" in case.held(case.staging)
@@ -141,7 +148,7 @@ def test_case_1_a_state_that_somebody_secured_is_said_and_made_unsecured_again(c
 
 def test_case_1_without_a_state_all_is_written_and_nothing_pruned(case: Case) -> None:
     case.well()
-    case.vault.remove("secret/ci/case/other")
+    case.vault.remove(OTHER)
     case.world.bitbucket.remove_variable(case.staging, STATE)
     result = case.well(PRUNE="true")
     assert len(result.asked("PUT ")) == 3, "two variables, and the state in Production"

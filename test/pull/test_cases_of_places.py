@@ -61,11 +61,12 @@ def test_selectors_bring_what_they_name(case: Case, scope: Scope, selectors: str
 
 
 def test_on_version_1_data_belongs_to_the_path(case: Case, scope: Scope) -> None:
-    case.put("legacy/ci/data/app", {"alpha": "of-the-folder-data"})
-    case.well(SECRETS="legacy/ci/data/app alpha")
-    assert case.held(scope) == {"ALPHA": "of-the-folder-data"}
-    assert "nothing is there" in case.refused(SECRETS="legacy/data/ci/app alpha", VAULT_AUTH_METHOD="token",
-                                              VAULT_TOKEN=case.vault.root_token)  # fmt: skip
+    case.put("legacy/data/app", {"alpha": "of-the-folder-data"})
+    case.put("legacy/app", {"alpha": "of-the-mount-itself"})
+    everything = {"VAULT_AUTH_METHOD": "token", "VAULT_TOKEN": case.vault.root_token}
+    case.well(SECRETS="legacy/data/app alpha; legacy/app alpha | OTHER", **everything)
+    assert case.held(scope) == {"ALPHA": "of-the-folder-data", "OTHER": "of-the-mount-itself"}
+    assert "nothing is there" in case.refused(SECRETS="legacy/data/nothing alpha", **everything)
 
 
 def test_a_folder_whose_secrets_have_the_names_of_folders(case: Case, scope: Scope) -> None:
@@ -87,11 +88,11 @@ def test_a_namespace_is_asked_and_another_ones_secret_is_another(case: Case, sco
     try:
         case.vault.ask("POST", "team/sys/mounts/secret", {"type": "kv", "options": {"version": "2"}})
         case.vault.ask("POST", "team/secret/data/ci/case/app", {"data": {"alpha": "of-the-namespace"}})
-        given = {"VAULT_AUTH_METHOD": "token", "VAULT_TOKEN": case.vault.root_token, "SECRETS": f"{APP} alpha"}
+        given = {"VAULT_AUTH_METHOD": "token", "VAULT_TOKEN": case.vault.root_token, "PRUNE": "true"}
         case.well(**given)
-        assert case.held(scope) == {"ALPHA": HELD["ALPHA"]}
+        assert case.held(scope) == HELD
         case.well(VAULT_NAMESPACE="team", **given)
-        assert case.held(scope) == {"ALPHA": "of-the-namespace"}
+        assert case.held(scope) == {"ALPHA": "of-the-namespace", "BETA": HELD["BETA"]}, "nothing of another is pruned"
         case.idle(VAULT_NAMESPACE="team", **given)
         problem = case.run(VAULT_NAMESPACE="nowhere", **given)
         assert problem.code == 1

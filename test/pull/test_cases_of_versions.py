@@ -111,7 +111,7 @@ def test_case_7_a_key_that_is_gone_is_refused_or_kept_and_pruned_on_request(case
     case.well()
     case.put(APP, {"beta": "the-beta-value"})
     assert f"“{ONE_KEY}”: the secret has no key alpha" in case.refused()
-    assert "what it gave before is kept" in case.well(ON_MISSING="keep").output
+    assert "set PRUNE: true to delete it" in case.well(ON_MISSING="keep").output
     assert case.held(case.staging)["APP_ALPHA"] == ALPHA
 
 

@@ -113,3 +113,63 @@ def test_secrets_manager_has_names_of_its_own_and_secrets_without_keys() -> None
     assert [selector.path for selector in selectors][:2] == ["/prod/db", "prod/db/"]
     assert selectors[0] == Selector("/prod/db", "", name="DB")
     assert selectors[0].text == "/prod/db | DB"
+
+
+ARN = "arn:aws:secretsmanager:eu-west-1:000000000000:secret"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("ci/** *", Selector("ci", "*", recursive=True)),
+        ("/ci/** | CI_", Selector("/ci", "", recursive=True, name="CI_")),
+        ("rds!cluster-1 password", Selector("rds!cluster-1", "password")),
+        ("tag:team=payments *", Selector("team=payments", "*", recursive=True, tagged=True)),
+        ('"tag:cost center=a=b:c" key', Selector("cost center=a=b:c", "key", recursive=True, tagged=True)),
+        ("ci/db:AWSPREVIOUS password", Selector("ci/db", "password", stage="AWSPREVIOUS")),
+        ("ci/db:a:b | DB", Selector("ci/db", "", name="DB", stage="a:b")),
+        (f"{ARN}:ci/db-AbCdEf password", Selector(f"{ARN}:ci/db-AbCdEf", "password")),
+        (f"{ARN}:ci/db:AWSPENDING password", Selector(f"{ARN}:ci/db", "password", stage="AWSPENDING")),
+    ],
+)
+def test_one_selector_of_secrets_manager(text: str, expected: Selector) -> None:
+    assert read_selectors(text, "secretsmanager") == ((expected,), [])
+    assert expected.text == text
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("** *", "does not say which secrets"),
+        ("* *", "does not say which secrets"),
+        (":AWSPREVIOUS key", "does not say which secrets"),
+        ("ci/*/db key", "it can only end in /**"),
+        ("ci/** **", "write * for all keys"),
+        ("ci/dü key", "a character that no secret's name in AWS has"),
+        ("!ci key", "a character that no secret's name in AWS has"),
+        (f"{ARN}:dü key", "a character that no secret's name in AWS has"),
+        (f"{ARN}:ci/** *", "a wildcard behind an ARN"),
+        ("arn:aws:secretsmanager:eu-west-1:secret:ci/db key", "no whole ARN"),
+        ("arn:aws:s3:::bucket key", "no whole ARN"),
+        ("arn:aws:iam::000000000000:role:ci key", "no whole ARN"),
+        ("ci/db: key", "no version behind “:”"),
+        ("ci/**:AWSPREVIOUS *", "no version behind “:”"),
+        ("tag:team *", "names no tag"),
+        ("tag:team=* *", "names no tag"),
+        ("tag:=a *", "names no tag"),
+        ("ci/db key | 1A", "which no variable can be called"),
+    ],
+)
+def test_what_is_wrong_with_a_selector_of_secrets_manager(text: str, words: str) -> None:
+    selectors, problems = read_selectors(text, "secretsmanager")
+    assert selectors == ()
+    assert len(problems) == 1
+    assert f"“{text}”" in problems[0]
+    assert words in problems[0]
+
+
+def test_vault_knows_neither_tags_nor_stages() -> None:
+    assert read_selectors("tag:a=b/c key; secret/db:AWSPREVIOUS key") == (
+        (Selector("tag:a=b/c", "key"), Selector("secret/db:AWSPREVIOUS", "key")),
+        [],
+    )

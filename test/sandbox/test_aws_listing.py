@@ -88,6 +88,12 @@ def test_a_filter(bench: Bench, manager: Any, key: str, values: list[str], found
     assert names(manager, Filters=[{"Key": key, "Values": values}]) == found
 
 
+@pytest.mark.parametrize("values", [[], ["x"] * 11, ["x" * 513], ["dü"], ["a|b"]])
+def test_a_filter_that_aws_does_not_take(bench: Bench, manager: Any, values: list[str]) -> None:
+    filters = [{"Key": "tag-value", "Values": values}]
+    assert refusal(manager.list_secrets, Filters=filters) == ("ValidationException", 400)
+
+
 def test_tags_are_put_replaced_and_removed(bench: Bench, manager: Any) -> None:
     manager.create_secret(Name="s", SecretString="x", Tags=[{"Key": "a", "Value": "1"}])
     manager.tag_resource(SecretId="s", Tags=[{"Key": "a", "Value": "2"}, {"Key": "b", "Value": "3"}])
@@ -119,6 +125,17 @@ def test_a_batch_reads_what_it_can(bench: Bench, manager: Any) -> None:
     assert refusal(manager.batch_get_secret_value) == ("InvalidParameterException", 400)
     filtered = manager.batch_get_secret_value(Filters=[{"Key": "name", "Values": ["b"]}])
     assert [value["Name"] for value in filtered["SecretValues"]] == ["b"]
+
+
+def test_a_batch_that_is_too_large_for_one_answer_goes_on_in_the_next(bench: Bench, manager: Any) -> None:
+    wanted = [f"s{number}" for number in range(20)]
+    for name in wanted:
+        bench.aws.put_secret(name, b"x" * 60_000)
+    first = manager.batch_get_secret_value(SecretIdList=wanted)
+    second = manager.batch_get_secret_value(SecretIdList=wanted, NextToken=first["NextToken"])
+    assert "NextToken" not in second
+    assert [value["Name"] for page in (first, second) for value in page["SecretValues"]] == wanted
+    assert {value["SecretBinary"] for value in second["SecretValues"]} == {b"x" * 60_000}
 
 
 def test_a_secret_that_is_to_be_deleted_gives_and_takes_nothing(bench: Bench, manager: Any) -> None:

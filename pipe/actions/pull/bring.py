@@ -101,9 +101,14 @@ def _gifts(bringing: Bringing, policy: Pull, found: Found, material: Material) -
     values = material.values or {}
     keys = list(values) if selector.key == "*" else [selector.key]
     if selector.key and material.whole is not None and not values:
-        bringing.problems.append(
-            f"{found.address}: the secret is no JSON object and has no keys; leave the key out to take all of it."
-        )
+        if selector.recursive:
+            bringing.notices.append(
+                (found.address, "it is no JSON object and has no keys; a selector without a key takes it")
+            )
+        else:
+            bringing.problems.append(
+                f"{found.address}: the secret is no JSON object and has no keys; leave the key out to take all of it."
+            )
         return ()
     gifts = []
     for key in keys:
@@ -134,7 +139,7 @@ def _missing(bringing: Bringing, policy: Pull, selector: str, why: str) -> None:
             f"SECRETS: “{selector}”: {why}. Check the path and the policy, or set ON_MISSING: keep."
         )
     else:
-        bringing.notices.append((selector, f"{why}; what it gave before is kept"))
+        bringing.notices.append((selector, why))
 
 
 def _lease(material: Material | None) -> str:

@@ -13,8 +13,6 @@ from pipe.redact import Secret
 LARGEST = 65_536
 
 _NAME = re.compile(r"[A-Za-z0-9/_+=.@-]{1,512}")
-# AWS itself ends an ARN with such a suffix; a name that does confuses the search by ARN.
-_LIKE_A_SUFFIX = re.compile(r"-[A-Za-z0-9]{6}")
 
 
 def body_of(wanted: Wanted, material: Material) -> tuple[Secret, list[str]]:
@@ -33,6 +31,4 @@ def problem_with_name(name: str) -> str:
     """Return why Secrets Manager does not take a name; empty where it does."""
     if not _NAME.fullmatch(name):
         return "Secrets Manager takes letters of ASCII, digits and /_+=.@- in a name, at most 512"
-    if _LIKE_A_SUFFIX.fullmatch(name[-7:]):
-        return "a name must not end in a hyphen and six characters, as ARNs do"
     return ""

@@ -11,16 +11,19 @@ from pipe.actions.replicate.identity import (
     CURRENT,
     OURS,
     OWNER,
-    VERSION,
+    SOURCE,
+    holds_keys,
     is_current,
     is_ours,
+    next_id,
     of_origin,
     owner,
-    salted,
+    source_tag,
+    staged,
     tags_of,
 )
 from pipe.actions.replicate.steps import Copy, Prune, PutBack, ReplicaFailure, ReplicaPlan, Tag
-from pipe.actions.replicate.world import Wanted, World, name_of, wanted_of
+from pipe.actions.replicate.world import Wanted, World, wanted_of
 from pipe.actions.sources.guards import condition, named, refusal
 from pipe.actions.sources.source import Looked
 from pipe.errors import Refused
@@ -52,10 +55,9 @@ def decide(world: World, policy: Replication) -> ReplicaPlan:
     thoughts.problems += _collisions(wanted)
     for looked in world.survey.looked:
         _look(thoughts, world, policy, looked)
-    for each in wanted:
-        _decide(thoughts, world, policy, each)
+    kept = {each.name for each in wanted if _decide(thoughts, world, policy, each)}
     for looked in world.survey.looked:
-        thoughts.steps += _left_over(world, policy, looked, {each.name for each in wanted})
+        thoughts.steps += _left_over(world, policy, looked, kept)
     if thoughts.problems:
         raise Refused(thoughts.problems)
     if thoughts.unchanged:
@@ -69,71 +71,74 @@ def step_for(wanted: Wanted, replica: Described | None, world: World, policy: Re
     tags = tags_of(wanted.found, wanted.version, world.origin)
     if replica is None:
         return _copy(wanted, "is new there", body, wanted.token, tags, seen=None)
-    if not policy.adopt and not of_origin(replica, world.origin):
-        raise Refused([_not_ours(wanted, replica)])
+    problem = _not_ours(wanted, replica, world, policy)
+    if problem:
+        raise Refused([problem])
     current = replica.version(CURRENT)
     right = is_current(replica, wanted.token) and not policy.force
     if replica.deleted:
         reason = "waits for its deletion, and is restored"
-        version = wanted.token if right else _next_id(wanted, replica)
+        version = next_id(replica, wanted.token)
         return _copy(wanted, reason, None if right else body, version, tags, seen=replica)
     if right:
         return None
     why = "FORCE" if policy.force else f"{wanted.version.name} is newer" if wanted.version else "has no versions"
     if current is not None and not current.startswith(OURS):
         why = "somebody has written another value there" if is_ours(replica) else "it is taken over"
-    return _copy(wanted, why, body, _next_id(wanted, replica), tags, seen=replica)
+    return _copy(wanted, why, body, next_id(replica, wanted.token), tags, seen=replica)
 
 
-def _decide(thoughts: _Thoughts, world: World, policy: Replication, wanted: Wanted) -> None:
+def _decide(thoughts: _Thoughts, world: World, policy: Replication, wanted: Wanted) -> bool:
+    """Decide about one secret; tell whether there is anything of it that a replica can hold."""
     found, replica = wanted.found, world.replicas.get(wanted.name)
     problem = problem_with_name(wanted.name)
     if problem:
         thoughts.problems.append(f"{found.address} would be replicated to {wanted.name}, but {problem}.")
-        return
+        return True
     if found.engine is Engine.OTHER:
         thoughts.problems.append(
             f"SECRETS: “{found.selector.text}”: dynamic secrets are made anew by each reading; they have no replicas."
         )
-        return
-    if replica is not None and not policy.adopt and not of_origin(replica, world.origin):
-        thoughts.problems.append(_not_ours(wanted, replica))
-        return
+        return True
+    problem = _not_ours(wanted, replica, world, policy) if replica else ""
+    if problem:
+        thoughts.problems.append(problem)
+        return True
     material = world.materials.get(found.address)
     if material is None:
         _decide_unread(thoughts, world, wanted, replica)
-        return
+        return True
     try:
         body, missing = body_of(wanted, material)
     except ValueError:
         thoughts.problems.append(f"{found.address}: it has more than 64 KiB, too much for Secrets Manager.")
-        return
+        return True
     for key in missing if not found.selector.recursive else ():
         _missing(thoughts, policy, found.selector.text, f"the secret has no key {key}")
     if missing and len(missing) == len(wanted.keys):
-        return
+        return False
     step = step_for(wanted, replica, world, policy, body)
     if step is None:
         thoughts.unchanged += 1
     else:
         thoughts.steps.append(step)
+    return True
 
 
 def _decide_unread(thoughts: _Thoughts, world: World, wanted: Wanted, replica: Described | None) -> None:
     """Decide about a secret that was not read: its replica is right, or only its stages or tags are not."""
-    if replica is None:
+    right = staged(replica, wanted.token) if replica else None
+    if replica is None or right is None:
         return
     tags = tags_of(wanted.found, wanted.version, world.origin)
-    current = replica.version(CURRENT)
     if not is_current(replica, wanted.token):
-        reason = f"somebody has written {current[:8] if current else 'something'}… there; {wanted.token[:16]}… is right"
-        thoughts.steps.append(
-            PutBack(on=wanted.name, reason=reason, wanted=wanted, to=wanted.token, away_from=current or "")
-        )
+        reason = "another version is current there, and the right one is put back"
+        away_from = replica.version(CURRENT) or ""
+        thoughts.steps.append(PutBack(on=wanted.name, reason=reason, wanted=wanted, to=right, away_from=away_from))
     elif replica.deleted:
         reason = "waits for its deletion, and is restored"
-        thoughts.steps.append(_copy(wanted, reason, None, wanted.token, tags, seen=replica))
-    elif any(replica.tags.get(key) != tags[key] for key in (OWNER, VERSION)):
+        thoughts.steps.append(_copy(wanted, reason, None, right, tags, seen=replica))
+    elif not tags.items() <= replica.tags.items():
         thoughts.steps.append(Tag(on=wanted.name, reason="its tags are not those of its version", tags=tags))
     else:
         thoughts.unchanged += 1
@@ -152,15 +157,13 @@ def _look(thoughts: _Thoughts, world: World, policy: Replication, looked: Looked
             thoughts.keep(found.address, now.note)
 
 
-def _left_over(world: World, policy: Replication, looked: Looked, wanted: set[str]) -> Iterator[Step]:
+def _left_over(world: World, policy: Replication, looked: Looked, kept: set[str]) -> Iterator[Step]:
     """Yield what becomes of the replicas that a selector brought before and does not any more."""
     mine = owner(world.origin, looked.selector.text)
-    brought = [name for name, replica in world.replicas.items() if replica.tags.get(OWNER) == mine]
-    unsure = {name_of(found, policy) for found in looked.found if found.address in world.unread}
-    left = [
-        name for name in brought
-        if name not in wanted and name not in unsure and not world.replicas[name].deleted
-    ]  # fmt: skip
+    living = {name: replica.tags for name, replica in world.replicas.items() if not replica.deleted}
+    brought = {name: tags.get(SOURCE) for name, tags in living.items() if tags.get(OWNER) == mine}
+    unsure = {source_tag(address) for address in (*looked.failed, *world.unread)}
+    left = [name for name, address in brought.items() if name not in kept and address not in unsure]
     why_not = refusal(looked, len(left), len(brought)) if policy.prune else "set PRUNE: true to delete it"
     if looked.problem is not None and not policy.prune:
         return
@@ -182,19 +185,15 @@ def _copy(
     )  # fmt: skip
 
 
-def _next_id(wanted: Wanted, replica: Described) -> str:
-    """Return the id of the next version, so that what it overwrites is told by AWSPREVIOUS where that is not ours.
-
-    The token itself may be used already: as the current one under FORCE, or as a version without a stage.
-    """
-    current = replica.version(CURRENT)
-    used = wanted.token in replica.stages or is_current(replica, wanted.token)
-    if current is None or (current.startswith(OURS) and not used):
-        return wanted.token
-    return salted(wanted.token, current)
-
-
-def _not_ours(wanted: Wanted, replica: Described) -> str:
+def _not_ours(wanted: Wanted, replica: Described, world: World, policy: Replication) -> str:
+    """Return why a secret that is there must not be written; empty where it may."""
+    if holds_keys(replica):
+        return (
+            f"{wanted.found.address}: {wanted.name} holds the keys that a rotation keeps there. "
+            "Choose another AWS_SECRET_PREFIX."
+        )
+    if policy.adopt or of_origin(replica, world.origin):
+        return ""
     whose = "is the replica of another Vault" if is_ours(replica) else "is there already, and not made by Keyturn"
     return f"{wanted.found.address}: {wanted.name} {whose}. Choose another AWS_SECRET_PREFIX, or set ADOPT: true."
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
-from functools import partial
 from typing import Protocol
 
-from pipe.actions.replicate.identity import of_origin
+from pipe.actions.replicate.identity import SOURCE, of_origin, source_tag
 from pipe.actions.replicate.world import World, to_read
 from pipe.actions.sources.source import Ability, Source, Way
 from pipe.errors import KeyturnError, Refused, problems_of
@@ -43,7 +42,12 @@ def observe(replicas: Callable[[], Listing], source: Source, policy: Replication
         raise Refused(problems_of(errors))
     (now,) = (each for each in seen if isinstance(each, datetime))
     (listed,) = (each for each in seen if isinstance(each, dict))
-    known = partial(_known, listed, source.origin, policy)
+    ours = {replica.tags.get(SOURCE) for replica in listed.values() if of_origin(replica, source.origin)}
+
+    def known(_: Selector, address: str) -> bool:
+        """Tell whether a secret may be unchanged: it has a replica already."""
+        return source_tag(address) in ours and not policy.force
+
     survey = source.survey(policy.selectors, _guess(policy.selectors, now), known)
     for looked in survey.looked:
         for on, error in looked.errors.items():
@@ -55,13 +59,6 @@ def observe(replicas: Callable[[], Listing], source: Source, policy: Replication
 def _guess(selectors: Sequence[Selector], now: datetime) -> dict[str, Ability]:
     """Return what the mounts most often are: replicas remember nothing, and a wrong guess is found out and mended."""
     return {selector.path.partition("/")[0]: Ability(Engine.KV2, Way.SCAN, now) for selector in selectors}
-
-
-def _known(listed: Mapping[str, Described], origin: str, policy: Replication, selector: Selector, address: str) -> bool:
-    """Tell whether a secret may be unchanged: it has a replica already."""
-    del selector
-    replica = listed.get(policy.prefix + address.partition("/")[2])
-    return replica is not None and of_origin(replica, origin) and not policy.force
 
 
 def _read(world: World, source: Source, policy: Replication) -> World:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+import threading
+from collections import Counter
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Protocol
 
 from pipe.actions.replicate.decide import step_for
-from pipe.actions.replicate.identity import is_current
+from pipe.actions.replicate.identity import CURRENT, OURS, is_current, is_ours
 from pipe.actions.replicate.steps import Copy, Prune, PutBack, Tag
 from pipe.actions.replicate.world import World
-from pipe.errors import Conflict, Denied, Missing, Stopped
+from pipe.errors import Conflict, Denied, KeyturnError, Missing, Stopped
 from pipe.patience import Patience
 from pipe.plan import Step
 from pipe.redact import Secret
@@ -20,6 +23,9 @@ log = logging.getLogger("keyturn.replicate")
 
 # A listing may be some minutes old: so often is a secret looked at once more before it is given up.
 LOOKS = 3
+
+# After so many refusals of one kind of step, and no success, the others of the kind are not tried.
+HOPELESS = 50
 
 
 class Replicas(Protocol):
@@ -55,20 +61,26 @@ class Work:
         self._world = world
         self._policy = policy
         self._patience = patience
-        self._succeeded = False
-        self._denied = False
+        self._succeeded: set[object] = set()
+        self._denied: Counter[object] = Counter()
+        self._lock = threading.Lock()
 
     def do(self, step: Step) -> str:
-        """Do one step."""
+        """Do one step; of many alike that are denied, while none succeeds, one says so and the others are not begun."""
         self._patience.check()
-        if self._denied and not self._succeeded:
-            raise Stopped("AWS has denied writing.")
+        kind = (step.do, isinstance(step, Copy) and step.seen is None)
+        if self._denied[kind] >= HOPELESS and kind not in self._succeeded:
+            raise Stopped("AWS denies the like.")
         try:
             self._do(step)
-        except Denied:
-            self._denied = True
-            raise
-        self._succeeded = True
+        except Denied as error:
+            with self._lock:
+                self._denied[kind] += 1
+                first = self._denied[kind] == 1
+            if first or error.changed or kind in self._succeeded:
+                raise
+            raise Stopped("AWS denies the like.") from None
+        self._succeeded.add(kind)
         log.debug("%s %s: done", step.do, step.on)
         return ""
 
@@ -79,7 +91,7 @@ class Work:
             case PutBack():
                 self._put_back(step)
             case Tag():
-                self._replicas.tag(step.on, step.tags)
+                self._tag(step)
             case Prune():
                 self._replicas.delete(step.on, self._policy.window)
 
@@ -100,21 +112,59 @@ class Work:
             following = decided
 
     def _copy_once(self, step: Copy) -> None:
-        if step.seen is None and step.body is not None:
-            self._replicas.create(step.on, step.body, step.version, step.tags, self._policy.kms_key)
+        body, seen = step.body, step.seen
+        if seen is None:
+            if body is not None:
+                self._replicas.create(step.on, body, step.version, step.tags, self._policy.kms_key)
             return
-        if step.seen is not None and step.seen.deleted:
-            self._replicas.restore(step.on)
-        # The tags come first: without them the version that follows would not be known as ours.
-        if step.seen is None or any(step.seen.tags.get(key) != value for key, value in step.tags.items()):
-            self._replicas.tag(step.on, step.tags)
-        if step.body is not None:
-            self._replicas.put(step.on, step.body, step.version)
+        requests: list[Callable[[], None]] = []
+        if seen.deleted:
+            requests.append(partial(self._replicas.restore, step.on))
+        if body is not None:
+            requests.append(partial(self._replicas.put, step.on, body, step.version))
+        if not step.tags.items() <= seen.tags.items():
+            # What was somebody else's is told to be ours first; what is ours is not told to be newer than it is.
+            at = len(requests) if is_ours(seen) else 0
+            requests.insert(at, partial(self._replicas.tag, step.on, step.tags))
+        _one_after_another(requests)
 
     def _put_back(self, step: PutBack) -> None:
+        """Move AWSCURRENT; where it is not as the listing had it, away from where it is now."""
+        away_from = step.away_from
+        for look in range(LOOKS):
+            try:
+                self._replicas.move_current(step.on, step.to, away_from)
+            except Conflict:
+                seen = self._replicas.describe(step.on)
+                if seen is None or look == LOOKS - 1:
+                    raise
+                if seen.deleted:
+                    self._replicas.restore(step.on)
+                away_from = seen.version(CURRENT) or ""
+                if is_current(seen, step.wanted.token):
+                    return
+                if away_from.startswith(OURS):
+                    log.info("%s: another run has written it meanwhile; the next run looks again.", step.on)
+                    return
+            else:
+                return
+
+    def _tag(self, step: Tag) -> None:
         try:
-            self._replicas.move_current(step.on, step.to, step.away_from)
+            self._replicas.tag(step.on, step.tags)
         except Conflict:
             seen = self._replicas.describe(step.on)
-            if seen is None or seen.deleted or not is_current(seen, step.wanted.token):
+            if seen is None or not seen.deleted:
                 raise
+            restore = partial(self._replicas.restore, step.on)
+            _one_after_another([restore, partial(self._replicas.tag, step.on, step.tags)])
+
+
+def _one_after_another(requests: list[Callable[[], None]]) -> None:
+    """Make requests; an error after the first of them says that something has changed."""
+    for number, request in enumerate(requests):
+        try:
+            request()
+        except KeyturnError as error:
+            error.changed = error.changed or number > 0
+            raise

@@ -6,11 +6,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from pipe.actions.replicate.identity import is_current, token_of
+from pipe.actions.replicate.identity import is_current, staged, token_of
 from pipe.actions.sources.guards import condition
 from pipe.actions.sources.source import Found, Survey
 from pipe.errors import KeyturnError
-from pipe.material import Material, State, Version
+from pipe.material import Engine, Material, State, Version
 from pipe.values import Described, Replication
 
 
@@ -62,13 +62,14 @@ def to_read(world: World, policy: Replication) -> list[Found]:
     """Return the secrets whose replicas are not current and cannot be put right by moving a stage."""
     needed = []
     for wanted in wanted_of(world, policy):
-        replica = world.replicas.get(wanted.name)
-        if wanted.found.address in world.materials:
+        # To read a dynamic secret is to make it, and it has no replica.
+        if wanted.found.address in world.materials or wanted.found.engine is Engine.OTHER:
             continue
-        if replica is None or policy.force or not (is_current(replica, wanted.token) or _is_staged(replica, wanted)):
+        replica = world.replicas.get(wanted.name)
+        if replica is None or policy.force or not _is_there(replica, wanted.token):
             needed.append(wanted.found)
     return needed
 
 
-def _is_staged(replica: Described, wanted: Wanted) -> bool:
-    return wanted.token in replica.stages
+def _is_there(replica: Described, token: str) -> bool:
+    return is_current(replica, token) or (staged(replica, token) is not None and not replica.deleted)

@@ -62,7 +62,7 @@ class Pulling(Scenario[Stage]):
         assert isinstance(between, Picture)
         for scope in stage.targets:
             for untrue in stage.claims(between, scope, end.remembered(scope)):
-                trial.blame(f"{scope} claims that {untrue}\n{trial.result.output}", "untrue states")
+                trial.blame(f"{scope.name} claims that {untrue}\n{trial.result.output}", "untrue states")
         before = stage.vault.tokens()
         quiet(stage.world)
         idle = runner.run(stage.environ())

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Self
 
 from pipe.actions.pull.remembered import Remembered, remembered_of, uuid_digest
-from sandbox.bitbucket import Scope, Variable
+from sandbox.bitbucket import Environment, Scope, Variable
 from sandbox.vault import Vault
 from sandbox.world import Company, World
 from test.exposure import exposed
@@ -57,7 +57,7 @@ class Stage:
         return self.world.vault
 
     @property
-    def targets(self) -> tuple[Scope, ...]:
+    def targets(self) -> tuple[Environment, ...]:
         """The two targets."""
         return tuple(self.company.environments[name] for name in ("Staging", "Production"))
 
@@ -137,12 +137,12 @@ def right(stage: Stage) -> list[str]:
         held = {name: variable for name, variable in picture.held[uuid].items() if name in stage.ours}
         values = {name: variable.value for name, variable in held.items()}
         wrong += [
-            f"{scope} {name} is not as Vault has it"
+            f"{scope.name} {name} is not as Vault has it"
             for name in sorted(values.keys() | stage.wanted.keys())
             if values.get(name) != stage.wanted.get(name)
         ]
-        wrong += [f"{scope} {name} is not secured" for name, variable in held.items() if not variable.secured]
+        wrong += [f"{scope.name} {name} is not secured" for name, variable in held.items() if not variable.secured]
         state = picture.states.get(uuid)
         if state is None or state.secured or not picture.remembered(scope).readable:
-            wrong.append(f"{scope} has no state that can be read")
+            wrong.append(f"{scope.name} has no state that can be read")
     return wrong

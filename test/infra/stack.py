@@ -1,0 +1,136 @@
+"""A stack in moto; the two resources whose types its CloudFormation lacks are made by its own EventBridge."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import boto3
+from moto import mock_aws
+from moto.cloudformation import parsing
+from moto.core.common_models import CloudFormationModel
+from moto.events.models import events_backends
+
+from test.support import ROOT
+
+REGION = "eu-central-1"
+TEMPLATE = ROOT / "infra" / "push.yaml"
+
+
+class _Part(CloudFormationModel):
+    """A resource of CloudFormation that one call of EventBridge makes; its name is generated, its attribute the ARN."""
+
+    def __init__(self, name: str, arn: str) -> None:
+        self.physical_resource_id = name
+        self._arn = arn
+
+    @staticmethod
+    def cloudformation_name_type() -> str:
+        return "Name"
+
+    @classmethod
+    def has_cfn_attr(cls, attr: str) -> bool:
+        return attr == "Arn"
+
+    def get_cfn_attribute(self, _: str) -> str:
+        return self._arn
+
+
+class _Connection(_Part, CloudFormationModel):
+    @staticmethod
+    def cloudformation_type() -> str:
+        return "AWS::Events::Connection"
+
+    @classmethod
+    def create_from_cloudformation_json(
+        cls, resource_name: str, cloudformation_json: Any, account_id: str, region_name: str, **_: Any
+    ) -> _Part:
+        given = cloudformation_json["Properties"]
+        made = events_backends[account_id][region_name].create_connection(
+            resource_name, given["Description"], given["AuthorizationType"], given["AuthParameters"]
+        )
+        return cls(resource_name, made.arn)
+
+
+class _Destination(_Part, CloudFormationModel):
+    @staticmethod
+    def cloudformation_type() -> str:
+        return "AWS::Events::ApiDestination"
+
+    @classmethod
+    def create_from_cloudformation_json(
+        cls, resource_name: str, cloudformation_json: Any, account_id: str, region_name: str, **_: Any
+    ) -> _Part:
+        given = cloudformation_json["Properties"]
+        made = events_backends[account_id][region_name].create_api_destination(
+            resource_name,
+            given["Description"],
+            given["ConnectionArn"],
+            given["InvocationEndpoint"],
+            given["InvocationRateLimitPerSecond"],
+            given["HttpMethod"],
+        )
+        return cls(resource_name, made["ApiDestinationArn"])
+
+
+@dataclass(frozen=True)
+class Stack:
+    """What a stack has made, as its services tell it."""
+
+    resources: dict[str, str]
+    outputs: dict[str, str]
+    rule: dict[str, Any]
+    target: dict[str, Any]
+    destination: dict[str, Any]
+    connection: dict[str, Any]
+    role: Any
+    allowed: Any
+
+    def matches(self, event: Any) -> bool:
+        """Tell whether the rule is for an event, by moto's reading of its pattern."""
+        account = self.rule["Arn"].split(":")[4]
+        rule = events_backends[account][REGION].event_buses["default"].rules[self.rule["Name"]]
+        matched: bool = rule.event_pattern.matches_event(event)
+        return matched
+
+
+@contextmanager
+def deployed(**parameters: str) -> Iterator[Stack]:
+    """Deploy the template with these parameters, and take everything away in the end."""
+    for cache in (parsing.get_model_list, parsing.get_model_map, parsing.get_name_type_map):
+        cache.cache_clear()
+    with mock_aws():
+        formation = boto3.client("cloudformation", region_name=REGION)
+        formation.create_stack(
+            StackName="push",
+            TemplateBody=TEMPLATE.read_text(),
+            Parameters=[{"ParameterKey": name, "ParameterValue": value} for name, value in parameters.items()],
+            Capabilities=["CAPABILITY_IAM"],
+        )
+        yield _seen(formation)
+
+
+def _seen(formation: Any) -> Stack:
+    events, iam = boto3.client("events", region_name=REGION), boto3.client("iam", region_name=REGION)
+    (stack,) = formation.describe_stacks(StackName="push")["Stacks"]
+    assert stack["StackStatus"] == "CREATE_COMPLETE"
+    resources = {
+        each["LogicalResourceId"]: each["PhysicalResourceId"]
+        for each in formation.describe_stack_resources(StackName="push")["StackResources"]
+        # Of a queue's policy, moto's CloudFormation knows nothing at all.
+        if "LogicalResourceId" in each
+    }
+    (target,) = events.list_targets_by_rule(Rule=resources["NewValue"])["Targets"]
+    role = resources["InvokeRole"]
+    return Stack(
+        resources,
+        {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]},
+        events.describe_rule(Name=resources["NewValue"]),
+        target,
+        events.describe_api_destination(Name=resources["Destination"]),
+        events.describe_connection(Name=resources["Connection"]),
+        iam.get_role(RoleName=role)["Role"],
+        iam.get_role_policy(RoleName=role, PolicyName="invoke")["PolicyDocument"],
+    )
