@@ -40,6 +40,7 @@ lint: $(READY) ## Check style, types, the Dockerfile and the pipeline
 	$(BIN)/mypy
 	$(BIN)/hadolint Dockerfile
 	$(BIN)/check-jsonschema --builtin-schema vendor.bitbucket-pipelines bitbucket-pipelines.yml
+	$(BIN)/cfn-lint infra/*.yaml
 
 docs: $(READY) ## Write the table of variables into the README
 	$(BIN)/python -m test.readme

@@ -16,7 +16,7 @@ from sandbox.aws.keys import ACCOUNT
 from sandbox.aws.limits import check
 from sandbox.aws.listing import described, matches, named, page, tags_of, versions
 from sandbox.aws.policies import Principal
-from sandbox.aws.secrets import Secret, Value, Version
+from sandbox.aws.secrets import Secret, Value
 from sandbox.clock import Clock
 
 Params = dict[str, Any]

@@ -22,7 +22,7 @@ _POLICIES = {
     SCAN: """
 path "secret/data/ci/*" { capabilities = ["read"] }
 path "secret/detailed-metadata/ci/*" { capabilities = ["scan"] }
-path "legacy/ci/*" { capabilities = ["read", "scan"] }
+path "legacy/ci/*" { capabilities = ["read", "list"] }
 """,
     USUAL: """
 path "secret/data/ci/*" { capabilities = ["read"] }

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import boto3
+import yaml
 from moto import mock_aws
 from moto.cloudformation import parsing
 from moto.core.common_models import CloudFormationModel
@@ -17,6 +20,8 @@ from test.support import ROOT
 
 REGION = "eu-central-1"
 TEMPLATE = ROOT / "infra" / "push.yaml"
+
+_NUMBERS = itertools.count(1)
 
 
 class _Part(CloudFormationModel):
@@ -85,7 +90,9 @@ class Stack:
     target: dict[str, Any]
     destination: dict[str, Any]
     connection: dict[str, Any]
-    role: Any
+    credentials: dict[str, str]
+    role: str
+    trust: Any
     allowed: Any
 
     def matches(self, event: Any) -> bool:
@@ -101,36 +108,65 @@ def deployed(**parameters: str) -> Iterator[Stack]:
     """Deploy the template with these parameters, and take everything away in the end."""
     for cache in (parsing.get_model_list, parsing.get_model_map, parsing.get_name_type_map):
         cache.cache_clear()
+    name = f"push-{next(_NUMBERS)}"
     with mock_aws():
         formation = boto3.client("cloudformation", region_name=REGION)
         formation.create_stack(
-            StackName="push",
+            StackName=name,
             TemplateBody=TEMPLATE.read_text(),
             Parameters=[{"ParameterKey": name, "ParameterValue": value} for name, value in parameters.items()],
             Capabilities=["CAPABILITY_IAM"],
         )
-        yield _seen(formation)
+        yield _seen(formation, name)
 
 
-def _seen(formation: Any) -> Stack:
+def _seen(formation: Any, name: str) -> Stack:
     events, iam = boto3.client("events", region_name=REGION), boto3.client("iam", region_name=REGION)
-    (stack,) = formation.describe_stacks(StackName="push")["Stacks"]
+    (stack,) = formation.describe_stacks(StackName=name)["Stacks"]
     assert stack["StackStatus"] == "CREATE_COMPLETE"
     resources = {
         each["LogicalResourceId"]: each["PhysicalResourceId"]
-        for each in formation.describe_stack_resources(StackName="push")["StackResources"]
+        for each in formation.describe_stack_resources(StackName=name)["StackResources"]
         # Of a queue's policy, moto's CloudFormation knows nothing at all.
         if "LogicalResourceId" in each
     }
     (target,) = events.list_targets_by_rule(Rule=resources["NewValue"])["Targets"]
+    connection = events.describe_connection(Name=resources["Connection"])
+    # EventBridge shows no credentials; it keeps them in a secret of its own.
+    kept = boto3.client("secretsmanager", region_name=REGION).get_secret_value(SecretId=connection["SecretArn"])
     role = resources["InvokeRole"]
+    stack_role = iam.get_role(RoleName=role)["Role"]
     return Stack(
         resources,
         {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]},
         events.describe_rule(Name=resources["NewValue"]),
         target,
         events.describe_api_destination(Name=resources["Destination"]),
-        events.describe_connection(Name=resources["Connection"]),
-        iam.get_role(RoleName=role)["Role"],
-        iam.get_role_policy(RoleName=role, PolicyName="invoke")["PolicyDocument"],
+        dict(connection),
+        json.loads(kept["SecretString"]),
+        stack_role["Arn"],
+        _document(stack_role["AssumeRolePolicyDocument"]),
+        _document(iam.get_role_policy(RoleName=role, PolicyName="invoke")["PolicyDocument"]),
     )
+
+
+def _document(policy: Any) -> Any:
+    """Return a policy; moto keeps those of CloudFormation as Python writes them, which YAML reads as well as JSON."""
+    return yaml.safe_load(policy) if isinstance(policy, str) else policy
+
+
+def template() -> dict[str, Any]:
+    """Return the template, of its functions what they are given."""
+
+    class Loader(yaml.SafeLoader):
+        """YAML with CloudFormation's tags."""
+
+    def given(loader: yaml.SafeLoader, _: str, node: yaml.Node) -> Any:
+        if isinstance(node, yaml.SequenceNode):
+            return loader.construct_sequence(node, deep=True)
+        assert isinstance(node, yaml.ScalarNode)
+        return loader.construct_scalar(node)
+
+    Loader.add_multi_constructor("!", given)
+    read: dict[str, Any] = yaml.load(TEMPLATE.read_text(), Loader)
+    return read

@@ -14,10 +14,11 @@ from urllib.parse import urlsplit
 import boto3
 import pytest
 import requests
-import yaml
 
-from test.infra.stack import REGION, TEMPLATE, Stack, deployed
+from test.infra.stack import REGION, TEMPLATE, Stack, deployed, template
 from test.sandbox.bitbucket_bench import Bench
+
+pytestmark = pytest.mark.filterwarnings("ignore:Tried to parse AWS..SQS..QueuePolicy:UserWarning")
 
 ACCOUNT = "123456789012"
 ARN = f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:"
@@ -142,14 +143,14 @@ def test_a_new_secret_starts_where_its_name_says_that_it_is_meant() -> None:
 def test_the_parts_are_joined_and_may_do_no_more_than_that(stack: Stack) -> None:
     destination = stack.destination["ApiDestinationArn"]
     assert stack.target["Arn"] == stack.outputs["DestinationArn"] == destination
-    assert stack.target["RoleArn"] == stack.role["Arn"]
+    assert stack.target["RoleArn"] == stack.role
     assert stack.destination["ConnectionArn"] == stack.connection["ConnectionArn"]
     assert stack.destination["InvocationRateLimitPerSecond"] == 1
     assert stack.rule["State"] == "ENABLED"
     assert stack.rule["Arn"] == stack.outputs["RuleArn"]
     (statement,) = stack.allowed["Statement"]
     assert statement == {"Effect": "Allow", "Action": "events:InvokeApiDestination", "Resource": destination}
-    (trust,) = stack.role["AssumeRolePolicyDocument"]["Statement"]
+    (trust,) = stack.trust["Statement"]
     assert trust["Principal"] == {"Service": "events.amazonaws.com"}
     assert trust["Condition"] == {"StringEquals": {"aws:SourceAccount": ACCOUNT}}
     queue = boto3.client("sqs", region_name=REGION).get_queue_attributes(
@@ -161,7 +162,7 @@ def test_the_parts_are_joined_and_may_do_no_more_than_that(stack: Stack) -> None
 
 
 def test_only_the_rule_may_write_to_the_queue() -> None:
-    (statement,) = resources()["UndeliveredPolicy"]["Properties"]["PolicyDocument"]["Statement"]
+    (statement,) = template()["Resources"]["UndeliveredPolicy"]["Properties"]["PolicyDocument"]["Statement"]
     assert statement["Principal"] == {"Service": "events.amazonaws.com"}
     assert (statement["Action"], statement["Resource"]) == ("sqs:SendMessage", "Undelivered.Arn")
     assert statement["Condition"] == {"ArnEquals": {"aws:SourceArn": "NewValue.Arn"}}
@@ -169,11 +170,12 @@ def test_only_the_rule_may_write_to_the_queue() -> None:
 
 def test_the_token_is_in_the_connection_alone_and_shown_nowhere(stack: Stack) -> None:
     token = GIVEN["BitbucketToken"]
-    shown = json.dumps([stack.outputs, stack.resources, stack.rule, stack.target, stack.destination], default=str)
+    shown = json.dumps(
+        [stack.outputs, stack.resources, stack.rule, stack.target, stack.destination, stack.connection], default=str
+    )
     assert token not in shown
-    assert stack.connection["AuthParameters"] == {
-        "ApiKeyAuthParameters": {"ApiKeyName": "Authorization", "ApiKeyValue": f"Bearer {token}"}
-    }
+    assert stack.connection["AuthorizationType"] == "API_KEY"
+    assert stack.credentials == {"api_key_name": "Authorization", "api_key_value": f"Bearer {token}"}
     assert template()["Parameters"]["BitbucketToken"]["NoEcho"] is True
 
 
@@ -197,12 +199,14 @@ def send(stack: Stack, host: str) -> requests.Response:
     """Make the request as EventBridge makes it: the target's input, the connection's header, JSON's type by default."""
     address = urlsplit(stack.destination["InvocationEndpoint"])
     assert (address.scheme, address.netloc, address.query) == ("https", "api.bitbucket.org", "")
-    key = stack.connection["AuthParameters"]["ApiKeyAuthParameters"]
     return requests.request(
         stack.destination["HttpMethod"],
         host + address.path,
         data=json.dumps(json.loads(stack.target["Input"])),
-        headers={key["ApiKeyName"]: key["ApiKeyValue"], "Content-Type": "application/json; charset=utf-8"},
+        headers={
+            stack.credentials["api_key_name"]: stack.credentials["api_key_value"],
+            "Content-Type": "application/json; charset=utf-8",
+        },
         timeout=10,
     )
 
@@ -230,25 +234,3 @@ def test_everything_is_described() -> None:
     assert all(each["Description"] for each in described)
     grouped = template()["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"]
     assert {name for group in grouped for name in group["Parameters"]} == set(template()["Parameters"])
-
-
-def template() -> dict[str, Any]:
-    """Return the template, of its functions what they are given."""
-
-    class Loader(yaml.SafeLoader):
-        """YAML with CloudFormation's tags."""
-
-    def given(loader: yaml.SafeLoader, _: str, node: yaml.Node) -> Any:
-        if isinstance(node, yaml.SequenceNode):
-            return loader.construct_sequence(node, deep=True)
-        assert isinstance(node, yaml.ScalarNode)
-        return loader.construct_scalar(node)
-
-    Loader.add_multi_constructor("!", given)
-    read: dict[str, Any] = yaml.load(TEMPLATE.read_text(), Loader)
-    return read
-
-
-def resources() -> dict[str, Any]:
-    found: dict[str, Any] = template()["Resources"]
-    return found

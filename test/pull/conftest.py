@@ -9,6 +9,7 @@ import pytest
 from sandbox.world import World
 from test.faults.runner import Runner
 from test.pull.case import Case
+from test.pull.manager import ManagerCase
 
 
 @pytest.fixture(scope="session")
@@ -33,3 +34,11 @@ def second(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runner]:
 def case(pull_world: World, runner: Runner) -> Case:
     """Return a company whose Vault has twelve secrets below secret/ci/."""
     return Case(pull_world, pull_world.seed(), runner)
+
+
+@pytest.fixture
+def managed(pull_world: World, runner: Runner) -> ManagerCase:
+    """Return a company with three secrets below ci/ in Secrets Manager, too."""
+    company = pull_world.seed()
+    pull_world.aws.refusals = 0
+    return ManagerCase(pull_world, company, runner)

@@ -18,7 +18,7 @@ from test.faults.runner import Runner
 from test.pull.case import Case
 from test.support import Result
 
-MATERIAL = ("secretsmanager.GetSecretValue", "secretsmanager.BatchGetSecretValue")
+LISTS, BATCHES, READS = (f"secretsmanager.{name}" for name in ("ListSecrets", "BatchGetSecretValue", "GetSecretValue"))
 
 
 class ManagerCase(Case):
@@ -84,6 +84,10 @@ class ManagerCase(Case):
         self.aws.set_policy(USER, json.dumps({"Version": "2012-10-17", "Statement": statements}))
         self.given |= self.signing(self.company.old_key)
 
+    def wanted(self, *names: str) -> dict[str, str]:
+        """Return what staging holds of these variables."""
+        return {name: value for name, value in self.held(self.staging).items() if name in names}
+
     def reads(self, result: Result) -> list[str]:
         """Return the requests of a run that read material."""
-        return [each for each in result.of_aws if each in MATERIAL]
+        return [each for each in result.of_aws if each in (BATCHES, READS)]

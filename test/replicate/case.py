@@ -4,44 +4,85 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from typing import Any
 
-from sandbox.aws.secrets import Secret
+from pipe.clients.aws import Aws, Endpoint
+from pipe.clients.secret_store import SecretStore
+from pipe.patience import Patience
+from pipe.redact import Secret
+from pipe.values import KeyPair
+from sandbox.aws import SecretView
 from sandbox.wire import Wire
-from sandbox.world import REGION, REPLICAS
-from test.exposure import exposed
+from sandbox.world import REGION, REPLICAS, Company, World
 from test.faults.runner import PACE, Runner
-from test.pull.case import KILLED
 from test.pull.case import Case as PullCase
 from test.support import Result
 
+SIGNING_IN = ("POST auth/jwt/login", "POST auth/token/revoke-self", "sts.AssumeRoleWithWebIdentity")
+MATERIAL = ("secretsmanager.GetSecretValue", "secretsmanager.BatchGetSecretValue")
+
 
 class Case(PullCase):
-    """A company whose Vault has twelve secrets, of which AWS has no replica yet."""
+    """A company whose Vault has twelve secrets, of which AWS has no replica yet.
+
+    Replicas are named here by what is behind the prefix. `store` is for what somebody does there by hand.
+    """
+
+    def __init__(self, world: World, company: Company, runner: Runner) -> None:
+        super().__init__(world, company, runner)
+        self.aws = world.aws
+        pair = KeyPair(company.admin.access_key_id, Secret(company.admin.secret_access_key))
+        self.store = SecretStore(Aws.with_keys(pair, None, Endpoint(REGION, world.aws_url), Patience(pace=PACE)))
+        pull, replicate = world.pull_variables(company), world.replicate_variables(company)
+        self.given = {**dict.fromkeys(pull.keys() - replicate.keys()), **replicate}
+        # Each run has a fresh token.
+        del self.given["BITBUCKET_STEP_OIDC_TOKEN"]
 
     @property
-    def wires(self) -> tuple[Wire, Wire]:
+    def wires(self) -> tuple[Wire, ...]:
         return self.vault.wire, self.world.aws.wire
 
     def run_by(self, runner: Runner, variables: Mapping[str, str | None], pace: float = PACE) -> Result:
-        """Run the replication by another runner, or at another pace."""
-        given = {**self.world.replicate_variables(self.company), **self.given, **variables}
-        self.secrets.add(str(given.get("BITBUCKET_STEP_OIDC_TOKEN") or self.company.token.secret))
-        before = [len(wire.journal) for wire in self.wires]
-        ended = runner.run({name: value for name, value in given.items() if value is not None}, pace)
-        seen = [each for wire, start in zip(self.wires, before, strict=True) for each in wire.journal[start:]]
-        assert exposed(self.secrets, ended.output) == []
-        code = KILLED if ended.code is None else ended.code
-        return Result(code, ended.output, tuple(sorted(seen, key=lambda each: each.at)))
+        """Run the replication by another runner, or at another pace; it never reads what is in a replica."""
+        result = super().run_by(runner, variables, pace)
+        assert not set(MATERIAL) & set(result.of_aws)
+        return result
 
-    def replica(self, path: str) -> Secret | None:
-        """Return the replica of a secret below secret/."""
-        return self.world.aws.secret(REPLICAS + path)
+    def asked(self, result: Result) -> list[str]:
+        """Return a run's requests by service, but for those that sign in and out."""
+        return [each for each in result.asked() if each not in SIGNING_IN]
 
-    def held(self, path: str) -> dict[str, object]:  # type: ignore[override]
+    def to_aws(self, result: Result) -> list[str]:
+        """Return the names of a run's requests to Secrets Manager."""
+        return [each.removeprefix("secretsmanager.") for each in result.of_aws if each not in SIGNING_IN]
+
+    def seen(self, name: str) -> SecretView:
+        """Return a replica."""
+        replica = self.aws.secret(REPLICAS + name)
+        assert replica is not None, name
+        return replica
+
+    def current(self, name: str) -> str:
+        """Return the id of a replica's current version."""
+        version = self.seen(name).at("AWSCURRENT")
+        assert version is not None
+        return version.id
+
+    def body(self, name: str) -> dict[str, Any]:
         """Return what somebody who reads a replica gets."""
-        replica = self.replica(path)
-        assert replica is not None
+        replica = self.seen(name)
+        assert replica.deleted is None, name
         current = replica.at("AWSCURRENT")
         assert current is not None
-        body: dict[str, object] = json.loads(current.body)
+        body: dict[str, Any] = json.loads(current.body)
         return body
+
+    def edit(self, name: str, text: str = '{"by": "hand"}') -> str:
+        """Write a replica by hand, or a secret of that name; return the version's id."""
+        return self.aws.put_secret(REPLICAS + name, text)
+
+    def assert_right(self) -> None:
+        """Every replica is what Vault has."""
+        for path in self.company.secrets:
+            values = self.vault.read(path)
+            assert values is None or self.body(path.removeprefix("secret/")) == values, path

@@ -37,10 +37,10 @@ def test_a_mount_is_asked_for_once_and_then_remembered() -> None:
     )
     found = survey(vault, text)
     assert all(len(looked.found) == 1 for looked in found.looked)
-    assert vault.counted() == {"mount": 5, "metadata": 3, "data": 2}
+    assert vault.counted() == {"mount": 5, "scan": 3, "data": 2}
     assert set(found.memory) == {"secret", "other", "team/a", "team/b/kv", "team/b/x"}
     assert survey(vault, text, found.memory) == found
-    assert vault.counted() == {"metadata": 3, "data": 2}
+    assert vault.counted() == {"scan": 3, "data": 2}
 
 
 def test_a_mount_that_does_not_answer_is_a_problem_of_its_selectors_alone() -> None:
@@ -128,7 +128,7 @@ def test_a_mount_that_is_still_the_same_is_asked_about_once_where_something_is_m
     vault = with_mounts(secret=KV2)
     looked = survey(vault, "secret/x/db k; secret/no k; secret/nor k; secret/none/** k", known(secret=KV2)).looked
     assert [len(each.found) for each in looked] == [1, 0, 0, 0]
-    assert vault.counted() == {"mount": 1, "scan": 1, "detailed": 1, "names": 1, "metadata": 3}
+    assert vault.counted() == {"mount": 1, "scan": 3, "detailed": 1, "names": 1, "metadata": 2}
 
 
 def test_a_mount_that_went_deeper_is_found_there() -> None:

@@ -4,78 +4,20 @@ from __future__ import annotations
 
 import json
 from datetime import timedelta
-from typing import Any
 from uuid import uuid4
 
 import pytest
 
-from pipe.actions.sources.secretsmanager import SecretsManagerSource
-from pipe.actions.sources.source import Found, Looked, Survey
-from pipe.assemble.secretsmanager import secretsmanager_source
-from pipe.clients.secret_store import SecretStore
+from pipe.actions.sources.source import Found, Looked
 from pipe.errors import Denied, Invalid, KeyturnError, Refused
 from pipe.material import Engine, Material, State
-from pipe.patience import Patience
-from pipe.redact import Secret
 from pipe.selectors import read_selectors
-from pipe.settings.aws import AwsAccess
-from pipe.values import KeyPair
-from sandbox.aws import Pair
 from sandbox.wire import Fault
 from sandbox.world import REGION, USER, Company, World
 from test.clients.test_aws import asked, aws_of
+from test.sources.manager import Bench
 
 BATCHES, READS = "secretsmanager.BatchGetSecretValue", "secretsmanager.GetSecretValue"
-
-
-class Bench:
-    """A few secrets, and a way to look for them as the admin or as somebody else."""
-
-    def __init__(self, world: World, company: Company) -> None:
-        self.world = world
-        self.aws = world.aws
-        self.company = company
-        self.store = SecretStore(aws_of(world, company.admin))
-        for name in ("ci/cache", "ci/db", "ci/eu/db", "cicero/db", "other"):
-            self.put(name, {"user": "shop", "password": f"password of {name}"})
-        self.aws.put_secret("ci/plain", "only a text")
-
-    def put(self, name: str, values: dict[str, Any]) -> str:
-        return self.aws.put_secret(name, json.dumps(values))
-
-    def arn(self, name: str) -> str:
-        secret = self.aws.secret(name)
-        assert secret is not None
-        return secret.arn
-
-    def source(self, text: str, *, pair: Pair | None = None, allowed: tuple[str, ...] = ()) -> SecretsManagerSource:
-        selectors, problems = read_selectors(text, "secretsmanager")
-        assert problems == []
-        key = pair or self.company.admin
-        access = AwsAccess(
-            region=REGION,
-            endpoint=self.world.aws_url,
-            pair=KeyPair(key.access_key_id, Secret(key.secret_access_key)),
-            allowed_accounts=allowed,
-        )
-        return secretsmanager_source(access, selectors, "a-test", Patience(pace=0.01))
-
-    def survey(self, text: str) -> tuple[SecretsManagerSource, Survey]:
-        source = self.source(text)
-        source.open()
-        selectors, _ = read_selectors(text, "secretsmanager")
-        return source, source.survey(selectors, {}, lambda *_: True)
-
-    def look(self, text: str) -> Looked:
-        _, survey = self.survey(text)
-        assert survey.memory == {}
-        (looked,) = survey.looked
-        return looked
-
-    def read(self, text: str) -> dict[str, Material | KeyturnError]:
-        source, survey = self.survey(text)
-        found = [each for looked in survey.looked for each in looked.found]
-        return dict(zip((each.address for each in found), source.read_all(found), strict=True))
 
 
 @pytest.fixture
@@ -101,7 +43,7 @@ def values(read: dict[str, Material | KeyturnError]) -> dict[str, object]:
 
 
 def test_a_name_is_one_secret_in_its_current_version(bench: Bench) -> None:
-    version = bench.put("ci/db", {"user": "shop", "password": "another password"})
+    version = bench.put("ci/db", {"user": "user-of-the-shop", "password": "another password"})
     found = one(bench.look("ci/db password"))
     root = f"arn:aws:secretsmanager:{REGION}:{bench.aws.account}"
     assert (found.address, found.mount, found.engine, found.below) == (
@@ -163,7 +105,7 @@ def test_a_stage_or_a_version(bench: Bench) -> None:
     assert values(bench.read(f"ci/db password; ci/db:AWSPREVIOUS password; ci/db:{first.id} password")) == {
         "ci/db": {"password": "the third password"},
         "ci/db:AWSPREVIOUS": {"password": "the second password"},
-        f"ci/db:{first.id}": {"user": "shop", "password": "password of ci/db"},
+        f"ci/db:{first.id}": {"user": "user-of-the-shop", "password": "password of ci/db"},
     }
     assert values(bench.read(f"ci/db:{uuid4()} password")).popitem()[1] is None, "there is no such version"
 
@@ -195,9 +137,13 @@ def test_one_list_serves_all_names_and_nothing_is_read(bench: Bench) -> None:
 def test_a_value_is_a_json_object_a_text_or_bytes(bench: Bench) -> None:
     bench.aws.put_secret("ci/bytes", b"\x00\xff")
     read = bench.read("ci/db *; ci/plain; ci/bytes")
-    assert values(read) == {"ci/db": {"user": "shop", "password": "password of ci/db"}, "ci/plain": {}, "ci/bytes": {}}
+    assert values(read) == {
+        "ci/db": {"user": "user-of-the-shop", "password": "password of ci/db"},
+        "ci/plain": {},
+        "ci/bytes": {},
+    }
     wholes = [each.whole for each in read.values() if isinstance(each, Material)]
-    assert wholes == ['{"user": "shop", "password": "password of ci/db"}', "only a text", b"\x00\xff"]
+    assert wholes == ['{"user": "user-of-the-shop", "password": "password of ci/db"}', "only a text", b"\x00\xff"]
 
 
 def test_the_version_that_was_read_counts(bench: Bench) -> None:

@@ -148,24 +148,46 @@ def test_a_busy_server_is_no_refusal(vault: FakeVault) -> None:
 def test_a_run_that_is_told_to_stop_stops(vault: FakeVault, kind: str) -> None:
     for address in ("secret/ci/db", "secret/ci"):
         vault.errors[(kind, address)] = Stopped("told to")
+    if kind == "metadata":
+        vault.allowed = {"": USUAL}
     with pytest.raises(Stopped):
         survey(vault, "secret/other k; secret/ci/** *; secret/ci/db k" if kind != "metadata" else "secret/ci/db k")
 
 
 def test_single_secrets_by_metadata_where_known_and_else_by_data(vault: FakeVault) -> None:
+    vault.allowed = {"": USUAL}
     found = survey(vault, "secret/ci/db *; secret/data/ci/cache password; secret/no k", known=["secret/ci/db"])
     assert [seen(looked) for looked in found.looked] == [
         [("secret/ci/db", "", 1, False)], [("secret/ci/cache", "", 1, True)], [],
     ]  # fmt: skip
     assert (found.looked[2].failed, found.looked[2].problem) == ({}, None)
-    assert vault.counted() == {"mount": 1, "metadata": 1, "data": 2}
+    assert vault.counted() == {"mount": 1, "scan": 2, "detailed": 2, "metadata": 1, "data": 2}
+    assert found.memory == {"secret": Ability(Engine.KV2, Way.EACH, NOW)}
+
+
+def test_single_secrets_by_their_folders_where_that_is_granted(vault: FakeVault) -> None:
+    vault.allowed = {"": frozenset({"scan", "data"})}
+    text = "secret/ci/db *; secret/ci/cache *; secret/ci/eu/db *; secret/other *"
+    found = survey(vault, text)
+    assert [seen(looked)[0][2:] for looked in found.looked] == [(1, False)] * 4
+    assert vault.counted() == {"mount": 1, "scan": 2}
     assert found.memory == {"secret": Ability(Engine.KV2, Way.SCAN, NOW)}
+    assert survey(vault, text, found.memory) == found
+    assert vault.counted() == {"scan": 2}
+
+
+def test_single_secrets_of_a_folder_that_is_refused_are_asked_for_one_by_one(vault: FakeVault) -> None:
+    vault.allowed = {"": USUAL, "secret/ci": ALL}
+    found = survey(vault, "secret/ci/db *; secret/other *")
+    assert vault.counted() == {"mount": 1, "scan": 2, "detailed": 1, "metadata": 1}
+    assert [addresses(looked) for looked in found.looked] == [["secret/ci/db"], ["secret/other"]]
+    assert found.memory["secret"].way is Way.EACH
 
 
 def test_several_selectors_on_one_secret_cost_one_request(vault: FakeVault) -> None:
     text = "secret/ci/db a; secret/ci/db b | B; secret/data/ci/db *"
     assert [addresses(looked) for looked in survey(vault, text).looked] == [["secret/ci/db"]] * 3
-    assert vault.counted() == {"mount": 1, "metadata": 1}
+    assert vault.counted() == {"mount": 1, "scan": 1}
     survey(vault, f"secret/ci/** *; secret/ci/** a; {text}")
     assert vault.counted() == {"mount": 1, "scan": 1}, "a folder's list tells the versions of single secrets as well"
     vault.allowed = {"": USUAL}
@@ -178,7 +200,7 @@ def test_where_metadata_is_refused_data_is_read_and_that_is_remembered(vault: Fa
     found = survey(vault, "secret/ci/db *; secret/ci/cache *")
     assert [seen(looked)[0][2:] for looked in found.looked] == [(1, True), (1, True)]
     assert found.memory == {"secret": Ability(Engine.KV2, Way.DATA, NOW)}
-    assert vault.counted() == {"mount": 1, "metadata": 2, "data": 2}
+    assert vault.counted() == {"mount": 1, "scan": 1, "detailed": 1, "metadata": 2, "data": 2}
     vault.time += timedelta(days=1)
     assert survey(vault, "secret/ci/db *; secret/ci/cache *", found.memory) == found
     assert vault.counted() == {"data": 2}
@@ -188,16 +210,6 @@ def test_metadata_refused_here_and_granted_there_is_asked_for_everywhere(vault: 
     vault.allowed = {"": ALL, "secret/ci/db": frozenset({"data"})}
     memory = survey(vault, "secret/ci/db *; secret/ci/cache *").memory
     assert memory["secret"].way is Way.SCAN
-
-
-def test_scan_is_used_where_single_secrets_need_their_data(vault: FakeVault) -> None:
-    vault.allowed = {"": frozenset({"scan", "data"})}
-    memory = survey(vault, "secret/other *").memory
-    assert memory["secret"].way is Way.DATA
-    vault.counted()
-    again = survey(vault, "secret/ci/** *; secret/other *", memory)
-    assert vault.counted() == {"scan": 1, "data": 1}
-    assert again.memory == memory
 
 
 def test_deleted_destroyed_and_empty_secrets_are_found_as_what_they_are(vault: FakeVault) -> None:

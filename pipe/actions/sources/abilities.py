@@ -41,6 +41,13 @@ class Learned:
         return _LISTINGS[start:] + _LISTINGS[:start]
 
     @property
+    def folder_ways(self) -> tuple[Way, ...]:
+        """The ways to learn the versions of all of a folder's secrets at once, as far as they are not known refused."""
+        if self.mount.engine is not Engine.KV2 or self.base not in (Way.SCAN, Way.LIST):
+            return ()
+        return (Way.SCAN, Way.LIST) if self.base is Way.SCAN else (Way.LIST,)
+
+    @property
     def asks_metadata(self) -> bool:
         """Whether there are versions that may be learned without reading secrets."""
         return self.mount.engine is Engine.KV2 and self.base is not Way.DATA

@@ -11,6 +11,7 @@ from pipe.actions.sources.abilities import Learned, learned_of
 from pipe.actions.sources.folders import Folder, walk
 from pipe.actions.sources.kv import Kv
 from pipe.actions.sources.mounts import Located, Mounts, address_of, locate
+from pipe.actions.sources.parents import versions_of
 from pipe.actions.sources.source import Found, Looked, Memory
 from pipe.errors import Denied, Invalid, KeyturnError, Missing, ServiceError
 from pipe.material import Engine, Material, Mount, Version
@@ -64,6 +65,7 @@ class Look:
         located = [locate(selector, mount) for selector, mount in mounts.items() if isinstance(mount, Mount)]
         sound = [each for each in located if _mistake(each) is None]
         self._list([each for each in sound if each.selector.recursive])
+        self._list_parents([each for each in sound if not each.selector.recursive])
         self._ask(sound)
         problems = {each.selector: _mistake(each) for each in located if each not in sound}
         problems |= {selector: mount for selector, mount in mounts.items() if isinstance(mount, ServiceError)}
@@ -79,6 +81,17 @@ class Look:
             if folder.way is not None:
                 folder.learned.listed.add(folder.way)
             self._versions |= {address_of(mount, path): version for path, version in folder.versions.items()}
+
+    def _list_parents(self, located: Iterable[Located]) -> None:
+        """Learn the versions of single secrets from the folders that they are in, where that is granted."""
+        paths: dict[Mount, set[str]] = {}
+        for each in located:
+            if not any(mount == each.mount and _is_below(each.path, path) for mount, path in self._folders):
+                paths.setdefault(each.mount, set()).add(each.path)
+                self._learned_of(each)
+        for mount, single in paths.items():
+            versions = versions_of(self._kv, self._mounts[mount], single)
+            self._versions |= {address_of(mount, path): version for path, version in versions.items()}
 
     def _ask(self, located: Iterable[Located]) -> None:
         """Learn the versions of all other secrets, side by side."""
@@ -146,6 +159,10 @@ class Look:
 
     def _learned_of(self, located: Located) -> Learned:
         return self._mounts.setdefault(located.mount, learned_of(located.mount, self._memory, self._now))
+
+
+def _is_below(path: str, folder: str) -> bool:
+    return not folder or path.startswith(f"{folder}/")
 
 
 def _mistake(located: Located) -> ServiceError | None:

@@ -49,7 +49,7 @@ class Pulling(Scenario[Stage]):
         if trial.result.code is None:
             return
         if trial.stage.vault.tokens():
-            if any(_costs_the_token(spot, kind) for spot, kind in trial.faults):
+            if any(costs_the_token(spot, kind) for spot, kind in trial.faults):
                 trial.verdict.figures["tokens that end by themselves (named in the design)"] += 1
             else:
                 trial.blame(f"a token is left\n{trial.result.output}", "tokens left")
@@ -79,7 +79,7 @@ class Pulling(Scenario[Stage]):
             trial.blame("a further run leaves a token", "tokens left")
 
 
-def _costs_the_token(spot: Spot, kind: str) -> bool:
+def costs_the_token(spot: Spot, kind: str) -> bool:
     """Tell whether a fault takes the token from the run, or the right to revoke it."""
     if spot.operation == LOGIN:
         return kind.endswith("-after")

@@ -1,0 +1,71 @@
+"""A few secrets in Secrets Manager, and a way to look for them."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from pipe.actions.sources.secretsmanager import SecretsManagerSource
+from pipe.actions.sources.source import Looked, Survey
+from pipe.assemble.secretsmanager import secretsmanager_source
+from pipe.clients.secret_store import SecretStore
+from pipe.errors import KeyturnError
+from pipe.material import Material
+from pipe.patience import Patience
+from pipe.redact import Secret
+from pipe.selectors import read_selectors
+from pipe.settings.aws import AwsAccess
+from pipe.values import KeyPair
+from sandbox.aws import Pair
+from sandbox.world import REGION, Company, World
+from test.clients.test_aws import aws_of
+
+
+class Bench:
+    """A few secrets, and a way to look for them as the admin or as somebody else."""
+
+    def __init__(self, world: World, company: Company) -> None:
+        self.world = world
+        self.aws = world.aws
+        self.company = company
+        self.store = SecretStore(aws_of(world, company.admin))
+        for name in ("ci/cache", "ci/db", "ci/eu/db", "cicero/db", "other"):
+            self.put(name, {"user": "user-of-the-shop", "password": f"password of {name}"})
+        self.aws.put_secret("ci/plain", "only a text")
+
+    def put(self, name: str, values: dict[str, Any]) -> str:
+        return self.aws.put_secret(name, json.dumps(values))
+
+    def arn(self, name: str) -> str:
+        secret = self.aws.secret(name)
+        assert secret is not None
+        return secret.arn
+
+    def source(self, text: str, *, pair: Pair | None = None, allowed: tuple[str, ...] = ()) -> SecretsManagerSource:
+        selectors, problems = read_selectors(text, "secretsmanager")
+        assert problems == []
+        key = pair or self.company.admin
+        access = AwsAccess(
+            region=REGION,
+            endpoint=self.world.aws_url,
+            pair=KeyPair(key.access_key_id, Secret(key.secret_access_key)),
+            allowed_accounts=allowed,
+        )
+        return secretsmanager_source(access, selectors, "a-test", Patience(pace=0.01))
+
+    def survey(self, text: str) -> tuple[SecretsManagerSource, Survey]:
+        source = self.source(text)
+        source.open()
+        selectors, _ = read_selectors(text, "secretsmanager")
+        return source, source.survey(selectors, {}, lambda *_: True)
+
+    def look(self, text: str) -> Looked:
+        _, survey = self.survey(text)
+        assert survey.memory == {}
+        (looked,) = survey.looked
+        return looked
+
+    def read(self, text: str) -> dict[str, Material | KeyturnError]:
+        source, survey = self.survey(text)
+        found = [each for looked in survey.looked for each in looked.found]
+        return dict(zip((each.address for each in found), source.read_all(found), strict=True))
