@@ -25,14 +25,15 @@ MATERIAL = ("secretsmanager.GetSecretValue", "secretsmanager.BatchGetSecretValue
 class Case(PullCase):
     """A company whose Vault has twelve secrets, of which AWS has no replica yet.
 
-    Replicas are named here by what is behind the prefix. `store` is for what somebody does there by hand.
+    Replicas are named here by what is behind the prefix. `store` and `client` are for what somebody does there by hand.
     """
 
     def __init__(self, world: World, company: Company, runner: Runner) -> None:
         super().__init__(world, company, runner)
         self.aws = world.aws
         pair = KeyPair(company.admin.access_key_id, Secret(company.admin.secret_access_key))
-        self.store = SecretStore(Aws.with_keys(pair, None, Endpoint(REGION, world.aws_url), Patience(pace=PACE)))
+        admin = Aws.with_keys(pair, None, Endpoint(REGION, world.aws_url), Patience(pace=PACE))
+        self.store, self.client = SecretStore(admin), admin.client("secretsmanager")
         pull, replicate = world.pull_variables(company), world.replicate_variables(company)
         self.given = {**dict.fromkeys(pull.keys() - replicate.keys()), **replicate}
         # Each run has a fresh token.

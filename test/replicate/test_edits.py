@@ -125,9 +125,8 @@ def test_a_replica_that_is_gone_for_good_is_made_anew(kept: Case) -> None:
 
 def test_a_version_that_people_keep_by_a_stage_of_their_own_can_be_the_right_one(kept: Case) -> None:
     """They name it, write twice, and the right version is neither current nor the one before."""
-    client = kept.store._client
     right = kept.current("ci/chat")
-    client.update_secret_version_stage(SecretId=CHAT, VersionStage="KEPT", MoveToVersionId=right)
+    kept.client.update_secret_version_stage(SecretId=CHAT, VersionStage="KEPT", MoveToVersionId=right)
     for number in range(2):
         kept.edit("ci/chat", f"edit {number}")
     put_back(kept)

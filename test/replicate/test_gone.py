@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from datetime import timedelta
 
 import pytest
 
@@ -114,8 +113,7 @@ def test_what_is_gone_for_good_meanwhile_is_done(pruning: Case) -> None:
     remove(pruning)
 
     def end() -> None:
-        pruning.store.delete(REPLICAS + SESSION, 7)
-        pruning.world.wait(timedelta(days=8))
+        pruning.client.delete_secret(SecretId=REPLICAS + SESSION, ForceDeleteWithoutRecovery=True)
 
     pruning.spoil(Fault("secretsmanager.DeleteSecret", "call", call=end))
     pruning.well()

@@ -131,17 +131,20 @@ def _decide_unread(thoughts: _Thoughts, world: World, wanted: Wanted, replica: D
     if replica is None or right is None:
         return
     tags = tags_of(wanted.found, wanted.version, world.origin)
+    if replica.deleted:
+        reason = "waits for its deletion, and is restored"
+        thoughts.steps.append(_copy(wanted, reason, None, right, tags, seen=replica))
+        return
+    well = True
     if not is_current(replica, wanted.token):
         reason = "another version is current there, and the right one is put back"
         away_from = replica.version(CURRENT) or ""
         thoughts.steps.append(PutBack(on=wanted.name, reason=reason, wanted=wanted, to=right, away_from=away_from))
-    elif replica.deleted:
-        reason = "waits for its deletion, and is restored"
-        thoughts.steps.append(_copy(wanted, reason, None, right, tags, seen=replica))
-    elif not tags.items() <= replica.tags.items():
+        well = False
+    if not tags.items() <= replica.tags.items():
         thoughts.steps.append(Tag(on=wanted.name, reason="its tags are not those of its version", tags=tags))
-    else:
-        thoughts.unchanged += 1
+        well = False
+    thoughts.unchanged += well
 
 
 def _look(thoughts: _Thoughts, world: World, policy: Replication, looked: Looked) -> None:
