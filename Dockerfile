@@ -16,7 +16,8 @@ COPY pipe/ /tmp/pipe/
 RUN cp -R /tmp/pipe /opt/keyturn/lib/python3*/site-packages/ \
     && python="/opt/keyturn/bin/python -I -X pycache_prefix=/opt/keyturn/compiled" \
     && $python -m compileall -q --invalidation-mode unchecked-hash /opt/keyturn/lib \
-    && $python -c "import pipe.shell, pipe.assemble.pull, pipe.assemble.rotation"
+    && $python -c "import importlib, pkgutil, pipe.shell, pipe.assemble as actions; [importlib.import_module(each.name) \
+         for each in pkgutil.iter_modules(actions.__path__, 'pipe.assemble.')]"
 
 
 FROM python:3.13-slim-trixie

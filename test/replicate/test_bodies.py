@@ -38,7 +38,7 @@ def test_the_same_path_as_the_api_has_it(kept: Case) -> None:
 
 
 def test_values_are_kept_as_they_are(case: Case) -> None:
-    odd = {"none": None, "number": 12345678901234567890, "list": [1, "zwei", {"drei": False}], "": "no name", "ü": "€\n"}
+    odd = {"none": None, "number": 9007199254740991, "list": [1, "zwei", {"drei": False}], "": "no name", "ü": "€\n"}
     case.put("secret/ci/odd", odd)
     case.well()
     assert case.body("ci/odd") == odd

@@ -83,8 +83,10 @@ def step_for(wanted: Wanted, replica: Described | None, world: World, policy: Re
     if right:
         return None
     why = "FORCE" if policy.force else f"{wanted.version.name} is newer" if wanted.version else "has no versions"
-    if current is not None and not current.startswith(OURS):
-        why = "somebody has written another value there" if is_ours(replica) else "it is taken over"
+    if not is_ours(replica):
+        why = "it is taken over"
+    elif current is not None and not current.startswith(OURS):
+        why = "somebody has written another value there"
     return _copy(wanted, why, body, next_id(replica, wanted.token), tags, seen=replica)
 
 

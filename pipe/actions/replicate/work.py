@@ -117,16 +117,12 @@ class Work:
             if body is not None:
                 self._replicas.create(step.on, body, step.version, step.tags, self._policy.kms_key)
             return
-        requests: list[Callable[[], None]] = []
-        if seen.deleted:
-            requests.append(partial(self._replicas.restore, step.on))
-        if body is not None:
-            requests.append(partial(self._replicas.put, step.on, body, step.version))
-        if not step.tags.items() <= seen.tags.items():
-            # What was somebody else's is told to be ours first; what is ours is not told to be newer than it is.
-            at = len(requests) if is_ours(seen) else 0
-            requests.insert(at, partial(self._replicas.tag, step.on, step.tags))
-        _one_after_another(requests)
+        restore = [partial(self._replicas.restore, step.on)] if seen.deleted else []
+        put = [partial(self._replicas.put, step.on, body, step.version)] if body is not None else []
+        tagged = step.tags.items() <= seen.tags.items()
+        tag = [] if tagged else [partial(self._replicas.tag, step.on, step.tags)]
+        # What was somebody else's is told to be ours first; what is ours is not told to be newer than it is.
+        _one_after_another([*restore, *put, *tag] if is_ours(seen) else [*restore, *tag, *put])
 
     def _put_back(self, step: PutBack) -> None:
         """Move AWSCURRENT; where it is not as the listing had it, away from where it is now."""

@@ -16,8 +16,12 @@ from test.support import READS_OF_AWS
 
 @dataclass(frozen=True)
 class Replicating(Scenario[Stage]):
-    """One kind of replication."""
+    """One kind of replication.
 
+    `repeats` tells whether a run writes what is there already, since AWS's list does not show it yet.
+    """
+
+    repeats: bool = False
     figures: ClassVar[tuple[str, ...]] = ("leaks", "lost", "untrue words", "tokens left", "needless requests")
 
     def chosen(self, spots: Sequence[Spot]) -> tuple[Spot, ...]:
@@ -46,7 +50,7 @@ class Replicating(Scenario[Stage]):
                 trial.verdict.figures["tokens that end by themselves (named in the design)"] += 1
             else:
                 trial.blame(f"a token is left\n{trial.result.output}", "tokens left")
-        if trial.result.code == 2 and before == after:
+        if trial.result.code == 2 and not self.repeats and before == after:
             trial.blame(f"exit 2, but no replica was changed\n{trial.result.output}", "untrue words")
 
     def judge_end(self, trial: Trial[Stage], runner: Runner) -> None:

@@ -184,6 +184,6 @@ SCENARIOS = {
         Replicating("made anew", _after(_made_anew), right, kinds=WORST),
         Replicating("taken over", _after(_taken_over), right, kinds=WORST),
         Replicating("other selector", _after(_other_selector), right, kinds=WORST),
-        Replicating("list behind", _after(_list_behind), right, kinds=WORST),
+        Replicating("list behind", _after(_list_behind), right, repeats=True, kinds=WORST),
     )
 }

@@ -1,0 +1,89 @@
+"""Two replications at once: all is right in the end, and neither reports an error that is none."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from sandbox.wire import Fault
+from sandbox.world import REPLICAS
+from test.faults.runner import Runner
+from test.replicate.case import Case
+from test.support import Result
+
+# Slow enough that the first run does not give a request up while the other one runs.
+UNHURRIED = 0.15
+
+
+def unrest(case: Case) -> None:
+    """Let there be something to do of every kind."""
+    case.put("secret/ci/database", {"password": "the-next-password"})
+    case.put("secret/ci/fresh", {"password": "the-fresh-password"})
+    case.edit("ci/chat")
+    for number in range(2):
+        case.edit("ci/search", f"edit {number}")
+    case.store.delete(REPLICAS + "ci/errors", 7)
+    case.store.tag(REPLICAS + "ci/redis", {"vault-version": "none"})
+    case.vault.remove("secret/ci/session")
+    case.company.secrets["secret/ci/fresh"] = {}
+
+
+def both_well(case: Case, *results: Result) -> None:
+    told = "\n---\n".join(result.output for result in results)
+    assert [result.code for result in results] == [0] * len(results), told
+    assert not any(result.problems for result in results), told
+    case.mend()
+    case.well()
+    case.assert_right()
+    case.idle()
+
+
+@pytest.mark.parametrize("attempt", range(4))
+def test_two_runs_that_start_together(case: Case, second: Runner, attempt: int) -> None:
+    case.given["PRUNE"] = "true"
+    if attempt % 2:
+        case.well()
+        unrest(case)
+    with ThreadPoolExecutor(2) as pool:
+        both_well(case, *pool.map(lambda one: case.run_by(one, {}), (case.runner, second)))
+
+
+SPOTS = [
+    "SCAN *", "GET secret/data/*", "sts.*", "secretsmanager.ListSecrets", "secretsmanager.CreateSecret",
+    "secretsmanager.PutSecretValue", "secretsmanager.TagResource", "secretsmanager.RestoreSecret",
+    "secretsmanager.UpdateSecretVersionStage", "secretsmanager.DeleteSecret",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("newer", [True, False], ids=["newer", "same"])
+@pytest.mark.parametrize("operation", SPOTS)
+def test_a_whole_run_in_the_middle_of_another(case: Case, second: Runner, operation: str, newer: bool) -> None:
+    case.given["PRUNE"] = "true"
+    case.well()
+    unrest(case)
+    others: list[Result] = []
+
+    def other() -> None:
+        if newer:
+            for name in ("database", "fresh", "chat", "search", "errors", "redis"):
+                case.put(f"secret/ci/{name}", {"password": f"the-newest-of-{name}"})
+        others.append(case.run_by(second, {}))
+
+    case.spoil(Fault(operation, "call", call=other))
+    first = case.run_by(case.runner, {}, UNHURRIED)
+    both_well(case, first, *others)
+    assert len(others) == 1
+
+
+def test_a_first_run_in_the_middle_of_a_first_run(case: Case, second: Runner) -> None:
+    others: list[Result] = []
+    case.spoil(Fault("secretsmanager.CreateSecret", "call", nth=3, call=lambda: others.append(case.run_by(second, {}))))
+    first = case.run_by(case.runner, {}, UNHURRIED)
+    both_well(case, first, *others)
+
+
+def test_an_edit_by_hand_between_looking_and_writing(kept: Case) -> None:
+    kept.put("secret/ci/database", {"password": "the-next-password"})
+    kept.spoil(Fault("secretsmanager.PutSecretValue", "call", call=lambda: [kept.edit("ci/database"), None][1]))
+    both_well(kept, kept.run_by(kept.runner, {}, UNHURRIED))
