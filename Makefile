@@ -22,7 +22,7 @@ $(READY): requirements/dev.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
 	@touch $@
 
-demo: $(READY) ## Rotate a key over 111 days, and pull secrets, in the sandbox
+demo: $(READY) ## Rotate a key over 111 days, pull and replicate secrets, in the sandbox
 	$(BIN)/python -m sandbox.demo
 
 sandbox: $(READY) ## Start the sandbox and print how to run the pipe in it

@@ -43,7 +43,8 @@ def carry_out(plan: Plan[AnyStep], work: Callable[[AnyStep], str], patience: Pat
                 undone += group
                 continue
         results = side_by_side([partial(_do, work, step) for step in group])
-        for step, result in zip(group, results, strict=True):
+        # A step that was not begun is itself a failure only where no other one says why.
+        for step, result in sorted(zip(group, results, strict=True), key=lambda each: isinstance(each[1], Stopped)):
             if isinstance(result, Elsewhere):
                 return Outcome(tuple(done), tuple(failures), (), changed, str(result))
             if isinstance(result, Stopped):

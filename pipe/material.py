@@ -35,7 +35,8 @@ class Version:
     @property
     def name(self) -> str:
         """The version as people are told."""
-        return f"version {self.id[:8] or self.number}"
+        # The id of a replica's version begins with Keyturn's name.
+        return f"version {self.id.removeprefix('keyturn-')[:8] or self.number}"
 
     def state(self, now: datetime) -> State:
         """Return what became of it by now."""

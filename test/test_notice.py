@@ -118,7 +118,7 @@ def test_a_body_that_is_too_long_loses_the_end_of_the_plan_first() -> None:
 
 
 def test_a_body_keeps_what_failed_longest_and_fits_in_any_case() -> None:
-    steps = tuple(Step(Do.WRITE, "☃" * 300, "why") for _ in range(3000))
+    steps = tuple(Step(Do.WRITE, "☃" * 300, "why") for _ in range(400))
     failures = tuple(Failure(step, "what", "check") for step in steps)
     body = notice(ended(Outcome(done=steps, failures=failures, undone=steps, changed=True), Plan(steps)), BUILD).body
     report = report_in(body)

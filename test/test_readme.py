@@ -88,7 +88,11 @@ def test_the_pipe_takes_the_variables_of_every_example(block: Block) -> None:
 def test_the_pipe_takes_the_variables_of_the_own_pipeline() -> None:
     tree = yaml.safe_load((ROOT / "bitbucket-pipelines.yml").read_text())
     pipes = pipes_in(tree["pipelines"]["custom"])
-    assert [read_settings(environment_of(pipe["variables"])).action for pipe in pipes] == ["rotate", "pull"]
+    assert [read_settings(environment_of(pipe["variables"])).action for pipe in pipes] == [
+        "rotate",
+        "pull",
+        "replicate",
+    ]
 
 
 def test_the_variables_on_command_lines_exist() -> None:
@@ -98,7 +102,8 @@ def test_the_variables_on_command_lines_exist() -> None:
 
 
 def test_the_trust_policy_names_audience_and_subject_of_one_provider() -> None:
-    (statement,) = json.loads(blocks(TEXT, "json")[1].text)["Statement"]
+    (policy,) = (block.text for block in blocks(TEXT, "json") if "Principal" in block.text)
+    (statement,) = json.loads(policy)["Statement"]
     provider = statement["Principal"]["Federated"].partition("/")[2]
     conditions = {key: value for test in statement["Condition"].values() for key, value in test.items()}
     assert set(conditions) == {f"{provider}:aud", f"{provider}:sub"}
@@ -144,3 +149,19 @@ def test_a_secret_that_was_made_empty_beforehand_is_used(world: World, company: 
 def test_the_schema_of_the_report_knows_every_step() -> None:
     schema = json.loads((ROOT / "docs/run.schema.json").read_text(encoding="utf-8"))
     assert sorted(schema["$defs"]["do"]["enum"]) == sorted(Do)
+
+
+def test_the_command_of_the_push_gives_parameters_that_the_template_has() -> None:
+    (command,) = (block.text for block in blocks(TEXT, "sh") if "cloudformation" in block.text)
+    (file,) = re.findall(r"--template-file (\S+)", command)
+    template = (ROOT / file).read_text(encoding="utf-8")
+    parameters = set(
+        re.findall(r"^  (\w+):$", template.partition("\nParameters:")[2].partition("\nRules:")[0], re.MULTILINE)
+    )
+    given = dict(re.findall(r"(\w+)=(\S+)", command.partition("--parameter-overrides")[2]))
+    assert parameters - given.keys() == {"SecretArns", "RequestsPerSecond"}
+    assert given.keys() <= parameters
+    pipelines = [yaml.safe_load(block.text) for block in EXAMPLES]
+    assert given["Pipeline"] in {
+        name for tree in pipelines if isinstance(tree, dict) for name in tree.get("pipelines", {}).get("custom", {})
+    }

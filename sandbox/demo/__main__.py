@@ -1,10 +1,10 @@
-"""Plays a key's calendar and three pulls through the real pipe: `python -m sandbox.demo`."""
+"""Plays a key's calendar, pulls and replications through the real pipe: `python -m sandbox.demo`."""
 
 from __future__ import annotations
 
 import sys
 
-from sandbox.demo import pull, rotation
+from sandbox.demo import pull, replicate, rotation
 from sandbox.demo.stage import LAG, tell
 from sandbox.vault import VaultError
 from sandbox.world import World
@@ -14,7 +14,7 @@ def main() -> int:
     """Play the demo; return 0 if all was as it had to be, else 1."""
     try:
         with World(lag=LAG, vault=True) as world:
-            wrong = rotation.play(world) or pull.play(world)
+            wrong = rotation.play(world) or pull.play(world) or replicate.play(world)
     except VaultError as error:
         wrong = [f"The sandbox could not be started: {error}"]
     for problem in wrong:

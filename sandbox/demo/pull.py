@@ -37,7 +37,7 @@ Held = Mapping[str, Mapping[str, Variable]]
 
 def play(world: World, pipe: Sequence[str] = PIPE) -> list[str]:
     """Play all acts in a world with a Vault, and return what was not as it had to be; the first bad act is the last."""
-    company, vault = world.seed(), _vault(world)
+    company, vault = world.seed(), vault_of(world)
     tell(f"OpenBao has {len(company.secrets)} secrets below {FOLDER}; steps sign in there with their own OIDC token.")
     for act in ACTS:
         world.wait(timedelta(hours=1))
@@ -62,7 +62,7 @@ def held(world: World, company: Company) -> Held:
 
 def problems(world: World, company: Company, act: Act, before: Held, code: int) -> list[str]:
     """Return every expectation of an act that the world, looked at from outside, does not meet."""
-    vault = _vault(world)
+    vault = vault_of(world)
     wrong = [] if code == 0 else [f"the pipe must exit with 0, and did with {code}"]
     # Looking for tokens is in the audit log, too.
     read = sorted({path for _, path in vault.audited() if "/data/" in path})
@@ -73,29 +73,31 @@ def problems(world: World, company: Company, act: Act, before: Held, code: int) 
         wrong.append("the run's token must be revoked, and is not")
     wanted, changed = _wanted(company, company.secrets), _wanted(company, _changed(company, act))
     for name, after in held(world, company).items():
-        found = _problems_of(before[name], after, wanted, changed, _writes(world, company, name))
+        found = problems_of(before[name], after, wanted, changed, writes_to(world, company, name))
         wrong += [f"{name} {problem}" for problem in found]
     return wrong
 
 
-def _problems_of(
+def problems_of(
     before: Mapping[str, Variable],
     after: Mapping[str, Variable],
     wanted: Mapping[str, str],
     changed: Collection[str],
     writes: Collection[str],
+    *,
+    source: str = "OpenBao",
 ) -> Iterator[str]:
     """Yield what is wrong with an environment that has to hold `wanted`, of which the names `changed` were written."""
     bad = [key for key, value in wanted.items() if key not in after or after[key].value != value]
     if bad:
-        yield f"must hold what OpenBao has, and does not in: {words(bad)}"
+        yield f"must hold what {source} has, and does not in: {words(bad)}"
     unsecured = [key for key in wanted if key in after and not after[key].secured]
     if unsecured:
         yield f"must hold secured variables, and these are not: {words(unsecured)}"
     others = (before.keys() | after.keys()) - wanted.keys() - {STATE}
     touched = sorted(key for key in others if before.get(key) != after.get(key))
     if touched:
-        yield f"must keep what is not from OpenBao, and these have changed: {words(touched)}"
+        yield f"must keep what is not from {source}, and these have changed: {words(touched)}"
     # One more write remembers the others.
     due = len(changed) + 1 if changed else 0
     if len(writes) != due:
@@ -127,7 +129,8 @@ def _wanted(company: Company, paths: Collection[str]) -> dict[str, str]:
     }
 
 
-def _writes(world: World, company: Company, name: str) -> list[str]:
+def writes_to(world: World, company: Company, name: str) -> list[str]:
+    """Return the writes to an environment that Bitbucket has got."""
     uuid = company.environments[name].uuid
     asked = [seen.operation for seen in world.bitbucket.wire.journal]
     return [operation for operation in asked if uuid in operation and not operation.startswith("GET ")]
@@ -153,7 +156,8 @@ def _seen(company: Company, act: Act) -> str:
     )
 
 
-def _vault(world: World) -> Vault:
+def vault_of(world: World) -> Vault:
+    """Return the Vault of a world that has one."""
     if world.vault is None:
         raise RuntimeError("this world has no Vault")
     return world.vault

@@ -12,6 +12,7 @@ from pathlib import Path
 from sandbox.world import World
 from test.faults.judge import Bench, S, Spot, Verdict, try_it
 from test.faults.pull.scenarios import SCENARIOS as PULLS
+from test.faults.replicate.scenarios import SCENARIOS as REPLICATIONS
 from test.faults.rotation.scenarios import SCENARIOS as ROTATIONS
 from test.faults.runner import Runner
 
@@ -42,6 +43,8 @@ def main() -> int:
             _try_all(Bench(world, rotation, runner), verdict)
         for pull in PULLS.values():
             _try_all(Bench(world, pull, runner), verdict)
+        for replication in REPLICATIONS.values():
+            _try_all(Bench(world, replication, runner), verdict)
     print("\n\n".join(verdict.broken))
     return 1 if verdict.broken else 0
 

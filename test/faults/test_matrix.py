@@ -8,6 +8,7 @@ from sandbox.world import World
 from test.faults.conftest import Conclude
 from test.faults.judge import Bench, try_it
 from test.faults.pull.scenarios import SCENARIOS as PULLS
+from test.faults.replicate.scenarios import SCENARIOS as REPLICATIONS
 from test.faults.rotation.scenarios import SCENARIOS as ROTATIONS
 from test.faults.runner import Runner
 
@@ -34,3 +35,16 @@ def test_every_request_of_a_pull_spoilt(
     for spot in bench.spots():
         try_it(bench, [(spot, kind)], verdict)
     conclude("pull", verdict)
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"), [(name, kind) for name, scenario in REPLICATIONS.items() for kind in scenario.kinds]
+)
+def test_every_request_of_a_replication_spoilt(
+    name: str, kind: str, vault_world: World, runner: Runner, conclude: Conclude
+) -> None:
+    bench = Bench(vault_world, REPLICATIONS[name], runner)
+    verdict = bench.verdict()
+    for spot in bench.spots():
+        try_it(bench, [(spot, kind)], verdict)
+    conclude("replicate", verdict)

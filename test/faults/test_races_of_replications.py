@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import secrets
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 
 import pytest
 
 from sandbox.wire import Fault
 from sandbox.world import World
-from test.faults.judge import Bench, quiet, wires
-from test.faults.replicate.scenarios import SCENARIOS, VALUES
-from test.faults.replicate.stage import Original, Stage
+from test.faults.judge import Bench, Spot, quiet, wires
+from test.faults.replicate.scenarios import SCENARIOS, written
+from test.faults.replicate.stage import Stage
 from test.faults.runner import Result, Runner
 
 # Slow enough that the first run does not give a request up while the other one runs.
@@ -48,18 +50,14 @@ def test_a_whole_run_between_any_two_requests_of_another(
     for spot in bench.spots():
         stage = bench.begin()
         others: list[Result] = []
-        wire = wires(vault_world)[spot.service]
-        fault = Fault(spot.operation, "call", nth=spot.nth, call=lambda: others.append(second.run(stage.environ())))
-        wire.spoil(fault)
-        first = runner.run(stage.environ(), UNHURRIED)
-        quiet(vault_world)
+        first = _interrupted(spot, stage, runner, partial(_run, stage, second, others))
         assert len(others) == 1, f"{name}: {spot} was not reached\n{first.output}"
         told = f"{name}: a run before {spot}\n{first.output}\n--- the other\n{others[0].output}"
         assert [first.code, others[0].code] == [0, 0], told
         assert bench.scenario.right(stage) == [], told
         assert stage.leaks(told) == [], told
         last = runner.run(stage.environ())
-        assert last.code == 0 and "Nothing to do" in last.last_line, f"{told}\n--- the last\n{last.output}"
+        assert "✔ Nothing to do" in last.last_line, f"{told}\n--- the last\n{last.output}"
 
 
 def test_a_secret_that_changes_between_two_requests_is_right_after_the_next_run(
@@ -68,3 +66,33 @@ def test_a_secret_that_changes_between_two_requests_is_right_after_the_next_run(
     bench = Bench(vault_world, SCENARIOS["one changed"], runner)
     for spot in bench.spots():
         stage = bench.begin()
+        newer: list[Stage] = []
+        first = _interrupted(spot, stage, runner, partial(_change, stage, second, newer))
+        last = runner.run(stage.environ())
+        assert len(newer) == 1, f"{spot} was not reached\n{first.output}"
+        told = f"a change and a run before {spot}\n{first.output}\n--- the last\n{last.output}"
+        assert [first.code, last.code] == [0, 0], told
+        assert bench.scenario.right(newer[0]) == [], told
+        assert newer[0].leaks(told) == [], told
+
+
+def _interrupted(spot: Spot, stage: Stage, runner: Runner, call: Callable[[], None]) -> Result:
+    """Run with a call before a request is served."""
+    wires(stage.world)[spot.service].spoil(Fault(spot.operation, "call", nth=spot.nth, call=call))
+    result = runner.run(stage.environ(), UNHURRIED)
+    quiet(stage.world)
+    return result
+
+
+def _run(stage: Stage, runner: Runner, results: list[Result]) -> None:
+    results.append(runner.run(stage.environ()))
+
+
+def _change(stage: Stage, runner: Runner, newer: list[Stage]) -> None:
+    """Write a version of a secret, replicate it, and note what is wanted from now on."""
+    value = secrets.token_urlsafe(24)
+    first, *others = stage.wanted
+    changed = written(stage.vault, first.path, {"password": value})
+    newer.append(replace(stage, wanted=(changed, *others), secrets=stage.secrets | {value}))
+    result = runner.run(stage.environ())
+    assert result.code == 0, result.output

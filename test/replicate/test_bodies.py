@@ -107,7 +107,9 @@ def test_two_sources_for_one_name(case: Case) -> None:
     case.vault.role(policies=(SCAN, USUAL))
     case.put("legacy/ci/database", {"password": "the-legacy-password"})
     problems = case.refused(SECRETS="secret/ci/** *\nlegacy/ci/** *")
-    assert f"{REPLICAS}ci/database would be the replica of 2 secrets: secret/ci/database; legacy/ci/database." in problems
+    assert (
+        f"{REPLICAS}ci/database would be the replica of 2 secrets: secret/ci/database; legacy/ci/database." in problems
+    )
 
 
 def test_what_is_too_large_by_a_byte_ends_the_run(case: Case) -> None:

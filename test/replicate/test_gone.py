@@ -103,7 +103,9 @@ def test_what_is_made_anew_is_restored_and_written(pruning: Case, end: Callable[
 
 def test_what_is_scheduled_already_is_done(pruning: Case) -> None:
     remove(pruning)
-    pruning.spoil(Fault("secretsmanager.DeleteSecret", "call", call=lambda: pruning.store.delete(REPLICAS + SESSION, 7)))
+    pruning.spoil(
+        Fault("secretsmanager.DeleteSecret", "call", call=lambda: pruning.store.delete(REPLICAS + SESSION, 7))
+    )
     result = pruning.well()
     assert result.last_line.startswith("✔ Replicas: 1 scheduled for deletion;")
     pruning.idle()
@@ -191,9 +193,7 @@ def test_two_steps_with_selectors_of_their_own_share_a_prefix_in_peace(case: Cas
 
 
 @pytest.mark.parametrize(("before", "after", "goes"), [(8, 3, True), (8, 2, False), (40, 30, True), (40, 26, False)])
-def test_more_than_five_and_a_fifth_are_never_deleted_at_once(
-    case: Case, before: int, after: int, goes: bool
-) -> None:
+def test_more_than_five_and_a_fifth_are_never_deleted_at_once(case: Case, before: int, after: int, goes: bool) -> None:
     case.heard(case.vault.put_many("secret/ci/bulk", before))
     case.given["PRUNE"] = "true"
     case.well()

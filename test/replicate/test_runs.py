@@ -49,15 +49,17 @@ def test_two_runs_that_start_together(case: Case, second: Runner, attempt: int) 
         both_well(case, *pool.map(lambda one: case.run_by(one, {}), (case.runner, second)))
 
 
-SPOTS = [
-    "SCAN *", "GET secret/data/*", "sts.*", "secretsmanager.ListSecrets", "secretsmanager.CreateSecret",
-    "secretsmanager.PutSecretValue", "secretsmanager.TagResource", "secretsmanager.RestoreSecret",
-    "secretsmanager.UpdateSecretVersionStage", "secretsmanager.DeleteSecret",
+LOOKS = ["SCAN *", "GET secret/data/*", "sts.*", "secretsmanager.ListSecrets"]
+WRITES = [
+    f"secretsmanager.{each}"
+    for each in ("CreateSecret", "PutSecretValue", "TagResource", "RestoreSecret", "UpdateSecretVersionStage",
+                 "DeleteSecret")
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("newer", [True, False], ids=["newer", "same"])
-@pytest.mark.parametrize("operation", SPOTS)
+@pytest.mark.parametrize(
+    ("operation", "newer"), [*((each, True) for each in (*LOOKS, *WRITES)), *((each, False) for each in WRITES)]
+)
 def test_a_whole_run_in_the_middle_of_another(case: Case, second: Runner, operation: str, newer: bool) -> None:
     case.given["PRUNE"] = "true"
     case.well()
@@ -84,6 +86,9 @@ def test_a_first_run_in_the_middle_of_a_first_run(case: Case, second: Runner) ->
 
 
 def test_an_edit_by_hand_between_looking_and_writing(kept: Case) -> None:
+    def edit() -> None:
+        kept.edit("ci/database")
+
     kept.put("secret/ci/database", {"password": "the-next-password"})
-    kept.spoil(Fault("secretsmanager.PutSecretValue", "call", call=lambda: [kept.edit("ci/database"), None][1]))
+    kept.spoil(Fault("secretsmanager.PutSecretValue", "call", call=edit))
     both_well(kept, kept.run_by(kept.runner, {}, UNHURRIED))

@@ -49,8 +49,9 @@ def test_no_more_is_asked_for_than_must_be(case: Case, count: int) -> None:
     assert len([path for _, path in case.vault.audited() if "/data/" in path]) >= count
 
     unchanged = Asked(1, pages)
-    assert asked(case, case.idle()) == unchanged
-    assert len(case.idle().output.splitlines()) < 10
+    idle = case.idle()
+    assert asked(case, idle) == unchanged
+    assert len(idle.output.splitlines()) < 10
 
     case.put(one, {"token": "the-one-that-has-changed"})
     changed = Asked(2, pages + 2, 1, ("PutSecretValue", "TagResource"))

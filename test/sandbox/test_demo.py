@@ -33,6 +33,10 @@ def test_the_whole_demo_is_played_by_the_real_pipe() -> None:
         ["──", "Pull"], ["✔", "Nothing", "to"], ["✔", "Checked"],
         ["──", "Pull"], ["✔", "Wrote", "2"], ["✔", "Checked"],
         ["✔", "3", "pulls"],
+        ["──", "Replicate"], ["✔", "Replicas"], ["✔", "Checked"],
+        ["──", "Replicate"], ["✔", "Nothing", "to"], ["✔", "Checked"],
+        ["──", "Pull"], ["✔", "Wrote", "5"], ["✔", "Checked"],
+        ["✔", "12", "replicas"],
     ]  # fmt: skip
 
 

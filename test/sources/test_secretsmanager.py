@@ -10,7 +10,7 @@ import pytest
 
 from pipe.actions.sources.source import Found, Looked
 from pipe.errors import Denied, Invalid, KeyturnError, Refused
-from pipe.material import Engine, Material, State
+from pipe.material import Engine, Material, State, Version
 from pipe.selectors import read_selectors
 from sandbox.wire import Fault
 from sandbox.world import REGION, USER, Company, World
@@ -210,3 +210,10 @@ def test_a_service_that_is_busy_is_asked_again(bench: Bench) -> None:
         bench.aws.wire.spoil(Fault(f"secretsmanager.{operation}", "429-bare"))
     assert values(bench.read("ci/db password; other user")).keys() == {"ci/db", "other"}
     assert (asked(bench.world, BATCHES), asked(bench.world, READS)) == (2, 0)
+
+
+@pytest.mark.parametrize(
+    "version", ["0f3b7a52-1c1d-4e9a-9f0e-2b8f6f1f6d11", "keyturn-0f3b7a521c1d4e9a9f0e2b8f-6f1f6d11"]
+)
+def test_people_are_told_the_part_of_an_id_that_tells_versions_apart(version: str) -> None:
+    assert Version(1, version, id=version).name == "version 0f3b7a52"

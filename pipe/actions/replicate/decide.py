@@ -42,10 +42,12 @@ class _Thoughts:
 
     steps: list[Step] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
+    # What is said of something by several selectors is said once.
+    notes: dict[tuple[str, str], None] = field(default_factory=dict)
     unchanged: int = 0
 
-    def keep(self, on: str, reason: str, *, warn: bool = True) -> None:
-        self.steps.append(Step(Do.KEEP, on, reason, warn=warn))
+    def note(self, on: str, reason: str) -> None:
+        self.notes[on, reason] = None
 
 
 def decide(world: World, policy: Replication) -> ReplicaPlan:
@@ -60,9 +62,10 @@ def decide(world: World, policy: Replication) -> ReplicaPlan:
         thoughts.steps += _left_over(world, policy, looked, kept)
     if thoughts.problems:
         raise Refused(thoughts.problems)
+    steps = [Step(Do.KEEP, on, reason, warn=True) for on, reason in thoughts.notes]
     if thoughts.unchanged:
-        thoughts.keep("Secrets Manager", f"{thoughts.unchanged} unchanged", warn=False)
-    steps = sorted(thoughts.steps, key=lambda step: _ORDER.index(step.do))
+        steps.append(Step(Do.KEEP, "Secrets Manager", f"{thoughts.unchanged} unchanged"))
+    steps += sorted(thoughts.steps, key=lambda step: _ORDER.index(step.do))
     return ReplicaPlan(tuple(steps), failures=tuple(_failures(world)))
 
 
@@ -159,7 +162,7 @@ def _look(thoughts: _Thoughts, world: World, policy: Replication, looked: Looked
         if now.state is not State.LIVE and not looked.selector.wild:
             _missing(thoughts, policy, text, now.note)
         elif now.note:
-            thoughts.keep(found.address, now.note)
+            thoughts.note(found.address, now.note)
 
 
 def _left_over(world: World, policy: Replication, looked: Looked, kept: set[str]) -> Iterator[Step]:
@@ -209,7 +212,7 @@ def _missing(thoughts: _Thoughts, policy: Replication, selector: str, why: str) 
             f"SECRETS: “{selector}”: {why}. Check the path and the policy, or set ON_MISSING: keep."
         )
     else:
-        thoughts.keep(selector, why)
+        thoughts.note(selector, why)
 
 
 def _collisions(wanted: list[Wanted]) -> list[str]:
@@ -224,6 +227,6 @@ def _collisions(wanted: list[Wanted]) -> list[str]:
 
 
 def _failures(world: World) -> Iterator[ReplicaFailure]:
-    errors = [error for looked in world.survey.looked for error in looked.errors.items()]
-    for on, error in (*errors, *world.unread.items()):
+    errors = {on: error for looked in world.survey.looked for on, error in looked.errors.items()}
+    for on, error in {**errors, **world.unread}.items():
         yield ReplicaFailure(Step(Do.READ, on, "", vital=False), error.what, error.check)

@@ -49,9 +49,8 @@ def observe(replicas: Callable[[], Listing], source: Source, policy: Replication
         return source_tag(address) in ours and not policy.force
 
     survey = source.survey(policy.selectors, _guess(policy.selectors, now), known)
-    for looked in survey.looked:
-        for on, error in looked.errors.items():
-            log.error("read %s: %s", on, error)
+    for on, error in {on: error for looked in survey.looked for on, error in looked.errors.items()}.items():
+        log.error("read %s: %s", on, error)
     materials = {found.address: found.material for looked in survey.looked for found in looked.found if found.material}
     return _read(World(now, source.origin, survey, listed, materials, {}), source, policy)
 

@@ -37,7 +37,7 @@ class Pulling(Scenario[Stage]):
         """
         families: defaultdict[str, list[Spot]] = defaultdict(list)
         for spot in spots:
-            families[spot.operation.rpartition("/")[0]].append(spot)
+            families[spot.operation.rpartition("/")[0] or spot.operation].append(spot)
         few: list[Spot] = []
         for *others, last in families.values():
             ordered = sorted(others, key=lambda spot: (spot.operation, spot.nth))
@@ -70,7 +70,7 @@ class Pulling(Scenario[Stage]):
         # What was held up in the spoilt run may only come to its end now, without an answer.
         seen = [(each.service, each.operation) for each in journal if each.status]
         writes = [operation for service, operation in seen if service == "bitbucket" and operation.startswith(_WRITES)]
-        reads = [operation for service, operation in seen if service == "vault" and "/data/" in operation]
+        reads = [operation for _, operation in seen if "/data/" in operation or operation.endswith("GetSecretValue")]
         if self.versioned and (writes or reads):
             trial.blame(f"a further run makes {writes + reads}\n{idle.output}", "needless requests")
         if idle.code != 0 or self.right(stage):

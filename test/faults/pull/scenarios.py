@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from sandbox.vault import SCAN, USUAL
 from sandbox.wire import Fault
-from sandbox.world import World
+from sandbox.world import REGION, World
 from test.faults.judge import WORST
 from test.faults.pull.scenario import Pulling
 from test.faults.pull.stage import Stage, picture_of, right
@@ -18,6 +19,9 @@ FOLDER, OLD_KV = "secret/ci/app", "legacy/ci/app"
 
 # For runs that differ from another kind in what they ask, too.
 MOST = (*WORST, "429-bare", "term")
+
+# All that a pull from Secrets Manager may do.
+_RIGHTS = ("secretsmanager:ListSecrets", "secretsmanager:BatchGetSecretValue", "secretsmanager:GetSecretValue")
 
 _Values = dict[str, dict[str, str]]
 
@@ -46,10 +50,14 @@ class _Setting:
     def put(self, name: str, *keys: str) -> None:
         """Write a secret with fresh values into the folder."""
         values = {key: secrets.token_urlsafe(24) for key in keys}
-        self.vault.put(f"{self.folder}/{name}", values)
+        self.keep(name, values)
         self.now[name] = values
         self.names |= {f"{name}_{key}".upper() for key in keys}
         self.secrets |= set(values.values())
+
+    def keep(self, name: str, values: Mapping[str, str]) -> None:
+        """Let the source have a secret."""
+        self.vault.put(f"{self.folder}/{name}", values)
 
     def remove(self, name: str) -> None:
         """Take a secret away with all its versions."""
@@ -132,6 +140,39 @@ def _unfinished(world: World, runner: Runner) -> Stage:
     return setting.stage()
 
 
+class _ManagerSetting(_Setting):
+    """A company whose secrets are in Secrets Manager, where versions have ids of AWS's own."""
+
+    def __init__(self, world: World) -> None:
+        super().__init__(world, folder="ci/app")
+        for name in ("VAULT_ADDR", "VAULT_ROLE"):
+            del self.variables[name]
+        self.variables |= {
+            "SOURCE": "secretsmanager",
+            "AWS_OIDC_ROLE_ARN": world.aws.add_role("puller", actions=_RIGHTS),
+            "AWS_DEFAULT_REGION": REGION,
+            "AWS_ENDPOINT_URL": world.aws_url,
+        }
+
+    def keep(self, name: str, values: Mapping[str, str]) -> None:
+        self.world.aws.put_secret(f"{self.folder}/{name}", json.dumps(values))
+
+
+def _first_from_manager(world: World, _: Runner) -> Stage:
+    return _ManagerSetting(world).stage()
+
+
+def _from_manager(*changed: str) -> Callable[[World, Runner], Stage]:
+    def prepare(world: World, runner: Runner) -> Stage:
+        setting = _ManagerSetting(world)
+        setting.well(runner)
+        for name in changed:
+            setting.put(name, *setting.now[name])
+        return setting.stage()
+
+    return prepare
+
+
 SCENARIOS = {
     scenario.name: scenario
     for scenario in (
@@ -143,5 +184,8 @@ SCENARIOS = {
         Pulling("without versions", _changed(USUAL, OLD_KV), right, versioned=False, repeats=True, kinds=WORST),
         Pulling("two selectors", _two_selectors, right, kinds=WORST),
         Pulling("unfinished", _unfinished, right, repeats=True, kinds=WORST),
+        Pulling("first pull from Secrets Manager", _first_from_manager, right, kinds=MOST),
+        Pulling("one of Secrets Manager changed", _from_manager("database"), right, kinds=WORST),
+        Pulling("nothing of Secrets Manager changed", _from_manager(), right, kinds=WORST),
     )
 }

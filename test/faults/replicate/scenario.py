@@ -22,13 +22,15 @@ class Replicating(Scenario[Stage]):
     """
 
     repeats: bool = False
-    figures: ClassVar[tuple[str, ...]] = ("leaks", "lost", "untrue words", "tokens left", "needless requests")
+    figures: ClassVar[tuple[str, ...]] = (
+        "leaks", "lost", "untrue tags", "untrue words", "tokens left", "needless requests",
+    )  # fmt: skip
 
     def chosen(self, spots: Sequence[Spot]) -> tuple[Spot, ...]:
         """Return of the requests that are alike the first, the second and the last."""
         families: defaultdict[str, list[Spot]] = defaultdict(list)
         for spot in spots:
-            families[spot.operation.rpartition("/")[0] or spot.operation].append(spot)
+            families["/".join(spot.operation.split("/")[:2])].append(spot)
         few: list[Spot] = []
         for *others, last in families.values():
             few += [*sorted(others, key=lambda spot: (spot.operation, spot.nth))[:2], last]
@@ -43,6 +45,8 @@ class Replicating(Scenario[Stage]):
         stage, before, after = trial.stage, _picture(trial.before), _picture(trial.after)
         for lost in stage.lost(before, after):
             trial.blame(f"{lost}\n{trial.result.output}", "lost")
+        for untrue in stage.untrue(before, after):
+            trial.blame(f"{untrue}\n{trial.result.output}", "untrue tags")
         if trial.result.code is None:
             return
         if stage.vault.tokens():

@@ -13,6 +13,8 @@ from sandbox.vault import Vault
 from sandbox.world import REPLICAS, World
 from test.exposure import exposed
 
+SOURCE, VERSION = "keyturn:source", "vault-version"
+
 # Every secret that is a replica or could be taken for one, by name.
 Picture = Mapping[str, SecretView]
 
@@ -36,7 +38,7 @@ class Original:
             return f"{self.name} is not there"
         if not self.is_in(replica):
             return f"{self.name} is not as Vault has it"
-        told = (replica.tags.get("keyturn:source"), replica.tags.get("vault-version"))
+        told = (replica.tags.get(SOURCE), replica.tags.get(VERSION))
         return "" if told == (self.path, str(self.version)) else f"{self.name} has the tags of {told}"
 
     def is_in(self, replica: SecretView) -> bool:
@@ -108,6 +110,17 @@ class Stage:
             if first is None or current(first) != current(replica):
                 lost.append(f"{name} holds neither the old value nor the new one")
         return lost
+
+    def untrue(self, before: Picture, now: Picture) -> list[str]:
+        """Name the replicas whose tags tell of a version that is not there yet."""
+        return [
+            f"{original.name} tells of version {original.version}, which it does not hold"
+            for original in self.wanted
+            if (replica := now.get(original.name)) and not original.is_in(replica)
+            # What was somebody else's is told to be ours before it is written.
+            if (first := before.get(original.name)) and SOURCE in first.tags
+            if first.tags != replica.tags and replica.tags.get(VERSION) == str(original.version)
+        ]
 
 
 def picture_of(world: World, names: set[str]) -> Picture:

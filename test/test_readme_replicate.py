@@ -1,0 +1,173 @@
+"""What the README says of Secrets Manager and of notices is tried: the policies, the selectors, the requests."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Iterator
+
+import pytest
+
+from sandbox.vault import SCAN, USUAL
+from sandbox.world import REGION, USER, World
+from test.faults.runner import Runner
+from test.pull.manager import ManagerCase
+from test.readme import README, blocks, rows
+from test.replicate.case import Case
+from test.replicate.test_failures import by_user, smallest, unrest
+from test.test_readme_pull import value_of
+
+TEXT = README.read_text(encoding="utf-8")
+POLICIES = [json.loads(block.text) for block in blocks(TEXT, "json")]
+PULL, REPLICATE = (
+    next(json.dumps(policy) for policy in POLICIES if f'secret:{name}/*"' in json.dumps(policy))
+    for name in ("ci", "vault")
+)
+(PUBLISH,) = (policy for policy in POLICIES if policy.get("Action") == "sns:Publish")
+
+
+@pytest.fixture(scope="module")
+def vaulted() -> Iterator[World]:
+    with World(lag=0, vault=True) as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def runner(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runner]:
+    with Runner(tmp_path_factory.mktemp("readme")) as running:
+        yield running
+
+
+@pytest.fixture
+def case(vaulted: World, runner: Runner) -> Case:
+    """Return a company whose Vault has twelve secrets, of which AWS has no replica yet."""
+    return Case(vaulted, vaulted.seed(), runner)
+
+
+@pytest.fixture
+def managed(vaulted: World, runner: Runner) -> ManagerCase:
+    """Return a company that has three secrets in Secrets Manager, and whose runs are allowed what is printed."""
+    made = ManagerCase(vaulted, vaulted.seed(), runner)
+    allow(made, PULL)
+    return made
+
+
+def allow(managed: ManagerCase, policy: str) -> None:
+    """Let runs sign in as somebody with this policy alone."""
+    managed.aws.set_policy(USER, policy)
+    managed.given |= managed.signing(managed.company.old_key)
+
+
+def rights(policy: str) -> set[tuple[str, str]]:
+    """Return the actions that a policy allows, with the resources, whatever region and account they are in."""
+    return {
+        (action, re.sub(rf"{REGION}:\d+", "*:*", statement["Resource"]))
+        for statement in json.loads(policy)["Statement"]
+        for action in listed(statement["Action"])
+    }
+
+
+def listed(actions: str | list[str]) -> list[str]:
+    return [actions] if isinstance(actions, str) else actions
+
+
+def without(policy: str, action: str) -> str:
+    """Return a policy without one of its actions."""
+    tree = json.loads(policy)
+    for statement in tree["Statement"]:
+        statement["Action"] = [each for each in listed(statement["Action"]) if each != action]
+    return json.dumps(tree)
+
+
+def test_the_policy_of_replicate_is_enough_in_the_place_that_it_names(case: Case) -> None:
+    by_user(case, REPLICATE)
+    case.well()
+    unrest(case)
+    case.well()
+    case.assert_right()
+
+
+def test_the_policy_of_replicate_is_the_one_of_which_each_permission_is_tried() -> None:
+    """`test_failures` takes them away one by one."""
+    assert rights(REPLICATE) == rights(smallest())
+
+
+def test_the_policy_of_pull_is_enough_and_no_more(managed: ManagerCase) -> None:
+    used = set(managed.well().of_aws)
+    managed.keep("ci/db", {"password": "the-second-password-of-the-db"})
+    used |= set(managed.well(SECRETS="ci/db:AWSPREVIOUS password | BEFORE").of_aws)
+    assert {action for action, _ in rights(PULL)} == {each.replace(".", ":") for each in used}
+
+
+@pytest.mark.parametrize("action", ["secretsmanager:ListSecrets", "secretsmanager:GetSecretValue"])
+def test_without_a_permission_a_pull_fails_and_names_it(managed: ManagerCase, action: str) -> None:
+    allow(managed, without(PULL, action))
+    result = managed.run()
+    assert result.code == 1
+    assert re.search(rf"The identity needs (the permission )?{action}\b", result.output), result.output
+    assert managed.written(result) == 0
+
+
+def test_without_the_permission_to_read_many_a_pull_reads_one_by_one(managed: ManagerCase) -> None:
+    allow(managed, without(PULL, "secretsmanager:BatchGetSecretValue"))
+    assert managed.well().of_aws.count("secretsmanager.GetSecretValue") == 3
+    managed.idle()
+
+
+@pytest.mark.parametrize(("described", "code"), [(True, 0), (False, 2)])
+def test_what_was_just_deleted_is_no_failure_where_it_may_be_described(
+    managed: ManagerCase, described: bool, code: int
+) -> None:
+    managed.aws.freeze()
+    managed.store.delete("ci/session", 7)
+    read = "secretsmanager:GetSecretValue"
+    if described:
+        allow(managed, PULL.replace(f'"{read}"', json.dumps([read, "secretsmanager:DescribeSecret"])))
+    result = managed.run()
+    managed.aws.thaw()
+    assert result.code == code, result.output
+
+
+@pytest.mark.parametrize("policy", [REPLICATE, PULL], ids=["replicate", "pull"])
+@pytest.mark.parametrize("allowed", [True, False])
+def test_the_statement_of_notices_is_enough_and_no_more(managed: ManagerCase, policy: str, allowed: bool) -> None:
+    topic = managed.aws.add_topic("keyturn")
+    assert topic == PUBLISH["Resource"]
+    tree = json.loads(policy)
+    tree["Statement"] += [PUBLISH] if allowed else []
+    allow(managed, json.dumps(tree))
+    output = managed.run(SNS_TOPIC_ARN=topic, NOTIFY_ON="always").output
+    assert len(managed.aws.notices(topic)) == allowed
+    assert ("The notice could not be sent" in output) != allowed
+    assert ("has sns:Publish on the topic" in output) != allowed
+
+
+@pytest.mark.parametrize("row", rows(TEXT, "selectors of Secrets Manager"), ids=lambda row: str(row[0]))
+def test_every_selector_brings_the_variables_that_it_is_said_to(managed: ManagerCase, row: list[str]) -> None:
+    for name in ("ci/db", "ci/cache", "ci/session"):
+        managed.store.delete(name, 7)
+    for number in ("first", "second"):
+        managed.keep("ci/database", {"username": "shop-application", "password": f"the-{number}-password"})
+    managed.keep("ci/licence", "the-licence-of-the-company")
+    managed.store.tag("ci/database", {"team": "payments"})
+    before = set(managed.held(managed.staging))
+    selector = row[0].strip("`").replace("\\|", "|")
+    managed.well(SECRETS=selector)
+    brought = set(managed.held(managed.staging)) - before
+    assert brought == set(re.findall(r"`([A-Z_]+)`", row[1]))
+
+
+@pytest.mark.parametrize(("policy", "column"), [(SCAN, 1), (USUAL, 2)], ids=["scan", "usual"])
+def test_the_requests_are_as_many_as_they_are_said_to_be(case: Case, policy: str, column: int) -> None:
+    case.vault.role([policy])
+    figures = {"N": 12, "F": 2, "k": 1, "L": 1}
+    for row in rows(TEXT, "costs of replicas"):
+        if row[0].startswith("k "):
+            case.put("secret/ci/packages", {"token": "another-token-of-the-packages"})
+        result = case.well()
+        seen = Counter(each.service for each in result.requests)
+        assert seen == {"vault": value_of(row[column], figures), "aws": value_of(row[3], figures)}, (
+            row,
+            result.asked(),
+        )
