@@ -158,6 +158,17 @@ def test_every_selector_brings_the_variables_that_it_is_said_to(managed: Manager
     assert brought == set(re.findall(r"`([A-Z_]+)`", row[1]))
 
 
+@pytest.mark.parametrize("key", ["*", "host"])
+def test_two_steps_with_selectors_for_one_secret_write_it_in_turn(case: Case, key: str) -> None:
+    one, other = "secret/ci/** *", f"secret/ci/database {key}"
+    whole = {"host", "username", "password"}
+    case.well(SECRETS=one)
+    for secrets, keys in ((other, whole if key == "*" else {key}), (one, whole)) * 2:
+        result = case.well(SECRETS=secrets)
+        assert "TagResource" in case.to_aws(result)
+        assert set(case.body("ci/database")) == keys
+
+
 @pytest.mark.parametrize(("policy", "column"), [(SCAN, 1), (USUAL, 2)], ids=["scan", "usual"])
 def test_the_requests_are_as_many_as_they_are_said_to_be(case: Case, policy: str, column: int) -> None:
     case.vault.role([policy])

@@ -111,7 +111,7 @@ def _decide(thoughts: _Thoughts, world: World, policy: Replication, wanted: Want
         return True
     material = world.materials.get(found.address)
     if material is None:
-        _decide_unread(thoughts, world, wanted, replica)
+        _decide_unwritten(thoughts, world, wanted, replica)
         return True
     try:
         body, missing = body_of(wanted, material)
@@ -124,14 +124,14 @@ def _decide(thoughts: _Thoughts, world: World, policy: Replication, wanted: Want
         return False
     step = step_for(wanted, replica, world, policy, body)
     if step is None:
-        thoughts.unchanged += 1
+        _decide_unwritten(thoughts, world, wanted, replica)
     else:
         thoughts.steps.append(step)
     return True
 
 
-def _decide_unread(thoughts: _Thoughts, world: World, wanted: Wanted, replica: Described | None) -> None:
-    """Decide about a secret that was not read: its replica is right, or only its stages or tags are not."""
+def _decide_unwritten(thoughts: _Thoughts, world: World, wanted: Wanted, replica: Described | None) -> None:
+    """Decide about a secret that is not written: its replica is right, or only its stages or tags are not."""
     right = staged(replica, wanted.token) if replica else None
     if replica is None or right is None:
         return

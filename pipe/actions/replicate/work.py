@@ -6,6 +6,7 @@ import logging
 import threading
 from collections import Counter
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Protocol
 
@@ -124,26 +125,25 @@ class Work:
         # What was somebody else's is told to be ours first; what is ours is not told to be newer than it is.
         _one_after_another([*restore, *put, *tag] if is_ours(seen) else [*restore, *tag, *put])
 
-    def _put_back(self, step: PutBack) -> None:
+    def _put_back(self, step: PutBack, looks: int = LOOKS) -> None:
         """Move AWSCURRENT; where it is not as the listing had it, away from where it is now."""
-        away_from = step.away_from
-        for look in range(LOOKS):
-            try:
-                self._replicas.move_current(step.on, step.to, away_from)
-            except Conflict:
-                seen = self._replicas.describe(step.on)
-                if seen is None or look == LOOKS - 1:
-                    raise
-                if seen.deleted:
-                    self._replicas.restore(step.on)
-                away_from = seen.version(CURRENT) or ""
-                if is_current(seen, step.wanted.token):
-                    return
-                if away_from.startswith(OURS):
-                    log.info("%s: another run has written it meanwhile; the next run looks again.", step.on)
-                    return
-            else:
-                return
+        try:
+            self._replicas.move_current(step.on, step.to, step.away_from)
+        except Conflict:
+            seen = self._replicas.describe(step.on)
+            if seen is None or looks == 1:
+                raise
+        else:
+            return
+        restore = [partial(self._replicas.restore, step.on)] if seen.deleted else []
+        away_from = seen.version(CURRENT) or ""
+        again = [partial(self._put_back, replace(step, away_from=away_from), looks - 1)]
+        if is_current(seen, step.wanted.token):
+            again = []
+        elif away_from.startswith(OURS):
+            log.info("%s: another run has written it meanwhile; the next run looks again.", step.on)
+            again = []
+        _one_after_another([*restore, *again])
 
     def _tag(self, step: Tag) -> None:
         try:

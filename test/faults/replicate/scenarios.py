@@ -27,6 +27,10 @@ RIGHTS = tuple(
 
 # For runs that differ from another kind in what they write.
 MOST = (*WORST, "429-bare", "term")
+# For runs that differ in few requests.
+FEW = ("kill-after", "403")
+
+OWNER = "keyturn:replica"
 
 
 def written(vault: Vault, path: str, values: Mapping[str, Any]) -> Original:
@@ -180,18 +184,38 @@ def _list_behind(setting: _Setting, runner: Runner) -> None:
     setting.put("session")
 
 
-def _list_before_pruning(setting: _Setting, runner: Runner) -> None:
-    """AWS's list is older than the deletion of three replicas, whose secrets are back by now."""
-    setting.edit(setting.now["payments"].name)
-    setting.listed = setting.world.save()
-    paths = [setting.now[name].path for name in ("payments", "mobile/apple", "session")]
-    for path in paths:
-        setting.vault.delete(path)
-    setting.well(runner, PRUNE="true")
-    for path in paths[:2]:
-        setting.vault.undelete(path)
+def _by_reading(setting: _Setting, runner: Runner) -> None:
+    """The same, but the only way to learn a version is to read it."""
+    _other_selector(setting, runner)
+    setting.vault.policy("reader", f'path "secret/data/{FOLDER}/*" {{ capabilities = ["read"] }}')
+    setting.vault.role(("reader",))
+
+
+def _list_before_pruning(*names: str) -> Callable[[_Setting, Runner], None]:
+    """AWS's list is older than the deletion of some replicas, whose secrets are back by now."""
+
+    def change(setting: _Setting, runner: Runner) -> None:
+        setting.edit(setting.now["payments"].name)
+        setting.listed = setting.world.save()
+        for name in names:
+            setting.vault.delete(setting.now[name].path)
+        setting.well(runner, PRUNE="true")
+        for name in names:
+            setting.vault.undelete(setting.now[name].path)
+
+    return change
+
+
+def _two_that_the_list_does_not_show(setting: _Setting, runner: Runner) -> None:
+    _list_before_pruning("session", "mobile/apple")(setting, runner)
     setting.put("session")
     _other_selector(setting, runner)
+
+
+def _retagged(stage: Stage) -> list[str]:
+    old = [name for name, replica in stage.look().items() if name not in stage.foreign
+           and replica.tags[OWNER] == stage.at_first[name].tags[OWNER]]  # fmt: skip
+    return [*(f"{name} has the old selector's tag" for name in old), *right(stage)]
 
 
 def _untouched(stage: Stage) -> list[str]:
@@ -210,8 +234,10 @@ SCENARIOS = {
         Replicating("restored", _after(_restored), right, kinds=MOST),
         Replicating("made anew", _after(_made_anew), right, kinds=WORST),
         Replicating("taken over", _after(_taken_over), right, kinds=WORST),
-        Replicating("other selector", _after(_other_selector), right, kinds=WORST),
+        Replicating("other selector", _after(_other_selector), _retagged, kinds=WORST),
+        Replicating("other selector by reading", _after(_by_reading), _retagged, versioned=False, kinds=FEW),
         Replicating("list behind", _after(_list_behind), right, repeats=True, kinds=WORST),
-        Replicating("list before pruning", _after(_list_before_pruning), right, kinds=WORST),
+        Replicating("list before pruning", _after(_list_before_pruning("payments")), right, kinds=WORST),
+        Replicating("list before pruning two", _after(_two_that_the_list_does_not_show), right, kinds=FEW),
     )
 }

@@ -119,7 +119,7 @@ class Stage:
             if (replica := now.get(original.name)) and not original.is_in(replica)
             # What was somebody else's is told to be ours before it is written.
             if (first := before.get(original.name)) and SOURCE in first.tags
-            if first.tags != replica.tags and replica.tags.get(VERSION) == str(original.version)
+            if first.tags.get(VERSION) != replica.tags.get(VERSION) == str(original.version)
         ]
 
 
