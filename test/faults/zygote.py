@@ -21,7 +21,7 @@ from pipe.values import KeyPair
 
 def _warm() -> None:
     """Import all, and read the services' descriptions, before the first fork, so that the runs share them."""
-    for name in ("pull", "replicate", "rotation"):
+    for name in ("notice", "pull", "replicate", "rotation", "secretsmanager"):
         importlib.import_module(f"pipe.assemble.{name}")
     pair = KeyPair("AKIA" + "0" * 16, Secret("not a secret"))
     aws = Aws.with_keys(pair, None, Endpoint("eu-central-1", "http://127.0.0.1:9"), Patience(pace=0))

@@ -9,7 +9,7 @@ from pipe.actions.sources.abilities import Learned
 from pipe.actions.sources.folders import REFUSALS
 from pipe.actions.sources.kv import Kv
 from pipe.actions.sources.source import Way
-from pipe.errors import KeyturnError, ServiceError
+from pipe.errors import ServiceError
 from pipe.material import Tree, Version
 from pipe.patience import side_by_side
 
