@@ -123,7 +123,11 @@ VARIABLES = (
         "ON_MISSING", PULL, "What becomes of the run when a named secret or key is not there: `fail` or `keep`.",
         default="fail",
     ),
-    Variable("ENCODE", PULL, "`base64` for values that a variable cannot hold as they are, such as several lines; `pull` only."),
+    Variable(
+        "ENCODE",
+        PULL,
+        "`base64` for values that a variable cannot hold as they are, such as several lines; `pull` only.",
+    ),
     Variable("TRIM", PULL, "`newline` leaves out one line break at the end of a value; `pull` only."),
     Variable(
         "ADOPT",
