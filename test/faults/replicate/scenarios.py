@@ -232,12 +232,12 @@ SCENARIOS = {
         Replicating("edited by hand and changed", _after(_edited_and_changed), right, kinds=WORST),
         Replicating("pruned", _after(_pruned), right, kinds=WORST),
         Replicating("restored", _after(_restored), right, kinds=MOST),
-        Replicating("made anew", _after(_made_anew), right, kinds=WORST),
+        Replicating("made anew", _after(_made_anew), right, kinds=FEW),
         Replicating("taken over", _after(_taken_over), right, kinds=WORST),
-        Replicating("other selector", _after(_other_selector), _retagged, kinds=WORST),
+        Replicating("other selector", _after(_other_selector), _retagged, kinds=FEW),
         Replicating("other selector by reading", _after(_by_reading), _retagged, versioned=False, kinds=FEW),
-        Replicating("list behind", _after(_list_behind), right, repeats=True, kinds=WORST),
-        Replicating("list before pruning", _after(_list_before_pruning("payments")), right, kinds=WORST),
+        Replicating("list behind", _after(_list_behind), right, repeats=True, kinds=FEW),
+        Replicating("list before pruning", _after(_list_before_pruning("payments")), right, kinds=FEW),
         Replicating("list before pruning two", _after(_two_that_the_list_does_not_show), right, kinds=FEW),
     )
 }
