@@ -24,6 +24,9 @@ KINDS = (
 # Those that do most harm, for runs that differ from another kind of run in some steps only.
 WORST = ("kill-before", "kill-after", "cut-after", "500-after", "403")
 
+# Those, and what makes a run wait or stop, for runs whose other steps are tried in all ways elsewhere.
+MOST = (*WORST, "429-bare", "term")
+
 
 @dataclass(frozen=True)
 class Spot:

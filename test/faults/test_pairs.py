@@ -12,7 +12,7 @@ from test.faults.pull.scenarios import SCENARIOS as PULLS
 from test.faults.rotation.scenarios import SCENARIOS as ROTATIONS
 from test.faults.runner import Runner
 
-SAMPLE, SAMPLE_OF_PULLS = 25, 12
+SAMPLE, SAMPLE_OF_PULLS = 15, 8
 SEED = 20_260_101
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from sandbox.vault import SCAN, USUAL
 from sandbox.wire import Fault
 from sandbox.world import REGION, World
-from test.faults.judge import WORST
+from test.faults.judge import MOST, WORST
 from test.faults.pull.scenario import Pulling
 from test.faults.pull.stage import Stage, picture_of, right
 from test.faults.runner import Runner
@@ -17,8 +17,6 @@ from test.support import scopes_of
 
 FOLDER, OLD_KV = "secret/ci/app", "legacy/ci/app"
 
-# For runs that differ from another kind in what they ask, too.
-MOST = (*WORST, "429-bare", "term")
 
 # All that a pull from Secrets Manager may do.
 _RIGHTS = ("secretsmanager:ListSecrets", "secretsmanager:BatchGetSecretValue", "secretsmanager:GetSecretValue")

@@ -9,7 +9,7 @@ from typing import Any
 from sandbox.moment import Moment
 from sandbox.vault import SCAN, Vault
 from sandbox.world import REPLICAS, World
-from test.faults.judge import WORST
+from test.faults.judge import MOST, WORST
 from test.faults.replicate.scenario import Replicating
 from test.faults.replicate.stage import Original, Stage, picture_of, right
 from test.faults.runner import Runner
@@ -25,8 +25,6 @@ RIGHTS = tuple(
     )
 )  # fmt: skip
 
-# For runs that differ from another kind in what they write.
-MOST = (*WORST, "429-bare", "term")
 # For runs that differ in few requests.
 FEW = ("kill-after", "403")
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from sandbox.bitbucket import Scope
 from sandbox.wire import Fault
 from sandbox.world import World
-from test.faults.judge import WORST
+from test.faults.judge import MOST, WORST
 from test.faults.rotation.company import FILE, ID, KEY, Picture, Stage
 from test.faults.rotation.scenario import Rotation
 from test.faults.runner import Runner
@@ -159,12 +159,15 @@ SCENARIOS = {
         Rotation("first rotation", _first_rotation, _rotated_right, restorable=False),
         Rotation("later rotation", _before_second_rotation, _rotated_right),
         Rotation(
-            "deactivation", _before_deactivation, lambda stage: _right(stage, {"old": "Inactive", "new": "Active"})
+            "deactivation",
+            _before_deactivation,
+            lambda stage: _right(stage, {"old": "Inactive", "new": "Active"}),
+            kinds=MOST,
         ),
-        Rotation("deletion", _before_deletion, lambda stage: _right(stage, {"new": "Active"})),
-        Rotation("target behind", _behind, _rotated_right, restorable=False),
-        Rotation("pending key", _pending, _rotated_right, restorable=False),
-        Rotation("orphan", _orphaned, _rotated_right, restorable=False, until="iam.CreateAccessKey"),
+        Rotation("deletion", _before_deletion, lambda stage: _right(stage, {"new": "Active"}), kinds=MOST),
+        Rotation("target behind", _behind, _rotated_right, restorable=False, kinds=MOST),
+        Rotation("pending key", _pending, _rotated_right, restorable=False, kinds=MOST),
+        Rotation("orphan", _orphaned, _rotated_right, restorable=False, until="iam.CreateAccessKey", kinds=MOST),
         Rotation("one target", _one_target, _rotated_right, restorable=False),
         Rotation("own key", _own_key, _rotated_right, kinds=WORST),
         Rotation(
