@@ -12,8 +12,9 @@ from pathlib import Path
 from statistics import median
 from typing import NamedTuple
 
-from bench.pull import ALL, LARGE, UNCHANGED, pulls, table
-from bench.pull import ROUNDS as PULL_ROUNDS
+from bench import pull, replicate
+from bench.beside import ALL, FIRST, UNCHANGED, table
+from bench.beside import ROUNDS as BESIDE_ROUNDS
 from bench.side_by_side import SECONDS, TARGETS, Span, side_by_side
 from sandbox.world import Company, World
 
@@ -106,14 +107,31 @@ def many_targets() -> None:
         print(f"  {label:<13} {wall:.2f} s, {ratio:.2f} times the longest chain of {chain:.0f} requests")
 
 
+def wall(*arguments: str, environ: dict[str, str]) -> float:
+    """Run Python once and return the process's wall seconds."""
+    return measure(*arguments, environ=environ).wall
+
+
 def many_secrets() -> None:
     """Print what pulls take beside a bare floor of the same requests."""
-    lines = pulls(lambda *arguments, environ: measure(*arguments, environ=environ).wall)
+    lines = pull.pulls(wall)
     print(
         "Pulls into one target, as whole processes, beside a floor: the same requests, and nothing decided\n"
-        f"({UNCHANGED} and {ALL} below {LARGE:,} secrets: medians of {PULL_ROUNDS}; serial: one after the other)"
+        f"({UNCHANGED} and {ALL} below {pull.LARGE:,} secrets: medians of {BESIDE_ROUNDS}; "
+        "serial: one after the other)"
     )
-    for line in table(lines):
+    for line in (*table(lines), *pull.goals(lines)):
+        print(line)
+
+
+def many_replicas() -> None:
+    """Print what replications take beside a bare floor of the same requests."""
+    lines = replicate.replications(wall)
+    print(
+        "Replications into Secrets Manager, as whole processes, beside a floor as the pulls'\n"
+        f"({FIRST} and {UNCHANGED} of {replicate.GOAL} secrets: medians of {BESIDE_ROUNDS})"
+    )
+    for line in (*table(lines), *replicate.goals(lines)):
         print(line)
 
 
@@ -141,4 +159,5 @@ if __name__ == "__main__":
     runs()
     many_targets()
     many_secrets()
+    many_replicas()
     size()

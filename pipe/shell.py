@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 from pipe import __version__
-from pipe.actions.status import KEY_HEAD, TARGET_HEAD, status_of
 from pipe.errors import KeyturnError, Refused
 from pipe.notice import Build, Ended, notice
 from pipe.patience import Patience
@@ -108,6 +107,8 @@ def _run(settings: Settings, patience: Patience, style: Style) -> Ended:
     action = rotation(settings, settings.job, patience)
     if settings.action == "rotate":
         return _perform(action, settings, style)
+    from pipe.actions.status import KEY_HEAD, TARGET_HEAD, status_of  # noqa: PLC0415
+
     status = status_of(action.observe(ask_all=True), action.policy)
     _say(table(KEY_HEAD, status.key_rows(), style, [YELLOW if key.blocked else "" for key in status.keys]))
     _say("")

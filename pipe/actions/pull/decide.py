@@ -9,8 +9,9 @@ from pipe.actions.pull.bring import Bringing, bring
 from pipe.actions.pull.prune import prune_steps
 from pipe.actions.pull.remembered import Entry, Group, Remembered, origin_digest, with_remembered
 from pipe.actions.pull.settle import Settled, settle, wanted_names
-from pipe.actions.pull.steps import Prune, PullFailure, PullPlan, Remember, Write
+from pipe.actions.pull.steps import Prune, PullPlan, Remember, Write
 from pipe.actions.pull.world import TargetState, World
+from pipe.actions.sources.asking import failures
 from pipe.errors import Refused
 from pipe.plan import Do, Step
 from pipe.values import Pull
@@ -56,7 +57,7 @@ def decide(world: World, policy: Pull) -> PullPlan:
     writes = sum(step.do is Do.WRITE for step in steps)
     if writes > MANY:
         steps.insert(0, Step(Do.KEEP, "Bitbucket", _patience_needed(writes), warn=True))
-    return PullPlan(tuple(steps), failures=tuple(_failures(world)))
+    return PullPlan(tuple(steps), failures=tuple(failures(world.survey, world.unread)))
 
 
 def _decide(target: TargetState, world: World, policy: Pull, bringing: Bringing) -> _Decision:
@@ -139,14 +140,6 @@ def _is_news(decision: _Decision) -> bool:
     if target.state is None and not decision.remembers.groups:
         return False
     return before != with_remembered(None, decision.remembers)
-
-
-def _failures(world: World) -> Iterator[PullFailure]:
-    for looked in world.survey.looked:
-        for on, error in looked.errors.items():
-            yield PullFailure(Step(Do.READ, on, "", vital=False), error.what, error.check)
-    for address, error in world.unread.items():
-        yield PullFailure(Step(Do.READ, address, "", vital=False), error.what, error.check)
 
 
 def _too_large(decision: _Decision, policy: Pull) -> Iterator[str]:

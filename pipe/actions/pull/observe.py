@@ -11,6 +11,7 @@ from typing import Protocol
 
 from pipe.actions.pull.remembered import origin_digest, remembered_of
 from pipe.actions.pull.world import TargetState, World, to_read
+from pipe.actions.sources.asking import look, read
 from pipe.actions.sources.source import Ability, Source
 from pipe.errors import KeyturnError, Refused, problems_of
 from pipe.material import Engine
@@ -45,12 +46,12 @@ def observe(bitbucket: Places, source: Source, targets: Sequence[Target], policy
     (now,) = (each for each in seen if isinstance(each, datetime))
     for state in states:
         _complain(state, policy)
-    survey = source.survey(policy.selectors, _memory(states, source.origin), partial(_known, states, policy))
-    for looked in survey.looked:
-        for on, error in looked.errors.items():
-            log.error("read %s: %s", on, error)
-    materials = {found.address: found.material for looked in survey.looked for found in looked.found if found.material}
-    return _read(World(now, source.origin, survey, states, materials, {}), source, policy, dry_run=dry_run)
+    survey, materials = look(source, policy.selectors, _memory(states, source.origin), partial(_known, states, policy))
+    world = World(now, source.origin, survey, states, materials, {})
+    # A dynamic secret is made by reading it, and a dry run makes nothing.
+    wanted = [found for found in to_read(world, policy) if not (dry_run and found.engine is Engine.OTHER)]
+    materials, unread = read(source, wanted, materials)
+    return replace(world, materials=materials, unread=unread)
 
 
 def _look(bitbucket: Places, target: Target, policy: Pull) -> TargetState:
@@ -97,17 +98,3 @@ def _known(states: Iterable[TargetState], policy: Pull, selector: Selector, addr
     """Tell whether a secret may be unchanged: every target has it from some version."""
     entries = [state.remembered.entry(selector.text, address) for state in states]
     return not policy.force and all(entry is not None and entry.stamp for entry in entries)
-
-
-def _read(world: World, source: Source, policy: Pull, *, dry_run: bool) -> World:
-    """Return the world with the material of everything that some target needs."""
-    # A dynamic secret is made by reading it, and a dry run makes nothing.
-    wanted = [found for found in to_read(world, policy) if not (dry_run and found.engine is Engine.OTHER)]
-    materials, unread = dict(world.materials), dict(world.unread)
-    for found, result in zip(wanted, source.read_all(wanted), strict=True):
-        if isinstance(result, KeyturnError):
-            log.error("read %s: %s", found.address, result)
-            unread[found.address] = result
-        else:
-            materials[found.address] = result
-    return replace(world, materials=materials, unread=unread)

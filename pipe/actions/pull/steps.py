@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pipe.actions.pull.remembered import Remembered
-from pipe.plan import Do, Failure, Outcome, Plan, Step
+from pipe.plan import Do, Outcome, Plan, Step
 from pipe.redact import Secret
 from pipe.values import Place, Variable
 
@@ -59,6 +59,5 @@ class Remember(Step):
     remembers: Remembered
 
 
-PullFailure = Failure[Step]
 PullPlan = Plan[Step]
 PullOutcome = Outcome[Step]

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from pipe.actions.pull.steps import PullOutcome, PullPlan
 from pipe.actions.pull.world import World
+from pipe.actions.sources.asking import unfinished
 from pipe.plan import Do, Step
 
 # Variables in one page of Bitbucket's lists.
@@ -20,12 +21,7 @@ def summary(world: World, plan: PullPlan, outcome: PullOutcome | None) -> str:
     if outcome.exit_code == 0:
         looked = f"{_count(len({found.address for found in world.found}), 'secret')} looked at"
         return f"{_capital(done)}; {looked}." if done else f"Nothing to do: {looked}, and all is unchanged."
-    first = outcome.failures[0]
-    failed = f"{first.step.do} {first.step.about}: {first.what} {first.check}".strip()
-    if outcome.exit_code == 1:
-        return f"Failed; no variable was changed: {failed}"
-    missing = len(dict.fromkeys(step.on for step in (*(each.step for each in outcome.failures), *outcome.undone)))
-    return f"Partly done: {done}; {missing} still to do. The next run finishes it. {failed}"
+    return unfinished(outcome, done, "variable")
 
 
 def _forecast(world: World, plan: PullPlan) -> str:

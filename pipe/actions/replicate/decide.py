@@ -22,8 +22,9 @@ from pipe.actions.replicate.identity import (
     staged,
     tags_of,
 )
-from pipe.actions.replicate.steps import Copy, Prune, PutBack, ReplicaFailure, ReplicaPlan, Tag
+from pipe.actions.replicate.steps import Copy, Prune, PutBack, ReplicaPlan, Tag
 from pipe.actions.replicate.world import Wanted, World, wanted_of
+from pipe.actions.sources.asking import failures
 from pipe.actions.sources.guards import condition, named, refusal
 from pipe.actions.sources.source import Looked
 from pipe.errors import Refused
@@ -66,7 +67,7 @@ def decide(world: World, policy: Replication) -> ReplicaPlan:
     if thoughts.unchanged:
         steps.append(Step(Do.KEEP, "Secrets Manager", f"{thoughts.unchanged} unchanged"))
     steps += sorted(thoughts.steps, key=lambda step: _ORDER.index(step.do))
-    return ReplicaPlan(tuple(steps), failures=tuple(_failures(world)))
+    return ReplicaPlan(tuple(steps), failures=tuple(failures(world.survey, world.unread)))
 
 
 def step_for(wanted: Wanted, replica: Described | None, world: World, policy: Replication, body: Secret) -> Copy | None:
@@ -224,9 +225,3 @@ def _collisions(wanted: list[Wanted]) -> list[str]:
         for name, addresses in sources.items()
         if len(addresses) > 1
     ]
-
-
-def _failures(world: World) -> Iterator[ReplicaFailure]:
-    errors = {on: error for looked in world.survey.looked for on, error in looked.errors.items()}
-    for on, error in {**errors, **world.unread}.items():
-        yield ReplicaFailure(Step(Do.READ, on, "", vital=False), error.what, error.check)

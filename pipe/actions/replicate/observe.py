@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -10,14 +9,13 @@ from typing import Protocol
 
 from pipe.actions.replicate.identity import SOURCE, of_origin, source_tag
 from pipe.actions.replicate.world import World, to_read
+from pipe.actions.sources.asking import look, read
 from pipe.actions.sources.source import Ability, Source, Way
 from pipe.errors import KeyturnError, Refused, problems_of
 from pipe.material import Engine
 from pipe.patience import side_by_side
 from pipe.selectors import Selector
 from pipe.values import Described, Replication
-
-log = logging.getLogger("keyturn.replicate")
 
 
 class Listing(Protocol):
@@ -48,26 +46,12 @@ def observe(replicas: Callable[[], Listing], source: Source, policy: Replication
         """Tell whether a secret may be unchanged: it has a replica already."""
         return source_tag(address) in ours and not policy.force
 
-    survey = source.survey(policy.selectors, _guess(policy.selectors, now), known)
-    for on, error in {on: error for looked in survey.looked for on, error in looked.errors.items()}.items():
-        log.error("read %s: %s", on, error)
-    materials = {found.address: found.material for looked in survey.looked for found in looked.found if found.material}
-    return _read(World(now, source.origin, survey, listed, materials, {}), source, policy)
+    survey, materials = look(source, policy.selectors, _guess(policy.selectors, now), known)
+    world = World(now, source.origin, survey, listed, materials, {})
+    materials, unread = read(source, to_read(world, policy), materials)
+    return replace(world, materials=materials, unread=unread)
 
 
 def _guess(selectors: Sequence[Selector], now: datetime) -> dict[str, Ability]:
     """Return what the mounts most often are: replicas remember nothing, and a wrong guess is found out and mended."""
     return {selector.path.partition("/")[0]: Ability(Engine.KV2, Way.SCAN, now) for selector in selectors}
-
-
-def _read(world: World, source: Source, policy: Replication) -> World:
-    """Return the world with the material of every secret whose replica is to be written."""
-    wanted = to_read(world, policy)
-    materials, unread = dict(world.materials), dict(world.unread)
-    for found, result in zip(wanted, source.read_all(wanted), strict=True):
-        if isinstance(result, KeyturnError):
-            log.error("read %s: %s", found.address, result)
-            unread[found.address] = result
-        else:
-            materials[found.address] = result
-    return replace(world, materials=materials, unread=unread)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from pipe.actions.replicate.world import Wanted
-from pipe.plan import Do, Failure, Outcome, Plan, Step
+from pipe.plan import Do, Outcome, Plan, Step
 from pipe.redact import Secret
 from pipe.values import Described
 
@@ -69,6 +69,5 @@ class Prune(_Replica, Step):
     vital: bool = False
 
 
-ReplicaFailure = Failure[Step]
 ReplicaPlan = Plan[Step]
 ReplicaOutcome = Outcome[Step]

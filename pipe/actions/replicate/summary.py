@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 from pipe.actions.replicate.steps import Copy, ReplicaOutcome, ReplicaPlan
 from pipe.actions.replicate.world import World
+from pipe.actions.sources.asking import unfinished
 from pipe.plan import Do, Step
 
 
@@ -22,12 +23,7 @@ def summary(world: World, plan: ReplicaPlan, outcome: ReplicaOutcome | None) -> 
     done = _changes(outcome.done)
     if outcome.exit_code == 0:
         return f"Replicas: {done}; {looked}." if done else f"Nothing to do: {looked}, and all replicas are right."
-    first = outcome.failures[0]
-    failed = f"{first.step.do} {first.step.about}: {first.what} {first.check}".strip()
-    if outcome.exit_code == 1:
-        return f"Failed; no replica was changed: {failed}"
-    missing = len(dict.fromkeys(step.on for step in (*(each.step for each in outcome.failures), *outcome.undone)))
-    return f"Partly done: {done}; {missing} still to do. The next run finishes it. {failed}"
+    return unfinished(outcome, done, "replica")
 
 
 def _changes(steps: Iterable[Step]) -> str:
