@@ -6,12 +6,19 @@ from collections.abc import Iterator
 
 import pytest
 
+from pipe import redact
 from sandbox.world import Company, World
 from test.faults.figures import pytest_terminal_summary
 from test.support import Pipe, pipe_in
 
 # A hook is only heard from the outermost conftest when the workers are processes.
 __all__ = ["pytest_terminal_summary"]
+
+
+@pytest.fixture(autouse=True)
+def _nothing_learned(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let each test begin with a redactor that knows no secret: another test's may be an ordinary word here."""
+    monkeypatch.setattr(redact, "_redactor", redact._Redactor())
 
 
 @pytest.fixture
