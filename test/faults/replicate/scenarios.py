@@ -223,7 +223,7 @@ def _untouched(stage: Stage) -> list[str]:
 SCENARIOS = {
     scenario.name: scenario
     for scenario in (
-        Replicating("first run", _first_run, right),
+        Replicating("first run", _first_run, right, kinds=MOST),
         Replicating("one changed", _after(_changed), right, kinds=MOST),
         Replicating("nothing changed", _after(_nothing), _untouched, kinds=WORST),
         Replicating("edited by hand", _after(_edited), right, kinds=MOST),

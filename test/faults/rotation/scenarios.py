@@ -157,7 +157,7 @@ SCENARIOS = {
     scenario.name: scenario
     for scenario in (
         Rotation("first rotation", _first_rotation, _rotated_right, restorable=False),
-        Rotation("later rotation", _before_second_rotation, _rotated_right),
+        Rotation("later rotation", _before_second_rotation, _rotated_right, kinds=MOST),
         Rotation(
             "deactivation",
             _before_deactivation,
@@ -177,6 +177,6 @@ SCENARIOS = {
             restorable=False,
             kinds=WORST,
         ),
-        Rotation("credentials file", _credentials_file, _rotated_right, restorable=False, kinds=WORST),
+        Rotation("credentials file", _credentials_file, _rotated_right, restorable=False, kinds=WORST[:3]),
     )
 }
