@@ -187,7 +187,7 @@ def test_11_bitbuckets_limit_that_fits_is_waited_for(case: Case) -> None:
 
 def test_11_bitbuckets_limit_that_does_not_fit_ends_the_run_and_the_next_one_goes_on(case: Case) -> None:
     with_bulk(case)
-    case.spoil(limited(writing(case, case.staging, "BULK_KEY_000")))
+    case.spoil(limited(writing(case, case.staging, "BULK_KEY_030")))
     result = case.run()
     assert result.code == 2, result.output
     assert sum(second_ones(case)) < 2 * BULK - 1, "but for those in flight, nothing is tried after the refusal"
