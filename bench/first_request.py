@@ -45,9 +45,9 @@ def report(event: str, _: tuple[Any, ...]) -> None:
 def ask_bitbucket() -> None:
     """Make the first request of a run without AWS."""
     from pipe.clients.bitbucket import Bitbucket, bearer  # noqa: PLC0415 - what is imported is what is measured
-    from pipe.patience import Patience  # noqa: PLC0415
-    from pipe.settings import read_settings  # noqa: PLC0415
-    from pipe.settings.rotation import RotateJob  # noqa: PLC0415
+    from pipe.patience import Patience  # noqa: PLC0415 - see above
+    from pipe.settings import read_settings  # noqa: PLC0415 - see above
+    from pipe.settings.rotation import RotateJob  # noqa: PLC0415 - see above
 
     job = read_settings(ENVIRON).job
     assert isinstance(job, RotateJob)
@@ -57,7 +57,7 @@ def ask_bitbucket() -> None:
 
 def run_pipe(environ: dict[str, str]) -> None:
     """Run the pipe as its process does."""
-    from pipe.shell import main  # noqa: PLC0415
+    from pipe.shell import main  # noqa: PLC0415 - what is imported is what is measured
 
     main(environ)
 

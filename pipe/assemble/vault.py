@@ -71,8 +71,8 @@ class _Session:
 
     def _aws(self) -> AwsIam:
         # AWS's library takes as long to import as all else together; other ways to sign in do not pay for it.
-        from pipe.assemble.aws import sign_in  # noqa: PLC0415
-        from pipe.clients.aws_proof import proof  # noqa: PLC0415
+        from pipe.assemble.aws import sign_in  # noqa: PLC0415 - see above
+        from pipe.clients.aws_proof import proof  # noqa: PLC0415 - see above
 
         if self._access.aws is None:
             raise Refused(["VAULT_AUTH_METHOD: aws needs credentials of AWS."])
