@@ -7,7 +7,7 @@ import html
 import json
 import threading
 from collections.abc import Iterator
-from typing import NoReturn, TextIO
+from typing import Any, NoReturn, TextIO
 from urllib.parse import quote, quote_plus
 
 HIDDEN = "••••"
@@ -137,6 +137,25 @@ _redactor = _Redactor()
 def learn(value: str) -> None:
     """Hide a value, in all its forms, from everything that is printed from now on."""
     _redactor.learn(value)
+
+
+def learn_all(value: Any) -> None:
+    """Hide a value of JSON, with all that is in it and the JSON that it may be written as."""
+    match value:
+        case str():
+            learn(value)
+        case bool() | None:
+            pass  # such words are in every text
+        case dict():
+            for part in value.values():
+                learn_all(part)
+                if isinstance(part, dict | list):
+                    learn_all(json.dumps(part, sort_keys=True, separators=(",", ":"), ensure_ascii=False))
+        case list():
+            for part in value:
+                learn_all(part)
+        case _:
+            learn(json.dumps(value))
 
 
 def clean(text: str) -> str:

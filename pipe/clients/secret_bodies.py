@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import json
 from collections.abc import Sequence
 from functools import partial
 from typing import Any
@@ -12,7 +11,7 @@ from pipe.clients.aws import Aws
 from pipe.clients.aws_errors import meaning_of
 from pipe.errors import Busy, Denied, KeyturnError, ServiceError
 from pipe.patience import side_by_side
-from pipe.redact import learn
+from pipe.redact import learn, learn_all
 from pipe.values import Body
 
 # Secrets that one request reads.
@@ -93,21 +92,5 @@ def _body(answer: Json) -> Body:
         learn(base64.b64encode(value).decode())
         value = value.decode(errors="ignore")
     learn(value)
-    _hide(body.fields)
+    learn_all(body.fields)
     return body
-
-
-def _hide(value: Any) -> None:
-    match value:
-        case bool() | None:
-            pass  # such words are in every text
-        case str():
-            learn(value)
-        case dict():
-            for part in value.values():
-                _hide(part)
-        case list():
-            for part in value:
-                _hide(part)
-        case _:
-            learn(json.dumps(value))

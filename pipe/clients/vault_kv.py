@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
 
 from pipe.clients.vault import Vault
 from pipe.clients.vault_api import Json, Question
 from pipe.clients.vault_errors import Refusal
 from pipe.errors import Denied, KeyturnError, Missing, Unsupported
 from pipe.material import Engine, Lease, Material, Mount, Tree, Version
-from pipe.redact import learn
+from pipe.redact import learn_all
 
 # Entries of a folder that are asked for at a time.
 PAGE = 1000
@@ -85,7 +83,7 @@ class Kv:
         where = _below(mount, "data", path)
         if mount.engine is not Engine.KV2:
             answer = self._vault.ask(Question("GET", where))
-            _hide(answer.data)
+            learn_all(answer.data)
             return Material(answer.data, lease=_lease(answer.body))
         query = {} if number is None else {"version": number}
         answer = self._vault.ask(Question("GET", where, query=query, absent=True))
@@ -93,7 +91,7 @@ class Kv:
         if metadata is None:
             which = f" in version {number}" if number is not None else ""
             raise Missing(f"Vault has nothing at `{where}`{which} (404).", "Check SECRETS.")
-        _hide(values)
+        learn_all(values)
         return Material(values, _version(metadata["version"], metadata))
 
     def _pages(self, path: str) -> list[Json]:
@@ -135,22 +133,3 @@ def _lease(body: Json) -> Lease | None:
     if not body.get("lease_id"):
         return None
     return Lease(body["lease_id"], int(body.get("lease_duration") or 0), bool(body.get("renewable")))
-
-
-def _hide(value: Any) -> None:
-    """Make a value known to the redactor, with all that is in it and the JSON that it may be written as."""
-    match value:
-        case str():
-            learn(value)
-        case bool() | None:
-            pass  # such words are in every text
-        case dict():
-            for part in value.values():
-                _hide(part)
-                if isinstance(part, dict | list):
-                    _hide(json.dumps(part, sort_keys=True, separators=(",", ":"), ensure_ascii=False))
-        case list():
-            for part in value:
-                _hide(part)
-        case _:
-            learn(json.dumps(value))
