@@ -149,8 +149,8 @@ class Bitbucket:
             finding = self._finding.setdefault(repository, threading.Lock())
         with finding:
             if repository not in self._environments:
-                self._environments[repository] = list(
-                    self._api.pages(f"{repository}/environments", f"the environments of {target.full_repository}")
+                self._environments[repository] = self._api.pages(
+                    f"{repository}/environments", f"the environments of {target.full_repository}"
                 )
         environments = self._environments[repository]
         wanted = target.environment

@@ -5,16 +5,18 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from functools import partial
+from math import ceil
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
 
 from pipe.clients.bitbucket_errors import problem_with, unreachable
 from pipe.errors import Busy, KeyturnError, Missing
-from pipe.patience import IN_FLIGHT, Gate, Patience
+from pipe.patience import IN_FLIGHT, Gate, Patience, side_by_side
 
 T = TypeVar("T")
 
@@ -109,36 +111,69 @@ class Api:
             raise KeyturnError(f"Bitbucket's answer about {what} is not as documented.", "Check BITBUCKET_API_URL.")
         return answer
 
-    def pages(self, path: str, what: str) -> Iterator[Json]:
-        """Yield a collection's objects, once each, however `next` behaves (BCLOUD-20796: it can be missing)."""
-        url = f"{self._url}{path}?pagelen={PAGE}&page=1"
-        asked: set[str] = set()
-        seen: set[str] = set()
-        for page in range(1, MOST_PAGES + 1):
-            asked.add(url)
-            try:
-                body = self.ask("GET", url, what)
-            except Missing:
-                if page > 1:
-                    return
-                raise
-            values = body.get("values") or []
-            for value in values:
-                if value["uuid"] not in seen:
-                    seen.add(value["uuid"])
-                    yield value
+    def pages(self, path: str, what: str) -> list[Json]:
+        """Return a collection's objects, once each, however `next` behaves (BCLOUD-20796: it can be missing).
+
+        Once the first page has told how many there are, the others are asked for side by side.
+        """
+        first = self._page(f"{self._url}{path}?pagelen={PAGE}&page=1", what)
+        last = _last_of(first)
+        others = side_by_side(partial(self._later_page, path, number, what) for number in range(2, last + 1))
+        bodies = [first]
+        for body in others:
+            if isinstance(body, KeyturnError):
+                raise body
+            bodies.append(body)
+        found = {value["uuid"]: value for body in bodies for value in _values(body)}
+        asked = {f"{self._url}{path}?pagelen={PAGE}&page={number}" for number in range(1, last + 1)}
+        # What the first page has not told of is followed page by page.
+        for number in range(last + 1, MOST_PAGES + 1):
+            body = bodies[-1]
             following = body.get("next")
-            if not values:
-                return
+            if not _values(body):
+                break
             if isinstance(following, str) and following not in asked and self._same_origin(following):
                 url = following
-            elif len(seen) < body.get("size", 0):
-                url = f"{self._url}{path}?pagelen={PAGE}&page={page + 1}"
+            elif len(found) < _size(body):
+                url = f"{self._url}{path}?pagelen={PAGE}&page={number}"
             else:
-                return
+                break
             if url in asked:
-                return
+                break
+            asked.add(url)
+            bodies.append(self._page(url, what, absent=True))
+            for value in _values(bodies[-1]):
+                found.setdefault(value["uuid"], value)
+        return list(found.values())
+
+    def _later_page(self, path: str, number: int, what: str) -> Json:
+        return self._page(f"{self._url}{path}?pagelen={PAGE}&page={number}", what, absent=True)
+
+    def _page(self, url: str, what: str, *, absent: bool = False) -> Json:
+        """Return a page; past the last one some collections are not found, which `absent` takes for an empty page."""
+        try:
+            return self.ask("GET", url, what)
+        except Missing:
+            if absent:
+                return {}
+            raise
 
     def _same_origin(self, url: str) -> bool:
         ours, theirs = urlsplit(self._url), urlsplit(url)
         return (ours.scheme, ours.netloc) == (theirs.scheme, theirs.netloc)
+
+
+def _values(body: Json) -> list[Json]:
+    return body.get("values") or []
+
+
+def _size(body: Json) -> int:
+    size = body.get("size")
+    return size if isinstance(size, int) else 0
+
+
+def _last_of(first: Json) -> int:
+    """Return the number of the last page, as far as the first one tells; 1 where its `next` is no plain number."""
+    values, following = _values(first), first.get("next")
+    plain = following is None or parse_qs(urlsplit(str(following)).query).get("page") in (["1"], ["2"])
+    return min(ceil(_size(first) / len(values)), MOST_PAGES) if values and plain else 1
