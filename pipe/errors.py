@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from pipe.redact import one_line
+from pipe.redact import clean, one_line
 
 
 class KeyturnError(Exception):
     """Something failed: `what` says what, `check` which variable or permission to look at.
 
-    `changed` is true where keys, secrets or targets are no longer as they were before the step that failed.
+    `changed` is true where keys, secrets or targets are no longer as they were before the step that failed. `details`
+    are further lines for a person at the log, such as a policy to paste.
     """
 
-    def __init__(self, what: str, check: str = "", *, changed: bool = False) -> None:
+    def __init__(self, what: str, check: str = "", *, changed: bool = False, details: str = "") -> None:
         self.what = one_line(what)
         self.check = one_line(check, 600)
         self.changed = changed
+        self.details = clean(details)
         super().__init__(self.what)
 
     def __str__(self) -> str:
@@ -26,13 +28,22 @@ class KeyturnError(Exception):
 class Refused(KeyturnError):
     """The run cannot begin; every reason is named and nothing was touched."""
 
-    def __init__(self, problems: Sequence[str]) -> None:
+    def __init__(self, problems: Sequence[str], details: str = "") -> None:
         self.problems = tuple(dict.fromkeys(one_line(problem, 1200) for problem in problems))
-        super().__init__(f"{len(self.problems)} problems" if len(self.problems) > 1 else self.problems[0])
+        what = f"{len(self.problems)} problems" if len(self.problems) > 1 else self.problems[0]
+        super().__init__(what, details=details)
+
+    @classmethod
+    def by(cls, errors: Sequence[KeyturnError]) -> Refused:
+        """Return the refusal for several errors, those of refusals one by one."""
+        details = dict.fromkeys(error.details for error in errors if error.details)
+        return cls(problems_of(errors), "\n\n".join(details))
 
 
 class ServiceError(KeyturnError):
-    """A service answered with an error that asking again does not mend."""
+    """A service answered with an error that asking again does not mend; `code` is its own name for it, if known."""
+
+    code = ""
 
 
 class Denied(ServiceError):

@@ -44,12 +44,14 @@ def main(environ: Mapping[str, str] | None = None, patience: Patience | None = N
     try:
         ended = _run(read_settings(environ), patience, style)
     except Refused as refused:
+        _tell(refused)
         for problem in refused.problems:
             _say(style.paint("✖ ", RED) + problem)
         count = len(refused.problems)
         last = f"Refused, nothing was touched: {count} problem{'' if count == 1 else 's'}, see above."
         ended = _cut_short(action, 1, last, [(problem, "") for problem in refused.problems])
     except KeyturnError as error:
+        _tell(error)
         last = f"Failed; keys, secrets and targets are as they were: {error}"
         ended = _cut_short(action, 1, last, [(error.what, error.check)])
     except Exception as error:  # noqa: BLE001 - the last resort: no traceback reaches a user
@@ -63,6 +65,12 @@ def main(environ: Mapping[str, str] | None = None, patience: Patience | None = N
     out.close()
     err.close()
     return ended.code
+
+
+def _tell(error: KeyturnError) -> None:
+    """Print what an error has to say besides its one line."""
+    if error.details:
+        _say(error.details)
 
 
 def _cut_short(action: str, code: int, last: str, problems: Iterable[tuple[str, str]]) -> Ended:

@@ -19,11 +19,15 @@ class Variable:
 
 
 ALWAYS, AWS, ROTATE, ELSEWHERE = "Always", "AWS", "`rotate`", "Elsewhere"
+SETUP = "`setup` and `doctor`"
 PULL, REPLICATE, VAULT = "`pull` and `replicate`", "`replicate`", "Vault and OpenBao"
 
 VARIABLES = (
     Variable(
-        "ACTION", ALWAYS, "What to do: `rotate`, `pull` or `replicate`, or `status` to look at a key.", required=True
+        "ACTION",
+        ALWAYS,
+        "What to do: `rotate`, `pull`, `replicate`; `status` to look at a key; for the way there, `setup` or `doctor`.",
+        required=True,
     ),
     Variable(
         "TARGETS",
@@ -35,6 +39,15 @@ VARIABLES = (
     Variable("BITBUCKET_ACCESS_TOKEN", ALWAYS, "A repository, project or workspace access token (1).", secret=True),
     Variable("ATLASSIAN_ACCOUNT_EMAIL", ALWAYS, "The Atlassian account that `ATLASSIAN_API_TOKEN` belongs to (1)."),
     Variable("ATLASSIAN_API_TOKEN", ALWAYS, "A user's API token (1).", secret=True),
+    Variable("BITBUCKET_OAUTH_CLIENT_ID", ALWAYS, "The key of an OAuth consumer (1)."),
+    Variable("BITBUCKET_OAUTH_CLIENT_SECRET", ALWAYS, "The consumer's secret (1).", secret=True),
+    Variable(
+        "BITBUCKET_ACCESS_TOKEN_FROM",
+        ALWAYS,
+        "Where to fetch the access token at run time: `vault: <path> <key>` or `secretsmanager: <name> <key>` (1).",
+    ),
+    Variable("ATLASSIAN_API_TOKEN_FROM", ALWAYS, "The same for the API token (1)."),
+    Variable("BITBUCKET_OAUTH_CLIENT_SECRET_FROM", ALWAYS, "The same for the consumer's secret (1)."),
     Variable("DRY_RUN", ALWAYS, "Show the plan and write nothing.", default="false"),
     Variable("DEBUG", ALWAYS, "More of Keyturn's own log; never a library's.", default="false"),
     Variable("SNS_TOPIC_ARN", ALWAYS, "An Amazon SNS topic that gets a notice of the run; needs a way into AWS (2)."),
@@ -53,6 +66,19 @@ VARIABLES = (
     Variable("AWS_ACCESS_KEY_ID", AWS, "An access key (2)."),
     Variable("AWS_SECRET_ACCESS_KEY", AWS, "The access key's secret (2).", secret=True),
     Variable("AWS_SESSION_TOKEN", AWS, "The session token that belongs to temporary keys.", secret=True),
+    Variable("AWS_ROLE_ARN", AWS, "A role to assume by the access key."),
+    Variable("AWS_ROLESANYWHERE_TRUST_ANCHOR_ARN", AWS, "IAM Roles Anywhere: the trust anchor (2)."),
+    Variable("AWS_ROLESANYWHERE_PROFILE_ARN", AWS, "The profile (2)."),
+    Variable("AWS_ROLESANYWHERE_ROLE_ARN", AWS, "The role (2)."),
+    Variable("AWS_ROLESANYWHERE_CERTIFICATE", AWS, "The certificate: PEM, or base64 of it (2)."),
+    Variable("AWS_ROLESANYWHERE_PRIVATE_KEY", AWS, "The certificate's private key, likewise (2).", secret=True),
+    Variable("AWS_ROLESANYWHERE_CHAIN", AWS, "Certificates between it and the anchor, likewise, if any."),
+    Variable(
+        "AWS_SESSION_POLICY",
+        AWS,
+        "Narrows the role's session: a policy as JSON, or `minimal`, which is the smallest one for this very run.",
+    ),
+    Variable("AWS_SESSION_SECONDS", AWS, "How many seconds the role's session lasts at most.", default="3600"),
     Variable(
         "AWS_DEFAULT_REGION",
         AWS,
@@ -160,6 +186,18 @@ VARIABLES = (
     Variable("VAULT_TOKEN", VAULT, "The token, for `token`.", secret=True),
     Variable("VAULT_USERNAME", VAULT, "The user, for `userpass` and `ldap`."),
     Variable("VAULT_PASSWORD", VAULT, "The password, for `userpass` and `ldap`.", secret=True),
+    Variable(
+        "SETUP_ACTIONS",
+        SETUP,
+        "For which actions, a list of `rotate`, `pull` and `replicate`.",
+        shown_default="those that the other variables are for",
+    ),
+    Variable(
+        "SETUP_FORMAT",
+        SETUP,
+        "How `setup` says what has to exist in AWS and Vault: `cli`, `cloudformation` or `terraform`.",
+        default="cli",
+    ),
     Variable(
         "BITBUCKET_API_URL", ELSEWHERE, "Another address than Bitbucket's own; for the sandbox.",
         default="https://api.bitbucket.org/2.0",

@@ -16,7 +16,7 @@ from test.support import ROOT
 PIPE = ROOT / "pipe"
 FILES = sorted(PIPE.rglob("*.py"))
 
-VALUES = {"redact", "errors", "naming", "selectors", "material", "claims", "state", "values"}
+VALUES = {"redact", "errors", "naming", "selectors", "material", "claims", "state", "values", "policies"}
 GROUND = VALUES | {"patience", "plan"}
 LAYERS: dict[str, set[str]] = {
     "pipe": set(),
@@ -28,6 +28,7 @@ LAYERS: dict[str, set[str]] = {
     "errors": {"redact"},
     "claims": {"redact", "errors", "values"},
     "selectors": {"naming"},
+    "policies": {"selectors"},
     "values": {"redact", "errors", "selectors"},
     "patience": VALUES,
     "plan": VALUES,

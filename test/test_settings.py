@@ -9,6 +9,7 @@ import pytest
 from pipe.errors import Refused
 from pipe.redact import Secret
 from pipe.settings import Settings, read_settings
+from pipe.settings.aws import Keys, WebIdentity
 from pipe.settings.rotation import RotateJob
 from pipe.values import KeyPair, Target, TargetKind
 from pipe.variables import VARIABLES
@@ -49,7 +50,7 @@ def test_the_least_and_its_defaults() -> None:
     assert (least_job.targets.access.url, least_job.targets.access.email) == ("https://api.bitbucket.org/2.0", "")
     assert least_job.targets.access.token == Secret("token-of-a-test")
     assert least_job.aws.pair == KeyPair("AKIAXXXXXXXXXXXXTEST", Secret("secret-of-a-test"))
-    assert (least_job.aws.endpoint, least_job.aws.session_token, least_job.aws.allowed_accounts) == (None, None, ())
+    assert (least_job.aws.endpoint, least_job.aws.policy, least_job.aws.allowed_accounts) == (None, "", ())
     rotation = least_job.rotation
     assert (rotation.rotate_after, rotation.grace, rotation.recovery) == (
         timedelta(days=90), timedelta(days=10), timedelta(days=10),
@@ -74,7 +75,7 @@ def test_no_repr_shows_a_secret() -> None:
 
 def test_a_role_wins_over_keys() -> None:
     aws = job(AWS_OIDC_ROLE_ARN=ROLE, BITBUCKET_STEP_OIDC_TOKEN=JWT, IAM_USER_NAME="bot").aws
-    assert (aws.role_arn, aws.web_identity, aws.pair, aws.session_token) == (ROLE, Secret(JWT), None, None)
+    assert (aws.way, aws.pair) == (WebIdentity(ROLE, Secret(JWT)), None)
 
 
 def test_a_role_needs_no_keys() -> None:
@@ -83,7 +84,7 @@ def test_a_role_needs_no_keys() -> None:
 
 
 def test_the_steps_token_alone_is_not_used() -> None:
-    assert job(BITBUCKET_STEP_OIDC_TOKEN=JWT).aws.web_identity is None
+    assert isinstance(job(BITBUCKET_STEP_OIDC_TOKEN=JWT).aws.way, Keys)
 
 
 def test_an_email_with_an_api_token() -> None:

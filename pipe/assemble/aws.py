@@ -4,25 +4,35 @@ from __future__ import annotations
 
 import logging
 
-from pipe.clients.aws import Aws, Endpoint
+from pipe.clients.aws import Aws, Endpoint, Terms
+from pipe.clients.aws_assumed_role import by_assumed_role
+from pipe.clients.aws_web_identity import by_web_identity
 from pipe.errors import Refused
 from pipe.patience import Patience
-from pipe.settings.aws import AwsAccess
+from pipe.report import who
+from pipe.settings.aws import AwsAccess, Keys, WebIdentity
 from pipe.values import Identity
 
 log = logging.getLogger("keyturn")
 
 
-def allowed(access: AwsAccess, session_name: str, patience: Patience) -> Aws:
-    """Return a session as `sign_in` does; asks who it is only where not every account is allowed."""
+def enter(access: AwsAccess, session_name: str, patience: Patience) -> Aws:
+    """Return a session as `sign_in` does, once it is said who one is and that this is allowed."""
     aws = sign_in(access, session_name, patience)
-    if access.allowed_accounts:
-        check_account(access, aws.identity())
+    admit(access, aws.identity())
     return aws
 
 
-def check_account(access: AwsAccess, caller: Identity) -> None:
-    """Raise Refused for an account that is not among those allowed."""
+def admit(access: AwsAccess, caller: Identity) -> None:
+    """Say who one is; raises Refused for an account's root, and for an account that is not among those allowed."""
+    log.info("%s.", who(caller, access.region))
+    if caller.arn.endswith(":root"):
+        raise Refused(
+            [
+                "AWS_ACCESS_KEY_ID: this is the key of the account's root user, who can do everything and cannot be "
+                "narrowed. Delete it (AWS Console, Security credentials), and give a role or a user of its own."
+            ]
+        )
     if access.allowed_accounts and caller.account not in access.allowed_accounts:
         raise Refused(
             [f"ALLOWED_AWS_ACCOUNT_IDS: these credentials belong to account {caller.account}, which is not among them."]
@@ -32,10 +42,14 @@ def check_account(access: AwsAccess, caller: Identity) -> None:
 def sign_in(access: AwsAccess, session_name: str, patience: Patience) -> Aws:
     """Return a session of the identity that was given; raises Refused and ServiceError."""
     endpoint = Endpoint(access.region, access.endpoint)
-    if access.pair:
-        log.info("Using default authentication with AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.")
-        return Aws.with_keys(access.pair, access.session_token, endpoint, patience)
-    if access.web_identity is None:
-        raise Refused(["AWS_OIDC_ROLE_ARN: needed, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY."])
-    log.info("Authenticating with a OpenID Connect (OIDC) Web Identity Provider")
-    return Aws.with_web_identity(access.role_arn, access.web_identity, session_name, endpoint, patience)
+    terms = Terms(session_name, access.policy, access.seconds)
+    match access.way:
+        case WebIdentity(role_arn, token):
+            log.info("Authenticating with a OpenID Connect (OIDC) Web Identity Provider")
+            return by_web_identity(role_arn, token, terms, endpoint, patience)
+        case Keys(pair, token, role_arn):
+            log.info("Using default authentication with AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.")
+            aws = Aws.with_keys(pair, token, endpoint, patience)
+            return by_assumed_role(aws, role_arn, terms) if role_arn else aws
+        case _:
+            raise Refused(["AWS_OIDC_ROLE_ARN: needed, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY."])

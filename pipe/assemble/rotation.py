@@ -9,14 +9,13 @@ from pipe.actions.rotate.action import Rotate
 from pipe.actions.rotate.notes import announced
 from pipe.actions.rotate.secret_journal import SecretJournal
 from pipe.assemble.access import bitbucket_of
-from pipe.assemble.aws import check_account, sign_in
+from pipe.assemble.aws import admit, sign_in
 from pipe.clients.aws import Aws
 from pipe.clients.bitbucket import Bitbucket
 from pipe.clients.iam import AccessKeys
 from pipe.clients.secretsmanager import SecretVersions
 from pipe.errors import BadCredentials, KeyturnError, Mismatched
 from pipe.patience import Patience
-from pipe.report import who
 from pipe.settings import Settings
 from pipe.settings.rotation import RotateJob
 from pipe.values import Identity, KeyPair, Target, last_four
@@ -28,8 +27,7 @@ def rotation(settings: Settings, job: RotateJob, patience: Patience) -> Rotate:
     """Sign in to AWS and return the rotation; raises Refused for an account that is not allowed, and ServiceError."""
     bitbucket = bitbucket_of(job.targets.access, patience)
     aws, caller, own = _who(settings, job, bitbucket, patience)
-    log.info("%s.", who(caller, job.aws.region))
-    check_account(job.aws, caller)
+    admit(job.aws, caller)
     policy = job.rotation_of(caller.user)
     journal = None
     if policy.secret_id:

@@ -33,11 +33,11 @@ class _Account:
 
     def sign_in(self) -> tuple[Listing, Bodies]:
         # AWS's library is imported here, so that Bitbucket answers meanwhile.
-        from pipe.assemble.aws import allowed  # noqa: PLC0415 - see above
+        from pipe.assemble.aws import enter  # noqa: PLC0415 - see above
         from pipe.clients.secret_bodies import SecretBodies  # noqa: PLC0415 - see above
         from pipe.clients.secret_store import SecretStore  # noqa: PLC0415 - see above
 
-        self._aws = allowed(self._access, self._session_name, self._patience)
+        self._aws = enter(self._access, self._session_name, self._patience)
         return SecretStore(self._aws), SecretBodies(self._aws)
 
     def now(self) -> datetime:

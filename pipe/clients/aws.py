@@ -55,49 +55,73 @@ class Endpoint:
     url: str | None = None
 
 
+@dataclass(frozen=True)
+class Terms:
+    """What a role's session is to be: its name, the JSON policy that narrows it, if any, and its length in seconds."""
+
+    name: str
+    policy: str = ""
+    seconds: int = 3600
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """The same, as STS takes it."""
+        given = {"RoleSessionName": self.name, "DurationSeconds": self.seconds}
+        return {**given, "Policy": self.policy} if self.policy else given
+
+
 class Aws:
     """A signed-in session; the clients of single services are made from it.
 
     Its `now` is AWS's own clock as the last answer's Date header had it, so that the machine's decides nothing.
     """
 
-    def __init__(self, session: boto3.Session, endpoint: Endpoint, patience: Patience) -> None:
+    def __init__(
+        self, session: boto3.Session, endpoint: Endpoint, patience: Patience, identity: Identity | None = None
+    ) -> None:
         self._session = session
         self.endpoint = endpoint
         self.patience = patience
+        self._identity = identity
         self._lock = threading.Lock()
         # One for each service: that one of them is throttled says nothing about the others.
         self._gates: defaultdict[str, Gate] = defaultdict(Gate)
         self._server_time: tuple[datetime, float] | None = None
 
     @classmethod
-    def with_keys(cls, pair: KeyPair, token: Secret | None, endpoint: Endpoint, patience: Patience) -> Aws:
-        """Return a session that signs with an access key, or with temporary credentials where a token is given."""
+    def with_keys(
+        cls,
+        pair: KeyPair,
+        token: Secret | None,
+        endpoint: Endpoint,
+        patience: Patience,
+        identity: Identity | None = None,
+    ) -> Aws:
+        """Return a session that signs with an access key, or with temporary credentials where a token is given.
+
+        `identity` is who that is, where it is known already.
+        """
         session = _session(
             endpoint.region,
             aws_access_key_id=pair.id,
             aws_secret_access_key=pair.secret.reveal(),
             aws_session_token=token.reveal() if token else None,
         )
-        return cls(session, endpoint, patience)
+        return cls(session, endpoint, patience, identity)
 
     @classmethod
-    def with_web_identity(
-        cls, role_arn: str, token: Secret, session_name: str, endpoint: Endpoint, patience: Patience
-    ) -> Aws:
-        """Return a session of the role that the step's OIDC token may assume; nothing is written to disk."""
-        unsigned = cls(_session(endpoint.region), endpoint, patience)
-        sts = unsigned.client("sts", anonymous=True)
-        answer = unsigned.ask(
-            "sts:AssumeRoleWithWebIdentity",
-            lambda: sts.assume_role_with_web_identity(
-                RoleArn=role_arn, RoleSessionName=session_name, WebIdentityToken=token.reveal()
-            ),
-            "Check AWS_OIDC_ROLE_ARN, the role's trust policy (issuer, audience, sub) and the step's `oidc: true`.",
-        )
-        given = answer["Credentials"]
+    def anonymous(cls, endpoint: Endpoint, patience: Patience) -> Aws:
+        """Return a session that cannot sign."""
+        return cls(_session(endpoint.region), endpoint, patience)
+
+    def signed(self, answer: Any) -> Aws:
+        """Return the session of the credentials that STS has answered to this one with; it goes by the same clock."""
+        given, arn = answer["Credentials"], answer["AssumedRoleUser"]["Arn"]
         pair = KeyPair(given["AccessKeyId"], Secret(given["SecretAccessKey"]))
-        return cls.with_keys(pair, Secret(given["SessionToken"]), endpoint, patience)
+        identity = Identity(arn, arn.split(":")[4])
+        session = Aws.with_keys(pair, Secret(given["SessionToken"]), self.endpoint, self.patience, identity)
+        session._server_time = self._server_time
+        return session
 
     def client(self, service: str, *, region: str | None = None, anonymous: bool = False) -> Any:
         """Return boto3's client of a service; it makes each request once."""
@@ -156,7 +180,12 @@ class Aws:
         return moment + timedelta(seconds=time.monotonic() - heard)
 
     def identity(self) -> Identity:
-        """Return who signs the requests."""
+        """Return who signs the requests; it is asked for once, and not at all where STS has told it already."""
+        if self._identity is None:
+            self._identity = self._asked_identity()
+        return self._identity
+
+    def _asked_identity(self) -> Identity:
         sts = self.client("sts")
         answer = self.ask(
             "sts:GetCallerIdentity",

@@ -57,9 +57,16 @@ def meaning(error: trouble.ClientError, action: str, check: str) -> KeyturnError
 
 def meaning_of(code: str, message: str, action: str, check: str, *, forbidden: bool = False) -> KeyturnError:
     """Return what an error's code and message mean for us, wherever in an answer they stand."""
-    what = f"AWS: {action} failed: {code}: {message}"
     if code in _BUSY:
+        what = f"AWS: {action} failed: {code}: {message}"
         return Busy(what, "Try again later.", throttled=code in _THROTTLED)
+    error = _refusal(code, message, action, check, forbidden=forbidden)
+    error.code = code
+    return error
+
+
+def _refusal(code: str, message: str, action: str, check: str, *, forbidden: bool) -> ServiceError:
+    what = f"AWS: {action} failed: {code}: {message}"
     if code in _UNKNOWN_KEY:
         return BadCredentials(f"AWS does not know the access key ({code}, {action}).", check)
     if code in _WRONG_SECRET:

@@ -56,7 +56,7 @@ def _job(reader: Reader, action: str) -> Job:
         case "replicate":
             return read_replicate_job(reader)
         case _:
-            return read_rotate_job(reader)
+            return read_rotate_job(reader, only_look=action == "status")
 
 
 def _run(reader: Reader) -> Run:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from pipe import policies
 from pipe.reading import Reader
 from pipe.selectors import Selector
 from pipe.settings.aws import AwsAccess, read_aws
@@ -50,7 +51,7 @@ def read_pull_job(reader: Reader) -> PullJob:
     return PullJob(targets, pull, vault=read_vault(reader))
 
 
-def _read_aws(reader: Reader, selectors: Iterable[Selector]) -> AwsAccess:
+def _read_aws(reader: Reader, selectors: Sequence[Selector]) -> AwsAccess:
     """Return how AWS is asked in the one region that all secrets are in."""
     region = reader.text("AWS_DEFAULT_REGION")
     if not region:
@@ -61,4 +62,4 @@ def _read_aws(reader: Reader, selectors: Iterable[Selector]) -> AwsAccess:
             reader.problem(
                 f"SECRETS: “{selector.text}” is in {arn[3]}, and AWS_DEFAULT_REGION is {region}; a run has one region."
             )
-    return read_aws(reader)
+    return read_aws(reader, lambda home: policies.pull(home, selectors))

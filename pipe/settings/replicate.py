@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from pipe import policies
 from pipe.reading import Reader
 from pipe.settings.aws import AwsAccess, read_aws
 from pipe.settings.selectors import read_secrets
@@ -43,4 +44,5 @@ def read_replicate_job(reader: Reader) -> ReplicateJob:
         fail_on_missing=reader.choice("ON_MISSING", ("fail", "keep")) == "fail",
         force=reader.switch("FORCE"),
     )
-    return ReplicateJob(replication, read_vault(reader), read_aws(reader))
+    aws = read_aws(reader, lambda home: policies.replicate(home, prefix, prune=replication.prune))
+    return ReplicateJob(replication, read_vault(reader), aws)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
+from pipe import policies
 from pipe.errors import Refused
 from pipe.reading import Reader
-from pipe.settings.aws import AwsAccess, read_aws
+from pipe.settings.aws import AwsAccess, Keys, read_aws
 from pipe.settings.bitbucket import Targets, read_targets
 from pipe.values import Rotation
 
@@ -27,19 +28,22 @@ class RotateJob:
         return replace(self.rotation, user=self.rotation.user or caller)
 
 
-def read_rotate_job(reader: Reader) -> RotateJob:
-    """Return what is rotated."""
-    job = RotateJob(read_targets(reader), read_aws(reader), _rotation(reader))
-    rotation = job.rotation
+def read_rotate_job(reader: Reader, *, only_look: bool) -> RotateJob:
+    """Return what is rotated, or with `only_look` looked at."""
+    rotation = _rotation(reader)
+    allowed = policies.status if only_look else policies.rotate
+    aws = read_aws(reader, lambda home: allowed(home, rotation.user, rotation.secret_id))
+    job = RotateJob(read_targets(reader), aws, rotation)
     if len(job.targets.places) > 1 and not rotation.secret_id and not reader.complained("SECRET_ID"):
         reader.problem(
             "SECRET_ID: needed for more than one target; a secret that is only in secured variables can never be read "
             "again."
         )
-    if job.aws.pair and job.aws.session_token and not rotation.user:
+    way = aws.way
+    if isinstance(way, Keys) and way.token and not way.role_arn and not rotation.user:
         reader.problem("IAM_USER_NAME: needed with temporary credentials; they do not say whose key is to be rotated.")
-    if job.aws.role_arn and not rotation.user:
-        reader.problem("IAM_USER_NAME: needed with AWS_OIDC_ROLE_ARN; a role has no access keys of its own.")
+    if aws.role_arn and not rotation.user:
+        reader.problem("IAM_USER_NAME: needed with a role; a role has no access keys of its own.")
     return job
 
 

@@ -7,7 +7,8 @@ from uuid import uuid4
 
 import pytest
 
-from pipe.clients.aws import Aws, Endpoint
+from pipe.clients.aws import Aws, Endpoint, Terms
+from pipe.clients.aws_web_identity import by_web_identity
 from pipe.clients.iam import AccessKeys
 from pipe.clients.secretsmanager import SecretVersions
 from pipe.errors import BadCredentials, Busy, Conflict, Denied, KeyturnError, LimitReached, Missing
@@ -53,7 +54,7 @@ def test_who_signs_with_a_key(world: World, company: Company) -> None:
 
 def test_who_signs_with_a_role(world: World, company: Company) -> None:
     role = world.aws.add_role("rotator")
-    aws = Aws.with_web_identity(role, Secret(JWT), "a-test", Endpoint(REGION, world.aws_url), Patience(pace=0.1))
+    aws = by_web_identity(role, Secret(JWT), Terms("a-test"), Endpoint(REGION, world.aws_url), Patience(pace=0.1))
     identity = aws.identity()
     assert (identity.account, identity.user, identity.key_id) == (world.aws.account, "", "")
     assert identity.arn.endswith(":assumed-role/rotator/a-test")

@@ -9,8 +9,9 @@ from collections.abc import Callable
 import pytest
 import requests
 
-from pipe.clients.aws import Aws, Endpoint
+from pipe.clients.aws import Aws, Endpoint, Terms
 from pipe.clients.aws_proof import SERVER_ID, proof
+from pipe.clients.aws_web_identity import by_web_identity
 from pipe.patience import Patience
 from pipe.redact import HIDDEN, Secret, clean
 from pipe.values import KeyPair
@@ -27,7 +28,7 @@ def with_keys(world: World, company: Company) -> Aws:
 
 def with_role(world: World, company: Company) -> Aws:
     role = world.aws.add_role("puller")
-    return Aws.with_web_identity(role, Secret(JWT), "a-test", Endpoint(REGION, world.aws_url), Patience(pace=0.1))
+    return by_web_identity(role, Secret(JWT), Terms("a-test"), Endpoint(REGION, world.aws_url), Patience(pace=0.1))
 
 
 def decoded(text: str) -> str:

@@ -18,6 +18,7 @@ from test.faults.runner import Runner
 from test.pull.case import Case
 from test.support import Result
 
+WHO = "sts.GetCallerIdentity"
 LISTS, BATCHES, READS = (f"secretsmanager.{name}" for name in ("ListSecrets", "BatchGetSecretValue", "GetSecretValue"))
 
 

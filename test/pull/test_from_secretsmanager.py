@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 
 from test.pull.case import STATE
-from test.pull.manager import BATCHES, LISTS, ManagerCase
+from test.pull.manager import BATCHES, LISTS, WHO, ManagerCase
 from test.support import JWT
 
 
@@ -21,17 +21,17 @@ def test_first_run_writes_everything_and_the_second_reads_and_writes_nothing(man
     for scope in (managed.staging, managed.production):
         assert expected.items() <= managed.held(scope).items()
         assert all(managed.world.bitbucket.variables(scope)[name].secured for name in expected)
-    assert first.of_aws == [LISTS, BATCHES]
+    assert first.of_aws == [WHO, LISTS, BATCHES]
     second = managed.idle()
     assert "all is unchanged" in second.last_line
-    assert second.of_aws == [LISTS]
+    assert second.of_aws == [WHO, LISTS]
 
 
 def test_a_databases_credentials_that_were_rotated_follow_with_the_next_run(managed: ManagerCase) -> None:
     managed.well()
     managed.keep("ci/db", {"user": "shop-application", "password": "the-second-password-of-the-db"})
     result = managed.well()
-    assert result.of_aws == [LISTS, BATCHES]
+    assert result.of_aws == [WHO, LISTS, BATCHES]
     assert managed.held(managed.production)["DB_PASSWORD"] == "the-second-password-of-the-db"
     managed.idle()
 
@@ -94,7 +94,7 @@ def test_a_tag_brings_what_has_it(managed: ManagerCase) -> None:
     managed.idle()
     managed.store.tag("ci/cache", {"team": "payments"})
     assert managed.written(managed.well()) == 2
-    assert managed.idle().of_aws == [LISTS]
+    assert managed.idle().of_aws == [WHO, LISTS]
 
 
 def test_a_stage_and_a_version(managed: ManagerCase) -> None:
@@ -113,7 +113,7 @@ def test_a_stage_and_a_version(managed: ManagerCase) -> None:
         "BEFORE": "the-second-password-of-the-db",
         "FIRST": "the-first-password-of-the-db",
     }
-    assert managed.idle().of_aws == [LISTS]
+    assert managed.idle().of_aws == [WHO, LISTS]
     assert "nothing is there" in managed.refused(SECRETS="ci/db:AWSPENDING password")
 
 
@@ -145,7 +145,7 @@ def test_nothing_is_pruned_where_nothing_at_all_is_found(managed: ManagerCase) -
     result = managed.well(PRUNE="true", ON_MISSING="keep")
     assert "not deleted, since nothing at all was found" in result.output
     assert managed.held(managed.staging) == before
-    assert managed.idle(PRUNE="true", ON_MISSING="keep").of_aws == [LISTS, "sts.GetCallerIdentity"]
+    assert managed.idle(PRUNE="true", ON_MISSING="keep").of_aws == [WHO, LISTS]
 
 
 def test_hundred_and_twenty_secrets_are_two_pages(managed: ManagerCase) -> None:
@@ -154,9 +154,9 @@ def test_hundred_and_twenty_secrets_are_two_pages(managed: ManagerCase) -> None:
     first = managed.well(TARGETS="deployment:staging")
     assert first.of_aws.count(LISTS) == 2
     assert first.of_aws.count(BATCHES) == 6
-    assert managed.idle(TARGETS="deployment:staging").of_aws == [LISTS] * 2
+    assert managed.idle(TARGETS="deployment:staging").of_aws == [WHO, LISTS, LISTS]
     managed.keep("ci/bulk/116", {"token": "another-token-of-116"})
-    assert managed.well(TARGETS="deployment:staging").of_aws == [LISTS, LISTS, BATCHES]
+    assert managed.well(TARGETS="deployment:staging").of_aws == [WHO, LISTS, LISTS, BATCHES]
     assert managed.held(managed.staging)["BULK_116_TOKEN"] == "another-token-of-116"
     for number in range(30):
         managed.store.delete(f"ci/bulk/{number:03}", 7)
@@ -182,5 +182,5 @@ def test_two_steps_from_two_sources_share_a_target(managed: ManagerCase) -> None
     names = {"SESSION_SIGNING_KEY", "VAULT_SESSION_SIGNING_KEY"}
     assert managed.wanted(*names).keys() == names
     for _ in range(2):
-        assert managed.idle().of_aws == [LISTS]
+        assert managed.idle().of_aws == [WHO, LISTS]
         assert len(managed.idle(**vault).asked("SCAN")) == 1

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from sandbox.wire import Fault
-from test.pull.manager import BATCHES, LISTS, ManagerCase
+from test.pull.manager import BATCHES, LISTS, WHO, ManagerCase
 
 
 def test_one_secret_that_is_denied_keeps_its_variables_and_the_others_are_written(managed: ManagerCase) -> None:
@@ -34,7 +34,7 @@ def test_where_many_may_not_be_read_at_once_they_are_read_one_by_one(managed: Ma
     }  # fmt: skip
     managed.aws.set_policy("deploy-bot", json.dumps({"Version": "2012-10-17", "Statement": [statement]}))
     managed.given |= managed.signing(managed.company.old_key)
-    assert managed.well().of_aws == [LISTS, BATCHES, *["secretsmanager.GetSecretValue"] * 3]
+    assert managed.well().of_aws == [WHO, LISTS, BATCHES, *["secretsmanager.GetSecretValue"] * 3]
     managed.idle()
 
 
@@ -46,14 +46,14 @@ def test_a_list_that_is_refused_says_which_permission_is_missing(managed: Manage
 
 def test_an_account_that_is_not_allowed_is_refused_before_anything_is_listed(managed: ManagerCase) -> None:
     assert "ALLOWED_AWS_ACCOUNT_IDS" in managed.refused(ALLOWED_AWS_ACCOUNT_IDS="000000000000")
-    assert managed.aws.wire.journal[-1].operation == "sts.GetCallerIdentity"
-    assert managed.well(ALLOWED_AWS_ACCOUNT_IDS=managed.aws.account).of_aws == ["sts.GetCallerIdentity", LISTS, BATCHES]
+    assert managed.aws.wire.journal[-1].operation == WHO
+    assert managed.well(ALLOWED_AWS_ACCOUNT_IDS=managed.aws.account).of_aws == [WHO, LISTS, BATCHES]
 
 
 @pytest.mark.parametrize("kind", ["500-before", "429-hint", "cut-after"])
 def test_a_spoilt_request_is_made_again(managed: ManagerCase, kind: str) -> None:
     managed.spoil(*(Fault(operation, kind) for operation in (LISTS, BATCHES)))
-    assert managed.well().of_aws == [LISTS, LISTS, BATCHES, BATCHES]
+    assert managed.well().of_aws == [WHO, LISTS, LISTS, BATCHES, BATCHES]
     managed.idle()
 
 
@@ -65,7 +65,7 @@ def test_what_changes_between_listing_and_reading(managed: ManagerCase) -> None:
     managed.well()
     managed.mend()
     assert managed.held(managed.staging)["DB_PASSWORD"] == "the-third-password-of-the-db"
-    assert managed.idle().of_aws == [LISTS], "what was read counts as the version"
+    assert managed.idle().of_aws == [WHO, LISTS], "what was read counts as the version"
     managed.keep("ci/db", {**newer, "password": "the-fourth-password-of-the-db"})
     managed.spoil(Fault(BATCHES, "call", call=lambda: managed.store.delete("ci/db", 7)))
     gone = managed.well(PRUNE="true")

@@ -37,7 +37,7 @@ BAD = {
     "no-role": ({"AWS_OIDC_ROLE_ARN": "rotator"}, ["AWS_OIDC_ROLE_ARN: must be the ARN of a role"]),
     "role-without-user": (
         {"AWS_OIDC_ROLE_ARN": ROLE, "BITBUCKET_STEP_OIDC_TOKEN": JWT, "IAM_USER_NAME": None},
-        ["IAM_USER_NAME: needed with AWS_OIDC_ROLE_ARN"],
+        ["IAM_USER_NAME: needed with a role"],
     ),
     "session-without-user": (
         {"AWS_SESSION_TOKEN": SECRETS[0], "IAM_USER_NAME": None},

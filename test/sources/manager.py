@@ -14,7 +14,7 @@ from pipe.material import Material
 from pipe.patience import Patience
 from pipe.redact import Secret
 from pipe.selectors import read_selectors
-from pipe.settings.aws import AwsAccess
+from pipe.settings.aws import AwsAccess, Keys
 from pipe.values import KeyPair
 from sandbox.aws import Pair
 from sandbox.world import REGION, Company, World
@@ -48,7 +48,7 @@ class Bench:
         access = AwsAccess(
             region=REGION,
             endpoint=self.world.aws_url,
-            pair=KeyPair(key.access_key_id, Secret(key.secret_access_key)),
+            way=Keys(KeyPair(key.access_key_id, Secret(key.secret_access_key))),
             allowed_accounts=allowed,
         )
         return secretsmanager_source(access, selectors, "a-test", Patience(pace=0.01))

@@ -13,7 +13,7 @@ from pipe.actions.pull.remembered import origin_digest, remembered_of
 from pipe.actions.pull.world import TargetState, World, to_read
 from pipe.actions.sources.asking import look, read
 from pipe.actions.sources.source import Ability, Source
-from pipe.errors import KeyturnError, Refused, problems_of
+from pipe.errors import KeyturnError, Refused
 from pipe.material import Engine
 from pipe.patience import side_by_side
 from pipe.selectors import Selector
@@ -41,7 +41,7 @@ def observe(bitbucket: Places, source: Source, targets: Sequence[Target], policy
     seen = side_by_side([*looks, source.open])
     errors = [each for each in seen if isinstance(each, KeyturnError)]
     if errors:
-        raise Refused(problems_of(errors))
+        raise Refused.by(errors)
     states = _distinct(each for each in seen if isinstance(each, TargetState))
     (now,) = (each for each in seen if isinstance(each, datetime))
     for state in states:

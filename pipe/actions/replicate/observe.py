@@ -11,7 +11,7 @@ from pipe.actions.replicate.identity import SOURCE, of_origin, source_tag
 from pipe.actions.replicate.world import World, to_read
 from pipe.actions.sources.asking import look, read
 from pipe.actions.sources.source import Ability, Source, Way
-from pipe.errors import KeyturnError, Refused, problems_of
+from pipe.errors import KeyturnError, Refused
 from pipe.material import Engine
 from pipe.patience import side_by_side
 from pipe.selectors import Selector
@@ -37,7 +37,7 @@ def observe(replicas: Callable[[], Listing], source: Source, policy: Replication
     seen = side_by_side(looks)
     errors = [each for each in seen if isinstance(each, KeyturnError)]
     if errors:
-        raise Refused(problems_of(errors))
+        raise Refused.by(errors)
     (now,) = (each for each in seen if isinstance(each, datetime))
     (listed,) = (each for each in seen if isinstance(each, dict))
     ours = {replica.tags.get(SOURCE) for replica in listed.values() if of_origin(replica, source.origin)}

@@ -12,7 +12,7 @@ from typing import Protocol
 from pipe.actions.rotate.journal import Ledger
 from pipe.actions.rotate.old_keys import grace_is_over
 from pipe.actions.rotate.world import TargetState, World
-from pipe.errors import KeyturnError, Refused, problems_of
+from pipe.errors import KeyturnError, Refused
 from pipe.patience import side_by_side
 from pipe.values import AccessKey, Identity, LastUse, Place, Rotation, Target, Variable
 
@@ -70,7 +70,7 @@ def observe(
     except KeyturnError as error:
         problems.append(error)
     if problems:
-        raise Refused(problems_of(problems))
+        raise Refused.by(problems)
     world = World(now(), caller, user, listed, record, states)
     if world.strangers:
         world = replace(world, evidence=journal.evidence())
