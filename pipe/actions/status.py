@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from pipe.actions.rotate.decide import decide
@@ -16,6 +16,9 @@ from pipe.values import AccessKey, LastUse, Rotation, last_four, stamp
 
 # The version of the report's shape; it changes when a field changes its meaning or goes.
 SCHEMA = "keyturn/status/1"
+
+# A user whose keys nobody has used for so long is shown as quiet: a month has every kind of job in it but yearly ones.
+UNUSED = timedelta(days=30)
 
 # Steps on a key that is there already; only a run that was cut off, or a hand, leaves them to be done.
 _MENDS = frozenset({Do.REMOVE, Do.VERIFY, Do.PUBLISH})
@@ -62,7 +65,21 @@ class Status:
         if self.busy:
             return f"{user}: nothing can be told yet: {self.busy}"
         ahead = "; ".join(f"{key.key.name} {key.next}" for key in self.keys)
-        return f"{user}: all is well: {ahead or 'no key yet; the next rotation makes one'}"
+        quiet = self.quiet_since
+        unused = f"; nobody has used a key of {user} since {quiet:%Y-%m-%d}" if quiet else ""
+        return f"{user}: all is well: {ahead or 'no key yet; the next rotation makes one'}{unused}"
+
+    @property
+    def quiet_since(self) -> datetime | None:
+        """When a key of the user was last used or made; None where that is not long ago, or unknown.
+
+        A rotation uses the new key itself, to see it work.
+        """
+        moments = [_last_sign_of_life(self.world, entry.key) for entry in self.keys]
+        known = [moment for moment in moments if moment]
+        if not known or len(known) < len(moments) or self.world.now - max(known) < UNUSED:
+            return None
+        return max(known)
 
     def key_rows(self) -> list[tuple[str, ...]]:
         """Return the keys as a table for people."""
@@ -113,6 +130,7 @@ class Status:
                 }
                 for target in world.targets
             ],
+            "quiet_since": stamp(self.quiet_since) if self.quiet_since else None,
             "busy": self.busy or None,
             "problems": list(self.problems),
         }
@@ -209,6 +227,12 @@ def _holding(world: World, key_id: str) -> str:
 def _shown(key_id: str) -> str | None:
     """Return a key's id for machines; what is no id may be a secret in the wrong place."""
     return key_id if last_four(key_id) == f"…{key_id[-4:]}" else None
+
+
+def _last_sign_of_life(world: World, key: AccessKey) -> datetime | None:
+    """Return when a key was last used, or made if it never was; None where that is unknown."""
+    use = world.last_use.get(key.id)
+    return (use.at or key.created) if use else None
 
 
 def _briefly(use: LastUse | None) -> str:

@@ -67,10 +67,10 @@ def rows(output: str, first: str) -> list[list[str]]:
 
 
 def test_a_key_that_is_young(world: World, tmp_path: Path) -> None:
-    company = world.seed(key_age_days=30)
+    company = world.seed(key_age_days=20)
     result, report = Looker(world, company, tmp_path)()
-    key_id, tomorrow = company.old_key.access_key_id, f"rotates on {day(world, 60)}"
-    assert fates(report) == {key_id: ("not stored yet", tomorrow, day(world, 60))}
+    key_id, tomorrow = company.old_key.access_key_id, f"rotates on {day(world, 70)}"
+    assert fates(report) == {key_id: ("not stored yet", tomorrow, day(world, 70))}
     assert report["keys"][0]["last_use"] == {}
     assert result.last_line == f"✔ {USER}: all is well: …{key_id[-4:]} {tomorrow}"
     held = [f"…{key_id[-4:]}", "not stored yet, active"]

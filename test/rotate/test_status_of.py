@@ -93,3 +93,27 @@ def test_what_is_no_id_is_not_repeated(wrong: str) -> None:
     status = status_of(world(key(OLD, 5), targets=(target("a", wrong),)), POLICY)
     assert wrong not in str(status.as_json()) + str(status.target_rows()) + status.sentence
     assert status.as_json()["targets"] == [{"target": "a", "key": None, "state": "no key of bot"}]
+
+
+@pytest.mark.parametrize(
+    ("uses", "since"),
+    [
+        ((LastUse(ago(40), "s3"), LastUse(ago(35), "sts")), "2026-10-18"),
+        ((LastUse(ago(40), "s3"), LastUse(None)), "2026-10-13"),
+        ((LastUse(ago(40), "s3"), LastUse(ago(29), "s3")), None),
+        ((LastUse(ago(40), "s3"), None), None),
+        ((LastUse(ago(31), "s3"), LastUse(ago(40), "sts")), "2026-10-22"),
+    ],
+    ids=["both-long-ago", "never-used-but-made-then", "one-lately", "one-unknown", "the-latest-counts"],
+)
+def test_a_user_whose_keys_nobody_uses_is_shown_as_quiet(
+    uses: tuple[LastUse | None, LastUse | None], since: str | None
+) -> None:
+    use = dict(zip((OLD, NEW), uses, strict=True))
+    shown = status_of(world(key(OLD, 60), key(NEW, 40), current=NEW, use=use), POLICY).as_json()["quiet_since"]
+    assert (shown and shown[:10]) == since
+
+
+def test_the_last_line_says_that_a_user_is_quiet() -> None:
+    status = status_of(world(key(OLD, 50), use={OLD: LastUse(ago(35), "s3")}), POLICY)
+    assert status.sentence.endswith("; nobody has used a key of bot since 2026-10-18")

@@ -131,7 +131,10 @@ def test_a_secret_without_a_version_is_not_there(bench: Bench) -> None:
 def test_one_list_serves_all_names_and_nothing_is_read(bench: Bench) -> None:
     _, survey = bench.survey("ci/** *; ci/db password | DB; other user | OTHER; cicero/** *")
     assert [len(looked.found) for looked in survey.looked] == [4, 1, 1, 1]
-    assert [seen.operation for seen in bench.aws.wire.journal] == ["sts.GetCallerIdentity", "secretsmanager.ListSecrets"]
+    assert [seen.operation for seen in bench.aws.wire.journal] == [
+        "sts.GetCallerIdentity",
+        "secretsmanager.ListSecrets",
+    ]
 
 
 def test_a_value_is_a_json_object_a_text_or_bytes(bench: Bench) -> None:
