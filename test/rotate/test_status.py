@@ -74,7 +74,7 @@ def test_a_key_that_is_young(world: World, tmp_path: Path) -> None:
     assert report["keys"][0]["last_use"] == {}
     assert result.last_line == f"✔ {USER}: all is well: …{key_id[-4:]} {tomorrow}"
     held = [f"…{key_id[-4:]}", "not stored yet, active"]
-    assert rows(result.output, "key")[1] == [held[0], "30 days", held[1], "never", "2", tomorrow]
+    assert rows(result.output, "key")[1] == [held[0], "20 days", held[1], "never", "2", tomorrow]
     assert rows(result.output, "target")[1:] == [["acme/shop Staging", *held], ["acme/shop Production", *held]]
 
 
