@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 
 from pipe.actions.pull.remembered import Entry, Remembered, stamp_of, uuid_digest
 from pipe.actions.sources.source import Found, Survey
@@ -22,7 +23,7 @@ class TargetState:
     state: Variable | None
     remembered: Remembered
 
-    @property
+    @cached_property
     def ours(self) -> frozenset[str]:
         """The variables that Keyturn has written and nobody has made anew since."""
         entries = [entry for group in self.remembered.groups.values() for entry in group.entries.values()]
