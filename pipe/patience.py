@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from contextvars import ContextVar, copy_context
 from typing import TypeVar
 
 from pipe.errors import Busy, KeyturnError, Stopped
@@ -26,6 +27,9 @@ LONGEST_HELD = 60.0
 # Requests under way to one service at a time.
 IN_FLIGHT = 16
 
+# Whether what is done here must not be cut short; tasks side by side have it from the one that began them.
+_HELD = ContextVar("_HELD", default=False)
+
 
 class Patience:
     """One budget of time for the whole run, spent by waiting between attempts with full jitter.
@@ -37,7 +41,6 @@ class Patience:
         self._end = time.monotonic() + budget
         self._pace = pace
         self._stop = threading.Event()
-        self._held = threading.local()
 
     @property
     def timeouts(self) -> tuple[float, float]:
@@ -67,17 +70,16 @@ class Patience:
 
     @contextmanager
     def uninterrupted(self) -> Iterator[None]:
-        """Let neither SIGTERM nor the end of the budget cut short what this thread does inside."""
-        before = getattr(self._held, "on", False)
-        self._held.on = True
+        """Let neither SIGTERM nor the end of the budget cut short what this thread does inside, side by side too."""
+        token = _HELD.set(True)
         try:
             yield
         finally:
-            self._held.on = before
+            _HELD.reset(token)
 
     def wait(self, seconds: float) -> None:
         """Wait; raise Stopped when told to stop meanwhile."""
-        if getattr(self._held, "on", False):
+        if _HELD.get():
             time.sleep(seconds * self._pace)
         elif self._stop.wait(seconds * self._pace):
             self.check()
@@ -102,7 +104,7 @@ class Patience:
         raise AssertionError("unreachable")
 
     def _fits(self, pause: float) -> bool:
-        if getattr(self._held, "on", False):
+        if _HELD.get():
             return pause < LONGEST_HELD
         return pause < self.left and not self._stop.is_set()
 
@@ -150,7 +152,7 @@ def side_by_side(tasks: Iterable[Callable[[], T]], limit: int = IN_FLIGHT) -> li
     if len(todo) == 1:
         return [_outcome_of(todo[0])]
     with ThreadPoolExecutor(max_workers=max(1, min(limit, len(todo)))) as pool:
-        futures: list[Future[T | KeyturnError]] = [pool.submit(_outcome_of, task) for task in todo]
+        futures: list[Future[T | KeyturnError]] = [pool.submit(copy_context().run, _outcome_of, task) for task in todo]
         return [future.result() for future in futures]
 
 

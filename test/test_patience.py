@@ -127,6 +127,17 @@ def test_only_the_thread_that_asked_for_it_goes_on() -> None:
     assert stopped == [True]
 
 
+@pytest.mark.parametrize("count", [1, 3])
+def test_what_is_begun_side_by_side_within_goes_on_as_well(count: int) -> None:
+    patience = Patience(pace=0)
+    patience.stop()
+    tasks = [partial(patience.insist, failing(3, Busy("busy"))[0]) for _ in range(count)]
+    with patience.uninterrupted():
+        assert side_by_side(tasks) == ["done"] * count
+    with pytest.raises(Stopped):
+        patience.wait(1)
+
+
 @pytest.mark.parametrize("count", [0, 1, 2, 40])
 def test_results_side_by_side_keep_their_order(count: int) -> None:
     assert side_by_side([partial(abs, -number) for number in range(count)]) == list(range(count))
