@@ -79,8 +79,9 @@ def _announced(targets: Iterable[Target], job: RotateJob, bitbucket: Bitbucket) 
     ids: list[str] = []
     for target in targets:
         try:
-            state = bitbucket.variables(bitbucket.find(target)).get(job.rotation.state_variable)
+            _, variables = bitbucket.look(target)
         except KeyturnError:
             continue
+        state = variables.get(job.rotation.state_variable)
         ids += announced(state.value if state else None)
     return list(dict.fromkeys(ids))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import logging
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import quote
 
 from pipe.clients.bitbucket_api import Api, Json
@@ -54,17 +55,30 @@ class Bitbucket:
 
     def find(self, target: Target) -> Place:
         """Return the place that a target names; raises Missing, with the environments that there are."""
-        workspace = quote(target.workspace, safe="{}")
         if target.kind is TargetKind.WORKSPACE:
-            return Place(f"workspace {target.workspace}", f"/workspaces/{workspace}/pipelines-config/variables")
-        repository = f"/repositories/{workspace}/{quote(target.repository, safe='{}')}"
+            path = f"/workspaces/{quote(target.workspace, safe='{}')}/pipelines-config/variables"
+            return Place(f"workspace {target.workspace}", path)
         if target.kind is TargetKind.REPOSITORY:
-            return Place(f"repository {target.full_repository}", f"{repository}/pipelines_config/variables")
-        uuid, name = self._environment(target, repository)
-        return Place(
-            f"{target.full_repository} {name}",
-            f"{repository}/deployments_config/environments/{_braced(uuid)}/variables",
-        )
+            path = f"{_repository_of(target)}/pipelines_config/variables"
+            return Place(f"repository {target.full_repository}", path)
+        return _environment_of(target, *self._environment(target))
+
+    def look(self, target: Target) -> tuple[Place, dict[str, Variable]]:
+        """Return the place that a target names, and its variables by key; raises as `find` and `variables` do.
+
+        An environment's uuid tells where its variables are, so that they are asked for beside the list of environments.
+        """
+        if not _is_uuid(target.environment):
+            place = self.find(target)
+            return place, self.variables(place)
+        likely = _environment_of(target, target.environment.lower(), target.environment)
+        with ThreadPoolExecutor(max_workers=1) as pool:
+            listing = pool.submit(self.variables, likely)
+            place = self.find(target)
+            if place.path == likely.path:
+                return place, listing.result()
+        # What looks like a uuid is another environment's name.
+        return place, self.variables(place)
 
     def variables(self, place: Place) -> dict[str, Variable]:
         """Return a place's variables by key, as its list has them, which may be some seconds old."""
@@ -144,7 +158,8 @@ class Bitbucket:
             self._patience.wait(min(4.0, 1.0 + look))
         raise Busy(f"Bitbucket says that {key} exists in {place.label}, but its list does not show it.")
 
-    def _environment(self, target: Target, repository: str) -> tuple[str, str]:
+    def _environment(self, target: Target) -> tuple[str, str]:
+        repository = _repository_of(target)
         with self._lock:
             finding = self._finding.setdefault(repository, threading.Lock())
         with finding:
@@ -169,6 +184,19 @@ def _variable(raw: Json) -> Variable:
     secured = bool(raw.get("secured"))
     value = raw.get("value")
     return Variable(raw["uuid"], raw["key"], None if secured else value, secured)
+
+
+def _repository_of(target: Target) -> str:
+    return f"/repositories/{quote(target.workspace, safe='{}')}/{quote(target.repository, safe='{}')}"
+
+
+def _environment_of(target: Target, uuid: str, name: str) -> Place:
+    path = f"{_repository_of(target)}/deployments_config/environments/{_braced(uuid)}/variables"
+    return Place(f"{target.full_repository} {name}", path)
+
+
+def _is_uuid(environment: str) -> bool:
+    return environment.startswith("{") and environment.endswith("}")
 
 
 def _braced(uuid: str) -> str:

@@ -25,11 +25,8 @@ log = logging.getLogger("keyturn.pull")
 class Places(Protocol):
     """Finds targets and lists their variables."""
 
-    def find(self, target: Target) -> Place:
-        """Return the place that a target names."""
-
-    def variables(self, place: Place) -> dict[str, Variable]:
-        """Return a place's variables by key."""
+    def look(self, target: Target) -> tuple[Place, dict[str, Variable]]:
+        """Return the place that a target names, and its variables by key."""
 
 
 def observe(bitbucket: Places, source: Source, targets: Sequence[Target], policy: Pull, *, dry_run: bool) -> World:
@@ -55,8 +52,7 @@ def observe(bitbucket: Places, source: Source, targets: Sequence[Target], policy
 
 
 def _look(bitbucket: Places, target: Target, policy: Pull) -> TargetState:
-    place = bitbucket.find(target)
-    variables = bitbucket.variables(place)
+    place, variables = bitbucket.look(target)
     state = variables.pop(policy.state_variable, None)
     # The text of a secured variable is not shown, so that it cannot be read.
     text = state.value or "?" if state else None

@@ -123,9 +123,7 @@ def _settle_old(settled: Settled, target: TargetState, bringing: Bringing, addre
     if settled.looked.problem is not None or (text, plain) in bringing.unsure:
         settled.entries.setdefault(address, entry)
         return
-    left = {
-        name: digest for name, digest in entry.names.items() if name in target.ours and name not in settled.wanted
-    }
+    left = {name: digest for name, digest in entry.names.items() if name in target.ours and name not in settled.wanted}
     if not left:
         return
     gone = bringing.gone.get((text, plain))

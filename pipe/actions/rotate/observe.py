@@ -22,11 +22,8 @@ log = logging.getLogger("keyturn.rotate")
 class Places(Protocol):
     """Where variables can be found."""
 
-    def find(self, target: Target) -> Place:
-        """Return the place that a target names."""
-
-    def variables(self, place: Place) -> dict[str, Variable]:
-        """Return a place's variables by key."""
+    def look(self, target: Target) -> tuple[Place, dict[str, Variable]]:
+        """Return the place that a target names, and its variables by key."""
 
 
 class KeyList(Protocol):
@@ -89,8 +86,7 @@ def questions(world: World, policy: Rotation) -> tuple[str, ...]:
 
 
 def _observe_target(places: Places, target: Target, policy: Rotation) -> TargetState:
-    place = places.find(target)
-    variables = places.variables(place)
+    place, variables = places.look(target)
     return TargetState(
         place=place,
         id=variables.get(policy.id_variable),
