@@ -3,7 +3,10 @@
 import gc
 import sys
 
-from pipe.shell import main
+# Nearly all that a run makes it keeps: to look for cycles in it as often as is usual takes time and finds none.
+gc.set_threshold(100_000)
+
+from pipe.shell import main  # noqa: E402 - what is imported is kept, too
 
 if __name__ == "__main__":
     code = main()
