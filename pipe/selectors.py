@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 from pipe.naming import NAME, RESERVED_PREFIX, reserved
 
@@ -45,7 +46,7 @@ class Selector:
         """Whether it may give any number of variables."""
         return self.recursive or self.key == "*"
 
-    @property
+    @cached_property
     def text(self) -> str:
         """The selector as one would write it; selectors that mean the same have the same text."""
         path = _TAG + self.path if self.tagged else self.path + (_BELOW if self.recursive else "")
