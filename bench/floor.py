@@ -1,6 +1,9 @@
-"""Makes the requests of a pull and decides nothing: the time that no pull with these requests can be under.
+"""Makes the requests of a pull as a dozen plain lines would, and decides nothing: what a pull's time is held against.
 
-`python -m bench.floor PLAN` gets the pull's own variables in its environment; the plan is `Requests` as JSON.
+It looks for the environment first and then follows its list page by page. The pipe asks for what it can side by side,
+so that it may be under this where that outweighs its start.
+
+`python -m bench.floor PLAN` gets the pull's own variables in its environment; the plan is JSON.
 """
 
 from __future__ import annotations

@@ -28,7 +28,8 @@ class Listing(Protocol):
 def observe(replicas: Callable[[], Listing], source: Source, policy: Replication) -> World:
     """Return what there is: replicas and sign-in side by side, then versions, then the material of what changed.
 
-    Raises Refused with everything that cannot be asked, and ServiceError.
+    Versions come after the replicas, not beside them: a replica that another run writes meanwhile would seem to have no
+    source, or to be ahead of it. Raises Refused with everything that cannot be asked, and ServiceError.
     """
     looks: list[Callable[[], datetime | dict[str, Described]]] = [
         source.open,
