@@ -44,7 +44,8 @@ def report(event: str, _: tuple[Any, ...]) -> None:
 
 def ask_bitbucket() -> None:
     """Make the first request of a run without AWS."""
-    from pipe.clients.bitbucket import Bitbucket, bearer  # noqa: PLC0415 - what is imported is what is measured
+    from pipe.assemble.access import bitbucket_of  # noqa: PLC0415 - what is imported is what is measured
+    from pipe.assemble.stored import Fetcher  # noqa: PLC0415 - see above
     from pipe.patience import Patience  # noqa: PLC0415 - see above
     from pipe.settings import read_settings  # noqa: PLC0415 - see above
     from pipe.settings.rotation import RotateJob  # noqa: PLC0415 - see above
@@ -52,7 +53,7 @@ def ask_bitbucket() -> None:
     job = read_settings(ENVIRON).job
     assert isinstance(job, RotateJob)
     targets, access = job.targets, job.targets.access
-    Bitbucket(access.url, bearer(access.token), access.variables, Patience()).find(targets.places[0])
+    bitbucket_of(access, Fetcher("bench", Patience()), Patience()).find(targets.places[0])
 
 
 def run_pipe(environ: dict[str, str]) -> None:

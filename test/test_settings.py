@@ -10,6 +10,7 @@ from pipe.errors import Refused
 from pipe.redact import Secret
 from pipe.settings import Settings, read_settings
 from pipe.settings.aws import Keys, WebIdentity
+from pipe.settings.bitbucket import AccessToken, ApiToken
 from pipe.settings.rotation import RotateJob
 from pipe.values import KeyPair, Target, TargetKind
 from pipe.variables import VARIABLES
@@ -47,8 +48,8 @@ def test_the_least_and_its_defaults() -> None:
     least, least_job = settings(), job()
     assert least.action == "rotate"
     assert least_job.targets.places == (Target(TargetKind.DEPLOYMENT, "acme", "shop", "production"),)
-    assert (least_job.targets.access.url, least_job.targets.access.email) == ("https://api.bitbucket.org/2.0", "")
-    assert least_job.targets.access.token == Secret("token-of-a-test")
+    assert least_job.targets.access.url == "https://api.bitbucket.org/2.0"
+    assert least_job.targets.access.credential == AccessToken(Secret("token-of-a-test"))
     assert least_job.aws.pair == KeyPair("AKIAXXXXXXXXXXXXTEST", Secret("secret-of-a-test"))
     assert (least_job.aws.endpoint, least_job.aws.policy, least_job.aws.allowed_accounts) == (None, "", ())
     rotation = least_job.rotation
@@ -90,7 +91,7 @@ def test_the_steps_token_alone_is_not_used() -> None:
 def test_an_email_with_an_api_token() -> None:
     given = {"BITBUCKET_ACCESS_TOKEN": "", "ATLASSIAN_ACCOUNT_EMAIL": "a@b.example", "ATLASSIAN_API_TOKEN": "api-token"}
     access = job(**given).targets.access
-    assert (access.email, access.token) == ("a@b.example", Secret("api-token"))
+    assert access.credential == ApiToken("a@b.example", Secret("api-token"))
     assert access.variables == "ATLASSIAN_ACCOUNT_EMAIL and ATLASSIAN_API_TOKEN"
 
 

@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
-from pipe.clients.bitbucket import Bitbucket, basic, bearer
+from pipe.assemble.stored import Fetcher
+from pipe.clients.bitbucket import Bitbucket
+from pipe.clients.bitbucket_auth import Authorization, basic, bearer
 from pipe.patience import Patience
-from pipe.settings.bitbucket import BitbucketAccess
+from pipe.settings.bitbucket import AccessToken, ApiToken, BitbucketAccess
 
 
-def bitbucket_of(access: BitbucketAccess, patience: Patience) -> Bitbucket:
-    """Return the client for the credentials that were given."""
-    header = basic(access.email, access.token) if access.email else bearer(access.token)
-    return Bitbucket(access.url, header, access.variables, patience)
+def bitbucket_of(access: BitbucketAccess, fetcher: Fetcher, patience: Patience, *, writes: bool = True) -> Bitbucket:
+    """Return the client for the credentials that were given; nothing has been asked or fetched yet."""
+    authorization = _authorization(access, fetcher, patience)
+    return Bitbucket(access.url, authorization, access.variables, patience, writes=writes)
+
+
+def _authorization(access: BitbucketAccess, fetcher: Fetcher, patience: Patience) -> Authorization:
+    match access.credential:
+        case AccessToken(token):
+            return bearer(fetcher.of(token))
+        case ApiToken(email, token):
+            return basic(email, fetcher.of(token))
+        case credential:
+            from pipe.clients.bitbucket_oauth import consumer  # noqa: PLC0415 - few runs need it
+
+            secret = fetcher.of(credential.secret)
+            return consumer(access.url, credential.client_id, secret, access.variables, patience)

@@ -6,7 +6,9 @@ from pipe.actions.pull.action import PullAction
 from pipe.actions.sources.source import Source
 from pipe.assemble.access import bitbucket_of
 from pipe.assemble.secretsmanager import secretsmanager_source
-from pipe.assemble.vault import vault_source
+from pipe.assemble.signing import AwsSession
+from pipe.assemble.stored import Fetcher
+from pipe.assemble.vault import VaultSession, vault_session, vault_source
 from pipe.errors import Refused
 from pipe.patience import Patience
 from pipe.settings import Settings
@@ -15,21 +17,23 @@ from pipe.settings.pull import PullJob
 
 def pull(settings: Settings, job: PullJob, patience: Patience) -> PullAction:
     """Return the pull; nothing has been asked yet."""
+    name = settings.session_name
+    vault = vault_session(job.vault, name, patience) if job.vault else None
+    aws = AwsSession(job.aws, name, patience) if job.aws else None
     return PullAction(
         job.pull,
         job.targets.places,
-        source=_source(settings, job, patience),
-        bitbucket=bitbucket_of(job.targets.access, patience),
+        source=_source(job, vault, aws, dry_run=settings.dry_run),
+        bitbucket=bitbucket_of(job.targets.access, Fetcher(name, patience, vault=vault, aws=aws), patience),
         patience=patience,
         run=settings.run,
         dry_run=settings.dry_run,
     )
 
 
-def _source(settings: Settings, job: PullJob, patience: Patience) -> Source:
-    if job.vault:
-        force, dry_run = job.pull.force, settings.dry_run
-        return vault_source(job.vault, settings.session_name, patience, force=force, dry_run=dry_run)
-    if job.aws:
-        return secretsmanager_source(job.aws, job.pull.selectors, settings.session_name, patience)
+def _source(job: PullJob, vault: VaultSession | None, aws: AwsSession | None, *, dry_run: bool) -> Source:
+    if vault:
+        return vault_source(vault, force=job.pull.force, dry_run=dry_run)
+    if aws:
+        return secretsmanager_source(aws, job.pull.selectors)
     raise Refused(["SOURCE: nothing is known of it."])

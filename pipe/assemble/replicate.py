@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pipe.actions.replicate.action import Replicate
 from pipe.assemble.aws import enter
-from pipe.assemble.vault import vault_source
+from pipe.assemble.vault import vault_session, vault_source
 from pipe.clients.secret_store import SecretStore
 from pipe.patience import Patience
 from pipe.settings import Settings
@@ -17,7 +17,7 @@ def replication(settings: Settings, job: ReplicateJob, patience: Patience) -> Re
     return Replicate(
         job.replication,
         # Dynamic secrets are refused, and to read one is to make it.
-        source=vault_source(job.vault, name, patience, force=force, dry_run=True),
+        source=vault_source(vault_session(job.vault, name, patience), force=force, dry_run=True),
         sign_in=lambda: SecretStore(enter(job.aws, name, patience)),
         patience=patience,
     )

@@ -9,7 +9,8 @@ from pipe.actions.rotate.action import Rotate
 from pipe.actions.rotate.notes import announced
 from pipe.actions.rotate.secret_journal import SecretJournal
 from pipe.assemble.access import bitbucket_of
-from pipe.assemble.aws import admit, sign_in
+from pipe.assemble.signing import AwsSession
+from pipe.assemble.stored import Fetcher
 from pipe.clients.aws import Aws
 from pipe.clients.bitbucket import Bitbucket
 from pipe.clients.iam import AccessKeys
@@ -25,9 +26,11 @@ log = logging.getLogger("keyturn")
 
 def rotation(settings: Settings, job: RotateJob, patience: Patience) -> Rotate:
     """Sign in to AWS and return the rotation; raises Refused for an account that is not allowed, and ServiceError."""
-    bitbucket = bitbucket_of(job.targets.access, patience)
-    aws, caller, own = _who(settings, job, bitbucket, patience)
-    admit(job.aws, caller)
+    session = AwsSession(job.aws, settings.session_name, patience)
+    fetcher = Fetcher(settings.session_name, patience, aws=session)
+    bitbucket = bitbucket_of(job.targets.access, fetcher, patience, writes=settings.action != "status")
+    aws, caller, own = _who(session, job, bitbucket, patience)
+    session.admit(caller)
     policy = job.rotation_of(caller.user)
     journal = None
     if policy.secret_id:
@@ -47,14 +50,14 @@ def rotation(settings: Settings, job: RotateJob, patience: Patience) -> Rotate:
 
 
 def _who(
-    settings: Settings, job: RotateJob, bitbucket: Bitbucket, patience: Patience
+    session: AwsSession, job: RotateJob, bitbucket: Bitbucket, patience: Patience
 ) -> tuple[Aws, Identity, KeyPair | None]:
     """Return the session, who it is, and the pair that it signs with, if it is one.
 
     A run that rotated its own key and was cut off between a target's two writes leaves the old id with the new secret
     there; the target's state variable then says which id the secret belongs to.
     """
-    aws, pair = sign_in(job.aws, settings.session_name, patience), job.aws.pair
+    aws, pair = session.sign_in(), job.aws.pair
     try:
         return aws, aws.identity(), pair
     except Mismatched as error:

@@ -7,37 +7,31 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from pipe.actions.sources.secretsmanager import Bodies, Listing, SecretsManagerSource
-from pipe.patience import Patience
+from pipe.assemble.signing import AwsSession
 from pipe.selectors import Selector
-from pipe.settings.aws import AwsAccess
 
 if TYPE_CHECKING:
     from pipe.clients.aws import Aws
 
 
-def secretsmanager_source(
-    access: AwsAccess, selectors: Sequence[Selector], session_name: str, patience: Patience
-) -> SecretsManagerSource:
+def secretsmanager_source(session: AwsSession, selectors: Sequence[Selector]) -> SecretsManagerSource:
     """Return the source; nothing has been asked yet."""
-    return SecretsManagerSource(_Account(access, session_name, patience), selectors)
+    return SecretsManagerSource(_Account(session), selectors)
 
 
 class _Account:
-    """The sign-in that the settings name."""
+    """The account that the settings lead to."""
 
-    def __init__(self, access: AwsAccess, session_name: str, patience: Patience) -> None:
-        self._access = access
-        self._session_name = session_name
-        self._patience = patience
+    def __init__(self, session: AwsSession) -> None:
+        self._session = session
         self._aws: Aws | None = None
 
     def sign_in(self) -> tuple[Listing, Bodies]:
+        self._aws = self._session.enter()
         # AWS's library is imported here, so that Bitbucket answers meanwhile.
-        from pipe.assemble.aws import enter  # noqa: PLC0415 - see above
         from pipe.clients.secret_bodies import SecretBodies  # noqa: PLC0415 - see above
         from pipe.clients.secret_store import SecretStore  # noqa: PLC0415 - see above
 
-        self._aws = enter(self._access, self._session_name, self._patience)
         return SecretStore(self._aws), SecretBodies(self._aws)
 
     def now(self) -> datetime:
@@ -48,4 +42,4 @@ class _Account:
             return ""
         identity = self._aws.identity()
         partition = identity.arn.split(":")[1]
-        return f"arn:{partition}:secretsmanager:{self._access.region}:{identity.account}"
+        return f"arn:{partition}:secretsmanager:{self._session.access.region}:{identity.account}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from datetime import datetime
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from pipe.actions.sources.vault import VaultSource
 from pipe.clients.vault import Vault
 from pipe.clients.vault_kv import Kv
 from pipe.clients.vault_logins import AppRole, AwsIam, Jwt, Kubernetes, Ldap, Login, Token, Userpass, WrappedAppRole
-from pipe.errors import Refused
+from pipe.errors import KeyturnError, Refused
 from pipe.patience import Patience
 from pipe.redact import Secret
 from pipe.settings.vault import VaultAccess
@@ -18,38 +19,59 @@ from pipe.settings.vault import VaultAccess
 SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount/token")
 
 
-def vault_source(
-    access: VaultAccess, session_name: str, patience: Patience, *, force: bool, dry_run: bool
-) -> VaultSource:
-    """Return the source; nothing has been asked yet."""
+def vault_session(access: VaultAccess, session_name: str, patience: Patience) -> VaultSession:
+    """Return the sign-in that the settings name; nothing has been asked yet."""
     vault = Vault(access.address, namespace=access.namespace, ca=access.ca, patience=patience)
-    return VaultSource(Kv(vault), _Session(vault, access, session_name, patience), force=force, dry_run=dry_run)
+    return VaultSession(vault, access, session_name, patience)
 
 
-class _Session:
-    """The sign-in that the settings name."""
+def vault_source(session: VaultSession, *, force: bool, dry_run: bool) -> VaultSource:
+    """Return the source; nothing has been asked yet."""
+    return VaultSource(session.kv, session, force=force, dry_run=dry_run)
+
+
+class VaultSession:
+    """One sign-in for all of a run that need it, made by who needs it first."""
 
     def __init__(self, vault: Vault, access: VaultAccess, session_name: str, patience: Patience) -> None:
+        self.access = access
+        self.kv = Kv(vault)
         self._vault = vault
-        self._access = access
         self._session_name = session_name
         self._patience = patience
+        self._lock = threading.Lock()
+        self._signed_in = False
+        self._failed: KeyturnError | None = None
 
     @property
     def origin(self) -> str:
-        return f"{self._access.address} {self._access.namespace}"
+        """The server's address and the namespace."""
+        return f"{self.access.address} {self.access.namespace}"
 
     def sign_in(self) -> None:
-        self._vault.sign_in(self._login())
+        """Sign in, unless that was done; what has failed is not tried again. Raises Refused and ServiceError."""
+        with self._lock:
+            if self._failed is not None:
+                raise self._failed
+            if self._signed_in:
+                return
+            try:
+                self._vault.sign_in(self._login())
+            except KeyturnError as error:
+                self._failed = error
+                raise
+            self._signed_in = True
 
     def now(self) -> datetime:
+        """Return Vault's present time."""
         return self._vault.now()
 
     def sign_out(self, *, leased: bool) -> None:
+        """Give back the token; with `leased`, leave it to expire."""
         self._vault.sign_out(leased=leased)
 
     def _login(self) -> Login | WrappedAppRole | Token:
-        access = self._access
+        access = self.access
         secret = access.secret or Secret("")
         match access.method:
             case "token":
@@ -74,10 +96,10 @@ class _Session:
         from pipe.assemble.aws import sign_in  # noqa: PLC0415 - see above
         from pipe.clients.aws_proof import proof  # noqa: PLC0415 - see above
 
-        if self._access.aws is None:
+        if self.access.aws is None:
             raise Refused(["VAULT_AUTH_METHOD: aws needs credentials of AWS."])
-        aws = sign_in(self._access.aws, self._session_name, self._patience)
-        return AwsIam(self._access.role, lambda: proof(aws), self._access.path)
+        aws = sign_in(self.access.aws, self._session_name, self._patience)
+        return AwsIam(self.access.role, lambda: proof(aws), self.access.path)
 
 
 def _service_account() -> Secret:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import base64
 import logging
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import quote
 
 from pipe.clients.bitbucket_api import Api, Json
+from pipe.clients.bitbucket_auth import Authorization
 from pipe.errors import Busy, Conflict, Invalid, Missing
 from pipe.patience import Patience
-from pipe.redact import Secret
 from pipe.values import Place, Target, TargetKind, Variable
 
 log = logging.getLogger("keyturn.bitbucket")
@@ -20,26 +19,17 @@ log = logging.getLogger("keyturn.bitbucket")
 LOOKS = 9
 
 
-def bearer(token: Secret) -> str:
-    """Return the Authorization header for an access token."""
-    return f"Bearer {token.reveal()}"
-
-
-def basic(email: str, token: Secret) -> str:
-    """Return the Authorization header for a user's API token, whose user name is the Atlassian account's email."""
-    header = "Basic " + base64.b64encode(f"{email}:{token.reveal()}".encode()).decode()
-    Secret(header)
-    return header
-
-
 class Bitbucket:
     """Environments and variables of the repositories and workspaces that a token can reach.
 
-    `url` is the API's root, `advice` names the variables that hold the credentials. Every method raises ServiceError.
+    `url` is the API's root, `advice` names the variables that hold the credentials, `writes` tells whether they are to
+    write variables. Every method raises ServiceError.
     """
 
-    def __init__(self, url: str, authorization: str, advice: str, patience: Patience) -> None:
-        self._api = Api(url, authorization, advice, patience)
+    def __init__(
+        self, url: str, authorization: Authorization, advice: str, patience: Patience, *, writes: bool = True
+    ) -> None:
+        self._api = Api(url, authorization, advice, patience, writes=writes)
         self._patience = patience
         self._environments: dict[str, list[Json]] = {}
         self._finding: dict[str, threading.Lock] = {}
@@ -52,6 +42,10 @@ class Bitbucket:
         No request is refused here for that, so that a run can still try to write down what it has done.
         """
         return self._api.exhausted
+
+    def check_scopes(self) -> None:
+        """Raise Denied where an answer so far has told that the token lacks a scope that the run needs."""
+        self._api.check()
 
     def find(self, target: Target) -> Place:
         """Return the place that a target names; raises Missing, with the environments that there are."""

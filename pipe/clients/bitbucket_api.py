@@ -14,8 +14,11 @@ from urllib.parse import parse_qs, urlsplit
 import requests
 from requests.adapters import HTTPAdapter
 
+from pipe.clients.bitbucket_auth import Authorization, Grant
 from pipe.clients.bitbucket_errors import problem_with, unreachable
-from pipe.errors import Busy, KeyturnError, Missing
+from pipe.clients.bitbucket_http import Header
+from pipe.clients.bitbucket_token import Knowledge
+from pipe.errors import BadCredentials, Busy, KeyturnError, Missing
 from pipe.patience import IN_FLIGHT, Gate, Patience, side_by_side
 
 T = TypeVar("T")
@@ -32,30 +35,23 @@ NEARLY = 100
 Json = dict[str, Any]
 
 
-class _Auth(requests.auth.AuthBase):
-    """Puts the header on the request; as an auth object, so that no ~/.netrc is looked at."""
-
-    def __init__(self, header: str) -> None:
-        self._header = header
-
-    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        request.headers["Authorization"] = self._header
-        return request
-
-
 class Api:
     """Bitbucket's API as one credential may use it.
 
-    `url` is its root, `advice` names the variables that hold the credentials. Every method raises ServiceError.
+    `url` is its root, `advice` names the variables that hold the credentials, `writes` tells whether they are to write
+    variables. Every method raises ServiceError.
     """
 
-    def __init__(self, url: str, authorization: str, advice: str, patience: Patience) -> None:
+    def __init__(
+        self, url: str, authorization: Authorization, advice: str, patience: Patience, *, writes: bool = True
+    ) -> None:
         self._url = url.rstrip("/")
         self._advice = advice
+        self._authorization = authorization
+        self._knowledge = Knowledge(advice, writes=writes)
         self._patience = patience
         self._gate = Gate()
         self._session = requests.Session()
-        self._session.auth = _Auth(authorization)
         self._session.headers["Accept"] = "application/json"
         for scheme in ("https://", "http://"):
             self._session.mount(scheme, HTTPAdapter(pool_maxsize=IN_FLIGHT, max_retries=0))
@@ -80,14 +76,32 @@ class Api:
         """Make a request that may be repeated, patiently; `what` is what it is about, for errors."""
         return self.insist(lambda: self.ask_once(method, path, what, body))
 
+    def check(self) -> None:
+        """Raise Denied where Bitbucket's answers have told that the token lacks a scope."""
+        self._knowledge.check()
+
     def ask_once(self, method: str, path: str, what: str, body: Json | None = None) -> Json:
-        """Make one request, once, as soon as few enough are under way; `path` may be a whole address below the root."""
+        """Make one request, once, as soon as few enough are under way; `path` may be a whole address below the root.
+
+        One that is refused since its token has ended was not carried out, and is made again with another token.
+        """
         url = path if path.startswith(self._url) else self._url + path
+        grant = self._authorization.current()
+        try:
+            return self._ask(grant, method, url, what, body)
+        except BadCredentials:
+            renewed = self._authorization.renewed(grant)
+            if renewed is None:
+                raise
+        return self._ask(renewed, method, url, what, body)
+
+    def _ask(self, grant: Grant, method: str, url: str, what: str, body: Json | None) -> Json:
         with self._gate.one():
             started = time.monotonic()
             try:
                 response = self._session.request(
-                    method, url, json=body, timeout=self._patience.timeouts, allow_redirects=False
+                    method, url, json=body, auth=Header(grant.header), timeout=self._patience.timeouts,
+                    allow_redirects=False,
                 )  # fmt: skip
             except requests.RequestException as error:
                 raise unreachable(what, error) from None
@@ -101,6 +115,8 @@ class Api:
             problem = problem_with(response, what, self._advice)
             if problem is not None:
                 raise problem
+        self._authorization.accepted(grant)
+        self._knowledge.note(grant, response.headers)
         if response.status_code == 204:
             return {}
         try:

@@ -50,11 +50,11 @@ def problem_with(response: requests.Response, what: str, advice: str) -> Keyturn
             return Busy(
                 f"Bitbucket's rate limit is reached (429) for {what}.",
                 "The window is one hour; run again later.",
-                after=_pause(response),
+                after=pause(response),
                 throttled=True,
             )
         case _ if status >= 500:
-            return Busy(f"Bitbucket answered {status} for {what}.", unclear=True, after=_pause(response))
+            return Busy(f"Bitbucket answered {status} for {what}.", unclear=True, after=pause(response))
         case _ if status < 400:
             elsewhere = urlsplit(response.headers.get("Location", "")).hostname or "elsewhere"
             return ServiceError(
@@ -83,7 +83,8 @@ def _scopes(detail: Any, advice: str) -> str:
     return f"The token in {advice} needs the right to administer the pipelines of that repository or workspace."
 
 
-def _pause(response: requests.Response) -> float | None:
+def pause(response: requests.Response) -> float | None:
+    """Return the pause in seconds that an answer asks for."""
     for header in ("Retry-After", "X-RateLimit-Reset"):
         text = response.headers.get(header, "")
         if text.isdecimal() and int(text) < EPOCH:

@@ -28,12 +28,13 @@ Bodies = dict[str, Body | KeyturnError]
 class SecretBodies:
     """What is in an account's secrets; a secret is named by its name or its whole ARN.
 
-    Everything that is read is hidden from what is printed. Every method raises ServiceError.
+    `region` is another one than the sign-in's. Everything that is read is hidden from what is printed. Every method
+    raises ServiceError.
     """
 
-    def __init__(self, aws: Aws) -> None:
+    def __init__(self, aws: Aws, region: str | None = None) -> None:
         self._aws = aws
-        self._client = aws.client("secretsmanager")
+        self._client = aws.client("secretsmanager", region=region)
 
     def read(self, name: str, *, stage: str = "", version: str = "") -> Body:
         """Return what is in a secret, in its current version or a given one.

@@ -6,21 +6,68 @@ from dataclasses import dataclass
 
 from pipe.reading import Reader
 from pipe.redact import Secret
+from pipe.settings.stored import Stored, read_secret
 from pipe.values import Target
+
+ACCESS_TOKEN = "BITBUCKET_ACCESS_TOKEN"  # noqa: S105 - a variable's name
+EMAIL, API_TOKEN = "ATLASSIAN_ACCOUNT_EMAIL", "ATLASSIAN_API_TOKEN"
+CLIENT_ID, CLIENT_SECRET = "BITBUCKET_OAUTH_CLIENT_ID", "BITBUCKET_OAUTH_CLIENT_SECRET"
+
+_KINDS = f"{ACCESS_TOKEN}, {EMAIL} with {API_TOKEN}, or {CLIENT_ID} with {CLIENT_SECRET}"
+
+
+@dataclass(frozen=True)
+class AccessToken:
+    """A repository's, project's or workspace's access token."""
+
+    token: Secret | Stored
+
+    @property
+    def variables(self) -> str:
+        """The variable that holds it, for advice."""
+        return _name(ACCESS_TOKEN, self.token)
+
+
+@dataclass(frozen=True)
+class ApiToken:
+    """A user's API token, and the email of the Atlassian account."""
+
+    email: str
+    token: Secret | Stored
+
+    @property
+    def variables(self) -> str:
+        """The variables that hold both, for advice."""
+        return f"{EMAIL} and {_name(API_TOKEN, self.token)}"
+
+
+@dataclass(frozen=True)
+class Consumer:
+    """An OAuth consumer, which gets access tokens that live for an hour or two."""
+
+    client_id: str
+    secret: Secret | Stored
+
+    @property
+    def variables(self) -> str:
+        """The variables that hold both, for advice."""
+        return f"{CLIENT_ID} and {_name(CLIENT_SECRET, self.secret)}"
+
+
+Credential = AccessToken | ApiToken | Consumer
 
 
 @dataclass(frozen=True)
 class BitbucketAccess:
-    """How Bitbucket is asked: an access token, or an email with an API token."""
+    """Where Bitbucket is asked, and with which of the three kinds of credentials."""
 
     url: str
-    token: Secret
-    email: str = ""
+    credential: Credential
 
     @property
     def variables(self) -> str:
         """The variables that hold the credentials, for advice."""
-        return "ATLASSIAN_ACCOUNT_EMAIL and ATLASSIAN_API_TOKEN" if self.email else "BITBUCKET_ACCESS_TOKEN"
+        return self.credential.variables
 
 
 @dataclass(frozen=True)
@@ -39,24 +86,39 @@ def read_targets(reader: Reader) -> Targets:
 def read_bitbucket(reader: Reader) -> BitbucketAccess:
     """Return how Bitbucket is asked."""
     url = reader.url("BITBUCKET_API_URL") or ""
-    token, email, api_token = (
-        reader.text(name) for name in ("BITBUCKET_ACCESS_TOKEN", "ATLASSIAN_ACCOUNT_EMAIL", "ATLASSIAN_API_TOKEN")
-    )
+    email, client_id = reader.text(EMAIL), reader.text(CLIENT_ID)
+    token, api_token, client_secret = (read_secret(reader, name) for name in (ACCESS_TOKEN, API_TOKEN, CLIENT_SECRET))
+    kinds = {
+        ACCESS_TOKEN: token is not None,
+        API_TOKEN: bool(email) or api_token is not None,
+        CLIENT_SECRET: bool(client_id) or client_secret is not None,
+    }
+    given = [name for name, some in kinds.items() if some]
     if reader.plain("BITBUCKET_APP_PASSWORD"):
-        reader.problem(
-            "BITBUCKET_APP_PASSWORD: app passwords are gone since July 2026; use BITBUCKET_ACCESS_TOKEN, or "
-            "ATLASSIAN_ACCOUNT_EMAIL with ATLASSIAN_API_TOKEN."
-        )
-    elif token and (email or api_token):
-        reader.problem(
-            "BITBUCKET_ACCESS_TOKEN: give either it, or ATLASSIAN_ACCOUNT_EMAIL with ATLASSIAN_API_TOKEN, not both."
-        )
-    elif bool(email) != bool(api_token):
-        missing, given = ("ATLASSIAN_API_TOKEN", "ATLASSIAN_ACCOUNT_EMAIL")[:: 1 if email else -1]
-        reader.problem(f"{missing}: needed together with {given}.")
-    elif not token and not api_token:
-        reader.problem(
-            "BITBUCKET_ACCESS_TOKEN: a token is needed to write variables; give it, or ATLASSIAN_ACCOUNT_EMAIL with "
-            "ATLASSIAN_API_TOKEN."
-        )
-    return BitbucketAccess(url, Secret(token or api_token), "" if token else email)
+        reader.problem(f"BITBUCKET_APP_PASSWORD: app passwords are gone since July 2026; use {_KINDS}.")
+    elif len(given) > 1:
+        reader.problem(f"{given[0]}: give one kind of credentials, not several: {_KINDS}.")
+    elif not given:
+        reader.problem(f"{ACCESS_TOKEN}: credentials are needed to ask Bitbucket; give {_KINDS}.")
+    elif API_TOKEN in given:
+        _together(reader, EMAIL, API_TOKEN, bool(email), api_token is not None)
+    elif CLIENT_SECRET in given:
+        _together(reader, CLIENT_ID, CLIENT_SECRET, bool(client_id), client_secret is not None)
+    credential: Credential = AccessToken(token or Secret(""))
+    if given[:1] == [API_TOKEN]:
+        credential = ApiToken(email, api_token or Secret(""))
+    elif given[:1] == [CLIENT_SECRET]:
+        credential = Consumer(client_id, client_secret or Secret(""))
+    return BitbucketAccess(url, credential)
+
+
+def _together(reader: Reader, name: str, secret: str, has_name: bool, has_secret: bool) -> None:
+    """Note where one of two is missing."""
+    if not has_name:
+        reader.problem(f"{name}: needed together with {secret}.")
+    elif not has_secret:
+        reader.problem(f"{secret}: needed together with {name}; or {secret}_FROM.")
+
+
+def _name(variable: str, secret: Secret | Stored) -> str:
+    return secret.variable if isinstance(secret, Stored) else variable

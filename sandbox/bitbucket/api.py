@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
-from flask import Flask, Response, jsonify, request
+from flask import Flask, Response, g, jsonify, request
 from werkzeug.exceptions import MethodNotAllowed, NotFound
 
 from sandbox.bitbucket import errors
@@ -29,6 +30,7 @@ def build(store: Store, keyring: Keyring, moods: Moods, clock: Clock) -> Flask:
     app = Flask("sandbox.bitbucket")
     app.url_map.merge_slashes = False
     app.before_request(_refuse_undecodable)
+    app.after_request(partial(_tell_scopes, moods))
     app.register_error_handler(errors.Refusal, _refusal)
     app.register_error_handler(NotFound, _no_such_url)
     app.register_error_handler(MethodNotAllowed, _no_such_method)
@@ -55,6 +57,12 @@ def _access_token(keyring: Keyring) -> tuple[dict[str, Any], int]:
         "token_type": "bearer",
         "scope": " ".join(token.scopes),
     }, 200
+
+
+def _tell_scopes(moods: Moods, answer: Response) -> Response:
+    if moods.scope_headers:
+        answer.headers.update(g.get("told", {}))
+    return answer
 
 
 def _refuse_undecodable() -> None:

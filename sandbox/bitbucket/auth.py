@@ -19,6 +19,12 @@ Reach = Workspace | Project | Repository
 LIFETIME = timedelta(hours=1)
 
 _OWNERS: dict[str, type[Reach]] = {"repository": Repository, "project": Project, "workspace": Workspace}
+_TYPES = {
+    "repository": "repo_access_token",
+    "project": "project_access_token",
+    "workspace": "workspace_access_token",
+    "api-token": "api_token",
+}
 _BEARERS = frozenset({*_OWNERS, "app-user"})
 
 
@@ -74,6 +80,15 @@ class Token:
         scope = need.granular if self.kind == "api-token" else need.classic
         if not {scope, f"{scope}:write"} & set(self.scopes):
             raise errors.lacks_scope([scope], self.scopes)
+
+
+def told(token: Token, need: Need) -> dict[str, str]:
+    """Return the headers that tell who asks: they are on successes and on 403, and an API token's are mixed.
+
+    What they say of an app user was not seen anywhere, so that it has only what all have.
+    """
+    kind = {"X-Credential-Type": _TYPES[token.kind]} if token.kind in _TYPES else {}
+    return {"X-OAuth-Scopes": ", ".join(token.scopes), "X-Accepted-OAuth-Scopes": need.classic, **kind}
 
 
 class Keyring:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from flask import request
+from flask import g, request
 
 from sandbox.bitbucket import errors
-from sandbox.bitbucket.auth import Keyring, Need, Token
+from sandbox.bitbucket.auth import Keyring, Need, Token, told
 from sandbox.bitbucket.state import Environment, Repository, Store, Workspace
 
 
@@ -19,6 +19,7 @@ class Gate:
     def holder(self, need: Need) -> Token:
         """Return the credential of the request, if its scopes suffice."""
         token = self._keyring.holder(request.headers.get("Authorization", ""))
+        g.told = told(token, need)
         token.require(need)
         return token
 

@@ -22,6 +22,7 @@ class Moods:
 
     lag: float
     next_links: NextLinks
+    scope_headers: bool = True
 
 
 def page(items: Sequence[Mapping[str, Any]], links: NextLinks, *, core: bool = False) -> dict[str, Any]:

@@ -33,8 +33,9 @@ from sandbox.wire import StartResponse, Wire
 class Bitbucket:
     """Bitbucket Cloud on this machine, seen from outside its API.
 
-    `lag` is how many real seconds lists stay behind writes over HTTP, `next_links` whether pages name the next one;
-    both may be changed at any time. What is seeded here is in the lists at once.
+    `lag` is how many real seconds lists stay behind writes over HTTP, `next_links` whether pages name the next one,
+    `scope_headers` whether answers tell of scopes; all may be changed at any time. What is seeded here is in the lists
+    at once.
     """
 
     def __init__(self, clock: Clock, *, lag: float = 2.0, next_links: NextLinks = "always") -> None:
@@ -62,6 +63,15 @@ class Bitbucket:
     @next_links.setter
     def next_links(self, links: NextLinks) -> None:
         self._moods.next_links = links
+
+    @property
+    def scope_headers(self) -> bool:
+        """Whether answers tell the scopes of who asks, and those that the request takes."""
+        return self._moods.scope_headers
+
+    @scope_headers.setter
+    def scope_headers(self, told: bool) -> None:
+        self._moods.scope_headers = told
 
     def extend(self, serve: Callable[[Flask], None]) -> None:
         """Let something else of Bitbucket's answer too, behind the same wire; only before the first request."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from pipe.clients.bitbucket import Bitbucket, basic, bearer
+from pipe.clients.bitbucket import Bitbucket
+from pipe.clients.bitbucket_auth import basic, bearer
 from pipe.errors import BadCredentials, Busy, Conflict, Denied, KeyturnError, Missing, ServiceError
 from pipe.patience import Patience
 from pipe.redact import Secret
@@ -182,7 +183,7 @@ def test_a_repository_whose_environments_cannot_be_listed_is_asked_again_next_ti
 
 
 def test_an_email_and_a_token_are_hidden_as_header_too() -> None:
-    header = basic("me@example.com", Secret("canary-of-basic"))
+    header = basic("me@example.com", Secret("canary-of-basic")).current().header
     assert header.startswith("Basic ")
     with pytest.raises(ServiceError) as raised:
         raise ServiceError(f"{header} is wrong")

@@ -9,8 +9,9 @@ from functools import partial
 
 import pytest
 
-from pipe.clients.bitbucket import Bitbucket, bearer
+from pipe.clients.bitbucket import Bitbucket
 from pipe.clients.bitbucket_api import NEARLY
+from pipe.clients.bitbucket_auth import bearer
 from pipe.errors import Busy
 from pipe.patience import IN_FLIGHT, Patience, side_by_side
 from pipe.redact import Secret

@@ -8,6 +8,7 @@ from typing import Any
 from pipe.actions.sources.secretsmanager import SecretsManagerSource
 from pipe.actions.sources.source import Looked, Survey
 from pipe.assemble.secretsmanager import secretsmanager_source
+from pipe.assemble.signing import AwsSession
 from pipe.clients.secret_store import SecretStore
 from pipe.errors import KeyturnError
 from pipe.material import Material
@@ -51,7 +52,7 @@ class Bench:
             way=Keys(KeyPair(key.access_key_id, Secret(key.secret_access_key))),
             allowed_accounts=allowed,
         )
-        return secretsmanager_source(access, selectors, "a-test", Patience(pace=0.01))
+        return secretsmanager_source(AwsSession(access, "a-test", Patience(pace=0.01)), selectors)
 
     def survey(self, text: str) -> tuple[SecretsManagerSource, Survey]:
         source = self.source(text)

@@ -63,11 +63,11 @@ class Look:
     def at(self, mounts: Mounts) -> dict[Selector, Looked]:
         """Return what each selector finds; a request that several of them need is made once."""
         located = [locate(selector, mount) for selector, mount in mounts.items() if isinstance(mount, Mount)]
-        sound = [each for each in located if _mistake(each) is None]
+        sound = [each for each in located if mistake(each) is None]
         self._list([each for each in sound if each.selector.recursive])
         self._list_parents([each for each in sound if not each.selector.recursive])
         self._ask(sound)
-        problems = {each.selector: _mistake(each) for each in located if each not in sound}
+        problems = {each.selector: mistake(each) for each in located if each not in sound}
         problems |= {selector: mount for selector, mount in mounts.items() if isinstance(mount, ServiceError)}
         looked = {selector: Looked(selector, problem=problem) for selector, problem in problems.items()}
         return looked | {each.selector: self._looked(each) for each in sound}
@@ -165,7 +165,7 @@ def _is_below(path: str, folder: str) -> bool:
     return not folder or path.startswith(f"{folder}/")
 
 
-def _mistake(located: Located) -> ServiceError | None:
+def mistake(located: Located) -> ServiceError | None:
     """Return what is wrong with a selector on this mount, so that no request needs to be made."""
     path, mount = located.selector.path, located.mount
     if located.selector.recursive and mount.engine is Engine.OTHER:

@@ -23,7 +23,7 @@ PAST = datetime.fromtimestamp(0, UTC)
 # What AWS puts behind a secret's name in its ARN.
 _SUFFIX = re.compile(r"-[A-Za-z0-9]{6}$")
 # A version's id as AWS makes them; one without a stage is not listed, but can be read.
-_ID = re.compile(r"[0-9A-Fa-f-]{32,64}")
+ID = re.compile(r"[0-9A-Fa-f-]{32,64}")
 
 
 class Listing(Protocol):
@@ -160,7 +160,7 @@ def _found(selector: Selector, secret: Described) -> Found | None:
     """Return a secret as a selector finds it; None where it has no such version."""
     stage = selector.stage
     version = stage if stage in secret.stages else secret.version(stage or CURRENT)
-    if version is None and _ID.fullmatch(stage):
+    if version is None and ID.fullmatch(stage):
         version = stage
     if version is None and not secret.deleted:
         return None
