@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Literal
 
+import jwt
+
 from sandbox.bitbucket import errors
 from sandbox.bitbucket.state import Project, Repository, Workspace
 from sandbox.clock import Clock
@@ -92,10 +94,11 @@ def told(token: Token, need: Need) -> dict[str, str]:
 
 
 class Keyring:
-    """The credentials that were issued."""
+    """The credentials that were issued; `lifetime` is how long a consumer's access tokens are good."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
+        self.lifetime = LIFETIME
         self._valid: dict[str, Token] = {}
         self._consumers: dict[str, Token] = {}
 
@@ -119,7 +122,7 @@ class Keyring:
             raise ValueError(f"a token of kind {kind} cannot be on {reach}")
         if scopes is None:
             scopes = [need.granular if kind == "api-token" else need.classic for need in _ALL]
-        token = Token(kind, user or _user(kind), _secret(kind), tuple(scopes), reach, admin, expires)
+        token = Token(kind, user or _user(kind), _secret(kind, expires), tuple(scopes), reach, admin, expires)
         if kind == "oauth":
             self._consumers[token.header] = token
         elif kind != "app-password":  # Bitbucket accepts none any more.
@@ -140,7 +143,7 @@ class Keyring:
             return None
         return self.issue(
             "app-user", consumer.reach, consumer.user, consumer.scopes, admin=consumer.admin,
-            expires=self._clock.now() + LIFETIME,
+            expires=self._clock.now() + self.lifetime,
         )  # fmt: skip
 
     def holder(self, header: str) -> Token:
@@ -168,13 +171,15 @@ def _user(kind: Kind) -> str:
     return "rotator@acme.example" if kind in {"api-token", "app-password"} else "x-token-auth"
 
 
-def _secret(kind: Kind) -> str:
+def _secret(kind: Kind, expires: datetime | None) -> str:
     """Return a secret as long and as awkward as the real ones are."""
     match kind:
         case "oauth":
             return secrets.token_urlsafe(24)
         case "app-user":
-            return secrets.token_urlsafe(900)
+            # Today's are JWTs of more than a thousand characters.
+            end = {"exp": int(expires.timestamp())} if expires else {}
+            return jwt.encode({"jti": secrets.token_urlsafe(700), **end}, secrets.token_bytes(32), algorithm="HS256")
         case "app-password":
             return "ATBB" + secrets.token_urlsafe(24)
         case "api-token":

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from flask import Flask
@@ -72,6 +72,15 @@ class Bitbucket:
     @scope_headers.setter
     def scope_headers(self, told: bool) -> None:
         self._moods.scope_headers = told
+
+    @property
+    def token_lifetime(self) -> timedelta:
+        """How long the access tokens that consumers get are good."""
+        return self._keyring.lifetime
+
+    @token_lifetime.setter
+    def token_lifetime(self, lifetime: timedelta) -> None:
+        self._keyring.lifetime = lifetime
 
     def extend(self, serve: Callable[[Flask], None]) -> None:
         """Let something else of Bitbucket's answer too, behind the same wire; only before the first request."""

@@ -164,3 +164,47 @@ def test_an_access_token_is_for_one_place_of_its_kind(bench: Bench) -> None:
         bench.bitbucket.issue_token("repository", bench.workspace)
     with pytest.raises(ValueError, match="workspace"):
         bench.bitbucket.issue_token("workspace")
+
+
+@pytest.mark.parametrize(
+    ("kind", "scopes", "told", "credential"),
+    [
+        ("repository", ["pipeline", "pipeline:variable"], "pipeline, pipeline:variable", "repo_access_token"),
+        ("workspace", ["pipeline"], "pipeline", "workspace_access_token"),
+        ("api-token", ["read:pipeline:bitbucket"], "read:pipeline:bitbucket", "api_token"),
+        ("app-user", ["pipeline"], "pipeline", None),
+    ],
+)
+def test_answers_tell_the_scopes_of_who_asks_and_the_classic_ones_that_are_taken(
+    bench: Bench, kind: Kind, scopes: list[str], told: str, credential: str | None
+) -> None:
+    reach: Any = bench.repository if kind == "repository" else bench.workspace
+    token = bench.bitbucket.issue_token(kind, reach, scopes=scopes)
+    listed = bench.ask("GET", variables_of(bench.production), token=token)
+    assert listed.status_code == 200
+    assert (listed.headers["X-OAuth-Scopes"], listed.headers["X-Accepted-OAuth-Scopes"]) == (told, "pipeline")
+    assert listed.headers.get("X-Credential-Type") == credential
+    refused = bench.ask("GET", path_of(bench.repository), token=token)
+    assert refused.status_code == 403
+    assert (refused.headers["X-OAuth-Scopes"], refused.headers["X-Accepted-OAuth-Scopes"]) == (told, "repository")
+
+
+def test_strangers_are_told_no_scopes_and_nobody_is_in_the_other_mood(bench: Bench) -> None:
+    path = variables_of(bench.production)
+    assert "X-OAuth-Scopes" not in bench.ask("GET", path, headers={}).headers
+    bench.bitbucket.scope_headers = False
+    answer = bench.ask("GET", path)
+    assert answer.status_code == 200
+    assert not {"X-OAuth-Scopes", "X-Accepted-OAuth-Scopes", "X-Credential-Type"} & set(answer.headers)
+
+
+def test_a_consumers_tokens_live_as_long_as_their_answer_says(bench: Bench) -> None:
+    consumer = bench.bitbucket.issue_token("oauth", bench.workspace)
+    bench.bitbucket.token_lifetime = timedelta(hours=2)
+    body = consumer_token(bench, consumer).json()
+    assert body["expires_in"] == 7200
+    bearer = {"Authorization": f"Bearer {body['access_token']}"}
+    bench.clock.move(minutes=119)
+    assert bench.ask("GET", "/repositories/acme", headers=bearer).ok
+    bench.clock.move(minutes=2)
+    assert bench.ask("GET", "/repositories/acme", headers=bearer).status_code == 401
