@@ -40,10 +40,9 @@ def stored_of(**variables: str) -> Stored:
 def test_the_three_kinds() -> None:
     assert access(BITBUCKET_ACCESS_TOKEN="a-token").credential == AccessToken(Secret("a-token"))
     assert access(**EMAIL, **API_TOKEN).credential == ApiToken("a@b.example", Secret("api-token-of-a-test"))
-    assert access(**CLIENT_ID, **CLIENT_SECRET).credential == Consumer("an-id", Secret("a-client-secret"))
-    assert (
-        access(**CLIENT_ID, **CLIENT_SECRET).variables == "BITBUCKET_OAUTH_CLIENT_ID and BITBUCKET_OAUTH_CLIENT_SECRET"
-    )
+    consumer = access(**CLIENT_ID, **CLIENT_SECRET)
+    assert consumer.credential == Consumer("an-id", Secret("a-client-secret"))
+    assert consumer.variables == "BITBUCKET_OAUTH_CLIENT_ID and BITBUCKET_OAUTH_CLIENT_SECRET"
 
 
 @pytest.mark.parametrize("name", SECRETS)
@@ -124,7 +123,8 @@ def test_a_secret_is_given_or_fetched_but_not_both(name: str) -> None:
 @pytest.mark.parametrize(
     "place",
     [
-        "a-token-in-the-wrong-place", "vault:", "vault: secret/ci/bb", "vault: secret/ci/bb *", "vault: secret/** token",
+        "a-token-in-the-wrong-place", "vault:", "vault: secret/ci/bb", "vault: secret/ci/bb *",
+        "vault: secret/** token",
         "vault: a b; vault: c d", "vault: secret/ci/bb token | NAME", "vault secret/ci/bb token", "Vault: a b",
         "secretsmanager: ci/** *", "secretsmanager: tag:a=b token", "secretsmanager: ci/bb a b", "bitwarden: a b",
         "secretsmanager: arn:aws:iam::1:role/x", "vault: one two three",

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 
 import pytest
 
-from sandbox.bitbucket import Token
+from sandbox.bitbucket import Kind, Repository, Token, Workspace
 from sandbox.world import Company, World
+from test.readme import README
 from test.support import Pipe, Result, outside
 
 LEAST = ("pipeline", "pipeline:variable")
@@ -90,3 +92,34 @@ def test_the_end_of_a_consumers_tokens_is_no_news(world: World, company: Company
     )  # fmt: skip
     assert result.code == 0
     assert "WARNING" not in result.output
+
+
+@pytest.mark.parametrize("told", [True, False], ids=["told", "untold"])
+@pytest.mark.parametrize("kind", ["repository", "api-token", "oauth"])
+def test_the_scopes_of_the_readme_are_enough_and_no_more(
+    world: World, company: Company, pipe: Pipe, kind: Kind, told: bool
+) -> None:
+    world.bitbucket.scope_headers = told
+    variables, scopes = dict(zip(("repository", "api-token", "oauth"), rows_of_scopes(), strict=True))[kind]
+    reach: Repository | Workspace = company.repository if kind == "repository" else company.repository.workspace
+
+    def run_with(*granted: str) -> Result:
+        token = world.bitbucket.issue_token(kind, reach, scopes=granted)
+        values = [token.secret] if kind == "repository" else [token.user, token.secret]
+        return pipe(**{"BITBUCKET_ACCESS_TOKEN": None, **dict(zip(variables, values, strict=True))})
+
+    for scope in scopes:
+        less = run_with(*(each for each in scopes if each != scope))
+        assert less.code == 1, less.output
+        assert scope in less.output
+        assert less.asked("iam.CreateAccessKey") == []
+    enough = run_with(*scopes)
+    assert enough.code == 0, enough.output
+    assert lines(enough, "more than Keyturn needs") == []
+
+
+def rows_of_scopes() -> list[tuple[list[str], list[str]]]:
+    """Return the README's credentials, each by its variables and its scopes."""
+    text = README.read_text(encoding="utf-8")
+    found = re.findall(r"^\| (`[A-Z_]+`.*): .* \| (`.*pipeline.*`) \|$", text, re.MULTILINE)
+    return [(re.findall(r"`(\w+)`", names), re.findall(r"`([\w:]+)`", scopes)) for names, scopes in found]
