@@ -47,10 +47,10 @@ BAD = {
         {"BITBUCKET_APP_PASSWORD": SECRETS[1], "BITBUCKET_ACCESS_TOKEN": None},
         ["BITBUCKET_APP_PASSWORD: app passwords are gone since July 2026; use BITBUCKET_ACCESS_TOKEN"],
     ),
-    "no-token": ({"BITBUCKET_ACCESS_TOKEN": None}, ["BITBUCKET_ACCESS_TOKEN: a token is needed"]),
+    "no-token": ({"BITBUCKET_ACCESS_TOKEN": None}, ["BITBUCKET_ACCESS_TOKEN: credentials are needed"]),
     "two-tokens": (
         {"ATLASSIAN_ACCOUNT_EMAIL": "a@b.example", "ATLASSIAN_API_TOKEN": SECRETS[1]},
-        ["BITBUCKET_ACCESS_TOKEN: give either it, or"],
+        ["BITBUCKET_ACCESS_TOKEN: give one kind of credentials, not several"],
     ),
     "email-without-token": (
         {"ATLASSIAN_ACCOUNT_EMAIL": "a@b.example", "BITBUCKET_ACCESS_TOKEN": None},
