@@ -19,6 +19,9 @@ from sandbox.bitbucket.routes import route
 LIFETIME = timedelta(hours=1)
 _ALGORITHM = "RS256"
 
+# A signing key with its id.
+_Key = tuple[str, rsa.RSAPrivateKey]
+
 
 class Issuer:
     """The issuer of a workspace; `host` is the URL that Bitbucket's API is served at, without a path."""
@@ -27,6 +30,7 @@ class Issuer:
         self.workspace = workspace
         self.host = host
         self._path = f"/2.0/workspaces/{workspace.slug}/pipelines-config/identity/oidc"
+        self._rotated: _Key | None = None
 
     @property
     def url(self) -> str:
@@ -41,7 +45,7 @@ class Issuer:
     def serve(self, app: Flask) -> None:
         """Answer for discovery and keys, without credentials."""
         route(app, "GET", f"{self._path}/.well-known/openid-configuration", self._discovery)
-        route(app, "GET", f"{self._path}/keys.json", _keys)
+        route(app, "GET", f"{self._path}/keys.json", self._keys)
 
     def token(
         self,
@@ -59,7 +63,7 @@ class Issuer:
         """
         claims = self.claims(repository, environment, audience=audience, now=now) | changes
         given = {name: value for name, value in claims.items() if value is not None}
-        key_id, key = _key()
+        key_id, key = self._signing
         return jwt.encode(given, key, algorithm=_ALGORITHM, headers={"kid": key_id})
 
     def claims(
@@ -90,6 +94,14 @@ class Issuer:
             "exp": issued + int(LIFETIME.total_seconds()),
         }
 
+    def rotate(self) -> None:
+        """Sign by another key from now on, and publish that one alone."""
+        self._rotated = _made()
+
+    @property
+    def _signing(self) -> _Key:
+        return self._rotated or _shared()
+
     def _discovery(self) -> dict[str, Any]:
         return {
             "issuer": self.url,
@@ -99,17 +111,20 @@ class Issuer:
             "id_token_signing_alg_values_supported": [_ALGORITHM],
         }
 
+    def _keys(self) -> dict[str, Any]:
+        key_id, key = self._signing
+        public = json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(key.public_key()))
+        return {"keys": [{**public, "kid": key_id, "use": "sig", "alg": _ALGORITHM}]}
 
-@cache
-def _key() -> tuple[str, rsa.RSAPrivateKey]:
-    """Return the process's signing key with its id; making one takes a tenth of a second and more."""
+
+def _made() -> _Key:
     return str(uuid4()), rsa.generate_private_key(public_exponent=65537, key_size=2048)
 
 
-def _keys() -> dict[str, Any]:
-    key_id, key = _key()
-    public = json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(key.public_key()))
-    return {"keys": [{**public, "kid": key_id, "use": "sig", "alg": _ALGORITHM}]}
+@cache
+def _shared() -> _Key:
+    """Return the process's signing key with its id; making one takes a tenth of a second and more."""
+    return _made()
 
 
 def _braced() -> str:

@@ -54,4 +54,5 @@ def _collections(bitbucket: Bitbucket, aws: Aws) -> Iterator[Any]:
     yield iam().users
     yield iam().access_keys
     yield iam().roles
+    yield iam().open_id_providers
     yield sts().__dict__

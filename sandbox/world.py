@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from types import TracebackType
 from typing import Any, Self
 
 from sandbox.aws import Aws, Pair
+from sandbox.aws.trust import trusting_steps
 from sandbox.bitbucket import Bitbucket, Environment, Repository, Token, Workspace
 from sandbox.clock import Clock
-from sandbox.issuer import Issuer
+from sandbox.issuer import LIFETIME, Issuer
 from sandbox.moment import Moment, restore, save
 from sandbox.ports import free_port
 from sandbox.server import Server
@@ -37,12 +38,21 @@ class Company:
     old_key: Pair = field(repr=False)
     role_arn: str
     issuer: Issuer = field(repr=False)
+    clock: Clock = field(repr=False)
+    trust: str = field(repr=False)
     secrets: dict[str, dict[str, Any]] = field(default_factory=dict, repr=False)
 
     @property
     def oidc_token(self) -> str:
-        """A fresh step's own token; the sandbox's AWS looks at its shape alone, OpenBao at all of it."""
-        return self.issuer.token(self.repository)
+        """A fresh step's own token, which holds by the sandbox's clock, AWS's, as by the machine's, OpenBao's."""
+        return self.token_for()
+
+    def token_for(self, environment: Environment | None = None, **changes: Any) -> str:
+        """Return such a token of a step that deploys to an environment; `changes` are as in `Issuer.token`."""
+        machine = datetime.now(UTC)
+        earlier, later = sorted([machine, machine + self.clock.shift])
+        until = {"exp": int((later + LIFETIME).timestamp())}
+        return self.issuer.token(self.repository, environment, now=earlier, **until | changes)
 
 
 class World:
@@ -91,7 +101,7 @@ class World:
     def seed(self, key_age_days: float = 95) -> Company:
         """Make the company anew: a repository with three environments, and an IAM user with an old key in two.
 
-        Where the world has a Vault, it holds twelve secrets and trusts the repository's steps.
+        A role trusts the repository's steps; where the world has a Vault, that does so too, and holds twelve secrets.
         """
         self.bitbucket.reset()
         self.aws.reset()
@@ -106,10 +116,15 @@ class World:
         self.bitbucket.set_variable(environments["Production"], "LOG_LEVEL", "info")
         token = self.bitbucket.issue_token("repository", repository)
         secrets = self.vault.seed(self.issuer, repository) if self.vault else {}
-        # OpenBao has asked Bitbucket for the issuer's documents.
+        provider = self.aws.add_provider(self.issuer.url, [self.issuer.audience])
+        trust = trusting_steps(provider, self.issuer.audience, f"{repository.uuid}:*")
+        role = self.aws.add_role(ROLE, trust=trust)
+        if self._server:
+            self.aws.learn(self.issuer.url)
+        # OpenBao and AWS have asked Bitbucket for the issuer's documents; a run's journal shall not show that.
         self.bitbucket.wire.forget()
         self.company = Company(
-            repository, environments, token, admin, old_key, self.aws.add_role(ROLE), self.issuer, secrets
+            repository, environments, token, admin, old_key, role, self.issuer, self.clock, trust, secrets
         )
         return self.company
 

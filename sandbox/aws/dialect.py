@@ -63,6 +63,11 @@ class Call:
     body: bytes = field(repr=False)
     environ: Environ = field(repr=False)
 
+    @property
+    def source_ip(self) -> str:
+        """The address that the request came from."""
+        return str(self.environ["REMOTE_ADDR"])
+
 
 def read(environ: Environ, body: bytes) -> Call:
     """Read a request: its service from the signature's scope, its action from the target or the form."""

@@ -11,16 +11,17 @@ from moto.moto_api._internal.models import moto_api_backend
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
 from sandbox.aws import sessions
+from sandbox.aws.conditions import NotUnderstood
 from sandbox.aws.dialect import Call, Refused, in_json, read, worded
 from sandbox.aws.keys import Keys
 from sandbox.aws.policies import Principal
-from sandbox.aws.rights import authorize
+from sandbox.aws.rights import authorize, context_of
 from sandbox.aws.secretsmanager import SecretsManager
+from sandbox.aws.tokens import Tokens, WebIdentity
 from sandbox.clock import Clock
 from sandbox.wire import Environ, StartResponse
 
 SERVICES = frozenset({"iam", "sts", "sns", "secretsmanager"})
-UNSIGNED = "AssumeRoleWithWebIdentity"
 
 
 class Gate:
@@ -29,6 +30,7 @@ class Gate:
     def __init__(self, clock: Clock) -> None:
         self.keys = Keys(clock)
         self.secrets = SecretsManager(clock)
+        self.tokens = Tokens(clock)
         # moto's models are plain dictionaries, which break when two requests change them at once.
         self.lock = threading.RLock()
         self._moto = DomainDispatcherApplication(create_backend_app)
@@ -39,6 +41,7 @@ class Gate:
             moto_api_backend.reset()
             self.keys.reset()
             self.secrets.reset()
+            self.tokens.reset()
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Serve one request."""
@@ -46,28 +49,41 @@ class Gate:
         environ["wsgi.input"] = io.BytesIO(body)
         call = read(environ, body)
         try:
+            # Outside the lock: an issuer may take its time.
+            identity = self._identity(call)
             with self.lock:
-                principal = self._admit(call)
+                principal = self._admit(call, identity)
                 if call.service != "secretsmanager":
                     return cast(Iterable[bytes], self._moto(environ, start_response))
-            answer = in_json(self.secrets.handle(call, principal))
+            answer = in_json(self.secrets.handle(call, principal, context_of(call, principal)))
         except Refused as refused:
             answer = worded(call.service, refused)
+        except NotUnderstood as error:
+            answer = worded(call.service, Refused("NotInSandbox", f"The sandbox does not understand {error}."))
         start_response(answer.status, answer.headers)
         return [answer.body]
 
-    def _admit(self, call: Call) -> Principal:
+    def _identity(self, call: Call) -> WebIdentity | None:
+        """Return who comes with a token instead of a signature."""
+        if (call.service, call.action) != ("sts", sessions.FEDERATED):
+            return None
+        sessions.check_request(call)
+        return self.tokens.verify(call.params.get("WebIdentityToken", ""))
+
+    def _admit(self, call: Call, identity: WebIdentity | None) -> Principal:
         if call.service not in SERVICES or not call.action:
             raise Refused("InvalidAction", f"The sandbox has no {call.service}:{call.action}")
-        if call.action == UNSIGNED and not call.access_key_id:
-            principal = Principal(arn="", policies=())
-        elif not call.access_key_id:
+        if identity:
+            sessions.check_step(call, identity)
+            return Principal(arn="", policies=())
+        if not call.access_key_id:
             raise Refused("MissingAuthenticationToken", "Missing Authentication Token", 403)
+        principal = self.keys.admit(call)
+        if (call.service, call.action) == ("sts", sessions.CHAINED):
+            sessions.check_request(call)
+            sessions.check_chained(call, principal, context_of(call, principal))
         else:
-            principal = self.keys.admit(call)
             authorize(call, principal, self.secrets)
-        if call.service == "sts":
-            sessions.check(call)
         if call.action == "GetAccessKeyLastUsed":
             self.keys.show_last_use(call.params.get("AccessKeyId", ""))
         return principal

@@ -83,7 +83,7 @@ class Keys:
         if not look:
             self.use(key.access_key_id, self._clock.now(), call.service, call.region)
         user = iam().get_user(key.user_name or "")
-        return Principal(user.arn, _policies(user), user=user.name)
+        return Principal(user.arn, _policies(user), user=user.name, tags=tags_of(user))
 
     def _spread(self, key_id: str, *, look: bool) -> bool:
         """Tell whether this call finds the key known: a new one is refused, known once, refused once more."""
@@ -99,7 +99,9 @@ class Keys:
         if naive(self._clock.now()) >= session.expiration:
             raise Refused("ExpiredToken", "The security token included in the request is expired", 403)
         role = next((role for role in iam().get_roles() if role.arn == session.role_arn), None)
-        return Principal(session.arn, _policies(role) if role else (), session.policy or None)
+        if role is None:
+            return Principal(session.arn, (), session.policy or None, role=session.role_arn)
+        return Principal(session.arn, _policies(role), session.policy or None, role=role.arn, tags=tags_of(role))
 
     def use(self, key_id: str, at: datetime, service: str, region: str) -> None:
         """Note a use of a key."""
@@ -121,6 +123,11 @@ def owner(key_id: str) -> User | None:
     """Return the user whom a key belongs to."""
     key: AccessKey | None = iam().access_keys.get(key_id)
     return iam().users.get(key.user_name) if key and key.user_name else None
+
+
+def tags_of(holder: User | Role) -> dict[str, str]:
+    """Return the tags of a user or a role."""
+    return {tag["Key"]: tag["Value"] for tag in iam().tagger.list_tags_for_resource(holder.arn)["Tags"]}
 
 
 def _policies(holder: User | Role) -> tuple[str, ...]:

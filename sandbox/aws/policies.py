@@ -1,39 +1,55 @@
-"""What a principal's policies allow: actions and resources with wildcards; conditions are taken as met."""
+"""What a principal's policies allow: actions and resources with wildcards, and the conditions that are known."""
 
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Any
 
+from sandbox.aws.conditions import Context, NotUnderstood, like, listed, met
 from sandbox.aws.dialect import Refused
 
 # Calls that nobody can be denied.
 FREE = frozenset({"sts:GetCallerIdentity"})
+# What conditions may ask for, with the beginnings of those that name a tag; `sandbox.aws.rights` says what they are.
+KNOWN = (
+    "aws:sourceip", "aws:principalarn", "aws:principalaccount", "aws:requestedregion", "aws:tagkeys",
+    "aws:principaltag/", "aws:resourcetag/", "aws:requesttag/", "secretsmanager:resourcetag/", "kms:viaservice",
+    "sts:externalid", "sts:rolesessionname",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Principal:
-    """Who signed a request, and the policies that say what they may do."""
+    """Who signed a request, and the policies that say what they may do; `role` is the ARN of a session's role."""
 
     arn: str
     policies: tuple[str, ...] = field(repr=False)
     session_policy: str | None = field(default=None, repr=False)
     user: str | None = None
+    role: str = ""
+    tags: Mapping[str, str] = field(default_factory=dict)
 
-    def may(self, action: str, resource: str) -> bool:
+    @property
+    def names(self) -> frozenset[str]:
+        """What a trust policy may call this principal; a session also by its role."""
+        return frozenset({self.arn, self.role} - {""})
+
+    def may(self, action: str, resource: str, context: Context) -> bool:
         """Tell whether this principal may do that; a session's own policy can only take away."""
         if action in FREE:
             return True
-        narrowed = self.session_policy is None or self._permits([self.session_policy], action, resource)
-        return narrowed and self._permits(self.policies, action, resource)
+        return all(effects == {"Allow"} for effects in self._effects(action, resource, context))
 
-    def demand(self, action: str, resource: str) -> None:
+    def is_denied(self, action: str, resource: str, context: Context) -> bool:
+        """Tell whether this principal may not do that whatever else allows it."""
+        own, *narrowing = self._effects(action, resource, context)
+        return "Deny" in own or any(effects != {"Allow"} for effects in narrowing)
+
+    def demand(self, action: str, resource: str, context: Context) -> None:
         """Refuse what this principal may not do."""
-        if not self.may(action, resource):
+        if not self.may(action, resource, context):
             raise Refused(
                 "AccessDenied",
                 f"User: {self.arn} is not authorized to perform: {action} on resource: {resource} "
@@ -41,11 +57,17 @@ class Principal:
                 403,
             )
 
-    def _permits(self, policies: Iterable[str], action: str, resource: str) -> bool:
-        effects = {
-            statement["Effect"] for statement in _statements(policies) if self._concerns(statement, action, resource)
-        }
-        return effects == {"Allow"}
+    def _effects(self, action: str, resource: str, context: Context) -> list[set[str]]:
+        """Return what the principal's own policies say, and what the session's policy says where there is one."""
+        layers = [self.policies, *([(self.session_policy,)] if self.session_policy is not None else [])]
+        return [
+            {
+                statement["Effect"]
+                for statement in _statements(policies)
+                if self._concerns(statement, action, resource) and _met(statement, context)
+            }
+            for policies in layers
+        ]
 
     def _concerns(self, statement: dict[str, Any], action: str, resource: str) -> bool:
         if "NotAction" in statement:
@@ -61,17 +83,20 @@ def _statements(policies: Iterable[str]) -> Iterator[dict[str, Any]]:
         yield from statements if isinstance(statements, list) else [statements]
 
 
+def _met(statement: dict[str, Any], context: Context) -> bool:
+    block = statement.get("Condition", {})
+    for key in (key for keys in block.values() for key in keys):
+        if not any(key.lower() == known or (known.endswith("/") and key.lower().startswith(known)) for known in KNOWN):
+            raise NotUnderstood(f"the condition key {key}")
+    return met(block, context)
+
+
 def _any(patterns: str | list[str], value: str, *, lower: bool = False, user: str | None = None) -> bool:
-    for pattern in [patterns] if isinstance(patterns, str) else patterns:
+    for pattern in listed(patterns):
         wanted = pattern.lower() if lower else pattern.replace("${aws:username}", user or "")
-        if _compiled(wanted).fullmatch(value):
+        if like(wanted, value):
             return True
     return False
-
-
-@lru_cache(maxsize=512)
-def _compiled(pattern: str) -> re.Pattern[str]:
-    return re.compile(re.escape(pattern).replace(r"\*", ".*").replace(r"\?", "."), re.DOTALL)
 
 
 def allowing(actions: Iterable[str]) -> str:

@@ -1,9 +1,12 @@
-"""The rights that a call needs: actions, and the resources on which they must be allowed."""
+"""The rights that a call needs: actions, the resources on which they must be allowed, and what conditions may ask."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+from sandbox.aws.conditions import Context
 from sandbox.aws.dialect import Call, Refused
-from sandbox.aws.keys import ACCOUNT, owner
+from sandbox.aws.keys import ACCOUNT, iam, owner, tags_of
 from sandbox.aws.policies import Principal
 from sandbox.aws.secretsmanager import SecretsManager
 
@@ -21,8 +24,35 @@ def authorize(call: Call, principal: Principal, secrets: SecretsManager) -> None
     actions = [f"{call.service}:{call.action}"]
     if call.action == "CreateSecret" and call.params.get("Tags"):
         actions.append("secretsmanager:TagResource")
+    context = {**context_of(call, principal), **_of_resource(call, secrets)}
     for action in actions:
-        principal.demand(action, resource)
+        principal.demand(action, resource, context)
+
+
+def context_of(call: Call, principal: Principal) -> Context:
+    """Return what the conditions of policies may ask about a call and who makes it."""
+    tags = call.params.get("Tags")
+    requested = {tag["Key"]: tag.get("Value", "") for tag in tags} if isinstance(tags, list) else {}
+    return {
+        "aws:SourceIp": call.source_ip,
+        "aws:RequestedRegion": call.region,
+        "aws:PrincipalArn": principal.role or principal.arn,
+        "aws:PrincipalAccount": ACCOUNT,
+        **{f"aws:PrincipalTag/{name}": value for name, value in principal.tags.items()},
+        **{f"aws:RequestTag/{name}": value for name, value in requested.items()},
+        **({"aws:TagKeys": list(requested)} if requested else {}),
+    }
+
+
+def _of_resource(call: Call, secrets: SecretsManager) -> Mapping[str, str]:
+    if call.service == "secretsmanager" and call.params.get("SecretId"):
+        secret = secrets.find(call.region, str(call.params["SecretId"]))
+        return secret.context if secret else {}
+    if call.service == "iam" and call.params.get("UserName") in iam().users:
+        return {
+            f"aws:ResourceTag/{name}": value for name, value in tags_of(iam().users[call.params["UserName"]]).items()
+        }
+    return {}
 
 
 def _resource(call: Call, principal: Principal, secrets: SecretsManager) -> str:

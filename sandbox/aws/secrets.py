@@ -40,6 +40,12 @@ class Secret:
     deleted: float | None = None
     purged: float | None = None
 
+    @property
+    def context(self) -> dict[str, str]:
+        """What the conditions of policies may ask about the secret."""
+        services = ("aws", "secretsmanager")
+        return {f"{name}:ResourceTag/{key}": value for name in services for key, value in self.tags.items()}
+
     def staged(self) -> dict[str, list[str]]:
         """Return the versions that carry a label, with their labels."""
         return {version.id: list(version.stages) for version in self.versions.values() if version.stages}

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 from uuid import uuid4
 
+from sandbox.aws.conditions import Context
 from sandbox.aws.dialect import Call, Refused, in_json_words
 from sandbox.aws.keys import ACCOUNT
 from sandbox.aws.limits import check
@@ -67,12 +68,12 @@ class SecretsManager:
         with self.lock:
             self._listed = copy.deepcopy(self._secrets) if frozen else None
 
-    def handle(self, call: Call, principal: Principal) -> Reply:
-        """Carry out one call and return what AWS would answer."""
+    def handle(self, call: Call, principal: Principal, context: Context) -> Reply:
+        """Carry out one call and return what AWS would answer; `context` is what policies may ask about it."""
         check(call.action, call.params)
         with self.lock:
             if call.action == "BatchGetSecretValue":
-                return self._batch(call.region, call.params, principal)
+                return self._batch(call.region, call.params, principal, context)
             operation = self._operations.get(call.action)
             if operation is None:
                 raise Refused("InvalidAction", f"The sandbox has no {call.action}")
@@ -153,7 +154,7 @@ class SecretsManager:
         stages = {"VersionStages": list(version.stages)} if version.stages else {}
         return {**named(secret, version), **version.value, **stages, "CreatedDate": version.created}
 
-    def _batch(self, region: str, params: Params, principal: Principal) -> Reply:
+    def _batch(self, region: str, params: Params, principal: Principal, context: Context) -> Reply:
         wanted, filters = params.get("SecretIdList"), params.get("Filters")
         if bool(wanted) == bool(filters):
             raise Refused(
@@ -169,7 +170,8 @@ class SecretsManager:
         for number, secret_id in enumerate(wanted or []):
             try:
                 one = {"SecretId": secret_id}
-                principal.demand("secretsmanager:GetSecretValue", self._found(region, one).arn)
+                secret = self._found(region, one)
+                principal.demand("secretsmanager:GetSecretValue", secret.arn, {**context, **secret.context})
                 value = self._get(region, one)
                 size += len(value.get("SecretString") or value["SecretBinary"])
                 if size > LARGEST_ANSWER:

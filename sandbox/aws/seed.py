@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -16,11 +15,12 @@ from sandbox.aws.gate import Gate
 from sandbox.aws.keys import ACCOUNT, iam
 from sandbox.aws.policies import allowing
 from sandbox.aws.secrets import Secret
+from sandbox.aws.trust import trusting
 from sandbox.clock import Clock
 
 EVERYTHING = ("*",)
-_ANYBODY = json.dumps({"Version": "2012-10-17",
-                       "Statement": [{"Effect": "Allow", "Principal": "*", "Action": "sts:*"}]})  # fmt: skip
+# As IAM's console proposes it: whoever of the account may assume roles by a policy of their own.
+_ACCOUNT_ITSELF = trusting("AWS", f"arn:aws:iam::{ACCOUNT}:root", "sts:AssumeRole")
 
 
 @dataclass(frozen=True)
@@ -125,12 +125,37 @@ class Seed:
         """Note that a consumer used a key, now or at a time."""
         self._gate.keys.use(pair.access_key_id, at or self._clock.now(), "s3", self.region)
 
-    def add_role(self, name: str, *, actions: Iterable[str] = EVERYTHING) -> str:
-        """Make a role that anybody may assume, which may do these actions on everything; return its ARN."""
+    def add_role(
+        self,
+        name: str,
+        *,
+        actions: Iterable[str] = EVERYTHING,
+        trust: str = _ACCOUNT_ITSELF,
+        longest: int = 3600,
+    ) -> str:
+        """Make a role that may do these actions on everything; return its ARN.
+
+        `trust` is its trust policy, in JSON; without one, users and roles of the account may assume it whose own
+        policies say so. A session is `longest` seconds long at most.
+        """
         with self._gate.lock:
-            role = iam().create_role(name, _ANYBODY, "/", None, "", [], "3600")
+            role = iam().create_role(name, trust, "/", None, "", [], str(longest))
             role.policies["sandbox"] = allowing(actions)
             return str(role.arn)
+
+    def set_trust(self, role: str, trust: str) -> None:
+        """Replace a role's trust policy by this one, in JSON."""
+        with self._gate.lock:
+            iam().get_role(role).assume_role_policy_document = trust
+
+    def add_provider(self, issuer: str, audiences: Iterable[str]) -> str:
+        """Register an issuer of tokens, for these audiences, and return the provider's ARN."""
+        with self._gate.lock:
+            return str(iam().create_open_id_connect_provider(issuer, [], list(audiences), []).arn)
+
+    def learn(self, issuer: str) -> None:
+        """Let STS fetch an issuer's keys now instead of at its first token."""
+        self._gate.tokens.learn(issuer)
 
     def add_topic(self, name: str) -> str:
         """Make an SNS topic and return its ARN."""

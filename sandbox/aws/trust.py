@@ -67,3 +67,26 @@ def _names(named: str | Mapping[str, Any], principal: Asker) -> bool:
     # Principals know no wildcards but the one for everybody.
     wanted = set(listed(named.get(principal.kind, [])))
     return not wanted.isdisjoint(principal.names) or (principal.kind == "AWS" and "*" in wanted)
+
+
+def trusting(kind: Kind, names: str | list[str], action: str, condition: Mapping[str, Any] | None = None) -> str:
+    """Return a trust policy of one statement."""
+    principal = names if names == "*" else {kind: names}
+    statement = {"Effect": "Allow", "Principal": principal, "Action": action}
+    return json.dumps(
+        {"Version": "2012-10-17", "Statement": [statement | ({"Condition": condition} if condition else {})]}
+    )
+
+
+def trusting_steps(provider_arn: str, audience: str, subject: str) -> str:
+    """Return a trust policy for the steps whose tokens have this audience and a subject that fits this pattern."""
+    name = provider_arn.partition("/")[2]
+    return trusting(
+        "Federated",
+        provider_arn,
+        "sts:AssumeRoleWithWebIdentity",
+        {"StringEquals": {f"{name}:aud": audience}, "StringLike": {f"{name}:sub": subject}},
+    )
+
+
+ANYBODY = trusting("AWS", "*", "sts:*")

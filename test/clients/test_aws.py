@@ -18,7 +18,6 @@ from pipe.values import KeyPair
 from sandbox.aws import Pair
 from sandbox.wire import Fault
 from sandbox.world import REGION, SECRET, USER, Company, World
-from test.support import JWT
 
 
 def aws_of(world: World, pair: Pair) -> Aws:
@@ -53,8 +52,9 @@ def test_who_signs_with_a_key(world: World, company: Company) -> None:
 
 
 def test_who_signs_with_a_role(world: World, company: Company) -> None:
-    role = world.aws.add_role("rotator")
-    aws = by_web_identity(role, Secret(JWT), Terms("a-test"), Endpoint(REGION, world.aws_url), Patience(pace=0.1))
+    role = world.aws.add_role("rotator", trust=company.trust)
+    token = Secret(company.oidc_token)
+    aws = by_web_identity(role, token, Terms("a-test"), Endpoint(REGION, world.aws_url), Patience(pace=0.1))
     identity = aws.identity()
     assert (identity.account, identity.user, identity.key_id) == (world.aws.account, "", "")
     assert identity.arn.endswith(":assumed-role/rotator/a-test")

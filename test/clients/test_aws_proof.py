@@ -16,7 +16,6 @@ from pipe.patience import Patience
 from pipe.redact import HIDDEN, Secret, clean
 from pipe.values import KeyPair
 from sandbox.world import REGION, USER, Company, World
-from test.support import JWT
 
 Fields = dict[str, str]
 
@@ -27,8 +26,9 @@ def with_keys(world: World, company: Company) -> Aws:
 
 
 def with_role(world: World, company: Company) -> Aws:
-    role = world.aws.add_role("puller")
-    return by_web_identity(role, Secret(JWT), Terms("a-test"), Endpoint(REGION, world.aws_url), Patience(pace=0.1))
+    role = world.aws.add_role("puller", trust=company.trust)
+    token = Secret(company.oidc_token)
+    return by_web_identity(role, token, Terms("a-test"), Endpoint(REGION, world.aws_url), Patience(pace=0.1))
 
 
 def decoded(text: str) -> str:

@@ -6,7 +6,6 @@ import base64
 
 from test.pull.case import STATE
 from test.pull.manager import BATCHES, LISTS, WHO, ManagerCase
-from test.support import JWT
 
 
 def test_first_run_writes_everything_and_the_second_reads_and_writes_nothing(managed: ManagerCase) -> None:
@@ -168,7 +167,7 @@ def test_hundred_and_twenty_secrets_are_two_pages(managed: ManagerCase) -> None:
 def test_by_the_steps_own_token(managed: ManagerCase) -> None:
     by_role = {
         "AWS_OIDC_ROLE_ARN": managed.company.role_arn,
-        "BITBUCKET_STEP_OIDC_TOKEN": JWT,
+        "BITBUCKET_STEP_OIDC_TOKEN": managed.company.oidc_token,
         "AWS_ACCESS_KEY_ID": None,
         "AWS_SECRET_ACCESS_KEY": None,
     }

@@ -9,7 +9,7 @@ import pytest
 
 from sandbox.aws import Pair
 from sandbox.world import REGION, SECRET, USER, Company, World
-from test.support import JWT, Pipe, outside
+from test.support import Pipe, outside
 
 TOO_WEAK = [[], ["repository"], ["repository", "pipeline:write"]]
 
@@ -121,13 +121,14 @@ def test_an_allowed_account_may_go_on(pipe: Pipe) -> None:
 
 def test_a_role_that_cannot_be_assumed_says_what_to_check(world: World, company: Company, pipe: Pipe) -> None:
     role = "arn:aws:iam::123456789012:role/not-there"
-    said = unchanged(world, company, pipe, AWS_OIDC_ROLE_ARN=role, BITBUCKET_STEP_OIDC_TOKEN=JWT)
+    token = company.oidc_token
+    said = unchanged(world, company, pipe, AWS_OIDC_ROLE_ARN=role, BITBUCKET_STEP_OIDC_TOKEN=token)
     assert "Check AWS_OIDC_ROLE_ARN, the role's trust policy" in said
-    assert JWT not in said
+    assert token not in said
 
 
 def test_a_step_token_that_is_none_says_what_to_check(world: World, company: Company, pipe: Pipe) -> None:
-    role = world.aws.add_role("rotator")
+    role = company.role_arn
     said = unchanged(world, company, pipe, AWS_OIDC_ROLE_ARN=role, BITBUCKET_STEP_OIDC_TOKEN="no-token-at-all")
     assert "Check AWS_OIDC_ROLE_ARN" in said
 

@@ -16,7 +16,7 @@ from sandbox.aws.keys import iam, sts
 from sandbox.wire import Fault
 from sandbox.world import USER, Company, World
 from test.exposure import exposed
-from test.support import JWT, Pipe, Result, scopes_of
+from test.support import Pipe, Result, scopes_of
 
 EMAIL = "rotator@acme.example"
 
@@ -54,9 +54,10 @@ class Ears:
 
     def __init__(self, world: World, company: Company) -> None:
         token = world.bitbucket.issue_token("api-token", company.repository, user=EMAIL)
+        step = company.oidc_token
         self.variables: dict[str, str | None] = {
-            "AWS_OIDC_ROLE_ARN": world.aws.add_role("rotator"),
-            "BITBUCKET_STEP_OIDC_TOKEN": JWT,
+            "AWS_OIDC_ROLE_ARN": company.role_arn,
+            "BITBUCKET_STEP_OIDC_TOKEN": step,
             "BITBUCKET_ACCESS_TOKEN": None,
             "ATLASSIAN_ACCOUNT_EMAIL": EMAIL,
             "ATLASSIAN_API_TOKEN": token.secret,
@@ -66,7 +67,14 @@ class Ears:
             "DEBUG": "true",
         }
         basic = token.header.removeprefix("Basic ")
-        self.secrets = {JWT, token.secret, basic, company.token.secret, company.admin.secret_access_key}
+        self.secrets = {
+            step,
+            *step.split("."),
+            token.secret,
+            basic,
+            company.token.secret,
+            company.admin.secret_access_key,
+        }
         everywhere = Fault("*", "call", times=0, call=self.listen)
         world.aws.wire.spoil(everywhere)
         world.bitbucket.wire.spoil(everywhere)

@@ -8,7 +8,7 @@ import pytest
 from sandbox.aws import Pair
 from sandbox.bitbucket import Scope
 from sandbox.world import SECRET, USER, Company, World
-from test.support import JWT, Pipe, consumers, pipe_in, stages
+from test.support import Pipe, consumers, pipe_in, stages
 
 ID, KEY = "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"
 
@@ -18,9 +18,8 @@ def pair_in(world: World, scope: Scope) -> Pair:
 
 
 def test_the_role_of_the_step_wins_over_keys(world: World, company: Company, pipe: Pipe) -> None:
-    role = world.aws.add_role("rotator")
     keys = {"AWS_ACCESS_KEY_ID": "AKIA" + "X" * 16, "AWS_SECRET_ACCESS_KEY": "wrong-in-any-case"}
-    result = pipe(AWS_OIDC_ROLE_ARN=role, BITBUCKET_STEP_OIDC_TOKEN=JWT, **keys)
+    result = pipe(AWS_OIDC_ROLE_ARN=company.role_arn, BITBUCKET_STEP_OIDC_TOKEN=company.oidc_token, **keys)
     assert result.code == 0, result.output
     assert "Authenticating with a OpenID Connect (OIDC) Web Identity Provider" in result.output
     assert result.of_aws[0] == "sts.AssumeRoleWithWebIdentity"

@@ -11,7 +11,7 @@ import requests
 from sandbox.bitbucket import Environment
 from sandbox.bitbucket.lists import NextLinks
 from sandbox.world import SECRET, USER, Company, World
-from test.support import JWT, Pipe, outside, pipe_in, statuses
+from test.support import Pipe, outside, pipe_in, statuses
 
 
 def fill(world: World, environment: Environment, count: int) -> None:
@@ -121,7 +121,7 @@ def test_nothing_due_costs_four_requests_to_aws_whatever_the_day(world: World, c
 def test_nothing_due_under_a_role_costs_no_more(world: World) -> None:
     company = world.seed(key_age_days=5)
     pipe = pipe_in(world, company)
-    result = pipe(AWS_OIDC_ROLE_ARN=world.aws.add_role("rotator"), BITBUCKET_STEP_OIDC_TOKEN=JWT)
+    result = pipe(AWS_OIDC_ROLE_ARN=company.role_arn, BITBUCKET_STEP_OIDC_TOKEN=company.oidc_token)
     assert result.code == 0, result.output
     assert len(result.of_aws) - result.of_aws.count("sts.AssumeRoleWithWebIdentity") <= 4
     assert result.writes == []

@@ -1,6 +1,5 @@
-"""The account as a whole; `Bench`, `refusal` and `token` serve the other tests of it too."""
+"""The account as a whole; `Bench`, `refusal`, `words` and `token` serve the other tests of it too."""
 
-from base64 import urlsafe_b64encode
 from collections.abc import Callable, Iterator
 from threading import Thread
 from typing import Any
@@ -16,7 +15,6 @@ from sandbox.aws import Aws, Pair
 from sandbox.clock import Clock
 from sandbox.wire import Fault
 
-JWT = ".".join(urlsafe_b64encode(part).decode().rstrip("=") for part in (b'{"alg":"RS256"}', b'{"sub":"s"}', b"sig"))
 # One for all: it keeps the API models, which take longer to read than a request.
 SESSION = boto3.Session()
 
@@ -58,10 +56,21 @@ def _config(**more: Any) -> Config:
 
 def refusal(call: Callable[..., Any], **params: Any) -> tuple[str, int]:
     """Return code and HTTP status of a call that must be refused."""
+    response = refused(call, **params)
+    return response["Error"]["Code"], response["ResponseMetadata"]["HTTPStatusCode"]
+
+
+def words(call: Callable[..., Any], **params: Any) -> tuple[str, str]:
+    """Return code and text of a call that must be refused."""
+    error = refused(call, **params)["Error"]
+    return error["Code"], error["Message"]
+
+
+def refused(call: Callable[..., Any], **params: Any) -> Any:
+    """Return the answer to a call that must be refused."""
     with pytest.raises(ClientError) as caught:
         call(**params)
-    response = caught.value.response
-    return response["Error"]["Code"], response["ResponseMetadata"]["HTTPStatusCode"]
+    return caught.value.response
 
 
 def token(number: int) -> str:
@@ -96,14 +105,14 @@ def test_requests_are_noted_by_service_and_action(bench: Bench) -> None:
     bench.client("secretsmanager").list_secrets()
     bench.client("sts").get_caller_identity()
     bench.client("sns").publish(TopicArn=topic, Message="m")
-    bench.anonymous().assume_role_with_web_identity(RoleArn=role, RoleSessionName="run", WebIdentityToken=JWT)
+    refusal(bench.anonymous().assume_role_with_web_identity, RoleArn=role, RoleSessionName="run", WebIdentityToken="t")
     refusal(bench.client("secretsmanager").get_secret_value, SecretId="none")
     assert [(seen.operation, seen.status) for seen in bench.aws.wire.journal] == [
         ("iam.ListAccessKeys", 200),
         ("secretsmanager.ListSecrets", 200),
         ("sts.GetCallerIdentity", 200),
         ("sns.Publish", 200),
-        ("sts.AssumeRoleWithWebIdentity", 200),
+        ("sts.AssumeRoleWithWebIdentity", 400),
         ("secretsmanager.GetSecretValue", 400),
     ]
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from sandbox.aws import Pair
-from test.sandbox.test_aws import JWT, Bench, refusal
+from test.sandbox.test_aws import Bench, refusal, words
 
 
 @pytest.fixture
@@ -16,10 +16,8 @@ def bench() -> Iterator[Bench]:
 
 
 def session(bench: Bench, role: str, **more: Any) -> dict[str, Any]:
-    """Assume a role with a web identity and return the arguments of a client that uses the session."""
-    answer = bench.anonymous().assume_role_with_web_identity(
-        **{"RoleArn": role, "RoleSessionName": "run", "WebIdentityToken": JWT} | more
-    )["Credentials"]
+    """Assume a role by the administrator's key and return the arguments of a client that uses the session."""
+    answer = bench.client("sts").assume_role(**{"RoleArn": role, "RoleSessionName": "run"} | more)["Credentials"]
     return {"pair": Pair(answer["AccessKeyId"], answer["SecretAccessKey"]), "token": answer["SessionToken"]}
 
 
@@ -83,7 +81,7 @@ def test_a_batch_needs_the_right_to_read_each_secret(bench: Bench) -> None:
     )
 
 
-def test_a_web_identity_gets_a_session_that_works(bench: Bench) -> None:
+def test_a_session_may_do_what_its_role_may(bench: Bench) -> None:
     who = session(bench, bench.aws.add_role("pipe", actions=["secretsmanager:ListSecrets"]))
     arn = bench.client("sts", **who).get_caller_identity()["Arn"]
     assert arn == "arn:aws:sts::123456789012:assumed-role/pipe/run"
@@ -109,7 +107,9 @@ def test_a_session_ends_by_the_clock(bench: Bench) -> None:
 
 def test_a_session_policy_only_takes_away(bench: Bench) -> None:
     role = bench.aws.add_role("pipe", actions=["iam:ListUsers"])
-    policy = json.dumps({"Statement": {"Effect": "Allow", "Action": ["iam:ListRoles"], "Resource": "*"}})
+    policy = json.dumps(
+        {"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": ["iam:ListRoles"], "Resource": "*"}}
+    )
     who = session(bench, role, Policy=policy)
     assert refusal(bench.client("iam", **who).list_users) == ("AccessDenied", 403)
     assert refusal(bench.client("iam", **who).list_roles) == ("AccessDenied", 403)
@@ -123,25 +123,82 @@ def test_with_a_session_the_user_must_be_named(bench: Bench) -> None:
     assert bench.client("iam", **who).create_access_key(UserName="bot")
 
 
-def test_a_role_can_be_assumed_with_a_key(bench: Bench) -> None:
-    role = bench.aws.add_role("pipe")
-    assert bench.client("sts").assume_role(RoleArn=role, RoleSessionName="run")["Credentials"]
-    missing = {"RoleArn": role + "x", "RoleSessionName": "run"}
-    assert refusal(bench.client("sts").assume_role, **missing) == ("AccessDenied", 403)
+def conditional(key: str, value: str) -> str:
+    """Return a policy that allows everything on that condition."""
+    return json.dumps({"Version": "2012-10-17", "Statement": [
+        {"Effect": "Allow", "Action": "*", "Resource": "*", "Condition": {"StringLike": {key: value}}},
+    ]})  # fmt: skip
 
 
 @pytest.mark.parametrize(
-    ("change", "code", "status"),
+    ("key", "met", "not_met"),
     [
-        ({"WebIdentityToken": ""}, "InvalidIdentityToken", 400),
-        ({"WebIdentityToken": "rubbish"}, "InvalidIdentityToken", 400),
-        ({"WebIdentityToken": "a.b.c"}, "InvalidIdentityToken", 400),
-        ({"RoleArn": "arn:aws:iam::123456789012:role/nobody"}, "AccessDenied", 403),
-        ({"RoleSessionName": "{5f6ae0d2}"}, "ValidationError", 400),
-        ({"DurationSeconds": 899}, "ValidationError", 400),
-        ({"DurationSeconds": 3601}, "ValidationError", 400),
+        ("secretsmanager:ResourceTag/team", "shop", "other"),
+        ("aws:ResourceTag/team", "sh*", "other"),
+        ("aws:SourceIp", "127.0.0.1", "192.0.2.1"),
+        ("aws:RequestedRegion", "us-east-1", "eu-central-1"),
+        ("aws:PrincipalArn", "arn:aws:iam::123456789012:user/bot", "arn:aws:iam::123456789012:user/other"),
+        ("aws:PrincipalAccount", "123456789012", "210987654321"),
     ],
 )
-def test_a_session_is_refused(bench: Bench, change: dict[str, Any], code: str, status: int) -> None:
-    given = {"RoleArn": bench.aws.add_role("pipe"), "RoleSessionName": "run", "WebIdentityToken": JWT}
-    assert refusal(bench.anonymous().assume_role_with_web_identity, **given | change) == (code, status)
+def test_a_condition_is_met_only_if_it_is(bench: Bench, key: str, met: str, not_met: str) -> None:
+    pair = bench.aws.add_user("bot", key_age_days=1)
+    bench.client("secretsmanager").create_secret(Name="s", SecretString="x", Tags=[{"Key": "team", "Value": "shop"}])
+    manager = bench.client("secretsmanager", pair)
+    bench.aws.set_policy("bot", conditional(key, met))
+    assert manager.get_secret_value(SecretId="s")
+    bench.aws.set_policy("bot", conditional(key, not_met))
+    assert refusal(manager.get_secret_value, SecretId="s") == ("AccessDeniedException", 400)
+
+
+def test_a_batch_asks_for_each_secret_s_tags(bench: Bench) -> None:
+    pair = bench.aws.add_user("bot", key_age_days=1)
+    create = bench.client("secretsmanager").create_secret
+    for name in ("mine", "other"):
+        create(Name=name, SecretString="x", Tags=[{"Key": "team", "Value": name}])
+    statements = json.loads(conditional("secretsmanager:ResourceTag/team", "mine"))["Statement"]
+    statements.append({"Effect": "Allow", "Action": "secretsmanager:BatchGetSecretValue", "Resource": "*"})
+    bench.aws.set_policy("bot", json.dumps({"Version": "2012-10-17", "Statement": statements}))
+    answer = bench.client("secretsmanager", pair).batch_get_secret_value(SecretIdList=["mine", "other"])
+    assert [value["Name"] for value in answer["SecretValues"]] == ["mine"]
+    assert [(error["SecretId"], error["ErrorCode"]) for error in answer["Errors"]] == [
+        ("other", "AccessDeniedException")
+    ]
+
+
+def test_tags_that_are_asked_for_can_be_a_condition(bench: Bench) -> None:
+    pair = bench.aws.add_user("bot", key_age_days=1)
+    bench.aws.set_policy("bot", conditional("aws:RequestTag/team", "shop"))
+    create = bench.client("secretsmanager", pair).create_secret
+    for tags in ([], [{"Key": "team", "Value": "other"}]):
+        assert refusal(create, Name="s", SecretString="x", Tags=tags) == ("AccessDeniedException", 400)
+    assert create(Name="s", SecretString="x", Tags=[{"Key": "team", "Value": "shop"}])
+
+
+def test_a_user_s_own_tags_and_a_role_s_can_be_a_condition(bench: Bench) -> None:
+    pair = bench.aws.add_user("bot", key_age_days=1)
+    bench.client("iam").tag_user(UserName="bot", Tags=[{"Key": "team", "Value": "shop"}])
+    for key in ("aws:PrincipalTag/team", "aws:ResourceTag/team"):
+        bench.aws.set_policy("bot", conditional(key, "shop"))
+        assert bench.client("iam", pair).list_access_keys(UserName="bot")
+        bench.aws.set_policy("bot", conditional(key, "other"))
+        assert refusal(bench.client("iam", pair).list_access_keys, UserName="bot") == ("AccessDenied", 403)
+
+
+def test_another_service_s_condition_is_not_met_by_secrets_manager(bench: Bench) -> None:
+    pair = bench.aws.add_user("bot", key_age_days=1)
+    bench.aws.put_secret("s", "x")
+    bench.aws.set_policy("bot", conditional("kms:ViaService", "secretsmanager.*.amazonaws.com"))
+    read = bench.client("secretsmanager", pair).get_secret_value
+    assert refusal(read, SecretId="s") == ("AccessDeniedException", 400)
+
+
+@pytest.mark.parametrize("service", ["secretsmanager", "iam"])
+def test_a_condition_that_is_not_understood_is_told(bench: Bench, service: str) -> None:
+    pair = bench.aws.add_user("bot", key_age_days=1)
+    client = bench.client(service, pair)
+    call = client.list_secrets if service == "secretsmanager" else client.list_users
+    bench.aws.set_policy("bot", conditional("aws:SourceVpce", "vpce-1"))
+    assert words(call) == ("NotInSandbox", "The sandbox does not understand the condition key aws:SourceVpce.")
+    bench.aws.set_policy("bot", conditional("aws:SourceIp", "*").replace("StringLike", "StringAlike"))
+    assert words(call) == ("NotInSandbox", "The sandbox does not understand the condition operator StringAlike.")

@@ -147,7 +147,7 @@ class _ManagerSetting(_Setting):
             del self.variables[name]
         self.variables |= {
             "SOURCE": "secretsmanager",
-            "AWS_OIDC_ROLE_ARN": world.aws.add_role("puller", actions=_RIGHTS),
+            "AWS_OIDC_ROLE_ARN": world.aws.add_role("puller", actions=_RIGHTS, trust=self.company.trust),
             "AWS_DEFAULT_REGION": REGION,
             "AWS_ENDPOINT_URL": world.aws_url,
         }

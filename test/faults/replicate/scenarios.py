@@ -45,7 +45,7 @@ class _Setting:
         assert world.vault is not None
         self.vault = world.vault
         self.vault.role((SCAN,))
-        role = world.aws.add_role("replicator", actions=RIGHTS)
+        role = world.aws.add_role("replicator", actions=RIGHTS, trust=company.trust)
         self.variables = world.replicate_variables(
             company, SECRETS=f"secret/{FOLDER}/** *", AWS_OIDC_ROLE_ARN=role, **variables
         )
