@@ -81,6 +81,7 @@ class Control:
             "requests": {name: len(wire.journal) for name, wire in self._wires.items()},
             "faults": {name: [_told(fault) for fault in wire.faults] for name, wire in self._wires.items()},
             "variables": world.variables(company) if company else {},
+            "by_token": world.variables(company, oidc=True) if company else {},
             "pull": world.pull_variables(company) if company and world.vault else {},
         }
 

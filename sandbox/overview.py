@@ -20,7 +20,7 @@ def overview(world: World, company: Company) -> str:
     ]
     if world.vault is not None:
         places.append(("OpenBao", world.vault.url, f"root token {world.vault.root_token}"))
-    pull = _pull(world, company, f"{world.bitbucket_url}/_sandbox/state") if world.vault else []
+    pull = _pull(world, company) if world.vault else []
     control = f"{world.bitbucket_url}/_sandbox"
     by_keys, by_token = world.variables(company), world.variables(company, oidc=True)
     age = _age(world, company)
@@ -33,7 +33,8 @@ def overview(world: World, company: Company) -> str:
         docker_block(by_keys),
         "or with this checkout, in its folder:",
         env_block(by_keys),
-        "or as a step with `oidc: true` does it, without any key:",
+        "or as a step with `oidc: true` does it, without any key; its token holds for an hour by the sandbox's clock, "
+        f"and\n{control}/state has a fresh one:",
         env_block(by_token),
         *pull,
         "Then let time pass, and rotate again; ask whether every environment's pair still signs:",
@@ -43,11 +44,11 @@ def overview(world: World, company: Company) -> str:
     return "\n\n".join(parts)
 
 
-def _pull(world: World, company: Company, state: str) -> list[str]:
-    """Return what is said about pulling; the step's token in it does not last as long as the sandbox does."""
+def _pull(world: World, company: Company) -> list[str]:
+    """Return what is said about pulling."""
     return [
         f"{len(company.secrets)} secrets are in OpenBao below secret/ci. Pull them into Staging and Production, as a "
-        f"step\nwith `oidc: true` does it (its token holds for an hour; {state} has a fresh one):",
+        "step\nwith `oidc: true` does it, by such a token:",
         env_block(world.pull_variables(company)),
     ]
 

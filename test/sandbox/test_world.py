@@ -84,8 +84,11 @@ def test_what_it_prints_rotates_the_key_by_keys_and_by_the_steps_token() -> None
     with sandbox() as started:
         old = {pair["key"] for pair in started.control("GET", "check").json().values()}
         assert "✔ Rotated deploy-bot's key" in paste(started.block("-m pipe", "AWS_SECRET_ACCESS_KEY="))
+        command = started.block("-m pipe", "AWS_OIDC_ROLE_ARN=")
+        assert "assumed-role/keyturn" in paste(command)
         started.control("POST", "clock", days="10")
-        by_token = paste(started.block("-m pipe", "AWS_OIDC_ROLE_ARN="))
+        fresh = started.control("GET", "state").json()["by_token"]["BITBUCKET_STEP_OIDC_TOKEN"]
+        by_token = paste(re.sub(r"(?<=BITBUCKET_STEP_OIDC_TOKEN=)\S+", fresh, command))
         assert "assumed-role/keyturn" in by_token
         assert "✔ Deactivated" in by_token
         check = started.control("GET", "check")
