@@ -32,14 +32,14 @@ def by_step(world: World, company: Company, terms: Terms) -> Aws:
 def by_key(world: World, company: Company, terms: Terms, role: str = "") -> Aws:
     pair = KeyPair(company.admin.access_key_id, Secret(company.admin.secret_access_key))
     aws = Aws.with_keys(pair, None, endpoint(world), Patience(pace=0.1))
-    return by_assumed_role(aws, role or company.role_arn, terms)
+    return by_assumed_role(aws, role or world.aws.add_role("keyturn-by-key"), terms)
 
 
-@pytest.mark.parametrize("way", [by_step, by_key])
-def test_sts_tells_who_it_is_and_nobody_is_asked_again(world: World, company: Company, way: object) -> None:
+@pytest.mark.parametrize(("way", "role"), [(by_step, "keyturn"), (by_key, "keyturn-by-key")])
+def test_sts_tells_who_it_is_and_nobody_is_asked_again(world: World, company: Company, way: object, role: str) -> None:
     aws = (by_step if way is by_step else by_key)(world, company, Terms("a-test"))
     identity = aws.identity()
-    assert identity.arn == f"arn:aws:sts::{world.aws.account}:assumed-role/keyturn/a-test"
+    assert identity.arn == f"arn:aws:sts::{world.aws.account}:assumed-role/{role}/a-test"
     assert (identity.account, identity.user, identity.key_id) == (world.aws.account, "", "")
     assert "sts.GetCallerIdentity" not in asked(world)
     assert len(AccessKeys(aws, USER).list()) == 1

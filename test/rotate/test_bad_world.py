@@ -123,14 +123,15 @@ def test_a_role_that_cannot_be_assumed_says_what_to_check(world: World, company:
     role = "arn:aws:iam::123456789012:role/not-there"
     token = company.oidc_token
     said = unchanged(world, company, pipe, AWS_OIDC_ROLE_ARN=role, BITBUCKET_STEP_OIDC_TOKEN=token)
-    assert "Check AWS_OIDC_ROLE_ARN, the role's trust policy" in said
+    assert "The role does not trust this step" in said
+    assert "Compare the trust policy of AWS_OIDC_ROLE_ARN" in said
     assert token not in said
 
 
 def test_a_step_token_that_is_none_says_what_to_check(world: World, company: Company, pipe: Pipe) -> None:
     role = company.role_arn
     said = unchanged(world, company, pipe, AWS_OIDC_ROLE_ARN=role, BITBUCKET_STEP_OIDC_TOKEN="no-token-at-all")
-    assert "Check AWS_OIDC_ROLE_ARN" in said
+    assert "BITBUCKET_STEP_OIDC_TOKEN is no token. Put `oidc: true` into the step." in said
 
 
 @pytest.mark.parametrize(
