@@ -16,6 +16,9 @@ from pipe.errors import (
     ServiceError,
 )
 
+# What AWS says where it has not got the keys of a token's issuer.
+NO_KEY = "retrieve verification key"
+
 _THROTTLED = frozenset({
     "Throttling", "ThrottlingException", "ThrottledException", "RequestThrottled", "RequestThrottledException",
     "RequestLimitExceeded", "TooManyRequestsException", "SlowDown",
@@ -42,7 +45,7 @@ def meaning(error: trouble.ClientError, action: str, check: str) -> KeyturnError
     code, message = str(said.get("Code", "")), str(said.get("Message", ""))
     metadata = error.response.get("ResponseMetadata", {})
     status = int(metadata.get("HTTPStatusCode", 0))
-    if code in _BUSY or status == 429 or status >= 500:
+    if _is_busy(code, message) or status == 429 or status >= 500:
         after = str(metadata.get("HTTPHeaders", {}).get("retry-after", ""))
         return Busy(
             f"AWS: {action} failed: {code}: {message}",
@@ -57,12 +60,17 @@ def meaning(error: trouble.ClientError, action: str, check: str) -> KeyturnError
 
 def meaning_of(code: str, message: str, action: str, check: str, *, forbidden: bool = False) -> KeyturnError:
     """Return what an error's code and message mean for us, wherever in an answer they stand."""
-    if code in _BUSY:
+    if _is_busy(code, message):
         what = f"AWS: {action} failed: {code}: {message}"
         return Busy(what, "Try again later.", throttled=code in _THROTTLED)
     error = _refusal(code, message, action, check, forbidden=forbidden)
     error.code = code
     return error
+
+
+def _is_busy(code: str, message: str) -> bool:
+    # An issuer of tokens that AWS could not ask in five seconds comes under the code of tokens that are wrong.
+    return code in _BUSY or (code == "InvalidIdentityToken" and NO_KEY in message)
 
 
 def _refusal(code: str, message: str, action: str, check: str, *, forbidden: bool) -> ServiceError:

@@ -4,35 +4,81 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
 
 from pipe.claims import claims_of
 from pipe.clients.aws import Aws, Endpoint, Terms
+from pipe.clients.aws_errors import NO_KEY
 from pipe.errors import BadCredentials, Busy, ServiceError
 from pipe.patience import Patience
 from pipe.policies import Home, trusts_step
 from pipe.redact import Secret
+from pipe.values import stamp
 
 _ASSUME = "sts:AssumeRoleWithWebIdentity"
 
-# Which line to mend, by AWS's code and a part of its message; AWS tells the same code for several causes.
+
+@dataclass(frozen=True)
+class _Cause:
+    """A refusal by AWS's code and a part of its message, for AWS has one code for several causes; what to mend.
+
+    `trust` is true where a trust policy for this very step may be the remedy.
+    """
+
+    code: str
+    part: str
+    what: str
+    check: str
+    trust: bool = False
+
+    def fits(self, error: ServiceError) -> bool:
+        """Tell whether a refusal is of this kind."""
+        return error.code == self.code and self.part in error.what
+
+
+_EXPIRED = _Cause(
+    "ExpiredTokenException", "", "The step's token has expired",
+    "Assume the role early in the step: see `exp` above. Is a token handed on from another step?",
+)  # fmt: skip
+_TOO_EARLY = _Cause(
+    "InvalidIdentityToken", "", "The step's token is not valid yet",
+    "AWS's clock says {now}: see when it was issued, above. Run again later; a runner of your own may have a wrong "
+    "clock.",
+)  # fmt: skip
+_UNVERIFIED = _Cause(
+    "InvalidIdentityToken", "", "AWS cannot verify the step's token",
+    "Hand BITBUCKET_STEP_OIDC_TOKEN on as the step has it, with nothing changed. Do not trust what it says of itself.",
+)  # fmt: skip
 _CAUSES = (
-    ("ExpiredTokenException", "", "The step's token has expired", "Assume the role early in the step; a token is good "
-     "for an hour at most. Is an old token handed on from another step?"),
-    ("InvalidIdentityToken", "audience", "The identity provider in IAM does not take the token's audience", "Add the "
-     "token's `aud` to the audiences (client ids) of the identity provider in IAM."),
-    ("InvalidIdentityToken", "No OpenIDConnect provider", "The account has no identity provider for the token's issuer",
-     "Make an identity provider in IAM whose URL is the token's `iss`; it has the workspace's slug in it."),
-    ("InvalidIdentityToken", "", "AWS cannot verify the step's token", "Check that the identity provider's URL in IAM "
-     "is the token's `iss`, and that the step has `oidc: true`."),
-    ("AccessDenied", "", "The role does not trust this step", "Compare the trust policy of AWS_OIDC_ROLE_ARN with the "
-     "token's claims: Principal with `iss`, the conditions on `aud` and `sub` with these."),
+    _EXPIRED,
+    _Cause(
+        "InvalidIdentityToken", "audience", "The identity provider in IAM does not take the token's audience",
+        "Add the token's `aud` to the audiences (client ids) of the identity provider in IAM, or name one of those "
+        "under `oidc: audiences:` in bitbucket-pipelines.yml.",
+        trust=True,
+    ),
+    _Cause(
+        "InvalidIdentityToken", "No OpenIDConnect provider",
+        "The account has no identity provider for the token's issuer",
+        "Make an identity provider in IAM whose URL is the token's `iss`; it has the workspace's slug in it.",
+        trust=True,
+    ),
+    _UNVERIFIED,
+    _Cause(
+        "AccessDenied", "", "The role does not trust this step",
+        "Compare the trust policy of AWS_OIDC_ROLE_ARN with the token's claims: Principal with `iss`, the conditions "
+        "on `aud` and `sub` with these.",
+        trust=True,
+    ),
 )  # fmt: skip
 
 
 def by_web_identity(role_arn: str, token: Secret, terms: Terms, endpoint: Endpoint, patience: Patience) -> Aws:
     """Return a session of the role that the step's token may assume; nothing is written to disk.
 
-    Raises BadCredentials with the token's claims and a trust policy that fits them, never the token, and ServiceError.
+    Raises BadCredentials with the token's claims and, where that may help, a trust policy that fits them, never the
+    token; and ServiceError.
     """
     unsigned = Aws.anonymous(endpoint, patience)
     sts = unsigned.client("sts", anonymous=True)
@@ -44,44 +90,68 @@ def by_web_identity(role_arn: str, token: Secret, terms: Terms, endpoint: Endpoi
             ),
             "Check AWS_OIDC_ROLE_ARN.",
         )
-    except Busy:
-        raise
+    except Busy as error:
+        if NO_KEY not in error.what:
+            raise
+        raise Busy(
+            "AWS has not got the key that the step's token is signed with from Bitbucket (InvalidIdentityToken).",
+            "Run again later. If it stays so, check that `<iss>/.well-known/openid-configuration` answers, `<iss>` "
+            f"being the token's issuer: {claims_of(token).get('iss', 'none')}.",
+        ) from None
     except ServiceError as error:
-        raise _explained(error, role_arn, token, endpoint) from None
+        raise _explained(error, role_arn, token, endpoint, unsigned.now()) from None
     return unsigned.signed(answer)
 
 
-def _explained(error: ServiceError, role_arn: str, token: Secret, endpoint: Endpoint) -> ServiceError:
+def _explained(error: ServiceError, role_arn: str, token: Secret, endpoint: Endpoint, now: datetime) -> ServiceError:
     """Return the refusal in words that name the cause and the line to mend; others stay as they are."""
     claims = claims_of(token)
     if not claims:
         return BadCredentials("BITBUCKET_STEP_OIDC_TOKEN is no token.", "Put `oidc: true` into the step.")
-    for code, part, what, check in _CAUSES:
-        if error.code == code and part in error.what:
-            said = error.what.partition(f"{code}: ")[2]
-            return BadCredentials(
-                f"{what} ({code}): {said}" if said else f"{what} ({code}).", check,
-                details=_beside(claims, role_arn, endpoint),
-            )  # fmt: skip
-    return error
+    cause = next((cause for cause in _CAUSES if cause.fits(error)), None)
+    if cause is None:
+        return error
+    if cause is _UNVERIFIED and max(claims.get("iat", ""), claims.get("nbf", "")) > stamp(now):
+        cause = _TOO_EARLY
+    said = error.what.partition(f"{cause.code}: ")[2].rstrip(".")
+    lines = [
+        _beside(claims, role_arn, endpoint),
+        *([_to_paste(claims, role_arn, endpoint)] if cause.trust else []),
+    ]
+    return BadCredentials(
+        f"{cause.what} ({cause.code}){f': {said}' if said else ''}.", cause.check.format(now=stamp(now)),
+        details="\n".join(lines),
+    )  # fmt: skip
 
 
 def _beside(claims: Mapping[str, str], role_arn: str, endpoint: Endpoint) -> str:
-    """Return the token's claims beside what the trust policy has to say of each, and such a policy to paste."""
-    issuer, audience, subject = (claims.get(name, "") for name in ("iss", "aud", "sub"))
-    pattern = f"{subject.rpartition(':')[0]}:*"
-    provider = issuer.partition("://")[2]
-    home = Home.of(role_arn, endpoint.region)
+    """Return the token's claims beside what the trust policy has to say of each."""
+    issuer, audience, subject = (claims.get(name, "nothing") for name in ("iss", "aud", "sub"))
+    provider = _provider(claims)
     lines = [
         "The step's token says, and the role's trust policy has to say:",
-        f"  iss  {issuer or 'nothing'}",
-        f"       Principal, Federated: {home.iam(f'oidc-provider/{provider}')}",
-        f"  aud  {audience or 'nothing'}",
+        f"  iss  {issuer}",
+        f"       Principal, Federated: {Home.of(role_arn, endpoint.region).iam(f'oidc-provider/{provider}')}",
+        f"  aud  {audience}",
         f"       Condition on {provider}:aud: one of these",
-        f"  sub  {subject or 'nothing'}",
-        f"       Condition on {provider}:sub: StringLike {pattern}",
+        f"  sub  {subject}",
+        f"       Condition on {provider}:sub: StringLike {_pattern(claims)}",
         f"  exp  {claims.get('exp', 'nothing')}, issued {claims.get('iat', 'at no time')}",
-        f"A trust policy of {role_arn} that lets this step in:",
-        json.dumps(trusts_step(home, issuer, audience.partition(", ")[0], pattern), indent=2, ensure_ascii=False),
     ]
     return "\n".join(lines)
+
+
+def _to_paste(claims: Mapping[str, str], role_arn: str, endpoint: Endpoint) -> str:
+    """Return a trust policy for the step."""
+    audience = claims.get("aud", "").partition(", ")[0]
+    policy = trusts_step(Home.of(role_arn, endpoint.region), claims.get("iss", ""), audience, _pattern(claims))
+    text = json.dumps(policy, indent=2, ensure_ascii=False)
+    return f"If this step shall be let in, a trust policy of {role_arn} that does so:\n{text}"
+
+
+def _provider(claims: Mapping[str, str]) -> str:
+    return claims.get("iss", "").partition("://")[2]
+
+
+def _pattern(claims: Mapping[str, str]) -> str:
+    return f"{claims.get('sub', '').rpartition(':')[0]}:*"

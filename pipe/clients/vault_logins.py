@@ -193,7 +193,7 @@ def refused(login: Login) -> Explain:
 
     def explain(refusal: Refusal) -> KeyturnError | None:
         status, said = refusal.status, refusal.said
-        what = f"Vault refuses the log-in by {login.method} at {mount_of(login)} ({status}): {said}"
+        what = f"Vault refuses the log-in by {login.method} at {mount_of(login)} ({status}): {said.rstrip('.')}."
         if "namespace" in said:
             return Missing(what, "Check VAULT_NAMESPACE.")
         if status in (404, 405):

@@ -8,7 +8,7 @@ from pipe.clients.aws import Aws, Endpoint, Terms
 from pipe.clients.aws_assumed_role import by_assumed_role
 from pipe.clients.aws_web_identity import by_web_identity
 from pipe.clients.iam import AccessKeys
-from pipe.errors import BadCredentials, Denied, ServiceError
+from pipe.errors import BadCredentials, Busy, Denied, ServiceError
 from pipe.patience import Patience
 from pipe.policies import Home, compact, document, rotate
 from pipe.redact import Secret
@@ -85,3 +85,12 @@ def test_a_role_that_is_not_there_names_the_variable(world: World, company: Comp
     with pytest.raises(Denied) as raised:
         by_key(world, company, Terms("a-test"), f"{company.role_arn}-of-another-name")
     assert "AWS_ROLE_ARN" in raised.value.check
+
+
+def test_an_issuer_that_cannot_be_asked_is_named(world: World, company: Company) -> None:
+    company.issuer.rotate()
+    world.bitbucket.wire.spoil(Fault("GET */keys.json", "cut-before", times=0))
+    with pytest.raises(Busy, match="has not got the key") as raised:
+        by_step(world, company, Terms("a-test"))
+    assert company.issuer.url in raised.value.check
+    assert len(asked(world)) == 6
