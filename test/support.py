@@ -19,7 +19,7 @@ JWT = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJ7YWNtZX06c2hvcCJ9.c2lnbmF0dXJlLW9mLXRoZS1
 WRITES = ("POST", "PUT", "DELETE")
 READS_OF_AWS = (
     "sts.", "iam.List", "iam.Get", "secretsmanager.Describe", "secretsmanager.List", "secretsmanager.Get",
-    "secretsmanager.BatchGet",
+    "secretsmanager.BatchGet", "rolesanywhere.CreateSession",
 )  # fmt: skip
 
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import ssl
 from dataclasses import dataclass
 
 from pipe.reading import Reader
 from pipe.redact import Secret
 from pipe.settings.aws import AwsAccess, read_aws
+from pipe.settings.pem import as_pem
 
 METHODS = ("jwt", "approle", "token", "aws", "userpass", "kubernetes", "ldap")
 
@@ -105,13 +104,10 @@ def _method(reader: Reader, token: str) -> str:
 def _certificates(reader: Reader) -> str:
     """Return the certificates of VAULT_CACERT, given as PEM or as base64 of it, as PEM."""
     text = reader.text("VAULT_CACERT")
-    if text and "-----BEGIN" not in text:
-        try:
-            text = base64.b64decode("".join(text.split()), validate=True).decode("ascii")
-        except (binascii.Error, UnicodeDecodeError):
-            text = "-"
     if text:
         try:
+            # What is no PEM at all is refused as what cannot be read is.
+            text = as_pem(text) or "-"
             ssl.create_default_context(cadata=text)
         except (ssl.SSLError, ValueError):
             reader.problem("VAULT_CACERT: must be certificates as PEM, or base64 of that.")

@@ -13,10 +13,11 @@ from xml.sax.saxutils import escape
 from sandbox.wire import Answer, Environ
 
 JSON = "application/x-amz-json-1.1"
+ANYWHERE = "rolesanywhere"
 
 _CREDENTIAL = re.compile(r"Credential=([^/]+)/[^/]+/([^/]+)/([^/]+)/aws4_request")
 _STATUS = {
-    400: "400 Bad Request", 403: "403 Forbidden", 404: "404 Not Found",
+    400: "400 Bad Request", 403: "403 Forbidden", 404: "404 Not Found", 429: "429 Too Many Requests",
     500: "500 Internal Server Error", 502: "502 Bad Gateway", 503: "503 Service Unavailable",
 }  # fmt: skip
 _NAMESPACES = {
@@ -75,7 +76,11 @@ def read(environ: Environ, body: bytes) -> Call:
     key, region, service = scope.groups() if scope else ("", "us-east-1", "")
     target = environ.get("HTTP_X_AMZ_TARGET", "")
     params: dict[str, Any]
-    if target:
+    if service == ANYWHERE or environ.get("PATH_INFO") == "/sessions":
+        # The body is JSON, too; what it holds is for the service to say.
+        service, params = ANYWHERE, dict(parse_qsl(environ.get("QUERY_STRING", "")))
+        action = "CreateSession" if environ.get("PATH_INFO") == "/sessions" else ""
+    elif target:
         prefix, _, action = target.partition(".")
         service = service or prefix
         params = _json(body)
@@ -111,6 +116,9 @@ def worded(service: str, refused: Refused) -> Answer:
             f"<Message>{escape(str(refused))}</Message></Error><RequestId>{request_id}</RequestId></ErrorResponse>"
         )
         return _answer(refused.status, "text/xml", text, request_id)
+    if service == ANYWHERE:
+        answer = _answer(refused.status, "application/json", json.dumps({"message": str(refused)}), request_id)
+        return Answer(answer.status, [*answer.headers, ("x-amzn-ErrorType", in_json_words(code))], answer.body)
     # These services answer every mistake of the client with 400.
     status = refused.status if refused.status >= 500 else 400
     text = json.dumps({"__type": in_json_words(code), "message": str(refused)})
@@ -148,7 +156,7 @@ class AwsDialect:
         service = read(environ, b"").service
         match kind.partition("-")[0]:
             case "429":
-                answer = worded(service, Refused("Throttling", "Rate exceeded"))
+                answer = worded(service, Refused("Throttling", "Rate exceeded", 429 if service == ANYWHERE else 400))
                 hint = [("Retry-After", "1")] if kind == "429-hint" else []
                 return Answer(answer.status, [*answer.headers, *hint], answer.body)
             case "401" | "403":

@@ -11,15 +11,16 @@ from moto.moto_api._internal.models import moto_api_backend
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
 from sandbox.aws import sessions
+from sandbox.aws.anywhere import Registry, RolesAnywhere
 from sandbox.aws.conditions import NotUnderstood
-from sandbox.aws.dialect import Call, Refused, in_json, read, worded
+from sandbox.aws.dialect import ANYWHERE, Call, Refused, in_json, read, worded
 from sandbox.aws.keys import Keys
 from sandbox.aws.policies import Principal
 from sandbox.aws.rights import authorize, context_of
 from sandbox.aws.secretsmanager import SecretsManager
 from sandbox.aws.tokens import Tokens, WebIdentity
 from sandbox.clock import Clock
-from sandbox.wire import Environ, StartResponse
+from sandbox.wire import Answer, Environ, StartResponse
 
 SERVICES = frozenset({"iam", "sts", "sns", "secretsmanager"})
 
@@ -27,8 +28,9 @@ SERVICES = frozenset({"iam", "sts", "sns", "secretsmanager"})
 class Gate:
     """The application behind the wire; every refusal of a caller is made here, in each service's own words."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, region: str) -> None:
         self.keys = Keys(clock)
+        self.anywhere = RolesAnywhere(Registry(region), clock)
         self.secrets = SecretsManager(clock)
         self.tokens = Tokens(clock)
         # moto's models are plain dictionaries, which break when two requests change them at once.
@@ -42,6 +44,7 @@ class Gate:
             self.keys.reset()
             self.secrets.reset()
             self.tokens.reset()
+            self.anywhere.registry.reset()
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Serve one request."""
@@ -52,6 +55,8 @@ class Gate:
             # Outside the lock: an issuer may take its time.
             identity = self._identity(call)
             with self.lock:
+                if call.service == ANYWHERE:
+                    return _answered(self.anywhere.handle(call), start_response)
                 principal = self._admit(call, identity)
                 if call.service != "secretsmanager":
                     return cast(Iterable[bytes], self._moto(environ, start_response))
@@ -60,8 +65,7 @@ class Gate:
             answer = worded(call.service, refused)
         except NotUnderstood as error:
             answer = worded(call.service, Refused("NotInSandbox", f"The sandbox does not understand {error}."))
-        start_response(answer.status, answer.headers)
-        return [answer.body]
+        return _answered(answer, start_response)
 
     def _identity(self, call: Call) -> WebIdentity | None:
         """Return who comes with a token instead of a signature."""
@@ -87,3 +91,8 @@ class Gate:
         if call.action == "GetAccessKeyLastUsed":
             self.keys.show_last_use(call.params.get("AccessKeyId", ""))
         return principal
+
+
+def _answered(answer: Answer, start_response: StartResponse) -> Iterable[bytes]:
+    start_response(answer.status, answer.headers)
+    return [answer.body]

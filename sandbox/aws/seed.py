@@ -144,9 +144,9 @@ class Seed:
             return str(role.arn)
 
     def set_trust(self, role: str, trust: str) -> None:
-        """Replace a role's trust policy by this one, in JSON."""
+        """Replace the trust policy of a role, given by name or ARN, by this one, in JSON."""
         with self._gate.lock:
-            iam().get_role(role).assume_role_policy_document = trust
+            iam().get_role(role.rpartition("/")[2]).assume_role_policy_document = trust
 
     def add_provider(self, issuer: str, audiences: Iterable[str]) -> str:
         """Register an issuer of tokens, for these audiences, and return the provider's ARN."""

@@ -13,6 +13,7 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from botocore.httpsession import URLLib3Session
 
+from sandbox.aws.anywhere import Registry
 from sandbox.aws.clockwork import wind
 from sandbox.aws.dialect import AwsDialect
 from sandbox.aws.gate import Gate
@@ -34,7 +35,7 @@ class Aws(Seed):
 
     def __init__(self, clock: Clock, region: str = "eu-central-1") -> None:
         wind(clock)
-        self._gate = Gate(clock)
+        self._gate = Gate(clock, region)
         super().__init__(self._gate, clock, region)
         self.wire = Wire("aws", self._gate, AwsDialect(), clock)
         self._server: Server | None = None
@@ -74,6 +75,11 @@ class Aws(Seed):
             self._server = None
 
     @property
+    def anywhere(self) -> Registry:
+        """What is set up of IAM Roles Anywhere."""
+        return self._gate.anywhere.registry
+
+    @property
     def locks(self) -> list[AbstractContextManager[Any]]:
         """What guards the state."""
         return [self._gate.lock, self._gate.secrets.lock]
@@ -81,7 +87,7 @@ class Aws(Seed):
     @property
     def collections(self) -> list[Any]:
         """The collections that all state but moto's is kept in."""
-        return [*self._gate.keys.collections, self._gate.secrets.kept]
+        return [*self._gate.keys.collections, self._gate.secrets.kept, *self.anywhere.collections]
 
     def reset(self) -> None:
         """Empty the account, mend the wire, forget its journal, and set the knobs to their defaults."""

@@ -1,0 +1,145 @@
+"""A certificate with its chain and its key: whether they fit together, and signatures by them."""
+
+from __future__ import annotations
+
+import base64
+from datetime import UTC
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+from cryptography.hazmat.primitives.hashes import SHA1, SHA256, MD5
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
+from cryptography.x509.oid import NameOID
+
+from pipe.clients.anywhere_facts import Facts
+from pipe.errors import Refused
+from pipe.redact import Secret
+
+CERTIFICATE, CHAIN, KEY = (f"AWS_ROLESANYWHERE_{name}" for name in ("CERTIFICATE", "CHAIN", "PRIVATE_KEY"))
+
+_CURVES = (ec.SECP256R1, ec.SECP384R1, ec.SECP521R1)
+_KINDS = "RSA, or EC on P-256, P-384 or P-521"
+
+Key = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
+
+
+class Papers:
+    """A certificate that AWS may take, and the key that signs for it."""
+
+    def __init__(self, certificate: x509.Certificate, chain: list[x509.Certificate], key: Key) -> None:
+        self._key = key
+        self.facts = _facts(certificate)
+        # Whatever hash the certificate itself was signed with, AWS knows signatures by SHA-256 alone.
+        self.algorithm = f"AWS4-X509-{'RSA' if isinstance(key, rsa.RSAPrivateKey) else 'ECDSA'}-SHA256"
+        self.certificate = _in_base64(certificate)
+        self.chain = ",".join(map(_in_base64, chain))
+
+    def sign(self, text: str) -> str:
+        """Return a text's signature in hexadecimal."""
+        if isinstance(self._key, rsa.RSAPrivateKey):
+            return self._key.sign(text.encode(), padding.PKCS1v15(), SHA256()).hex()
+        return self._key.sign(text.encode(), ec.ECDSA(SHA256())).hex()
+
+
+def read(certificate: str, key: Secret, chain: str) -> Papers:
+    """Return the papers; all are PEM, the first certificate is the one that signs and what follows is of the chain.
+
+    Raises Refused with all problems, none of which shows a value.
+    """
+    problems: list[str] = []
+    own, *following = _certificates(CERTIFICATE, certificate, problems) or [None]
+    above = [each for each in (*following, *_certificates(CHAIN, chain, problems)) if each and each != own]
+    private = _key(key, problems)
+    if own:
+        problems += _problems_of(own, above)
+    if own and private and _public(own) != private.public_key().public_bytes(Encoding.DER, _INFO):
+        problems.append(f"{KEY}: is the key of another certificate than {CERTIFICATE}'s first one.")
+    if problems or not own or not private:
+        raise Refused(problems)
+    return Papers(own, list(dict.fromkeys(above)), private)
+
+
+_INFO = PublicFormat.SubjectPublicKeyInfo
+
+
+def _certificates(name: str, text: str, problems: list[str]) -> list[x509.Certificate]:
+    try:
+        return x509.load_pem_x509_certificates(text.encode()) if text else []
+    except ValueError:
+        problems.append(f"{name}: cannot be read; it must be certificates as PEM, or base64 of that.")
+        return []
+
+
+def _key(key: Secret, problems: list[str]) -> Key | None:
+    try:
+        found = load_pem_private_key(key.reveal().encode(), password=None)
+    except TypeError:
+        problems.append(f"{KEY}: is encrypted; give the key as it is, in a secured variable.")
+    except (ValueError, UnsupportedAlgorithm):
+        problems.append(f"{KEY}: cannot be read; it must be a private key as PEM, or base64 of that.")
+    else:
+        if isinstance(found, rsa.RSAPrivateKey):
+            return found
+        if isinstance(found, ec.EllipticCurvePrivateKey) and isinstance(found.curve, _CURVES):
+            return found
+        problems.append(f"{KEY}: is of a kind that AWS does not take here; it takes {_KINDS}.")
+    return None
+
+
+def _problems_of(own: x509.Certificate, chain: list[x509.Certificate]) -> list[str]:
+    """Return why AWS cannot take a certificate, whatever its trust anchor is."""
+    problems = []
+    extensions = {type(each.value): each.value for each in _extensions(own)}
+    constraints, usage = extensions.get(x509.BasicConstraints), extensions.get(x509.KeyUsage)
+    if isinstance(constraints, x509.BasicConstraints) and constraints.ca:
+        problems.append(
+            f"{CERTIFICATE}: the first certificate is a CA's; give one that the CA has issued, and the CA's in {CHAIN}."
+        )
+    if isinstance(usage, x509.KeyUsage) and not usage.digital_signature:
+        problems.append(f"{CERTIFICATE}: its key usage lacks digitalSignature, which AWS asks for.")
+    if isinstance(own.signature_hash_algorithm, SHA1 | MD5):
+        problems.append(f"{CERTIFICATE}: is signed with SHA-1 or MD5; AWS takes SHA-256 or stronger.")
+    if chain and not any(_has_issued(each, own) for each in chain):
+        problems.append(f"{CHAIN}: none of its certificates has issued {CERTIFICATE}'s first one.")
+    return problems
+
+
+def _extensions(own: x509.Certificate) -> list[x509.Extension[x509.ExtensionType]]:
+    try:
+        return list(own.extensions)
+    except ValueError:
+        return []
+
+
+def _has_issued(issuer: x509.Certificate, issued: x509.Certificate) -> bool:
+    try:
+        issued.verify_directly_issued_by(issuer)
+    except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
+        return False
+    return True
+
+
+def _public(certificate: x509.Certificate) -> bytes:
+    try:
+        return certificate.public_key().public_bytes(Encoding.DER, _INFO)
+    except (ValueError, UnsupportedAlgorithm):
+        return b""
+
+
+def _facts(certificate: x509.Certificate) -> Facts:
+    return Facts(
+        _common_name(certificate.subject),
+        _common_name(certificate.issuer),
+        certificate.serial_number,
+        certificate.not_valid_before_utc.astimezone(UTC),
+        certificate.not_valid_after_utc.astimezone(UTC),
+    )
+
+
+def _common_name(name: x509.Name) -> str:
+    return next((str(each.value) for each in name.get_attributes_for_oid(NameOID.COMMON_NAME)), "")
+
+
+def _in_base64(certificate: x509.Certificate) -> str:
+    return base64.b64encode(certificate.public_bytes(Encoding.DER)).decode()

@@ -1,0 +1,28 @@
+"""Texts in PEM, as a variable may hold them."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+
+_BLOCK = re.compile(r"-----BEGIN ([A-Z0-9 ]+)-----(.*?)-----END \1-----", re.DOTALL)
+
+
+def as_pem(text: str) -> str:
+    """Return the PEM that a text is, or is the base64 of; an empty text where it is neither."""
+    if "-----BEGIN" in text:
+        return text
+    try:
+        decoded = base64.b64decode("".join(text.split()), validate=True).decode("ascii")
+    except (binascii.Error, UnicodeError):
+        return ""
+    return decoded if "-----BEGIN" in decoded else ""
+
+
+def blocks(pem: str) -> dict[str, list[str]]:
+    """Return the blocks of a PEM text by what they say that they are (`CERTIFICATE`, `EC PRIVATE KEY`)."""
+    found: dict[str, list[str]] = {}
+    for label, body in _BLOCK.findall(pem):
+        found.setdefault(label, []).append(body)
+    return found
