@@ -146,14 +146,18 @@ def trusts_step(home: Home, issuer: str, audience: str, subject: str) -> Policy:
     return document([statement])
 
 
-def trusts_certificate(anchor: str, common_name: str) -> Policy:
-    """Return a role's trust in the certificates with that common name below a trust anchor of Roles Anywhere."""
+def trusts_certificate(anchor: str, common_name: str, issuer: str = "") -> Policy:
+    """Return a role's trust in the certificates with that common name below a trust anchor of Roles Anywhere.
+
+    `issuer` is the common name of the authority that issues them, where the anchor has several below it.
+    """
+    names = {"aws:PrincipalTag/x509Subject/CN": common_name, "aws:PrincipalTag/x509Issuer/CN": issuer}
     statement = {
         "Effect": "Allow",
         "Principal": {"Service": "rolesanywhere.amazonaws.com"},
         "Action": ["sts:AssumeRole", "sts:TagSession", "sts:SetSourceIdentity"],
         "Condition": {
-            "StringEquals": {"aws:PrincipalTag/x509Subject/CN": common_name},
+            "StringEquals": {key: name for key, name in names.items() if name},
             "ArnEquals": {"aws:SourceArn": anchor},
         },
     }

@@ -1,4 +1,4 @@
-"""A company's certificate authority: it issues certificates, by itself or through another below it, and revokes them."""
+"""A company's certificate authority, which issues certificates and revokes them, alone or by another below it."""
 
 from __future__ import annotations
 
@@ -96,9 +96,7 @@ class Authority:
             .not_valid_before(valid[0])
             .not_valid_after(valid[1])
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
-            .add_extension(
-                x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()), critical=False
-            )
+            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()), critical=False)
         )
         for extension in extensions:
             critical = not isinstance(extension, x509.SubjectAlternativeName)

@@ -47,7 +47,8 @@ LAYERS: dict[str, set[str]] = {
 LIBRARIES = {
     "boto3": ("clients/aws*.py",),
     "botocore": ("clients/aws*.py",),
-    "requests": ("clients/bitbucket*.py", "clients/vault*.py"),
+    "cryptography": ("clients/x509.py",),
+    "requests": ("clients/bitbucket*.py", "clients/vault*.py", "clients/rolesanywhere.py"),
 }
 SHELL = {"shell.py", "__main__.py"}
 

@@ -10,6 +10,7 @@ from pipe.clients.aws_web_identity import by_web_identity
 from pipe.errors import Refused
 from pipe.patience import Patience
 from pipe.report import who
+from pipe.settings.anywhere import Anywhere
 from pipe.settings.aws import AwsAccess, Keys, WebIdentity
 from pipe.values import Identity
 
@@ -47,6 +48,12 @@ def sign_in(access: AwsAccess, session_name: str, patience: Patience) -> Aws:
         case WebIdentity(role_arn, token):
             log.info("Authenticating with a OpenID Connect (OIDC) Web Identity Provider")
             return by_web_identity(role_arn, token, terms, endpoint, patience)
+        case Anywhere():
+            log.info("Authenticating with IAM Roles Anywhere")
+            # A certificate's library takes a third as long to import as all of AWS's.
+            from pipe.assemble.anywhere import by_certificate  # noqa: PLC0415
+
+            return by_certificate(access.way, access.seconds, endpoint, patience)
         case Keys(pair, token, role_arn):
             log.info("Using default authentication with AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.")
             aws = Aws.with_keys(pair, token, endpoint, patience)

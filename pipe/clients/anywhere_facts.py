@@ -7,24 +7,22 @@ import re
 from dataclasses import dataclass
 from datetime import datetime
 
+from pipe.policies import trusts_certificate
+
 # How many days before its end a certificate is to be renewed.
 RENEWAL = 30
 
-SERVICE = "rolesanywhere.amazonaws.com"
-ACTIONS = ("sts:AssumeRole", "sts:TagSession", "sts:SetSourceIdentity")
-
 # What a refusal's words point at, the most telling first.
 _CAUSES = (
-    (r"expired|not yet valid", "Renew AWS_ROLESANYWHERE_CERTIFICATE, and check this machine's clock."),
-    (r"revoked", "A CRL of the trust anchor lists the certificate: AWS_ROLESANYWHERE_CERTIFICATE has to be a new one."),
-    (r"session tags", "A tag takes letters, digits, spaces and _.:/=+-@ only: the certificate's names, or the profile's "
-                      "attribute mappings, have to keep to that."),
-    (r"signature|skew|too old", "Check AWS_ROLESANYWHERE_PRIVATE_KEY, and this machine's clock: AWS allows five "
-                                "minutes."),
-    (r"trust anchor", "Check AWS_ROLESANYWHERE_TRUST_ANCHOR_ARN: it has to exist and to be enabled."),
-    (r"profile", "Check AWS_ROLESANYWHERE_PROFILE_ARN: the profile has to exist, to be enabled and to list the role."),
-    (r"assume role", "Check AWS_ROLESANYWHERE_ROLE_ARN, and that role's trust policy."),
-    (r"certificate", "Check AWS_ROLESANYWHERE_CERTIFICATE, AWS_ROLESANYWHERE_CHAIN, and which CA the trust anchor has."),
+    ("expired|not yet valid", "Renew AWS_ROLESANYWHERE_CERTIFICATE, and check this machine's clock."),
+    ("revoked", "A CRL of the trust anchor lists the certificate; AWS_ROLESANYWHERE_CERTIFICATE has to be a new one."),
+    ("session tags", "A tag takes letters, digits, spaces and _.:/=+-@ alone: so must the certificate's names, or "
+     "those of them that the profile's attribute mappings choose."),
+    ("signature|skew", "Check AWS_ROLESANYWHERE_PRIVATE_KEY, and this machine's clock: AWS allows five minutes."),
+    ("trust anchor", "Check AWS_ROLESANYWHERE_TRUST_ANCHOR_ARN: it has to exist and to be enabled."),
+    ("profile", "Check AWS_ROLESANYWHERE_PROFILE_ARN: it has to exist, to be enabled and to list the role."),
+    ("assume role", "Check AWS_ROLESANYWHERE_ROLE_ARN, and compare that role's trust policy with the one above."),
+    ("certificate", "Check AWS_ROLESANYWHERE_CERTIFICATE and AWS_ROLESANYWHERE_CHAIN, and which CA the anchor has."),
 )  # fmt: skip
 
 
@@ -58,21 +56,6 @@ class Grant:
         return self.trust_anchor.split(":")[3]
 
 
-def trust_policy(facts: Facts, grant: Grant) -> str:
-    """Return the trust policy, in JSON, with which a role admits this certificate by this trust anchor alone."""
-    names = {"aws:PrincipalTag/x509Subject/CN": facts.subject, "aws:PrincipalTag/x509Issuer/CN": facts.issuer}
-    condition: dict[str, dict[str, str]] = {"ArnEquals": {"aws:SourceArn": grant.trust_anchor}}
-    if any(names.values()):
-        condition["StringEquals"] = {key: name for key, name in names.items() if name}
-    statement = {
-        "Effect": "Allow",
-        "Principal": {"Service": SERVICE},
-        "Action": list(ACTIONS),
-        "Condition": condition,
-    }
-    return json.dumps({"Version": "2012-10-17", "Statement": [statement]}, indent=2, ensure_ascii=False)
-
-
 def validity(facts: Facts, now: datetime) -> str:
     """Return what is wrong with a certificate's time, or an empty text."""
     if now < facts.since:
@@ -100,14 +83,14 @@ def first_to_check(said: str, facts: Facts, now: datetime) -> str:
     return next(advice, "Check trust anchor, profile, role and certificate, which are shown above.")
 
 
-def all_to_check(facts: Facts, grant: Grant) -> tuple[str, ...]:
-    """Return, line by line, the certificate beside all that must agree with it."""
+def all_to_check(facts: Facts, grant: Grant) -> str:
+    """Return, in several lines, the certificate beside all that must agree with it."""
+    policy = json.dumps(trusts_certificate(grant.trust_anchor, facts.subject, facts.issuer), indent=2)
     return (
-        f"The certificate: subject CN “{facts.subject}”, issuer CN “{facts.issuer}”, serial number {facts.serial:x} "
-        f"(hexadecimal), valid from {facts.since:%Y-%m-%d} to {facts.until:%Y-%m-%d}.",
+        f"The certificate: subject CN “{facts.subject}”, issuer CN “{facts.issuer}”, serial number {facts.serial:x}, "
+        f"valid from {facts.since:%Y-%m-%d} to {facts.until:%Y-%m-%d}.\n"
         f"The trust anchor {grant.trust_anchor} has to be enabled and to have the CA “{facts.issuer}”, or the one that "
-        "AWS_ROLESANYWHERE_CHAIN leads to; none of its CRLs may list the serial number.",
-        f"The profile {grant.profile} has to be enabled and to list the role.",
-        f"The role {grant.role} has to exist, with a trust policy such as:",
-        *trust_policy(facts, grant).splitlines(),
+        "AWS_ROLESANYWHERE_CHAIN leads to; no CRL may list the serial number.\n"
+        f"The profile {grant.profile} has to be enabled and to list the role.\n"
+        f"The role {grant.role} has to exist. A trust policy that lets in certificates of these names by this anchor alone:\n{policy}"
     )

@@ -179,6 +179,10 @@ class Aws:
         moment, heard = self._server_time
         return moment + timedelta(seconds=time.monotonic() - heard)
 
+    def hear(self, moment: datetime) -> None:
+        """Go by this as AWS's present time, which another of its services has told, until an answer tells it anew."""
+        self._server_time = (moment, time.monotonic())
+
     def identity(self) -> Identity:
         """Return who signs the requests; it is asked for once, and not at all where STS has told it already."""
         if self._identity is None:

@@ -26,6 +26,9 @@ log = logging.getLogger("keyturn.aws")
 
 ACTION = "rolesanywhere:CreateSession"
 
+# AWS takes no signature that is five minutes off by its own clock.
+TOO_LATE = timedelta(minutes=4)
+
 _SUFFIXES = {"aws-cn": "amazonaws.com.cn", "aws-eusc": "amazonaws.eu"}
 
 
@@ -73,11 +76,11 @@ class RolesAnywhere:
         arns = {"profileArn": grant.profile, "roleArn": grant.role, "trustAnchorArn": grant.trust_anchor}
         query = "&".join(f"{name}={quote(arn, safe='')}" for name, arn in arns.items())
         body = json.dumps({"durationSeconds": seconds})
-        started = time.monotonic()
+        signed_at, started = self.now(), time.monotonic()
         try:
             # Signed anew for each attempt: AWS takes no date that is older than five minutes.
             response = self._http.post(
-                f"{self._url}?{query}", data=body, headers=self._signed(query, body),
+                f"{self._url}?{query}", data=body, headers=self._signed(query, body, signed_at),
                 timeout=self._patience.timeouts, allow_redirects=False,
             )  # fmt: skip
         except requests.RequestException as error:
@@ -89,13 +92,16 @@ class RolesAnywhere:
         with contextlib.suppress(ValueError):
             answer = response.json()
         if response.status_code >= 300:
-            raise self._refusal(response, answer if isinstance(answer, dict) else {})
+            refusal = self._refusal(response, answer if isinstance(answer, dict) else {})
+            late = abs(self.now() - signed_at) - timedelta(seconds=time.monotonic() - started)
+            # By now AWS's time is known, and the next attempt is signed with it.
+            raise Busy(refusal.what, "Check this machine's clock.", after=0) if late > TOO_LATE else refusal
         return _given(answer)
 
-    def _signed(self, query: str, body: str) -> dict[str, str]:
+    def _signed(self, query: str, body: str, now: datetime) -> dict[str, str]:
         """Return the headers of a request, the signature among them: AWS's version 4 with a certificate's key."""
         papers, place = self._papers, urlsplit(self._url)
-        moment = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+        moment = now.strftime("%Y%m%dT%H%M%SZ")
         scope = f"{moment[:8]}/{self._grant.region}/rolesanywhere/aws4_request"
         headers = {
             "content-type": "application/json",
@@ -118,7 +124,7 @@ class RolesAnywhere:
         status = response.status_code
         code = response.headers.get("x-amzn-ErrorType", "").partition(":")[0] or str(answer.get("__type", status))
         said = str(answer.get("message") or answer.get("Message") or "no reason given")
-        what = f"AWS: {ACTION} failed: {code}: {said}"
+        what = f"AWS: {ACTION} failed: {code}: {said.rstrip('.')}."
         if status == 429 or status >= 500:
             after = response.headers.get("Retry-After", "")
             return Busy(
@@ -146,7 +152,7 @@ def _given(answer: Any) -> Given:
         return Given(
             KeyPair(keys["accessKeyId"], Secret(keys["secretAccessKey"])),
             Secret(keys["sessionToken"]),
-            Identity(arn, arn.split(":")[4], "", ""),
+            Identity(arn, arn.split(":")[4]),
         )
     except (KeyError, TypeError, ValueError, IndexError):
         raise ServiceError(f"AWS: the answer to {ACTION} is not as expected.", "Check AWS_ENDPOINT_URL.") from None

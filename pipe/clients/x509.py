@@ -8,7 +8,7 @@ from datetime import UTC
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
-from cryptography.hazmat.primitives.hashes import SHA1, SHA256, MD5
+from cryptography.hazmat.primitives.hashes import MD5, SHA1, SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 from cryptography.x509.oid import NameOID
 
@@ -18,6 +18,7 @@ from pipe.redact import Secret
 
 CERTIFICATE, CHAIN, KEY = (f"AWS_ROLESANYWHERE_{name}" for name in ("CERTIFICATE", "CHAIN", "PRIVATE_KEY"))
 
+_INFO = PublicFormat.SubjectPublicKeyInfo
 _CURVES = (ec.SECP256R1, ec.SECP384R1, ec.SECP521R1)
 _KINDS = "RSA, or EC on P-256, P-384 or P-521"
 
@@ -48,19 +49,16 @@ def read(certificate: str, key: Secret, chain: str) -> Papers:
     Raises Refused with all problems, none of which shows a value.
     """
     problems: list[str] = []
-    own, *following = _certificates(CERTIFICATE, certificate, problems) or [None]
-    above = [each for each in (*following, *_certificates(CHAIN, chain, problems)) if each and each != own]
+    own = _certificates(CERTIFICATE, certificate, problems)
+    above = [each for each in (*own[1:], *_certificates(CHAIN, chain, problems)) if each != own[0]]
     private = _key(key, problems)
     if own:
-        problems += _problems_of(own, above)
-    if own and private and _public(own) != private.public_key().public_bytes(Encoding.DER, _INFO):
-        problems.append(f"{KEY}: is the key of another certificate than {CERTIFICATE}'s first one.")
-    if problems or not own or not private:
+        problems += _problems_of(own[0], above)
+        if private and _public(own[0]) != private.public_key().public_bytes(Encoding.DER, _INFO):
+            problems.append(f"{KEY}: is the key of another certificate than the first one of {CERTIFICATE}.")
+    if problems or not private:
         raise Refused(problems)
-    return Papers(own, list(dict.fromkeys(above)), private)
-
-
-_INFO = PublicFormat.SubjectPublicKeyInfo
+    return Papers(own[0], list(dict.fromkeys(above)), private)
 
 
 def _certificates(name: str, text: str, problems: list[str]) -> list[x509.Certificate]:

@@ -6,30 +6,36 @@ from dataclasses import dataclass
 
 from pipe.reading import Reader
 from pipe.redact import Secret, learn
+from pipe.settings.arns import ROLE_ARN
 from pipe.settings.pem import as_pem, blocks
 
 PREFIX = "AWS_ROLESANYWHERE_"
 ANCHOR, PROFILE, ROLE, CERTIFICATE, KEY, CHAIN = (
     PREFIX + name for name in ("TRUST_ANCHOR_ARN", "PROFILE_ARN", "ROLE_ARN", "CERTIFICATE", "PRIVATE_KEY", "CHAIN")
 )
+POLICY = "AWS_SESSION_POLICY"
+
 _OURS = r"arn:aws[a-z-]*:rolesanywhere:[a-z]{2,}(-[a-z]+)+-\d:\d{12}"
 
 
 @dataclass(frozen=True)
 class Anywhere:
-    """A role for who has a certificate: three ARNs, and PEM; `chain` may be empty."""
+    """A role of IAM Roles Anywhere, with the anchor and the profile that lead to it.
+
+    `certificate` and `chain`, which may be empty, are PEM; `key` is the certificate's private key.
+    """
 
     trust_anchor: str
     profile: str
-    role: str
+    role_arn: str
     certificate: str
     key: Secret
-    chain: str = ""
+    chain: str
 
 
 def wants_anywhere(reader: Reader) -> bool:
-    """Tell whether anything of IAM Roles Anywhere is given."""
-    return any(map(reader.text, (ANCHOR, PROFILE, ROLE, CERTIFICATE, KEY, CHAIN)))
+    """Tell whether anything of IAM Roles Anywhere is given but the key, which steps have that do not ask for it."""
+    return any(map(reader.text, (ANCHOR, PROFILE, ROLE, CERTIFICATE, CHAIN)))
 
 
 def read_anywhere(reader: Reader) -> Anywhere:
@@ -39,12 +45,16 @@ def read_anywhere(reader: Reader) -> Anywhere:
             reader.problem(f"{name}: needed, since other variables of IAM Roles Anywhere are given.")
     anchor = reader.matching(ANCHOR, rf"{_OURS}:trust-anchor/[\w-]+", "the ARN of a trust anchor")
     profile = reader.matching(PROFILE, rf"{_OURS}:profile/[\w-]+", "the ARN of a profile")
-    role = reader.matching(ROLE, r"arn:aws[a-z-]*:iam::\d{12}:role/[\w+=,.@/-]+", "the ARN of a role")
+    role = reader.matching(ROLE, ROLE_ARN, "the ARN of a role")
     if anchor and profile and anchor.split(":")[:5] != profile.split(":")[:5]:
         reader.problem(f"{PROFILE}: must be of the same account and region as {ANCHOR}.")
     if anchor and role and anchor.split(":")[1] != role.split(":")[1]:
         reader.problem(f"{ROLE}: must be of the same partition of AWS as {ANCHOR}.")
-    return Anywhere(anchor, profile, role, _certificates(reader, CERTIFICATE), _key(reader), _certificates(reader, CHAIN))
+    if reader.text(POLICY):
+        reader.problem(f"{POLICY}: IAM Roles Anywhere takes none; put it into the profile, as its session policy.")
+    return Anywhere(
+        anchor, profile, role, _certificates(reader, CERTIFICATE), _key(reader), _certificates(reader, CHAIN)
+    )
 
 
 def _certificates(reader: Reader, name: str) -> str:

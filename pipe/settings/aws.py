@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pipe.policies import Home, Statement, compact, document, kms, notice
 from pipe.reading import Reader
 from pipe.redact import Secret
+from pipe.settings.anywhere import Anywhere, read_anywhere, wants_anywhere
+from pipe.settings.arns import ROLE_ARN
 from pipe.values import KeyPair
-
-ROLE = r"arn:aws[\w-]*:iam::\d{12}:role/[\w+=,.@/-]+"
 
 # How long a session may last in seconds: at least, at most, and at most where a role is assumed by temporary keys.
 SHORTEST, LONGEST, LONGEST_CHAINED = 900, 43_200, 3_600
@@ -37,21 +37,6 @@ class WebIdentity:
 
     role_arn: str
     token: Secret
-
-
-@dataclass(frozen=True)
-class Anywhere:
-    """A role of IAM Roles Anywhere, with the anchor and the profile that lead to it.
-
-    `certificate` and `chain`, which may be empty, are PEM; `key` is the certificate's private key.
-    """
-
-    trust_anchor: str
-    profile: str
-    role_arn: str
-    certificate: str
-    key: Secret
-    chain: str
 
 
 @dataclass(frozen=True)
@@ -87,7 +72,8 @@ def read_aws(reader: Reader, needs: Needs) -> AwsAccess:
         region=region,
         endpoint=reader.url("AWS_ENDPOINT_URL"),
         way=way,
-        policy=_policy(reader, way.role_arn if way else "", region, needs),
+        # A profile of Roles Anywhere has a policy of its own, and takes no other.
+        policy="" if isinstance(way, Anywhere) else _policy(reader, way.role_arn if way else "", region, needs),
         seconds=_seconds(reader, way),
         allowed_accounts=reader.accounts(),
     )
@@ -105,7 +91,7 @@ def _region(reader: Reader) -> str:
 
 def _way(reader: Reader) -> WebIdentity | Anywhere | Keys | None:
     """Return the first way that is given: a role for the step, Roles Anywhere, an access key."""
-    role_arn = reader.matching("AWS_OIDC_ROLE_ARN", ROLE, "the ARN of a role")
+    role_arn = reader.matching("AWS_OIDC_ROLE_ARN", ROLE_ARN, "the ARN of a role")
     if role_arn:
         token = reader.plain("BITBUCKET_STEP_OIDC_TOKEN")
         if not token:
@@ -114,13 +100,15 @@ def _way(reader: Reader) -> WebIdentity | Anywhere | Keys | None:
                 "step."
             )
         return WebIdentity(role_arn, Secret(token))
+    if wants_anywhere(reader):
+        return read_anywhere(reader)
     return _keys(reader)
 
 
 def _keys(reader: Reader) -> Keys | None:
     key_id = reader.matching("AWS_ACCESS_KEY_ID", r"\w{16,128}", "an access key id")
     secret, token = reader.text("AWS_SECRET_ACCESS_KEY"), reader.text("AWS_SESSION_TOKEN")
-    role_arn = reader.matching("AWS_ROLE_ARN", ROLE, "the ARN of a role")
+    role_arn = reader.matching("AWS_ROLE_ARN", ROLE_ARN, "the ARN of a role")
     for name, value in (("AWS_ACCESS_KEY_ID", key_id), ("AWS_SECRET_ACCESS_KEY", secret)):
         if not value and not reader.complained(name):
             reader.problem(f"{name}: needed where AWS_OIDC_ROLE_ARN is not given.")

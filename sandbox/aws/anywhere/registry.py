@@ -55,9 +55,11 @@ class Registry:
     def add_anchor(self, *bundle: str, region: str = "") -> Anchor:
         """Trust the authorities whose certificates these are, as PEM."""
         for pem in bundle:
-            if not x509.load_pem_x509_certificate(pem.encode()).extensions.get_extension_for_class(
-                x509.BasicConstraints
-            ).value.ca:
+            if (
+                not x509.load_pem_x509_certificate(pem.encode())
+                .extensions.get_extension_for_class(x509.BasicConstraints)
+                .value.ca
+            ):
                 raise ValueError("a trust anchor is an authority's certificate")
         anchor = Anchor(self._arn("trust-anchor", region), "\n".join(bundle))
         return self.anchors.setdefault(anchor.arn, anchor)

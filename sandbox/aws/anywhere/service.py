@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-from datetime import UTC, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
 from moto.iam.models import Role
+from moto.sts.models import AssumedRole
 
 from sandbox.aws.anywhere.registry import Anchor, Profile, Registry
 from sandbox.aws.anywhere.signature import signer
@@ -62,27 +63,8 @@ class RolesAnywhere:
         if not all(admits(role.assume_role_policy_document, _US, action, context) for action in _ACTIONS):
             raise Refused("AccessDenied", f"Unable to assume role for {role.arn}", 403)
         seconds = min(given.get("durationSeconds") or profile.seconds, profile.seconds, _longest(role))
-        return self._session(anchor, profile, role, name, seconds, context["sts:SourceIdentity"])
-
-    def _session(self, anchor: Anchor, profile: Profile, role: Role, name: str, seconds: int, source: str) -> Answer:
-        region = anchor.arn.split(":")[3]
-        session = sts().assume_role(region, name, role.arn, profile.policy or "", seconds, "")
-        end = (self._clock.now().astimezone(UTC) + timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%SZ")
-        given = {
-            "assumedRoleUser": {"arn": session.arn, "assumedRoleId": session.user_id},
-            "credentials": {
-                "accessKeyId": session.access_key_id,
-                "secretAccessKey": session.secret_access_key,
-                "sessionToken": session.session_token,
-                "expiration": end,
-            },
-            "packedPolicySize": 0,
-            "roleArn": role.arn,
-            "sourceIdentity": source,
-        }
-        subject = f"arn:aws:rolesanywhere:{region}:{ACCOUNT}:subject/{uuid5(NAMESPACE_URL, source)}"
-        answer = in_json({"credentialSet": [given], "subjectArn": subject})
-        return Answer("201 Created", answer.headers, answer.body)
+        session = sts().assume_role(call.region, name, role.arn, profile.policy or "", seconds, "")
+        return _answer(session, self._clock.now() + timedelta(seconds=seconds), context["sts:SourceIdentity"])
 
     def _anchor(self, given: dict[str, Any], region: str) -> Anchor:
         anchor = self.registry.anchors.get(given["trustAnchorArn"])
@@ -134,3 +116,21 @@ def _role(given: dict[str, Any], profile: Profile) -> Role:
 
 def _longest(role: Role) -> int:
     return int(role.max_session_duration or 3600)
+
+
+def _answer(session: AssumedRole, until: datetime, source: str) -> Answer:
+    given = {
+        "assumedRoleUser": {"arn": session.arn, "assumedRoleId": session.user_id},
+        "credentials": {
+            "accessKeyId": session.access_key_id,
+            "secretAccessKey": session.secret_access_key,
+            "sessionToken": session.session_token,
+            "expiration": until.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        },
+        "packedPolicySize": 0,
+        "roleArn": session.role_arn,
+        "sourceIdentity": source,
+    }
+    subject = f"arn:aws:rolesanywhere:{session.region_name}:{ACCOUNT}:subject/{uuid5(NAMESPACE_URL, source)}"
+    answer = in_json({"credentialSet": [given], "subjectArn": subject})
+    return Answer("201 Created", answer.headers, answer.body)
