@@ -8,9 +8,13 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from pipe.policies import trusts_certificate
+from pipe.redact import one_line
 
 # How many days before its end a certificate is to be renewed.
 RENEWAL = 30
+
+# Where AWS's partitions have their services, if not below amazonaws.com.
+_SUFFIXES = {"aws-cn": "amazonaws.com.cn", "aws-eusc": "amazonaws.eu"}
 
 # What a refusal's words point at, the most telling first.
 _CAUSES = (
@@ -46,14 +50,15 @@ class Grant:
     role: str
 
     @property
-    def partition(self) -> str:
-        """AWS's name for itself here."""
-        return self.trust_anchor.split(":")[1]
-
-    @property
     def region(self) -> str:
         """Where trust anchor and profile are."""
         return self.trust_anchor.split(":")[3]
+
+    @property
+    def address(self) -> str:
+        """Where AWS has the service for them."""
+        suffix = _SUFFIXES.get(self.trust_anchor.split(":")[1], "amazonaws.com")
+        return f"https://rolesanywhere.{self.region}.{suffix}"
 
 
 def validity(facts: Facts, now: datetime) -> str:
@@ -85,12 +90,14 @@ def first_to_check(said: str, facts: Facts, now: datetime) -> str:
 
 def all_to_check(facts: Facts, grant: Grant) -> str:
     """Return, in several lines, the certificate beside all that must agree with it."""
+    subject, issuer = one_line(facts.subject, 100), one_line(facts.issuer, 100)
     policy = json.dumps(trusts_certificate(grant.trust_anchor, facts.subject, facts.issuer), indent=2)
     return (
-        f"The certificate: subject CN “{facts.subject}”, issuer CN “{facts.issuer}”, serial number {facts.serial:x}, "
-        f"valid from {facts.since:%Y-%m-%d} to {facts.until:%Y-%m-%d}.\n"
-        f"The trust anchor {grant.trust_anchor} has to be enabled and to have the CA “{facts.issuer}”, or the one that "
+        f"The certificate: subject CN “{subject}”, issuer CN “{issuer}”, serial number {facts.serial:x}, valid from "
+        f"{facts.since:%Y-%m-%d} to {facts.until:%Y-%m-%d}.\n"
+        f"The trust anchor {grant.trust_anchor} has to be enabled and to have the CA “{issuer}”, or the one that "
         "AWS_ROLESANYWHERE_CHAIN leads to; no CRL may list the serial number.\n"
         f"The profile {grant.profile} has to be enabled and to list the role.\n"
-        f"The role {grant.role} has to exist. A trust policy that lets in certificates of these names by this anchor alone:\n{policy}"
+        f"The role {grant.role} has to exist. A trust policy that lets in such certificates by this anchor alone:\n"
+        f"{policy}"
     )

@@ -29,8 +29,6 @@ ACTION = "rolesanywhere:CreateSession"
 # AWS takes no signature that is five minutes off by its own clock.
 TOO_LATE = timedelta(minutes=4)
 
-_SUFFIXES = {"aws-cn": "amazonaws.com.cn", "aws-eusc": "amazonaws.eu"}
-
 
 @dataclass(frozen=True)
 class Given:
@@ -48,10 +46,9 @@ class RolesAnywhere:
     """
 
     def __init__(self, grant: Grant, papers: Papers, url: str | None, patience: Patience) -> None:
-        suffix = _SUFFIXES.get(grant.partition, "amazonaws.com")
         self._grant = grant
         self._papers = papers
-        self._url = (url or f"https://rolesanywhere.{grant.region}.{suffix}").rstrip("/") + "/sessions"
+        self._url = (url or grant.address).rstrip("/") + "/sessions"
         self._patience = patience
         self._http = requests.Session()
         # The environment is asked for proxies alone: not for ~/.netrc, nor for another file of authorities.
