@@ -8,9 +8,9 @@ from datetime import UTC
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
-from cryptography.hazmat.primitives.hashes import MD5, SHA1, SHA256
+from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
-from cryptography.x509.oid import NameOID
+from cryptography.x509.oid import NameOID, SignatureAlgorithmOID
 
 from pipe.clients.anywhere_facts import Facts
 from pipe.errors import Refused
@@ -20,6 +20,7 @@ CERTIFICATE, CHAIN, KEY = (f"AWS_ROLESANYWHERE_{name}" for name in ("CERTIFICATE
 
 _INFO = PublicFormat.SubjectPublicKeyInfo
 _CURVES = (ec.SECP256R1, ec.SECP384R1, ec.SECP521R1)
+_WEAK = (SignatureAlgorithmOID.RSA_WITH_MD5, SignatureAlgorithmOID.RSA_WITH_SHA1, SignatureAlgorithmOID.ECDSA_WITH_SHA1)
 _KINDS = "RSA, or EC on P-256, P-384 or P-521"
 
 Key = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
@@ -96,7 +97,7 @@ def _problems_of(own: x509.Certificate, chain: list[x509.Certificate]) -> list[s
         )
     if isinstance(usage, x509.KeyUsage) and not usage.digital_signature:
         problems.append(f"{CERTIFICATE}: its key usage lacks digitalSignature, which AWS asks for.")
-    if isinstance(own.signature_hash_algorithm, SHA1 | MD5):
+    if own.signature_algorithm_oid in _WEAK:
         problems.append(f"{CERTIFICATE}: is signed with SHA-1 or MD5; AWS takes SHA-256 or stronger.")
     if chain and not any(_has_issued(each, own) for each in chain):
         problems.append(f"{CHAIN}: none of its certificates has issued {CERTIFICATE}'s first one.")
