@@ -139,3 +139,16 @@ def test_a_pull_asks_before_it_pays_for_what_decides_and_writes() -> None:
     assert not [
         name for name in ("decide", "work", "steps", "summary") if f"'pipe.actions.pull.{name}'" in ended.stdout
     ]
+
+
+def test_only_a_sign_in_by_certificate_pays_for_its_library() -> None:
+    code = (
+        "import importlib, pkgutil, sys, pipe.shell, pipe.assemble as folder;"
+        "[importlib.import_module('pipe.assemble.' + each.name) for each in pkgutil.iter_modules(folder.__path__)"
+        " if each.name != 'anywhere'];"
+        "print('cryptography' in sys.modules, 'boto3' in sys.modules);"
+        "import pipe.assemble.anywhere;"
+        "print('cryptography' in sys.modules)"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert ended.stdout.split() == ["False", "True", "True"], ended.stderr

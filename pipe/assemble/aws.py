@@ -50,7 +50,7 @@ def sign_in(access: AwsAccess, session_name: str, patience: Patience) -> Aws:
             return by_web_identity(role_arn, token, terms, endpoint, patience)
         case Anywhere():
             log.info("Authenticating with IAM Roles Anywhere")
-            # A certificate's library takes a third as long to import as all of AWS's.
+            # Only who signs in by a certificate pays for its library.
             from pipe.assemble.anywhere import by_certificate  # noqa: PLC0415
 
             return by_certificate(access.way, access.seconds, endpoint, patience)

@@ -17,7 +17,7 @@ def as_pem(text: str) -> str:
         decoded = base64.b64decode("".join(text.split()), validate=True).decode("ascii")
     except (binascii.Error, UnicodeError):
         return ""
-    return decoded if "-----BEGIN" in decoded else ""
+    return decoded.strip() if "-----BEGIN" in decoded else ""
 
 
 def blocks(pem: str) -> dict[str, list[str]]:
