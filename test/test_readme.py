@@ -16,6 +16,7 @@ import pytest
 import yaml
 
 from pipe.plan import Do
+from pipe.policies import trusts_certificate
 from pipe.settings import read_settings
 from pipe.variables import BY_NAME
 from sandbox.world import REGION, SECRET, Company, World
@@ -30,7 +31,12 @@ CONTEXT = {
     "BITBUCKET_DEPLOYMENT_ENVIRONMENT": "production",
     "BITBUCKET_STEP_OIDC_TOKEN": "header.payload.signature",
 }
-STEP = {"AWS_OIDC_ROLE_ARN": "arn:aws:iam::123456789012:role/keyturn", "AWS_ACCESS_KEY_ID": "AKIAIOSFODNN7EXAMPLE"}
+STEP = {
+    "AWS_OIDC_ROLE_ARN": "arn:aws:iam::123456789012:role/keyturn",
+    "AWS_ACCESS_KEY_ID": "AKIAIOSFODNN7EXAMPLE",
+    "RUNNER_CERTIFICATE": "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----",
+    "RUNNER_PRIVATE_KEY": "-----BEGIN PRIVATE KEY-----\nMIIB\n-----END PRIVATE KEY-----",
+}
 
 
 def pipeline_of(example: Any) -> dict[str, Any]:
@@ -102,11 +108,18 @@ def test_the_variables_on_command_lines_exist() -> None:
 
 
 def test_the_trust_policy_names_audience_and_subject_of_one_provider() -> None:
-    (policy,) = (block.text for block in blocks(TEXT, "json") if "Principal" in block.text)
+    (policy,) = (block.text for block in blocks(TEXT, "json") if "Federated" in block.text)
     (statement,) = json.loads(policy)["Statement"]
     provider = statement["Principal"]["Federated"].partition("/")[2]
     conditions = {key: value for test in statement["Condition"].values() for key, value in test.items()}
     assert set(conditions) == {f"{provider}:aud", f"{provider}:sub"}
+
+
+def test_the_trust_in_certificates_is_the_one_that_refusals_show() -> None:
+    (policy,) = (json.loads(block.text) for block in blocks(TEXT, "json") if "rolesanywhere" in block.text)
+    anchor = policy["Statement"][0]["Condition"]["ArnEquals"]["aws:SourceArn"]
+    assert policy == trusts_certificate(anchor, "runner-1")
+    assert f"AWS_ROLESANYWHERE_TRUST_ANCHOR_ARN: {anchor}\n" in TEXT
 
 
 def test_the_policy_and_the_scopes_are_enough_and_no_more(world: World, company: Company) -> None:
