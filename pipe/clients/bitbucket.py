@@ -43,10 +43,6 @@ class Bitbucket:
         """
         return self._api.exhausted
 
-    def check_scopes(self) -> None:
-        """Raise Denied where an answer so far has told that the token lacks a scope that the run needs."""
-        self._api.check()
-
     def find(self, target: Target) -> Place:
         """Return the place that a target names; raises Missing, with the environments that there are."""
         if target.kind is TargetKind.WORKSPACE:
@@ -61,7 +57,13 @@ class Bitbucket:
         """Return the place that a target names, and its variables by key; raises as `find` and `variables` do.
 
         An environment's uuid tells where its variables are, so that they are asked for beside the list of environments.
+        Raises Denied, too, where an answer has told that the token lacks a scope that the run needs.
         """
+        found = self._looked(target)
+        self._api.check()
+        return found
+
+    def _looked(self, target: Target) -> tuple[Place, dict[str, Variable]]:
         if not _is_uuid(target.environment):
             place = self.find(target)
             return place, self.variables(place)

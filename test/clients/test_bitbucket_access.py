@@ -203,9 +203,8 @@ def test_the_answer_tells_the_scopes_by_its_new_name_and_its_old_one(
     world.bitbucket.scope_headers = False
     fields = (("access_token", company.token.secret), ("expires_in", 3600), (field, "repository pipeline"))
     world.bitbucket.wire.spoil(answering(*fields))
-    client.variables(client.find(PRODUCTION))
     with pytest.raises(Denied, match="needs the scopes pipeline, pipeline:variable, and it has pipeline, repository"):
-        client.check_scopes()
+        client.look(PRODUCTION)
 
 
 @pytest.mark.parametrize(

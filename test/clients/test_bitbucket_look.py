@@ -6,7 +6,8 @@ import threading
 
 import pytest
 
-from pipe.clients.bitbucket import Bitbucket, bearer
+from pipe.clients.bitbucket import Bitbucket
+from pipe.clients.bitbucket_auth import bearer
 from pipe.errors import Denied, Missing
 from pipe.patience import Patience
 from pipe.redact import Secret

@@ -28,9 +28,6 @@ class Places(Protocol):
     def look(self, target: Target) -> tuple[Place, dict[str, Variable]]:
         """Return the place that a target names, and its variables by key."""
 
-    def check_scopes(self) -> None:
-        """Raise Denied where the answers so far have told that the token may not do what the run needs."""
-
 
 def observe(bitbucket: Places, source: Source, targets: Sequence[Target], policy: Pull, *, dry_run: bool) -> World:
     """Return what there is: targets and sign-in side by side, then versions, then the material of what changed.
@@ -56,7 +53,6 @@ def observe(bitbucket: Places, source: Source, targets: Sequence[Target], policy
 
 def _look(bitbucket: Places, target: Target, policy: Pull) -> TargetState:
     place, variables = bitbucket.look(target)
-    bitbucket.check_scopes()
     state = variables.pop(policy.state_variable, None)
     # The text of a secured variable is not shown, so that it cannot be read.
     text = state.value or "?" if state else None
