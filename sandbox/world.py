@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -24,6 +25,7 @@ WORKSPACE, REPOSITORY = "acme", "shop"
 ENVIRONMENTS = ("Test", "Staging", "Production")
 USER, SECRET, ROLE = "deploy-bot", "ci/deploy-bot", "keyturn"
 REGION = "eu-central-1"
+TOKEN_SECRET = "admin/bitbucket"  # noqa: S105 - the name of a secret
 REPLICAS = "vault/"
 
 
@@ -178,6 +180,17 @@ class World:
             "AWS_ENDPOINT_URL": self.aws_url,
             **self._at_bitbucket(company),
         }
+
+    def unstored_variables(self, company: Company) -> dict[str, str]:
+        """Return the variables for a rotation by a fresh step's token alone, which fetches Bitbucket's own with it."""
+        if self.aws.secret(TOKEN_SECRET) is None:
+            self.aws.put_secret(TOKEN_SECRET, json.dumps({"token": company.token.secret}))
+        variables = {
+            **self.variables(company, oidc=True),
+            "BITBUCKET_ACCESS_TOKEN_FROM": f"secretsmanager: {TOKEN_SECRET} token",
+        }
+        del variables["BITBUCKET_ACCESS_TOKEN"]
+        return variables
 
     def pull_variables(self, company: Company, **changes: str) -> dict[str, str]:
         """Return the pipe's variables for a pull from this world's Vault by a fresh step's token."""

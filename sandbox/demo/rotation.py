@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -31,20 +31,30 @@ CALENDAR = (
 def play(world: World, pipe: Sequence[str] = PIPE) -> list[str]:
     """Play all days in a world, and return what was not as it had to be; the first bad day is the last."""
     company = world.seed(key_age_days=CALENDAR[0].number)
-    tell(f"{USER}'s access key is in two environments, Staging and Production; the pipe runs on four days of its life.")
+    tell(
+        f"{USER}'s access key is in two environments, Staging and Production; the pipe runs on four days of its life. "
+        "It is given no key and no token but the step's own, by which it signs in to AWS and fetches Bitbucket's."
+    )
     today = CALENDAR[0].number
     for day in CALENDAR:
         world.wait(timedelta(days=day.number - today))
         today = day.number
         _deploy(world)
         head(f"Day {day.number}: {day.story}")
-        code = run(pipe, world.variables(company))
-        wrong = problems(world, company, day, code)
+        variables = world.unstored_variables(company)
+        code = run(pipe, variables)
+        wrong = [*stored(company, variables), *problems(world, company, day, code)]
         if wrong:
             return [f"Day {day.number}: {problem}" for problem in wrong]
         tell(f"✔ Checked: {_seen(world, company)}")
     tell(f"✔ {CALENDAR[-1].number} days: one key rotated, and on every day both environments' pairs signed requests.")
     return []
+
+
+def stored(company: Company, variables: Mapping[str, str]) -> list[str]:
+    """Return what the pipe was given that is a stored secret; its own token each step gets anew."""
+    secrets = {company.admin.secret_access_key, company.old_key.secret_access_key, company.token.secret}
+    return [f"{name} must hold no stored secret" for name, value in variables.items() if value in secrets]
 
 
 def problems(world: World, company: Company, day: Day, code: int) -> list[str]:

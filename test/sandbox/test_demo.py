@@ -8,7 +8,7 @@ import pytest
 
 from sandbox.demo import __main__ as demo
 from sandbox.demo import rotation
-from sandbox.demo.rotation import CALENDAR, play, problems
+from sandbox.demo.rotation import CALENDAR, play, problems, stored
 from sandbox.world import USER, Company, World
 from test.support import ROOT
 
@@ -49,6 +49,13 @@ def test_the_whole_demo_is_played_by_the_real_pipe() -> None:
 )
 def test_a_pipe_that_fails_or_does_nothing_fails_the_demo(world: World, script: str, failure: str) -> None:
     assert play(world, [sys.executable, "-c", script])[0] == failure
+
+
+def test_a_stored_secret_in_the_environment_fails_the_demo(world: World, company: Company) -> None:
+    assert stored(company, world.unstored_variables(company)) == []
+    assert stored(company, world.variables(company)) == [
+        f"{name} must hold no stored secret" for name in ("AWS_SECRET_ACCESS_KEY", "BITBUCKET_ACCESS_TOKEN")
+    ]
 
 
 def _break_secret(world: World, company: Company) -> None:
