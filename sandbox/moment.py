@@ -55,4 +55,5 @@ def _collections(bitbucket: Bitbucket, aws: Aws) -> Iterator[Any]:
     yield iam().access_keys
     yield iam().roles
     yield iam().open_id_providers
+    yield iam().tagger.tags
     yield sts().__dict__

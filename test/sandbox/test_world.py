@@ -7,7 +7,10 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 
+import boto3
+import jwt
 import pytest
 import requests
 
@@ -149,3 +152,32 @@ def test_a_new_seed_forgets_what_was(world: World) -> None:
     assert world.company is second
     assert not world.aws.signs(first.old_key)
     assert [key.id for key in world.aws.keys(USER)] == [second.old_key.access_key_id]
+
+
+def test_a_moment_has_the_providers_of_tokens_and_the_tags_of_users(world: World) -> None:
+    company = world.seed()
+    client = boto3.client(
+        "iam",
+        region_name=world.aws.region,
+        endpoint_url=world.aws_url,
+        aws_access_key_id=company.admin.access_key_id,
+        aws_secret_access_key=company.admin.secret_access_key,
+    )
+    client.tag_user(UserName=USER, Tags=[{"Key": "team", "Value": "shop"}])
+    [provider] = client.list_open_id_connect_providers()["OpenIDConnectProviderList"]
+    moment = world.save()
+    client.delete_open_id_connect_provider(OpenIDConnectProviderArn=provider["Arn"])
+    client.untag_user(UserName=USER, TagKeys=["team"])
+    world.restore(moment)
+    assert client.list_open_id_connect_providers()["OpenIDConnectProviderList"] == [provider]
+    assert client.list_user_tags(UserName=USER)["Tags"] == [{"Key": "team", "Value": "shop"}]
+
+
+def test_a_step_s_token_holds_by_both_clocks(world: World) -> None:
+    company = world.seed()
+    machine = datetime.now(UTC).timestamp()
+    for days in (0, 111, -222):
+        sandbox = world.clock.move(days=days).timestamp()
+        claims = jwt.decode(company.oidc_token, options={"verify_signature": False})
+        assert claims["iat"] <= min(machine, sandbox) + 1
+        assert claims["exp"] >= max(machine, sandbox) + 3599
