@@ -11,10 +11,11 @@ import pytest
 from pipe.variables import VARIABLES
 from sandbox.aws.keys import iam
 from sandbox.bitbucket import Token
-from sandbox.vault import ROLE
+from sandbox.vault import ROLE, SCAN
 from sandbox.world import USER, Company, World
 from test.exposure import exposed
 from test.faults.runner import Runner
+from test.pull.valkey import valkey_in
 from test.support import Result, consumers, outside
 
 Kind = Literal["access token", "API token", "OAuth consumer"]
@@ -246,6 +247,18 @@ def test_who_may_not_read_it_is_told_the_permission(step: Step, action: str) -> 
     )  # fmt: skip
     assert "BITBUCKET_ACCESS_TOKEN_FROM: “ci/bitbucket token”" in problem
     assert "secretsmanager:GetSecretValue" in problem
+
+
+def test_a_token_that_vault_makes_lives_on_while_it_is_in_use(step: Step) -> None:
+    with valkey_in(step.vault, default_ttl="4m") as server:
+        step.vault.role([SCAN, "dynamic"])
+        result = step.run("rotate", BITBUCKET_ACCESS_TOKEN_FROM="vault: database/creds/shop password")
+        step.secrets |= set(server.users.values())
+        assert exposed(step.secrets, result.output) == []
+        assert "refuses the credentials (401)" in result.output
+        assert asked(result, "auth/jwt/login") == 1
+        assert asked(result, "revoke-self") == 0, "with the sign-in the lease would end"
+        assert len(server.users) == 1
 
 
 def test_who_may_not_sign_in_to_vault_is_told_why_once_for_each(step: Step) -> None:

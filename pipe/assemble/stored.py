@@ -50,6 +50,7 @@ class Fetcher:
             raise ServiceError(
                 f"{stored.variable}: “{place}” could not be fetched. {what}",
                 error.check.replace("SECRETS", stored.variable),
+                details=error.details,
             ) from None
 
     def _from_vault(self, stored: Stored, access: VaultAccess) -> Secret:
@@ -57,13 +58,16 @@ class Fetcher:
 
         if self._vault and self._vault.access == access:
             self._vault.sign_in()
-            return from_vault(self._vault.kv, stored.selector)
+            return from_vault(self._vault.kv, stored.selector).value
         own = vault_session(access, self._session_name, self._patience)
         own.sign_in()
+        leased = False
         try:
-            return from_vault(own.kv, stored.selector)
+            single = from_vault(own.kv, stored.selector)
+            leased = single.leased
+            return single.value
         finally:
-            own.sign_out(leased=False)
+            own.sign_out(leased=leased)
 
     def _from_aws(self, stored: Stored, access: AwsAccess) -> Secret:
         from pipe.actions.sources.single import from_secretsmanager  # noqa: PLC0415 - few runs need it

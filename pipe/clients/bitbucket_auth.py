@@ -57,8 +57,9 @@ class Authorization:
             return self._grant
 
     def accepted(self, grant: Grant) -> None:
-        """Note that Bitbucket has accepted a header."""
-        self._accepted = grant
+        """Note that Bitbucket has accepted a header; a late answer to an older one is no news."""
+        if grant is self._grant:
+            self._accepted = grant
 
     def renewed(self, refused: Grant) -> Grant | None:
         """Return another header for one that is refused by now, None where there is none; raises ServiceError."""

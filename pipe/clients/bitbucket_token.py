@@ -74,7 +74,7 @@ class Knowledge:
     def _say_when_it_ends(self, token: Secret, date: str) -> None:
         end = end_of(token)
         try:
-            now = parsedate_to_datetime(date)
+            now = parsedate_to_datetime(date).astimezone(UTC)
         except ValueError:
             now = datetime.now(UTC)
         if end is not None and end - now < SOON:

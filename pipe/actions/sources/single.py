@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 
 from pipe.actions.sources.kv import Kv
 from pipe.actions.sources.look import mistake
@@ -16,7 +17,15 @@ from pipe.selectors import Selector
 _PRINTABLE = re.compile(r"[\x21-\x7e]+")
 
 
-def from_vault(kv: Kv, selector: Selector) -> Secret:
+@dataclass(frozen=True)
+class Single:
+    """One value; `leased` is one that ends with the sign-in that read it."""
+
+    value: Secret
+    leased: bool
+
+
+def from_vault(kv: Kv, selector: Selector) -> Single:
     """Return the value of a selector's key, by who is signed in; raises ServiceError."""
     mount = mounts_of(kv, [selector.path])[selector.path]
     if isinstance(mount, ServiceError):
@@ -25,10 +34,12 @@ def from_vault(kv: Kv, selector: Selector) -> Secret:
     wrong = mistake(located)
     if wrong is not None:
         raise wrong
-    values = kv.read(mount, located.path).values
+    material = kv.read(mount, located.path)
+    values = material.values
     if values is None:
         raise Missing(f"The current version of {selector.path} is deleted.", "Check SECRETS.")
-    return _value(selector, values.get(selector.key), has_key=selector.key in values)
+    value = _value(selector, values.get(selector.key), has_key=selector.key in values)
+    return Single(value, leased=material.lease is not None)
 
 
 def from_secretsmanager(bodies: Bodies, selector: Selector) -> Secret:
