@@ -124,10 +124,10 @@ def notice(topic: str) -> list[Statement]:
     return [_allow(["sns:Publish"], topic)]
 
 
-def kms(home: Home) -> list[Statement]:
-    """Return what secrets under a key of one's own in KMS need besides, on whichever key, by Secrets Manager alone."""
+def kms(home: Home, key: str = "*") -> list[Statement]:
+    """Return what secrets under a key of one's own in KMS need besides, by Secrets Manager alone; `key` is its ARN."""
     via = {"StringLike": {"kms:ViaService": f"secretsmanager.{home.region}.amazonaws.com*"}}
-    return [{**_allow(["kms:Decrypt", "kms:GenerateDataKey"], "*"), "Condition": via}]
+    return [{**_allow(["kms:Decrypt", "kms:GenerateDataKey"], key), "Condition": via}]
 
 
 def trusts_step(home: Home, issuer: str, audience: str, subject: str) -> Policy:

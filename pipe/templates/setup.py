@@ -13,7 +13,8 @@ class Parameter:
     """What whoever uses a template gives it.
 
     The name is CloudFormation's; Terraform's is the same in snake case. `default` is None where it has to be given, and
-    `true` or `false` where `switch` says that it is either. `pattern` is a regular expression that all of it fits.
+    `true` or `false` where `switch` says that it is either. `pattern` is a regular expression that all of it fits, and
+    `group` a heading.
     """
 
     name: str
@@ -21,6 +22,7 @@ class Parameter:
     default: str | None = None
     pattern: str = ""
     switch: bool = False
+    group: str = ""
 
 
 @dataclass(frozen=True)
@@ -84,6 +86,6 @@ class Setup:
         """What a step's `sub` has to be like; its last part is another one in each step."""
         return ":".join([*filter(None, (self.repository, self.environment)), "*"])
 
-    def trust(self, subject: str = "") -> Policy:
-        """Return the role's trust in the steps."""
-        return trusts_step(self.home, self.issuer, self.audience, subject or self.subject)
+    def trust(self, issuer: str = "", subject: str = "") -> Policy:
+        """Return the role's trust in the steps; what is given is in the place of the set-up's own."""
+        return trusts_step(self.home, issuer or self.issuer, self.audience, subject or self.subject)
