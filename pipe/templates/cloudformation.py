@@ -19,7 +19,7 @@ def render(setup: Setup) -> str:
     """Return the template; it makes what has to exist in AWS, and takes the set-up's parameters."""
     tree: dict[str, Any] = {
         "AWSTemplateFormatVersion": "2010-09-09",
-        "Description": "What Keyturn needs in AWS, which is a role for the steps of one repository that may do its work.",
+        "Description": "What Keyturn needs in AWS, which is a role for the steps of one repository.",
     }
     if setup.parameters:
         tree["Metadata"] = {"AWS::CloudFormation::Interface": {"ParameterGroups": [*_groups(setup)]}}
@@ -62,8 +62,9 @@ def _conditions(setup: Setup) -> Iterator[tuple[str, Function]]:
     switches = {each.name for each in setup.parameters if each.switch}
     for name in dict.fromkeys(name for group in groups for name in group):
         given = f"[!Equals [!Ref {name}, '']]"
-        yield f"If{name}", (
-            Function("Equals", f"[!Ref {name}, 'true']") if name in switches else Function("Not", given)
+        yield (
+            f"If{name}",
+            (Function("Equals", f"[!Ref {name}, 'true']") if name in switches else Function("Not", given)),
         )
     for group in groups:
         if len(group) > 1:

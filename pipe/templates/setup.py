@@ -43,7 +43,10 @@ class Anywhere:
 
 @dataclass(frozen=True)
 class Vault:
-    """The way into Vault or OpenBao for the steps; `rules` is the policy's text."""
+    """The way into Vault or OpenBao for the steps.
+
+    `rules` is the policy's text, and `usual` the one in its place where the parameter of the part `scan` is not true.
+    """
 
     address: str
     rules: str
@@ -51,6 +54,7 @@ class Vault:
     role: str = "keyturn"
     policy: str = "keyturn"
     namespace: str = ""
+    usual: str = ""
 
 
 @dataclass(frozen=True)
@@ -63,7 +67,7 @@ class Setup:
 
     Every text may hold references: `${AWS::Partition}`, `${AWS::AccountId}`, `${AWS::Region}`, the ARN of the secret's
     key as `${SecretKey.Arn}`, and `${…}` with the name of a parameter. `optional` tells which parts are there only if
-    parameters are given or true: `provider`, `secret`, `environment`, `anywhere`, or the name of a grant.
+    parameters are given or true: `provider`, `secret`, `environment`, `anywhere`, `scan`, or the name of a grant.
     """
 
     home: Home

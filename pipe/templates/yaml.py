@@ -94,10 +94,10 @@ def _referring(text: str) -> Iterator[str]:
 
 def _literal(text: str) -> Iterator[str]:
     yield "|" if text.endswith("\n") else "|-"
-    yield from ("  " + line if line else "" for line in text.removesuffix("\n").split("\n"))
+    yield from text.removesuffix("\n").split("\n")
 
 
-def _scalar(value: Any) -> str:
+def _scalar(value: str | int) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, int):

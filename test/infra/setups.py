@@ -8,11 +8,13 @@ from itertools import chain
 from pipe import policies
 from pipe.policies import Home, Statement
 from pipe.selectors import Selector
-from pipe.templates.setup import Anywhere, Grant, Parameter, Setup
+from pipe.templates import rules
+from pipe.templates.setup import Anywhere, Grant, Parameter, Setup, Vault
 
 HOME = Home("${AWS::Partition}", "${AWS::AccountId}", "${AWS::Region}")
 UUID = r"\{[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\}"
 NAME = r"[\w/+=.@-]+"
+FOLDER = Selector("${Mount}/${Folder}", "*", recursive=True)
 
 WHO = (
     Parameter(
@@ -63,9 +65,7 @@ MORE = (
     ),
 )
 ANYWHERE = (
-    Parameter(
-        "CaCertificate", "The authority's certificate as PEM.", "", r"-----BEGIN CERTIFICATE-----[\w+/=\s-]+"
-    ),
+    Parameter("CaCertificate", "The authority's certificate as PEM.", "", r"-----BEGIN CERTIFICATE-----[\w+/=\s-]+"),
     Parameter("CommonName", "The common name (CN) of the one certificate that is let in.", "", r"[\w .@:-]+"),
 )
 
@@ -140,4 +140,30 @@ AWS = Setup(
         "key": ("KeyArn",),
         "anywhere": ("CaCertificate", "CommonName"),
     },
+)
+
+VAULT = Setup(
+    home=HOME,
+    issuer="${Issuer}",
+    audience="${Audience}",
+    repository="${RepositoryUuid}",
+    environment="${EnvironmentUuid}",
+    role="",
+    vault=Vault(
+        address="",
+        mount="${JwtPath}",
+        role="${RoleName}",
+        policy="${RoleName}",
+        rules=rules.scanning([FOLDER]),
+        usual=rules.usual([FOLDER]),
+    ),
+    parameters=(
+        *WHO,
+        Parameter("RoleName", "VAULT_ROLE, and the policy's name.", "keyturn", r"[\w.-]+"),
+        Parameter("JwtPath", "VAULT_AUTH_PATH, which nothing may be mounted at yet.", "jwt", r"[\w/.-]+"),
+        Parameter("Mount", "Where the secrets' engine, KV version 2, is mounted.", "secret", r"[\w.-]+"),
+        Parameter("Folder", "The folder of the secrets, such as ci for secret/ci/** *.", "ci", r"[\w/.-]+"),
+        Parameter("Scan", "Whether the server is OpenBao, which tells a whole tree at once.", "true", switch=True),
+    ),
+    optional={"environment": ("EnvironmentUuid",), "scan": ("Scan",)},
 )
