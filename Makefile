@@ -42,7 +42,7 @@ lint: $(READY) ## Check style, types, the Dockerfile and the pipeline
 	$(BIN)/check-jsonschema --builtin-schema vendor.bitbucket-pipelines bitbucket-pipelines.yml
 	$(BIN)/cfn-lint infra/*.yaml
 
-docs: $(READY) ## Write the table of variables into the README
+docs: $(READY) ## Write variables and policies into the README, and the templates in infra/
 	$(BIN)/python -m test.readme
 
 image: ## Build the image

@@ -1,18 +1,34 @@
-"""The README's table of variables, made from the pipe's own list; `python -m test.readme` writes it there."""
+"""What is made from the pipe's own lists: the README's table, policies and commands, and the templates in `infra/`.
+
+`python -m test.readme` writes them.
+"""
 
 from __future__ import annotations
 
+import json
 import re
 from itertools import groupby
+from pathlib import Path
 from typing import NamedTuple
 
+from pipe import policies
+from pipe.policies import Home, Statement, document
+from pipe.selectors import Selector
+from pipe.templates import cli, cloudformation, rules, terraform
+from pipe.templates.setup import Setup, Vault
 from pipe.variables import VARIABLES, Variable
+from test.infra.setups import AWS, VAULT
 from test.support import ROOT
 
 README = ROOT / "README.md"
 BEGIN, END = "<!-- variables: made by `make docs` -->\n", "<!-- end of variables -->"
 
 _BLOCK = re.compile(r"^( *)```(\w+)\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
+
+# A comment that says what the block below it is made as.
+_MADE = re.compile(
+    r"^<!-- made: (?P<name>[\w-]+) -->\n\n```(?P<language>\w+)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL
+)
 
 # A bar between cells; one within a cell has a backslash.
 _BAR = re.compile(r"(?<!\\)\|")
@@ -44,6 +60,60 @@ def parts(readme: str) -> tuple[str, str, str]:
     return before + begin, inside, end + after
 
 
+def made() -> dict[str, str]:
+    """Return the policies and commands that are printed, by name, for the account and the names of the examples."""
+    home = Home("aws", "123456789012", "eu-central-1")
+    user, secret = "deploy-bot", "ci/deploy-bot"
+    folder = [Selector("ci", "*", recursive=True)]
+    in_vault = [Selector("secret/ci", "*", recursive=True)]
+    provider = "https://api.bitbucket.org/2.0/workspaces/acme/pipelines-config/identity/oidc"
+    workspace, repository, environment = (f"00000000-0000-0000-0000-00000000000{number}" for number in (1, 2, 3))
+    setup = Setup(home, provider, f"ari:cloud:bitbucket::workspace/{workspace}", f"{{{repository}}}")
+    vault = Vault("", rules.scanning(in_vault))
+    (notice,) = policies.notice(f"arn:aws:sns:{home.region}:{home.account}:keyturn")
+    return {
+        "rotate": _policy(policies.rotate(home, user, secret)),
+        "status": _policy(policies.status(home, user, secret)),
+        "pull": _policy(policies.pull(home, folder)),
+        "replicate": _policy(policies.replicate(home, "vault/", prune=True)),
+        "notice": json.dumps(notice) + "\n",
+        "key": json.dumps(*policies.kms(home), indent=2) + "\n",
+        "trust": json.dumps(setup.trust(subject=f"{{{repository}}}:{{{environment}}}:*"), indent=2) + "\n",
+        "vault-sign-in": cli.sign_in(setup, vault),
+        "vault-role": cli.role(setup, vault),
+        "vault-scanning": cli.policy(vault),
+        "vault-usual": cli.policy(vault, rules.usual(in_vault)),
+    }
+
+
+def templates() -> dict[Path, str]:
+    """Return the templates in `infra/` that are made."""
+    infra = ROOT / "infra"
+    return {
+        infra / "aws.yaml": cloudformation.render(AWS),
+        infra / "aws" / "main.tf": terraform.render(AWS),
+        infra / "vault" / "main.tf": terraform.render(VAULT),
+    }
+
+
+def filled(readme: str) -> str:
+    """Return the README with everything that is made as it should be; raises ValueError where a place is missing."""
+    before, _, after = parts(readme)
+    readme, texts = before + table() + after, made()
+    places = {found["name"] for found in _MADE.finditer(readme)}
+    if places != texts.keys():
+        raise ValueError(f"the README has no place for, or too many: {', '.join(sorted(places ^ texts.keys()))}")
+
+    def fill(found: re.Match[str]) -> str:
+        return f"<!-- made: {found['name']} -->\n\n```{found['language']}\n{texts[found['name']]}```"
+
+    return _MADE.sub(fill, readme)
+
+
+def _policy(statements: list[Statement]) -> str:
+    return json.dumps(document(statements), indent=2) + "\n"
+
+
 def blocks(readme: str, language: str) -> list[Block]:
     """Return the examples in a language, without their indentation."""
     found = []
@@ -71,5 +141,6 @@ def _row(variable: Variable) -> str:
 
 
 if __name__ == "__main__":
-    before, _, after = parts(README.read_text(encoding="utf-8"))
-    README.write_text(before + table() + after, encoding="utf-8")
+    README.write_text(filled(README.read_text(encoding="utf-8")), encoding="utf-8")
+    for path, text in templates().items():
+        path.write_text(text, encoding="utf-8")

@@ -36,6 +36,7 @@ LAYERS: dict[str, set[str]] = {
     "variables": VALUES,
     "reading": VALUES | {"variables"},
     "settings": VALUES | {"variables", "reading"},
+    "templates": VALUES,
     "apply": GROUND,
     "report": GROUND,
     "clients": GROUND - {"plan"},

@@ -20,7 +20,7 @@ from pipe.policies import trusts_certificate
 from pipe.settings import read_settings
 from pipe.variables import BY_NAME
 from sandbox.world import REGION, SECRET, Company, World
-from test.readme import README, Block, blocks, parts, table
+from test.readme import README, Block, blocks, filled, made, templates
 from test.support import ROOT, consumers, run, statuses
 
 TEXT = README.read_text(encoding="utf-8")
@@ -67,8 +67,13 @@ def environment_of(variables: dict[str, str | list[str]]) -> dict[str, str]:
     return environ
 
 
-def test_the_table_is_made_from_the_list_of_variables() -> None:
-    assert parts(TEXT)[1] == table(), "run `make docs`"
+def test_variables_policies_and_commands_are_made_from_the_pipe_s_own_lists() -> None:
+    assert filled(TEXT) == TEXT, "run `make docs`"
+
+
+@pytest.mark.parametrize(("path", "text"), templates().items(), ids=str)
+def test_the_templates_are_made_from_the_same(path: Path, text: str) -> None:
+    assert path.read_text(encoding="utf-8") == text, "run `make docs`"
 
 
 def test_every_example_is_a_valid_pipeline(tmp_path: Path) -> None:
@@ -108,8 +113,7 @@ def test_the_variables_on_command_lines_exist() -> None:
 
 
 def test_the_trust_policy_names_audience_and_subject_of_one_provider() -> None:
-    (policy,) = (block.text for block in blocks(TEXT, "json") if "Federated" in block.text)
-    (statement,) = json.loads(policy)["Statement"]
+    (statement,) = json.loads(made()["trust"])["Statement"]
     provider = statement["Principal"]["Federated"].partition("/")[2]
     conditions = {key: value for test in statement["Condition"].values() for key, value in test.items()}
     assert set(conditions) == {f"{provider}:aud", f"{provider}:sub"}
@@ -123,7 +127,7 @@ def test_the_trust_in_certificates_is_the_one_that_refusals_show() -> None:
 
 
 def test_the_policy_and_the_scopes_are_enough_and_no_more(world: World, company: Company) -> None:
-    policy = blocks(TEXT, "json")[0].text
+    policy = made()["rotate"]
     signer = world.aws.add_user("rotator", key_age_days=1)
     world.aws.set_policy("rotator", policy)
     scopes = re.findall(r"^\| `BITBUCKET_ACCESS_TOKEN`: .*\| (.*) \|$", TEXT, re.MULTILINE)[0]
@@ -165,7 +169,7 @@ def test_the_schema_of_the_report_knows_every_step() -> None:
 
 
 def test_the_command_of_the_push_gives_parameters_that_the_template_has() -> None:
-    (command,) = (block.text for block in blocks(TEXT, "sh") if "cloudformation" in block.text)
+    (command,) = (block.text for block in blocks(TEXT, "sh") if "infra/push.yaml" in block.text)
     (file,) = re.findall(r"--template-file (\S+)", command)
     template = (ROOT / file).read_text(encoding="utf-8")
     parameters = set(

@@ -13,18 +13,14 @@ from sandbox.vault import SCAN, USUAL
 from sandbox.world import REGION, USER, World
 from test.faults.runner import Runner
 from test.pull.manager import WHO, ManagerCase
-from test.readme import README, blocks, rows
+from test.readme import README, made, rows
 from test.replicate.case import Case
 from test.replicate.test_failures import by_user, smallest, unrest
 from test.test_readme_pull import value_of
 
 TEXT = README.read_text(encoding="utf-8")
-POLICIES = [json.loads(block.text) for block in blocks(TEXT, "json")]
-PULL, REPLICATE = (
-    next(json.dumps(policy) for policy in POLICIES if f'secret:{name}/*"' in json.dumps(policy))
-    for name in ("ci", "vault")
-)
-(PUBLISH,) = (policy for policy in POLICIES if policy.get("Action") == "sns:Publish")
+PULL, REPLICATE = (made()[name] for name in ("pull", "replicate"))
+PUBLISH = json.loads(made()["notice"])
 
 
 @pytest.fixture(scope="module")
@@ -72,14 +68,6 @@ def listed(actions: str | list[str]) -> list[str]:
     return [actions] if isinstance(actions, str) else actions
 
 
-def without(policy: str, action: str) -> str:
-    """Return a policy without one of its actions."""
-    tree = json.loads(policy)
-    for statement in tree["Statement"]:
-        statement["Action"] = [each for each in listed(statement["Action"]) if each != action]
-    return json.dumps(tree)
-
-
 def test_the_policy_of_replicate_is_enough_in_the_place_that_it_names(case: Case) -> None:
     by_user(case, REPLICATE)
     case.well()
@@ -97,36 +85,11 @@ def test_the_policy_of_pull_is_enough_and_no_more(managed: ManagerCase) -> None:
     used = set(managed.well().of_aws)
     managed.keep("ci/db", {"password": "the-second-password-of-the-db"})
     used |= set(managed.well(SECRETS="ci/db:AWSPREVIOUS password | BEFORE").of_aws)
-    assert {action for action, _ in rights(PULL)} == {each.replace(".", ":") for each in used - {WHO}}
-
-
-@pytest.mark.parametrize("action", ["secretsmanager:ListSecrets", "secretsmanager:GetSecretValue"])
-def test_without_a_permission_a_pull_fails_and_names_it(managed: ManagerCase, action: str) -> None:
-    allow(managed, without(PULL, action))
-    result = managed.run()
-    assert result.code == 1
-    assert re.search(rf"The identity needs (the permission )?{action}\b", result.output), result.output
-    assert managed.written(result) == 0
-
-
-def test_without_the_permission_to_read_many_a_pull_reads_one_by_one(managed: ManagerCase) -> None:
-    allow(managed, without(PULL, "secretsmanager:BatchGetSecretValue"))
-    assert managed.well().of_aws.count("secretsmanager.GetSecretValue") == 3
-    managed.idle()
-
-
-@pytest.mark.parametrize(("described", "code"), [(True, 0), (False, 2)])
-def test_what_was_just_deleted_is_no_failure_where_it_may_be_described(
-    managed: ManagerCase, described: bool, code: int
-) -> None:
     managed.aws.freeze()
     managed.store.delete("ci/session", 7)
-    read = "secretsmanager:GetSecretValue"
-    if described:
-        allow(managed, PULL.replace(f'"{read}"', json.dumps([read, "secretsmanager:DescribeSecret"])))
-    result = managed.run()
+    used |= set(managed.well().of_aws)
     managed.aws.thaw()
-    assert result.code == code, result.output
+    assert {action for action, _ in rights(PULL)} == {each.replace(".", ":") for each in used - {WHO}}
 
 
 @pytest.mark.parametrize("policy", [REPLICATE, PULL], ids=["replicate", "pull"])
