@@ -68,7 +68,7 @@ def _conditions(setup: Setup) -> Iterator[tuple[str, Function]]:
         )
     for group in groups:
         if len(group) > 1:
-            each = ", ".join(f"!Condition If{name}" for name in group)
+            each = ", ".join(f"{{Condition: If{name}}}" for name in group)
             yield _condition(group), Function("And", f"[{each}]")
 
 

@@ -7,15 +7,16 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import boto3
 import yaml
 from moto import mock_aws
-from moto.cloudformation import parsing
 from moto.core.common_models import CloudFormationModel
 from moto.events.models import events_backends
 
+from test.infra.parts import Part, learn
 from test.support import ROOT
 
 REGION = "eu-central-1"
@@ -24,26 +25,7 @@ TEMPLATE = ROOT / "infra" / "push.yaml"
 _NUMBERS = itertools.count(1)
 
 
-class _Part(CloudFormationModel):
-    """A resource of CloudFormation that one call of EventBridge makes; its name is generated, its attribute the ARN."""
-
-    def __init__(self, name: str, arn: str) -> None:
-        self.physical_resource_id = name
-        self._arn = arn
-
-    @staticmethod
-    def cloudformation_name_type() -> str:
-        return "Name"
-
-    @classmethod
-    def has_cfn_attr(cls, attr: str) -> bool:
-        return attr == "Arn"
-
-    def get_cfn_attribute(self, _: str) -> str:
-        return self._arn
-
-
-class _Connection(_Part, CloudFormationModel):
+class _Connection(Part, CloudFormationModel):
     @staticmethod
     def cloudformation_type() -> str:
         return "AWS::Events::Connection"
@@ -51,15 +33,15 @@ class _Connection(_Part, CloudFormationModel):
     @classmethod
     def create_from_cloudformation_json(
         cls, resource_name: str, cloudformation_json: Any, account_id: str, region_name: str, **_: Any
-    ) -> _Part:
+    ) -> Part:
         given = cloudformation_json["Properties"]
         made = events_backends[account_id][region_name].create_connection(
             resource_name, given["Description"], given["AuthorizationType"], given["AuthParameters"]
         )
-        return cls(resource_name, made.arn)
+        return cls(resource_name, Arn=made.arn)
 
 
-class _Destination(_Part, CloudFormationModel):
+class _Destination(Part, CloudFormationModel):
     @staticmethod
     def cloudformation_type() -> str:
         return "AWS::Events::ApiDestination"
@@ -67,7 +49,7 @@ class _Destination(_Part, CloudFormationModel):
     @classmethod
     def create_from_cloudformation_json(
         cls, resource_name: str, cloudformation_json: Any, account_id: str, region_name: str, **_: Any
-    ) -> _Part:
+    ) -> Part:
         given = cloudformation_json["Properties"]
         made = events_backends[account_id][region_name].create_api_destination(
             resource_name,
@@ -77,7 +59,7 @@ class _Destination(_Part, CloudFormationModel):
             given["InvocationRateLimitPerSecond"],
             given["HttpMethod"],
         )
-        return cls(resource_name, made["ApiDestinationArn"])
+        return cls(resource_name, Arn=made["ApiDestinationArn"])
 
 
 @dataclass(frozen=True)
@@ -106,8 +88,7 @@ class Stack:
 @contextmanager
 def deployed(**parameters: str) -> Iterator[Stack]:
     """Deploy the template with these parameters, and take everything away in the end."""
-    for cache in (parsing.get_model_list, parsing.get_model_map, parsing.get_name_type_map):
-        cache.cache_clear()
+    learn()
     name = f"push-{next(_NUMBERS)}"
     with mock_aws():
         formation = boto3.client("cloudformation", region_name=REGION)
@@ -155,8 +136,8 @@ def _document(policy: Any) -> Any:
     return yaml.safe_load(policy) if isinstance(policy, str) else policy
 
 
-def template() -> dict[str, Any]:
-    """Return the template, of its functions what they are given."""
+def template(path: Path = TEMPLATE) -> dict[str, Any]:
+    """Return a template, of its functions what they are given."""
 
     class Loader(yaml.SafeLoader):
         """YAML with CloudFormation's tags."""
@@ -168,5 +149,5 @@ def template() -> dict[str, Any]:
         return loader.construct_scalar(node)
 
     Loader.add_multi_constructor("!", given)
-    read: dict[str, Any] = yaml.load(TEMPLATE.read_text(), Loader)
+    read: dict[str, Any] = yaml.load(path.read_text(), Loader)
     return read
