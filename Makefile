@@ -41,6 +41,7 @@ lint: $(READY) ## Check style, types, the Dockerfile and the pipeline
 	$(BIN)/hadolint Dockerfile
 	$(BIN)/check-jsonschema --builtin-schema vendor.bitbucket-pipelines bitbucket-pipelines.yml
 	$(BIN)/cfn-lint infra/*.yaml
+	if command -v terraform >/dev/null; then terraform fmt -check -recursive infra; fi
 
 docs: $(READY) ## Write variables and policies into the README, and the templates in infra/
 	$(BIN)/python -m test.readme

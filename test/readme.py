@@ -70,6 +70,7 @@ def made() -> dict[str, str]:
     workspace, repository, environment = (f"00000000-0000-0000-0000-00000000000{number}" for number in (1, 2, 3))
     setup = Setup(home, provider, f"ari:cloud:bitbucket::workspace/{workspace}", f"{{{repository}}}")
     vault = Vault("", rules.scanning(in_vault))
+    anchor = f"arn:aws:rolesanywhere:{home.region}:{home.account}:trust-anchor/00000000-0000-0000-0000-000000000004"
     (notice,) = policies.notice(f"arn:aws:sns:{home.region}:{home.account}:keyturn")
     return {
         "rotate": _policy(policies.rotate(home, user, secret)),
@@ -79,6 +80,7 @@ def made() -> dict[str, str]:
         "notice": json.dumps(notice) + "\n",
         "key": json.dumps(*policies.kms(home), indent=2) + "\n",
         "trust": json.dumps(setup.trust(subject=f"{{{repository}}}:{{{environment}}}:*"), indent=2) + "\n",
+        "certificate": json.dumps(policies.trusts_certificate(anchor, "runner-1"), indent=2) + "\n",
         "vault-sign-in": cli.sign_in(setup, vault),
         "vault-role": cli.role(setup, vault),
         "vault-scanning": cli.policy(vault),

@@ -20,6 +20,7 @@ from pipe.policies import trusts_certificate
 from pipe.settings import read_settings
 from pipe.variables import BY_NAME
 from sandbox.world import REGION, SECRET, Company, World
+from test.infra.setups import AWS
 from test.readme import README, Block, blocks, filled, made, templates
 from test.support import ROOT, consumers, run, statuses
 
@@ -182,3 +183,22 @@ def test_the_command_of_the_push_gives_parameters_that_the_template_has() -> Non
     assert given["Pipeline"] in {
         name for tree in pipelines if isinstance(tree, dict) for name in tree.get("pipelines", {}).get("custom", {})
     }
+
+
+def test_the_commands_of_the_set_up_give_what_the_templates_take() -> None:
+    commands = [block.text for block in blocks(TEXT, "sh")]
+    (formation,) = (command for command in commands if "infra/aws.yaml" in command)
+    given = re.findall(r"(\w+)=\S+", formation.partition("--parameter-overrides")[2])
+    needed = {each.name for each in AWS.parameters if each.default is None}
+    assert needed <= set(given) <= {each.name for each in AWS.parameters}
+    for command in (each for each in commands if each.startswith("terraform ")):
+        (folder,) = re.findall(r"-chdir=(\S+) apply", command)
+        variables = dict(
+            re.findall(
+                r'^variable "(\w+)" \{\n(.*?)^\}',
+                (ROOT / folder / "main.tf").read_text(encoding="utf-8"),
+                re.MULTILINE | re.DOTALL,
+            )
+        )
+        required = {name for name, told in variables.items() if "  default " not in told}
+        assert required <= set(re.findall(r"-var (\w+)=", command)) <= variables.keys()

@@ -1,0 +1,136 @@
+"""The Terraform of the set-up: every reference leads somewhere, and its policies are those of the one source."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import hcl2
+import pytest
+
+from pipe import policies
+from pipe.policies import Home, Policy, document, trusts_certificate, trusts_step
+from pipe.selectors import Selector
+from pipe.templates import rules
+from test.support import ROOT
+
+FILES = [ROOT / "infra" / name / "main.tf" for name in ("aws", "vault")]
+HOME = Home("aws-us-gov", "210987654321", "us-gov-west-1")
+GIVEN = {
+    "local.partition": HOME.partition,
+    "local.account": HOME.account,
+    "local.region": HOME.region,
+    "local.provider": "api.bitbucket.org/oidc",
+    "local.subject": "{repository}:*",
+    "var.audience": "ari:x",
+    "var.user_name": "bot",
+    "var.secret_name": "ci/bot",
+    "var.pull_folder": "ci",
+    "var.replica_prefix": "vault/",
+    "var.topic_arn": "arn:topic",
+    "var.key_arn": "arn:key",
+    "var.common_name": "runner",
+    "aws_kms_key.secret[0].arn": "arn:own-key",
+    "aws_rolesanywhere_trust_anchor.keyturn[0].arn": "arn:anchor",
+}
+OWN = policies.rotate(HOME, "bot", "ci/bot")
+PRUNING = policies.replicate(HOME, "vault/", prune=True)
+KEPT = policies.replicate(HOME, "vault/", prune=False)
+WANTED = {
+    "rotate": OWN[:1],
+    "rotate-secret": OWN[1:],
+    "secret-key": policies.kms(HOME, "arn:own-key"),
+    "pull": policies.pull(HOME, [Selector("ci", "*", recursive=True)]),
+    "replicate": KEPT,
+    "prune": [{**PRUNING[1], "Action": "secretsmanager:DeleteSecret"}],
+    "notice": policies.notice("arn:topic"),
+    "key": policies.kms(HOME, "arn:key"),
+}
+
+
+def text_of(path: Path) -> str:
+    return path.read_text(encoding="utf-8")
+
+
+def bare(tree: Any) -> Any:
+    """Return what was parsed without the quotes that strings and labels are kept in."""
+    if isinstance(tree, dict):
+        return {bare(name): bare(value) for name, value in tree.items() if not str(name).startswith("__")}
+    if isinstance(tree, list):
+        return [bare(each) for each in tree]
+    if isinstance(tree, str) and len(tree) > 1 and tree[0] == tree[-1] == '"':
+        return tree[1:-1]
+    return tree
+
+
+def parsed(text: str) -> dict[str, Any]:
+    tree: dict[str, Any] = bare(hcl2.loads(text))
+    return tree
+
+
+def evaluated(expression: str) -> Policy:
+    """Return what an object with references is for the values that are given here."""
+    for name, value in GIVEN.items():
+        expression = expression.replace(f"${{{name}}}", value)
+        expression = re.sub(rf"= {re.escape(name)}$", f'= "{value}"', expression, flags=re.MULTILINE)
+    policy: Policy = parsed(f"policy = {expression}")["policy"]
+    return policy
+
+
+def encoded(name: str) -> dict[str, Policy]:
+    """Return the objects that an argument of that name gives as JSON, by the resource's type and name."""
+    found = {}
+    for block in re.split(r"\n\n(?=\w+ \")", text_of(FILES[0])):
+        head = re.match(r'resource "(\w+)" "(\w+)"', block)
+        given = re.search(rf"^  {name} = jsonencode\((.*?)^  }}\)", block, re.MULTILINE | re.DOTALL)
+        if head and given:
+            found[f"{head[1]}.{head[2]}"] = evaluated(given[1] + "}")
+    return found
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.parent.name)
+def test_every_reference_leads_somewhere_and_every_variable_is_used(path: Path) -> None:
+    text = text_of(path)
+    tree = parsed(text)
+    variables = {f"var.{name}" for block in tree["variable"] for name in block}
+    known = variables | {f"local.{name}" for block in tree["locals"] for name in block}
+    for kind, prefix in (("resource", ""), ("data", "data.")):
+        known |= {
+            f"{prefix}{kind_of}.{name}" for block in tree.get(kind, []) for kind_of, named in block.items()
+            for name in named
+        }  # fmt: skip
+    body = re.sub(r"^variable .*?^}\n", "", text, flags=re.MULTILINE | re.DOTALL)
+    used = set(re.findall(r"\b(?:var|local|data\.\w+|aws_\w+|vault_\w+)\.\w+", body))
+    assert used - known == set()
+    assert {each for each in known - used if each.startswith(("var.", "local.", "data."))} == set()
+
+
+def test_the_policies_are_those_of_the_one_source() -> None:
+    made = encoded("policy")
+    key = made.pop("aws_kms_key.secret")
+    assert {name.partition(".")[2].replace("_", "-"): each for name, each in made.items()} == {
+        name: document(statements) for name, statements in WANTED.items()
+    }
+    assert key["Statement"][0]["Principal"] == {"AWS": HOME.iam("root")}
+
+
+def test_the_roles_trust_whom_the_one_source_says() -> None:
+    assert encoded("assume_role_policy") == {
+        "aws_iam_role.keyturn": trusts_step(HOME, "https://api.bitbucket.org/oidc", "ari:x", "{repository}:*"),
+        "aws_iam_role.anywhere": trusts_certificate("arn:anchor", "runner"),
+    }
+
+
+def test_vault_s_policies_are_those_that_the_readme_prints() -> None:
+    text = text_of(FILES[1])
+    text = text.replace("${var.mount}", "secret").replace("${var.folder}", "ci")
+    folder = [Selector("secret/ci", "*", recursive=True)]
+    for wanted in (rules.scanning(folder), rules.usual(folder)):
+        assert all(f"    {line}\n" in text for line in wanted.splitlines())
+    (role,) = (
+        named["keyturn"] for block in parsed(text)["resource"] for kind, named in block.items()
+        if kind == "vault_jwt_auth_backend_role"
+    )  # fmt: skip
+    assert (role["role_type"], role["user_claim"]) == ("jwt", "repositoryUuid")
+    assert role["bound_audiences"] == ["${var.audience}"]
