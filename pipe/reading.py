@@ -39,6 +39,11 @@ class Reader:
         """Tell whether a problem with this variable was noted already."""
         return any(text.startswith(f"{name}:") for text in self.problems)
 
+    def taken(self) -> tuple[str, ...]:
+        """Return what was noted so far, each once, and forget it."""
+        problems, self.problems = tuple(dict.fromkeys(self.problems)), []
+        return problems
+
     def plain(self, name: str) -> str:
         """Return what Bitbucket hands to the step, or an empty string."""
         return self._environ.get(name, "").strip()

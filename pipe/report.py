@@ -11,6 +11,7 @@ from itertools import zip_longest
 
 from pipe.plan import AnyStep, Plan, Step
 from pipe.values import Identity
+from pipe.view import Table, Tone, View
 
 # Steps that are shown one by one.
 MANY = 30
@@ -29,6 +30,8 @@ class Style:
 
 
 GREEN, RED, YELLOW, BLUE, DIM, BOLD = "32", "31", "33", "34", "2", "1"
+
+_COLOURS = {Tone.PLAIN: "", Tone.GOOD: GREEN, Tone.BAD: RED, Tone.DOUBTFUL: YELLOW, Tone.FAINT: DIM}
 
 
 def who(identity: Identity, region: str) -> str:
@@ -51,6 +54,17 @@ def plan_table(plan: Plan[AnyStep], style: Style, *, whole: bool = True) -> str:
         rows.append((str(first.do), on, first.reason + (", and the like" if others else "")))
         colours.append(_colour(first))
     return table(("step", "on", "why"), rows, style, colours)
+
+
+def view_text(view: View, style: Style) -> str:
+    """Return what a view shows, its tables and texts one below the other."""
+    return "\n".join(_part(part, style) for part in view.parts)
+
+
+def _part(part: Table | str, style: Style) -> str:
+    if isinstance(part, str):
+        return part
+    return table(part.head, part.rows, style, [_COLOURS[tone] for tone in part.tones])
 
 
 def _alike(step: Step) -> object:

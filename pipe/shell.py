@@ -19,11 +19,13 @@ from pipe.patience import Patience
 from pipe.plan import Action, AnyStep, Do, Failure, Outcome, Plan, Seen, Step
 from pipe.reading import learn_secrets
 from pipe.redact import CleanStream, clean, one_line
-from pipe.report import GREEN, RED, YELLOW, LineFormatter, Style, plan_table, table
+from pipe.report import GREEN, RED, LineFormatter, Style, plan_table, view_text
 from pipe.settings import ACTIONS, Settings, read_settings
 from pipe.settings.notice import read_notice_alone
 from pipe.settings.pull import PullJob
 from pipe.settings.replicate import ReplicateJob
+from pipe.settings.setup import DoctorJob
+from pipe.view import Looks
 
 log = logging.getLogger("keyturn")
 
@@ -110,20 +112,26 @@ def _run(settings: Settings, patience: Patience, style: Style) -> Ended:
         from pipe.assemble.replicate import replication  # noqa: PLC0415
 
         return _perform(replication(settings, settings.job, patience), settings, style)
+    if isinstance(settings.job, DoctorJob):
+        from pipe.assemble.doctor import doctor  # noqa: PLC0415
+
+        return _show(doctor(settings, settings.job, patience), style)
+    if settings.action == "status":
+        from pipe.assemble.status import status  # noqa: PLC0415
+
+        return _show(status(settings, settings.job, patience), style)
     from pipe.assemble.rotation import rotation  # noqa: PLC0415
 
-    action = rotation(settings, settings.job, patience)
-    if settings.action == "rotate":
-        return _perform(action, settings, style)
-    from pipe.actions.status import KEY_HEAD, TARGET_HEAD, status_of  # noqa: PLC0415
+    return _perform(rotation(settings, settings.job, patience), settings, style)
 
-    status = status_of(action.observe(ask_all=True), action.policy)
-    _say(table(KEY_HEAD, status.key_rows(), style, [YELLOW if key.blocked else "" for key in status.keys]))
-    _say("")
-    _say(table(TARGET_HEAD, status.target_rows(), style))
-    for problem in status.problems:
-        log.warning("%s", problem)
-    return Ended(status.exit_code, status.sentence, status.as_json())
+
+def _show(action: Looks, style: Style) -> Ended:
+    """Show what an action that changes nothing has seen; return how it ended."""
+    view = action.look()
+    _say(view_text(view, style))
+    for warning in view.warnings:
+        log.warning("%s", warning)
+    return Ended(view.exit_code, view.sentence, view.report)
 
 
 def _perform(action: Action[Seen, AnyStep], settings: Settings, style: Style) -> Ended:

@@ -222,3 +222,12 @@ class Replication:
     adopt: bool
     fail_on_missing: bool
     force: bool
+
+
+@dataclass(frozen=True)
+class ClientToken:
+    """What Vault says of the token that somebody has signed in for; `seconds` is 0 where it does not end."""
+
+    policies: tuple[str, ...]
+    seconds: int
+    batch: bool

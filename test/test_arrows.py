@@ -16,8 +16,20 @@ from test.support import ROOT
 PIPE = ROOT / "pipe"
 FILES = sorted(PIPE.rglob("*.py"))
 
-VALUES = {"redact", "errors", "naming", "selectors", "material", "claims", "state", "values", "policies"}
-GROUND = VALUES | {"patience", "plan"}
+VALUES = {
+    "redact",
+    "errors",
+    "naming",
+    "selectors",
+    "material",
+    "claims",
+    "state",
+    "values",
+    "policies",
+    "step",
+    "scopes",
+}
+GROUND = VALUES | {"patience", "plan", "view"}
 LAYERS: dict[str, set[str]] = {
     "pipe": set(),
     "__main__": {"shell"},
@@ -29,6 +41,9 @@ LAYERS: dict[str, set[str]] = {
     "claims": {"redact", "errors", "values"},
     "selectors": {"naming"},
     "policies": {"selectors"},
+    "step": {"values"},
+    "scopes": set(),
+    "view": set(),
     "values": {"redact", "errors", "selectors"},
     "patience": VALUES,
     "plan": VALUES,
@@ -39,7 +54,7 @@ LAYERS: dict[str, set[str]] = {
     "templates": VALUES,
     "apply": GROUND,
     "report": GROUND,
-    "clients": GROUND - {"plan"},
+    "clients": GROUND - {"plan", "view"},
     "actions": GROUND | {"apply"},
     "assemble": GROUND | {"settings", "report", "notice", "clients", "actions"},
     "shell": GROUND
@@ -54,7 +69,7 @@ LIBRARIES = {
 SHELL = {"shell.py", "__main__.py"}
 
 # An action knows its own package and the sources of secrets; but status shows what a rotation would decide.
-ACTIONS = {"status": {"rotate"}, "pull": {"sources"}}
+ACTIONS = {"status": {"rotate"}, "pull": {"sources"}, "doctor": {"sources"}}
 
 
 def name_of(path: Path) -> str:

@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 
+from pipe.actions.rotate.action import Rotate
 from pipe.actions.rotate.decide import decide
 from pipe.actions.rotate.steps import KeyPlan, KeyStep
 from pipe.actions.rotate.world import World
 from pipe.errors import Refused
 from pipe.plan import Do
 from pipe.values import AccessKey, LastUse, Rotation, last_four, stamp
+from pipe.view import Table, Tone, View
 
 # The version of the report's shape; it changes when a field changes its meaning or goes.
 SCHEMA = "keyturn/status/1"
@@ -99,6 +101,13 @@ class Status:
             for target in self.world.targets
         ]
 
+    def view(self) -> View:
+        """Return it as it is shown."""
+        tones = tuple(Tone.DOUBTFUL if key.blocked else Tone.PLAIN for key in self.keys)
+        keys = Table(KEY_HEAD, tuple(self.key_rows()), tones)
+        targets = Table(TARGET_HEAD, tuple(self.target_rows()))
+        return View(self.exit_code, self.sentence, (keys, "", targets), self.problems, self.as_json())
+
     def as_json(self) -> dict[str, Any]:
         """Return the report for machines; it holds no secret."""
         world = self.world
@@ -134,6 +143,17 @@ class Status:
             "busy": self.busy or None,
             "problems": list(self.problems),
         }
+
+
+class Look:
+    """One look at a rotation."""
+
+    def __init__(self, rotation: Rotate) -> None:
+        self._rotation = rotation
+
+    def look(self) -> View:
+        """Return what a rotation sees, with each key's last use; raises Refused and ServiceError."""
+        return status_of(self._rotation.observe(ask_all=True), self._rotation.policy).view()
 
 
 KEY_HEAD = ("key", "age", "state", "last use", "targets", "next")

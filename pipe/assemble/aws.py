@@ -27,17 +27,23 @@ def enter(access: AwsAccess, session_name: str, patience: Patience) -> Aws:
 def admit(access: AwsAccess, caller: Identity) -> None:
     """Say who one is; raises Refused for an account's root, and for an account that is not among those allowed."""
     log.info("%s.", who(caller, access.region))
+    why = objection(access, caller)
+    if why:
+        raise Refused([why])
+
+
+def objection(access: AwsAccess, caller: Identity) -> str:
+    """Return why somebody who has signed in must not go on; empty where nothing is against it."""
     if caller.arn.endswith(":root"):
-        raise Refused(
-            [
-                "AWS_ACCESS_KEY_ID: this is the key of the account's root user, who can do everything and cannot be "
-                "narrowed. Delete it (AWS Console, Security credentials), and give a role or a user of its own."
-            ]
+        return (
+            "AWS_ACCESS_KEY_ID: this is the key of the account's root user, who can do everything and cannot be "
+            "narrowed. Delete it (AWS Console, Security credentials), and give a role or a user of its own."
         )
     if access.allowed_accounts and caller.account not in access.allowed_accounts:
-        raise Refused(
-            [f"ALLOWED_AWS_ACCOUNT_IDS: these credentials belong to account {caller.account}, which is not among them."]
+        return (
+            f"ALLOWED_AWS_ACCOUNT_IDS: these credentials belong to account {caller.account}, which is not among them."
         )
+    return ""
 
 
 def sign_in(access: AwsAccess, session_name: str, patience: Patience) -> Aws:

@@ -35,8 +35,8 @@ class VaultSession:
 
     def __init__(self, vault: Vault, access: VaultAccess, session_name: str, patience: Patience) -> None:
         self.access = access
+        self.vault = vault
         self.kv = Kv(vault)
-        self._vault = vault
         self._session_name = session_name
         self._patience = patience
         self._lock = threading.Lock()
@@ -56,7 +56,7 @@ class VaultSession:
             if self._signed_in:
                 return
             try:
-                self._vault.sign_in(self._login())
+                self.vault.sign_in(self._login())
             except KeyturnError as error:
                 self._failed = error
                 raise
@@ -64,11 +64,11 @@ class VaultSession:
 
     def now(self) -> datetime:
         """Return Vault's present time."""
-        return self._vault.now()
+        return self.vault.now()
 
     def sign_out(self, *, leased: bool) -> None:
         """Give back the token; with `leased`, leave it to expire."""
-        self._vault.sign_out(leased=leased)
+        self.vault.sign_out(leased=leased)
 
     def _login(self) -> Login | WrappedAppRole | Token:
         access = self.access

@@ -43,6 +43,11 @@ class Bitbucket:
         """
         return self._api.exhausted
 
+    @property
+    def scopes(self) -> frozenset[str]:
+        """The scopes of the token as the answers so far have told them; none where they have not."""
+        return self._api.granted
+
     def find(self, target: Target) -> Place:
         """Return the place that a target names; raises Missing, with the environments that there are."""
         if target.kind is TargetKind.WORKSPACE:

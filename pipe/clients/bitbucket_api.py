@@ -76,6 +76,11 @@ class Api:
         """Make a request that may be repeated, patiently; `what` is what it is about, for errors."""
         return self.insist(lambda: self.ask_once(method, path, what, body))
 
+    @property
+    def granted(self) -> frozenset[str]:
+        """The token's scopes, none where no answer has told them."""
+        return self._knowledge.granted
+
     def check(self) -> None:
         """Raise Denied where Bitbucket's answers have told that the token lacks a scope."""
         self._knowledge.check()

@@ -13,18 +13,14 @@ from pipe.claims import claims_of
 from pipe.clients.bitbucket_auth import Grant
 from pipe.errors import Denied
 from pipe.redact import Secret
+from pipe.scopes import excess, may_write, needed
 from pipe.values import unstamp
 
 log = logging.getLogger("keyturn.bitbucket")
 
-# What the token needs: as access tokens and OAuth consumers have it, and as API tokens have it.
-READ, WRITE = ("pipeline", "read:pipeline:bitbucket"), ("pipeline:variable", "admin:pipeline:bitbucket")
-
 # A token that ends within this time is warned of.
 SOON = timedelta(days=14)
 
-# Of the classic scopes, those with a colon write, and so do these.
-_ALSO_WRITE = frozenset({"webhook", "wiki"})
 _SCOPE = re.compile(r"[a-z][\w:-]*", re.ASCII)
 
 
@@ -49,26 +45,26 @@ class Knowledge:
                 self._dated = True
                 self._say_when_it_ends(grant.token, headers.get("Date", ""))
 
+    @property
+    def granted(self) -> frozenset[str]:
+        """The token's scopes, none where Bitbucket has not told them."""
+        return self._granted
+
     def check(self) -> None:
         """Raise Denied where the token is known to lack what the run needs; what could be read was allowed."""
-        if self._writes and self._granted and not self._granted & set(WRITE):
+        if self._writes and self._granted and not may_write(self._granted):
             raise Denied(
                 f"The token in {self._advice} may not write variables: it needs the scopes "
-                f"{', '.join(self._needed)}, and it has {', '.join(sorted(self._granted))}.",
+                f"{', '.join(needed(self._granted))}, and it has {', '.join(sorted(self._granted))}.",
                 "Make a token with these scopes.",
             )
 
-    @property
-    def _needed(self) -> tuple[str, str]:
-        granular = any(scope.endswith(":bitbucket") for scope in self._granted)
-        return (READ[granular], WRITE[granular])
-
     def _say_what_is_too_much(self) -> None:
-        more = sorted(scope for scope in self._granted - set(self._needed) if _writes(scope))
+        more = excess(self._granted)
         if more:
             log.info(
                 "The token in %s may do more than Keyturn needs, which is %s: it also has %s.",
-                self._advice, " and ".join(self._needed), ", ".join(more),
+                self._advice, " and ".join(needed(self._granted)), ", ".join(more),
             )  # fmt: skip
 
     def _say_when_it_ends(self, token: Secret, date: str) -> None:
@@ -87,10 +83,3 @@ def end_of(token: Secret) -> datetime | None:
         return unstamp(claims_of(token).get("exp", ""))
     except ValueError:
         return None
-
-
-def _writes(scope: str) -> bool:
-    """Tell whether a scope allows more than looking."""
-    if scope.endswith(":bitbucket"):
-        return not scope.startswith("read:")
-    return ":" in scope or scope in _ALSO_WRITE

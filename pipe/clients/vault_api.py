@@ -37,7 +37,7 @@ class Question:
     verb: str
     path: str
     query: Mapping[str, str | int] = field(default_factory=dict)
-    body: Mapping[str, str] | None = field(default=None, repr=False)
+    body: Mapping[str, Any] | None = field(default=None, repr=False)
     absent: bool = False
     repeatable: bool = True
     explain: Explain | None = None

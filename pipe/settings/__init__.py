@@ -12,12 +12,12 @@ from pipe.settings.notice import read_notice
 from pipe.settings.pull import PullJob, read_pull_job
 from pipe.settings.replicate import ReplicateJob, read_replicate_job
 from pipe.settings.rotation import RotateJob, read_rotate_job
+from pipe.settings.setup import DoctorJob, read_doctor_job
 from pipe.values import Run
 
-ACTIONS = ("rotate", "pull", "replicate", "status")
+ACTIONS = ("rotate", "pull", "replicate", "status", "doctor")
 
-
-Job = RotateJob | PullJob | ReplicateJob
+Job = RotateJob | PullJob | ReplicateJob | DoctorJob
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,8 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
         session_name=reader.session_name(),
         job=_job(reader, action),
     )
-    read_notice(reader)
+    if action != "doctor":
+        read_notice(reader)
     reader.switch("DEBUG")
     if reader.problems:
         raise Refused(reader.problems)
@@ -55,6 +56,8 @@ def _job(reader: Reader, action: str) -> Job:
             return read_pull_job(reader)
         case "replicate":
             return read_replicate_job(reader)
+        case "doctor":
+            return read_doctor_job(reader)
         case _:
             return read_rotate_job(reader, only_look=action == "status")
 

@@ -1,0 +1,1 @@
+"""Tries a set-up by reading alone: what is missing, what does not work, and what is broader than needed."""

@@ -1,0 +1,34 @@
+"""What who is signed in at Vault is told of the own token: its policies, its life, and what it may do."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from pipe.clients.vault import Vault
+from pipe.clients.vault_api import Question
+from pipe.values import ClientToken
+
+# Paths that one request asks about.
+MANY = 100
+
+
+class OwnToken:
+    """The token of who is signed in. Every method raises ServiceError."""
+
+    def __init__(self, vault: Vault) -> None:
+        self._vault = vault
+
+    def look(self) -> ClientToken:
+        """Return what is known of the token; raises Denied where it may not look at itself."""
+        data = self._vault.ask(Question("GET", "auth/token/lookup-self")).data
+        policies = [*(data.get("policies") or ()), *(data.get("identity_policies") or ())]
+        return ClientToken(tuple(dict.fromkeys(policies)), int(data.get("ttl") or 0), data.get("type") == "batch")
+
+    def capabilities(self, paths: Sequence[str]) -> Mapping[str, frozenset[str]]:
+        """Return what the token may do on each of some paths; raises Denied where it may not ask."""
+        told: dict[str, frozenset[str]] = {}
+        for start in range(0, len(paths), MANY):
+            asked = list(paths[start : start + MANY])
+            data = self._vault.ask(Question("POST", "sys/capabilities-self", body={"paths": asked})).data
+            told |= {path: frozenset(data.get(path) or ()) for path in asked}
+        return told
