@@ -20,7 +20,7 @@ _STATUS = {
     400: "400 Bad Request", 403: "403 Forbidden", 404: "404 Not Found", 429: "429 Too Many Requests",
     500: "500 Internal Server Error", 502: "502 Bad Gateway", 503: "503 Service Unavailable",
 }  # fmt: skip
-_NAMESPACES = {
+NAMESPACES = {
     "iam": "https://iam.amazonaws.com/doc/2010-05-08/",
     "sts": "https://sts.amazonaws.com/doc/2011-06-15/",
     "sns": "https://sns.amazonaws.com/doc/2010-03-31/",
@@ -109,10 +109,10 @@ def worded(service: str, refused: Refused) -> Answer:
     """Return a refusal in the service's own shape."""
     code = _IN_SERVICE.get((service, refused.code), refused.code)
     request_id = str(uuid4())
-    if service in _NAMESPACES:
+    if service in NAMESPACES:
         fault = "Receiver" if refused.status >= 500 else "Sender"
         text = (
-            f'<ErrorResponse xmlns="{_NAMESPACES[service]}"><Error><Type>{fault}</Type><Code>{escape(code)}</Code>'
+            f'<ErrorResponse xmlns="{NAMESPACES[service]}"><Error><Type>{fault}</Type><Code>{escape(code)}</Code>'
             f"<Message>{escape(str(refused))}</Message></Error><RequestId>{request_id}</RequestId></ErrorResponse>"
         )
         return _answer(refused.status, "text/xml", text, request_id)

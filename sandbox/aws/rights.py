@@ -84,4 +84,6 @@ def _in_iam(call: Call, principal: Principal) -> str:
         return user.arn if user else "*"
     if call.action in OWN_USER:
         return principal.arn
+    if given.get("PolicySourceArn"):
+        return str(given["PolicySourceArn"])
     return f"arn:aws:iam::{ACCOUNT}:role/{given['RoleName']}" if given.get("RoleName") else "*"

@@ -143,6 +143,11 @@ class Seed:
             role.policies["sandbox"] = allowing(actions)
             return str(role.arn)
 
+    def set_role_policy(self, role: str, policy: str) -> None:
+        """Replace what a role may do by this policy, in JSON."""
+        with self._gate.lock:
+            iam().get_role(role).policies["sandbox"] = policy
+
     def set_trust(self, role: str, trust: str) -> None:
         """Replace the trust policy of a role, given by name or ARN, by this one, in JSON."""
         with self._gate.lock:
