@@ -20,12 +20,13 @@ from pipe.plan import Action, AnyStep, Do, Failure, Outcome, Plan, Seen, Step
 from pipe.reading import learn_secrets
 from pipe.redact import CleanStream, clean, one_line
 from pipe.report import GREEN, RED, LineFormatter, Style, plan_table, view_text
-from pipe.settings import ACTIONS, Settings, read_settings
+from pipe.settings import ACTIONS, OFFLINE, Settings, read_settings
 from pipe.settings.notice import read_notice_alone
 from pipe.settings.pull import PullJob
 from pipe.settings.replicate import ReplicateJob
 from pipe.settings.setup import DoctorJob
 from pipe.view import Looks
+from pipe.wishes import Wishes
 
 log = logging.getLogger("keyturn")
 
@@ -84,6 +85,8 @@ def _cut_short(action: str, code: int, last: str, problems: Iterable[tuple[str, 
 
 def _notify(environ: Mapping[str, str], action: str, ended: Ended, patience: Patience) -> None:
     """Send a notice where one is wanted; that it cannot be sent is said, and changes nothing else."""
+    if action in OFFLINE:
+        return
     settings = read_notice_alone(environ)
     if not settings.topic or not ended.is_worth(settings.when):
         return
@@ -102,6 +105,10 @@ def _notify(environ: Mapping[str, str], action: str, ended: Ended, patience: Pat
 
 def _run(settings: Settings, patience: Patience, style: Style) -> Ended:
     """Do what the settings ask for; return how it ended."""
+    if isinstance(settings.job, Wishes):
+        from pipe.assemble.setup import setup  # noqa: PLC0415 - no other action pays for templates
+
+        return _show(setup(settings.job, __version__), style)
     log.info("Keyturn %s, %s, %s.", __version__, settings.action, settings.run.build)
     # A service's library takes as long to import as all else together; a run that does not use it does not pay for it.
     if isinstance(settings.job, PullJob):

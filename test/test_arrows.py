@@ -28,6 +28,7 @@ VALUES = {
     "policies",
     "step",
     "scopes",
+    "wishes",
 }
 GROUND = VALUES | {"patience", "plan", "view"}
 LAYERS: dict[str, set[str]] = {
@@ -43,6 +44,7 @@ LAYERS: dict[str, set[str]] = {
     "policies": {"selectors"},
     "step": {"values"},
     "scopes": set(),
+    "wishes": {"selectors", "step"},
     "view": set(),
     "values": {"redact", "errors", "selectors"},
     "patience": VALUES,
@@ -55,7 +57,7 @@ LAYERS: dict[str, set[str]] = {
     "apply": GROUND,
     "report": GROUND,
     "clients": GROUND - {"plan", "view"},
-    "actions": GROUND | {"apply"},
+    "actions": GROUND | {"apply", "templates"},
     "assemble": GROUND | {"settings", "report", "notice", "clients", "actions"},
     "shell": GROUND
     | {"pipe", "settings", "reading", "variables", "report", "notice", "clients", "actions", "assemble", "apply"},

@@ -12,12 +12,18 @@ from pipe.settings.notice import read_notice
 from pipe.settings.pull import PullJob, read_pull_job
 from pipe.settings.replicate import ReplicateJob, read_replicate_job
 from pipe.settings.rotation import RotateJob, read_rotate_job
-from pipe.settings.setup import DoctorJob, read_doctor_job
+from pipe.settings.setup import DoctorJob, read_doctor_job, read_wishes
 from pipe.values import Run
+from pipe.wishes import Wishes
 
-ACTIONS = ("rotate", "pull", "replicate", "status", "doctor")
+ACTIONS = ("rotate", "pull", "replicate", "status", "setup", "doctor")
 
-Job = RotateJob | PullJob | ReplicateJob | DoctorJob
+# Those that ask nobody for anything, so that they send no notice either.
+OFFLINE = ("setup",)
+# Those that read what notices need by themselves, or send none.
+_WITHOUT_NOTICE = ("setup", "doctor")
+
+Job = RotateJob | PullJob | ReplicateJob | DoctorJob | Wishes
 
 
 @dataclass(frozen=True)
@@ -42,7 +48,7 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
         session_name=reader.session_name(),
         job=_job(reader, action),
     )
-    if action != "doctor":
+    if action not in _WITHOUT_NOTICE:
         read_notice(reader)
     reader.switch("DEBUG")
     if reader.problems:
@@ -56,6 +62,8 @@ def _job(reader: Reader, action: str) -> Job:
             return read_pull_job(reader)
         case "replicate":
             return read_replicate_job(reader)
+        case "setup":
+            return read_wishes(reader)
         case "doctor":
             return read_doctor_job(reader)
         case _:

@@ -7,12 +7,16 @@ from dataclasses import dataclass
 from pipe.claims import claims_of
 from pipe.reading import Reader
 from pipe.redact import Secret
+from pipe.selectors import read_selectors
+from pipe.settings.aws import ROLE
 from pipe.settings.notice import read_notice
-from pipe.settings.pull import PullJob, read_pull_job
+from pipe.settings.pull import SECRETS_MANAGER, SOURCES, VAULT, PullJob, read_pull_job
 from pipe.settings.replicate import ReplicateJob, read_replicate_job
 from pipe.settings.rotation import RotateJob, read_rotate_job
 from pipe.step import Step, step_of
+from pipe.wishes import Wishes
 
+FORMATS = ("cli", "cloudformation", "terraform")
 WANTED = ("rotate", "pull", "replicate")
 
 _STEP = (
@@ -43,6 +47,43 @@ def read_doctor_job(reader: Reader) -> DoctorJob:
     read_notice(reader)
     step, has_token = read_step(reader), bool(reader.plain("BITBUCKET_STEP_OIDC_TOKEN"))
     return DoctorJob(actions, reader.taken(), step, has_token, rotate, pull, replicate)
+
+
+def read_wishes(reader: Reader) -> Wishes:
+    """Return what is to be set up, as far as the environment tells; nothing is needed, and no secret is read."""
+    actions = read_actions(reader)
+    source = SECRETS_MANAGER if reader.choice("SOURCE", SOURCES) == SECRETS_MANAGER else VAULT
+    lines = reader.lines("SECRETS")
+    selectors, problems = read_selectors(lines, source)
+    for problem in problems:
+        reader.problem(f"SECRETS: {problem}")
+    # Of arn:aws:iam::123456789012:role/path/name.
+    arn = reader.matching("AWS_OIDC_ROLE_ARN", ROLE, "the ARN of a role").split(":")
+    partition, account, role = (arn[1], arn[4], arn[5].rpartition("/")[2]) if len(arn) == 6 else ("", "", "")
+    allowed = reader.accounts()
+    return Wishes(
+        actions,
+        reader.choice("SETUP_FORMAT", FORMATS),
+        read_step(reader),
+        source,
+        selectors=selectors,
+        secrets=tuple(filter(None, map(str.strip, lines.splitlines()))),
+        targets=reader.listed("TARGETS"),
+        partition=partition,
+        account=account or (allowed[0] if len(allowed) == 1 else ""),
+        region=reader.matching("AWS_DEFAULT_REGION", r"[a-z]{2,}(-[a-z]+)+-\d", "a region such as eu-central-1"),
+        role=role,
+        user=reader.matching("IAM_USER_NAME", r"[\w+=,.@-]{1,64}", "the name of an IAM user"),
+        secret_id=reader.matching("SECRET_ID", r"[\w/+=.@:-]{1,2048}", "a secret's name or ARN"),
+        prefix=reader.matching("AWS_SECRET_PREFIX", r"[\w/+=.@-]{1,400}", "the beginning of names, such as vault/"),
+        prune=reader.switch("PRUNE"),
+        kms_key=reader.matching("KMS_KEY_ID", r"[\w:/-]{1,2048}", "a key's id or ARN"),
+        topic=reader.matching("SNS_TOPIC_ARN", r"arn:aws[\w-]*:sns:[\w:-]+", "the ARN of a topic of Amazon SNS"),
+        vault=reader.url("VAULT_ADDR") or "",
+        namespace=reader.matching("VAULT_NAMESPACE", r"[\w./-]{1,200}", "a namespace"),
+        auth_path=reader.matching("VAULT_AUTH_PATH", r"[\w./-]{1,200}", "a path"),
+        vault_role=reader.matching("VAULT_ROLE", r"[\w.-]{1,200}", "a role's name"),
+    )
 
 
 def read_actions(reader: Reader) -> tuple[str, ...]:
