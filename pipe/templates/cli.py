@@ -39,8 +39,8 @@ def sign_in(setup: Setup, vault: Vault) -> str:
     return (
         f"bao auth enable{_path(vault)} jwt\n"
         f"bao write auth/{vault.mount}/config \\\n"
-        f"  oidc_discovery_url={setup.issuer} \\\n"
-        f"  bound_issuer={setup.issuer}\n"
+        f"  {shlex.quote(f'oidc_discovery_url={setup.issuer}')} \\\n"
+        f"  {shlex.quote(f'bound_issuer={setup.issuer}')}\n"
     )
 
 

@@ -19,7 +19,7 @@ from pipe.patience import side_by_side
 from pipe.selectors import Selector
 from pipe.step import Step
 from pipe.values import Target
-from pipe.view import View
+from pipe.view import View, listed
 
 SETTINGS = "settings"
 
@@ -117,4 +117,4 @@ def _settings(setup: Setup) -> Iterator[Check]:
         name, _, why = problem.partition(": ")
         yield bad(SETTINGS, name, why, "")
     if not problems:
-        yield good(SETTINGS, "variables", f"all that {' and '.join(setup.actions)} must know is given")
+        yield good(SETTINGS, "variables", f"all that {listed(setup.actions)} must know is given")

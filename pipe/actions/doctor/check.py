@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Any
 
 from pipe.errors import KeyturnError, Refused
-from pipe.view import Table, Tone, View
+from pipe.view import Table, Tone, View, listed
 
 # The version of the report's shape; it changes when a field changes its meaning or goes.
 SCHEMA = "keyturn/doctor/1"
@@ -81,7 +81,7 @@ class Diagnosis:
     @property
     def sentence(self) -> str:
         """The last line's words."""
-        actions = _listed(self.actions)
+        actions = listed(self.actions)
         if self.bad:
             count, first = len(self.bad), self.bad[0]
             return f"{actions}: {count} problem{'' if count == 1 else 's'}: {first.area}, {first.what}: {first.why}"
@@ -133,7 +133,3 @@ def _spaced(tables: Iterable[Table]) -> Iterator[Table | str]:
     for table in tables:
         yield table
         yield ""
-
-
-def _listed(words: tuple[str, ...]) -> str:
-    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"

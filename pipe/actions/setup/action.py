@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from textwrap import wrap
 
+from pipe import scopes
 from pipe.actions.setup.pipeline import pipeline
 from pipe.actions.setup.what import Gaps, selectors_of, set_up
 from pipe.templates import cli, cloudformation, rules, terraform
 from pipe.templates.setup import Setup
-from pipe.view import View
+from pipe.view import View, listed
 from pipe.wishes import Wishes
 
 # The version of the report's shape; it changes when a field changes its meaning or goes.
 SCHEMA = "keyturn/setup/1"
 
+# Words in a comment are wrapped to this many characters.
+WIDTH = 96
+
 _USE = {
-    "cli": "Commands for a POSIX shell: of aws for AWS, of bao for OpenBao; HashiCorp's vault takes the same.",
+    "cli": "Commands for a POSIX shell: aws for AWS, bao for OpenBao; HashiCorp's vault takes the same.",
     "cloudformation": "Save it as keyturn.yaml, then: aws cloudformation deploy --template-file keyturn.yaml "
     "--stack-name keyturn --capabilities CAPABILITY_NAMED_IAM",
     "terraform": "Save it as keyturn.tf, then: terraform init && terraform apply",
@@ -38,7 +43,7 @@ class SetUp:
         step = pipeline(wishes, _role_arn(setup, gaps), self._image, gaps)
         told = list(gaps.told())
         parts = [
-            _comments(_before(wishes, setup)),
+            _comments(line for text in _before(wishes, setup) for line in wrap(text, WIDTH, subsequent_indent="  ")),
             made,
             *([_comments(_scanning(wishes, setup))] if setup.vault else []),
             _comments(["bitbucket-pipelines.yml:", "", *step.splitlines()]),
@@ -70,7 +75,8 @@ def _made(wishes: Wishes, setup: Setup) -> str:
 
 def _before(wishes: Wishes, setup: Setup) -> Iterator[str]:
     form = wishes.format if setup.role or wishes.format == "terraform" else "cli"
-    yield f"What has to exist for Keyturn to {' and '.join(wishes.actions)}. {_USE[form]}"
+    yield f"What has to exist for Keyturn to {listed(wishes.actions)}."
+    yield _USE[form]
     if form != wishes.format:
         yield f"Nothing has to exist in AWS, so that there is nothing for {wishes.format}."
     if setup.role:
@@ -80,6 +86,7 @@ def _before(wishes: Wishes, setup: Setup) -> Iterator[str]:
         yield f"In Vault: the way in by tokens, the role {setup.vault.role} for {_whom(setup)}, and its policy."
     if setup.scopes:
         yield f"In Bitbucket: an access token with the scopes {' and '.join(setup.scopes)}, kept as a secured variable."
+        yield f"A user's API token has {' and '.join((scopes.READ[1], scopes.WRITE[1]))} instead."
 
 
 def _whom(setup: Setup) -> str:
@@ -96,9 +103,10 @@ def _scanning(wishes: Wishes, setup: Setup) -> Iterator[str]:
         yield from cli.policy(setup.vault, rules.scanning(selectors_of(wishes, Gaps()))).splitlines()
 
 
-def _missing(told: Iterable[tuple[str, str]]) -> Iterator[str]:
+def _missing(told: Sequence[tuple[str, str]]) -> Iterator[str]:
     yield "To be filled in:"
-    yield from (f"  {name}  {where}" for name, where in told)
+    width = max(len(name) for name, _ in told)
+    yield from (f"  {name:<{width}}  {where}" for name, where in told)
 
 
 def _role_arn(setup: Setup, gaps: Gaps) -> str:
@@ -114,5 +122,5 @@ def _comments(lines: Iterable[str]) -> str:
 
 
 def _sentence(wishes: Wishes, gaps: int) -> str:
-    left = f"; {gaps} to be filled in, see above" if gaps else ""
-    return f"setup: what {', '.join(wishes.actions)} must have{left}. Then try it with ACTION doctor"
+    left = f"fill in what is in angle brackets ({gaps}, see above), run it" if gaps else "run it"
+    return f"setup for {listed(wishes.actions)}: {left}, then try it with ACTION: doctor"
