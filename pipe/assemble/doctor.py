@@ -15,6 +15,7 @@ from pipe.assemble.vault import VaultSession, vault_session, vault_source
 from pipe.clients.bitbucket_issuer import Issuer
 from pipe.clients.vault_self import OwnToken
 from pipe.patience import Patience
+from pipe.redact import Secret
 from pipe.selectors import Selector
 from pipe.settings import Settings
 from pipe.settings.aws import AwsAccess, WebIdentity
@@ -107,7 +108,7 @@ def _vaults(jobs: Iterable[Job]) -> list[VaultAccess]:
 
 
 def _is_given(access: BitbucketAccess) -> bool:
-    return "" not in (access.url, *vars(access.credential).values())
+    return bool(access.url) and not {"", Secret("")} & set(vars(access.credential).values())
 
 
 class _Server:

@@ -10,7 +10,7 @@ from pipe.actions.doctor.account import AccountFacts, RotationFacts, SourceFacts
 from pipe.actions.doctor.check import Check, bad, failed, good, note, unknown
 from pipe.actions.doctor.rights import OPTIONAL, Excess, Right, refused
 from pipe.actions.doctor.trust import WHAT, check_trust
-from pipe.errors import KeyturnError
+from pipe.errors import KeyturnError, problems_of
 from pipe.selectors import Selector
 from pipe.step import Step
 from pipe.values import Identity
@@ -26,7 +26,7 @@ def check_account(facts: AccountFacts, step: Step, now: datetime, *, fail_on_mis
         return
     yield good(area, "sign-in", _who(facts.identity))
     if facts.objection:
-        yield bad(area, "account", facts.objection, "")
+        yield bad(area, "account", facts.objection, "Sign in elsewhere: nothing else was asked here.")
         return
     if facts.rotation:
         yield from _rotation(area, facts.rotation, now)
@@ -89,7 +89,7 @@ def _rotation(area: str, facts: RotationFacts, now: datetime) -> Iterator[Check]
         labels = sorted(label for stages in facts.secret.stages.values() for label in stages)
         yield good(area, f"secret {facts.secret_id}", f"it is there, with {', '.join(labels) or 'no version yet'}")
     if isinstance(facts.ahead, KeyturnError):
-        yield failed(area, "next rotation", facts.ahead)
+        yield bad(area, "next rotation", " ".join(problems_of([facts.ahead])), "Resolve it: a rotation would refuse.")
     elif facts.ahead is not None:
         yield good(area, "next rotation", facts.ahead)
 

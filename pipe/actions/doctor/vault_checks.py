@@ -64,6 +64,9 @@ def _ways(facts: VaultFacts) -> Iterator[Check]:
     """Yield where versions are learned in a dearer way than could be granted."""
     if facts.source is None or isinstance(facts.source.survey, KeyturnError):
         return
+    # Of what is not there, nothing else could have told.
+    if not all(looked.found for looked in facts.source.survey.looked):
+        return
     for mount, ability in facts.source.survey.memory.items():
         if ability.way is Way.DATA and ability.engine == "KV version 2":
             yield note(
