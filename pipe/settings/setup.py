@@ -8,7 +8,7 @@ from pipe.claims import claims_of
 from pipe.reading import Reader
 from pipe.redact import Secret
 from pipe.selectors import read_selectors
-from pipe.settings.aws import ROLE
+from pipe.settings.arns import ROLE_ARN
 from pipe.settings.notice import read_notice
 from pipe.settings.pull import SECRETS_MANAGER, SOURCES, VAULT, PullJob, read_pull_job
 from pipe.settings.replicate import ReplicateJob, read_replicate_job
@@ -58,7 +58,7 @@ def read_wishes(reader: Reader) -> Wishes:
     for problem in problems:
         reader.problem(f"SECRETS: {problem}")
     # Of arn:aws:iam::123456789012:role/path/name.
-    arn = reader.matching("AWS_OIDC_ROLE_ARN", ROLE, "the ARN of a role").split(":")
+    arn = reader.matching("AWS_OIDC_ROLE_ARN", ROLE_ARN, "the ARN of a role").split(":")
     partition, account, role = (arn[1], arn[4], arn[5].rpartition("/")[2]) if len(arn) == 6 else ("", "", "")
     allowed = reader.accounts()
     return Wishes(

@@ -1,0 +1,212 @@
+"""ACTION=setup: what it prints is whole in its format, is made from the one source, asks nobody and shows no secret."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import secrets
+import subprocess
+import sys
+from collections.abc import Mapping
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import hcl2
+import jsonschema  # type: ignore[import-untyped]
+import pytest
+import yaml
+
+from pipe import policies
+from pipe.policies import Home, document
+from pipe.selectors import Selector
+from pipe.settings import read_settings
+from pipe.templates import rules
+from pipe.variables import VARIABLES
+from sandbox.bitbucket import Environment, Project, Repository, Workspace
+from sandbox.issuer import Issuer
+from test.exposure import exposed
+from test.support import ROOT, run_bare
+
+REPOSITORY = Repository(Project(Workspace("acme"), "SHOP"), "shop")
+ISSUER = Issuer(REPOSITORY.workspace)
+HOME = Home("aws", "123456789012", "eu-central-1")
+KNOWN = {
+    "BITBUCKET_WORKSPACE": "acme",
+    "BITBUCKET_WORKSPACE_UUID": REPOSITORY.workspace.uuid,
+    "BITBUCKET_REPO_SLUG": "shop",
+    "BITBUCKET_REPO_UUID": REPOSITORY.uuid,
+    "AWS_DEFAULT_REGION": HOME.region,
+    "ALLOWED_AWS_ACCOUNT_IDS": HOME.account,
+    "TARGETS": "deployment:staging, deployment:production",
+}
+ROTATE = {"IAM_USER_NAME": "deploy-bot", "SECRET_ID": "ci/deploy-bot"}
+PULL = {"SECRETS": "secret/ci/** *; secret/db password | DB_PASSWORD", "VAULT_ADDR": "https://vault.acme.example"}
+REPLICATE = {**PULL, "SECRETS": "secret/ci/** *", "AWS_SECRET_PREFIX": "vault/"}
+FORMATS = ("cli", "cloudformation", "terraform")
+COMBINED = {**KNOWN, **ROTATE, **REPLICATE, "SETUP_ACTIONS": "rotate, pull, replicate"}
+FOLDER = [Selector("secret/ci", "*", recursive=True)]
+TRUST = policies.trusts_step(HOME, ISSUER.url, ISSUER.audience, f"{REPOSITORY.uuid}:*")
+GRANTED = {
+    "rotate": document(policies.rotate(HOME, "deploy-bot", "ci/deploy-bot")),
+    "replicate": document(policies.replicate(HOME, "vault/", prune=False)),
+}
+
+
+def printed(given: Mapping[str, str], folder: Path | None = None) -> str:
+    """Return what a run of `setup` prints, which is never a failure."""
+    ended = run_bare({"ACTION": "setup", **({"REPORT_DIR": str(folder)} if folder else {}), **given})
+    assert ended.returncode == 0, ended.stdout
+    lines = ended.stdout.splitlines()
+    assert lines[-1].startswith("✔ setup for "), ended.stdout
+    assert len([line for line in lines if line.startswith("✔")]) == 1
+    return "\n".join(lines[:-1]) + "\n"
+
+
+def commented(text: str, heading: str) -> str:
+    """Return what stands as a comment behind a heading."""
+    lines = text.partition(f"# {heading}\n")[2].splitlines()
+    end = next((number for number, line in enumerate(lines) if not line.startswith("#")), len(lines))
+    return "\n".join(line.removeprefix("#").removeprefix(" ") for line in lines[:end])
+
+
+@pytest.mark.parametrize(
+    ("given", "actions"),
+    [
+        ({}, "rotate, pull and replicate"),
+        (ROTATE, "rotate"),
+        ({"SECRET_ID": "ci/bot"}, "rotate"),
+        (PULL, "pull"),
+        (REPLICATE, "replicate"),
+        ({**ROTATE, **PULL}, "rotate and pull"),
+        ({**ROTATE, "SETUP_ACTIONS": "pull"}, "pull"),
+    ],
+)
+def test_the_actions_that_are_meant(given: dict[str, str], actions: str) -> None:
+    ended = run_bare({"ACTION": "setup", **given})
+    assert ended.stdout.splitlines()[-1].startswith(f"✔ setup for {actions}: ")
+
+
+@pytest.mark.parametrize("given", [{}, {**KNOWN, **ROTATE}, {**KNOWN, **PULL}, {**KNOWN, **REPLICATE}, COMBINED])
+def test_the_commands_are_a_script(given: dict[str, str]) -> None:
+    text = printed(given)
+    checked = subprocess.run(["bash", "-n"], input=text, capture_output=True, text=True, check=False)
+    assert (checked.returncode, checked.stderr) == (0, "")
+
+
+def test_the_commands_hold_the_policies_of_the_one_source() -> None:
+    text = printed(COMBINED)
+    # A stand-in for each program notes its arguments, one JSON list a line, and what it is handed.
+    note = f'{{ "{sys.executable}" -c "import json, sys; print(json.dumps(sys.argv[1:]))" "$@"; }}'
+    script = f"aws() {note}\nbao() {note}\n{text}"
+    ended = subprocess.run(["bash", "-eu"], input=script, capture_output=True, text=True, check=True)
+    calls: list[list[str]] = [json.loads(line) for line in ended.stdout.splitlines()]
+    options = [dict(zip(call[2::2], call[3::2], strict=False)) for call in calls if call[0] == "iam"]
+    provider, role, *grants = options
+    assert provider == {"--url": ISSUER.url, "--client-id-list": ISSUER.audience}
+    assert (role["--role-name"], json.loads(role["--assume-role-policy-document"])) == ("keyturn", TRUST)
+    assert {each["--policy-name"]: json.loads(each["--policy-document"]) for each in grants} == GRANTED
+    assert rules.usual(FOLDER) in text
+
+
+def test_the_template_is_one_that_cloudformation_takes(tmp_path: Path) -> None:
+    text = printed({**COMBINED, "SETUP_FORMAT": "cloudformation"})
+    file = tmp_path / "keyturn.yaml"
+    file.write_text(text, encoding="utf-8")
+    lint = [str(Path(sys.executable).with_name("cfn-lint")), "--non-zero-exit-code", "informational", str(file)]
+    checked = subprocess.run(lint, capture_output=True, text=True, check=False)
+    assert checked.returncode == 0, checked.stdout
+    resources = yaml.load(text, _Cloud)["Resources"]
+    trust = resources["Role"]["Properties"]["AssumeRolePolicyDocument"]
+    assert (json.loads(trust) if isinstance(trust, str) else trust) == TRUST
+    made = [each["Properties"] for each in resources.values() if each["Type"] == "AWS::IAM::Policy"]
+    assert {each["PolicyName"]: each["PolicyDocument"] for each in made} == GRANTED
+    commands = commented(text, "And in Vault, by commands:")
+    assert rules.usual(FOLDER) in commands + "\n"
+    assert subprocess.run(["bash", "-n"], input=commands, text=True, check=False).returncode == 0
+
+
+def test_the_configuration_is_one_that_terraform_takes() -> None:
+    tree: dict[str, Any] = hcl2.load(io.StringIO(printed({**COMBINED, "SETUP_FORMAT": "terraform"})))
+    kinds = {kind.strip('"') for each in tree["resource"] for kind in each}
+    assert kinds == {
+        "aws_iam_openid_connect_provider", "aws_iam_role", "aws_iam_role_policy",
+        "vault_jwt_auth_backend", "vault_jwt_auth_backend_role", "vault_policy",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(("form", "known"), list(product(FORMATS, (True, False))))
+def test_what_is_not_known_is_named_and_nothing_else_is(form: str, known: bool, tmp_path: Path) -> None:
+    text = printed({**(COMBINED if known else {}), "SETUP_FORMAT": form}, tmp_path)
+    report = json.loads((tmp_path / "keyturn-setup.json").read_text(encoding="utf-8"))
+    jsonschema.validate(report, json.loads((ROOT / "docs" / "setup.schema.json").read_text(encoding="utf-8")))
+    body, _, told = text.partition("# To be filled in:\n")
+    stand_ins = set(re.findall(r"<[a-z-]+>", body))
+    assert stand_ins == {each["placeholder"] for each in report["to_fill_in"]}
+    assert {line.split()[1] for line in told.splitlines() if line.strip()} == stand_ins
+    assert bool(stand_ins) is not known
+    assert report["text"].strip() in text
+
+
+@pytest.mark.parametrize("given", [{}, {**KNOWN, **ROTATE}, {**KNOWN, **PULL}, COMBINED])
+def test_the_pipeline_is_valid_and_the_pipe_takes_it(given: dict[str, str], tmp_path: Path) -> None:
+    text = commented(printed(given), "bitbucket-pipelines.yml:")
+    file = tmp_path / "bitbucket-pipelines.yml"
+    file.write_text(text, encoding="utf-8")
+    check = (sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.bitbucket-pipelines", str(file))
+    checked = subprocess.run(check, capture_output=True, text=True, check=False)
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+    (step,) = yaml.safe_load(text)["pipelines"]["custom"]["keyturn"]
+    assert step["step"]["oidc"] is True
+    if not given:
+        return
+    for pipe in step["step"]["script"]:
+        variables = {"BITBUCKET_STEP_OIDC_TOKEN": "a.b.c", "BITBUCKET_WORKSPACE": "acme", "BITBUCKET_REPO_SLUG": "shop"}
+        for name, value in pipe["variables"].items():
+            variables[name] = "\n".join(value) if isinstance(value, list) else value
+        assert read_settings(variables).action == pipe["variables"]["ACTION"]
+
+
+def test_the_step_s_claims_go_before_its_variables() -> None:
+    environment = Environment(REPOSITORY, "Production", "production", uuid="{00000000-0000-0000-0000-00000000000e}")
+    token = ISSUER.token(REPOSITORY, environment, audience="own")
+    text = printed({"BITBUCKET_STEP_OIDC_TOKEN": token, "BITBUCKET_DEPLOYMENT_ENVIRONMENT": "production", **ROTATE})
+    assert f'"{REPOSITORY.uuid}:{environment.uuid}:*"' in text
+    assert "--client-id-list own" in text
+    assert "deployment: production" in commented(text, "bitbucket-pipelines.yml:")
+    assert "<workspace" not in text
+    assert exposed([token], text) == []
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_no_secret_is_shown_whatever_the_environment_holds(form: str, tmp_path: Path) -> None:
+    names = [variable.name for variable in VARIABLES if variable.secret]
+    names += ["BITBUCKET_STEP_OIDC_TOKEN", "PIPELINES_JWT_TOKEN", "BITBUCKET_APP_PASSWORD"]
+    canaries = {name: secrets.token_urlsafe(24) for name in names}
+    text = printed({**canaries, **COMBINED, "SETUP_FORMAT": form, "DEBUG": "true"}, tmp_path)
+    assert exposed(canaries.values(), text + (tmp_path / "keyturn-setup.json").read_text(encoding="utf-8")) == []
+
+
+def test_it_asks_nobody_not_even_for_a_notice() -> None:
+    given = {"SNS_TOPIC_ARN": "arn:aws:sns:eu-central-1:123456789012:keyturn", "NOTIFY_ON": "always"}
+    # Whoever asked would have to wait for a port on which nobody answers, and say so.
+    nobody = {"AWS_ENDPOINT_URL": "http://127.0.0.1:1", "BITBUCKET_API_URL": "http://127.0.0.1:1/2.0"}
+    keys = {"AWS_ACCESS_KEY_ID": "AKIAIOSFODNN7EXAMPLE", "AWS_SECRET_ACCESS_KEY": "an-example-of-a-secret"}
+    text = printed({**COMBINED, **given, **nobody, **keys})
+    assert "could not be sent" not in text
+    assert "sns:Publish" in text
+
+
+def test_what_is_wrong_is_refused() -> None:
+    ended = run_bare({"ACTION": "setup", "SETUP_FORMAT": "prose", "SETUP_ACTIONS": "dance", "IAM_USER_NAME": "a b"})
+    assert ended.returncode == 1
+    told = [line.partition(":")[0] for line in ended.stdout.splitlines()]
+    assert told == ["✖ SETUP_ACTIONS", "✖ SETUP_FORMAT", "✖ IAM_USER_NAME", "✖ Refused, nothing was touched"]
+
+
+class _Cloud(yaml.SafeLoader):
+    """Reads YAML with CloudFormation's own tags."""
+
+
+_Cloud.add_multi_constructor("!", lambda *_: None)
