@@ -46,15 +46,16 @@ def _findings(area: str, policy: Json, step: Step) -> Iterator[Check]:
 def _of_steps(area: str, statement: Json, step: Step) -> Iterator[Check]:
     subjects, audiences = (_bound(statement, claim) for claim in ("sub", "aud"))
     fitting = step.subject or "{repository uuid}:{environment uuid}:*"
+    provider = (step.claims.get("iss") or step.issuer).partition("://")[2] or "<provider>"
     if audiences is None:
         yield bad(
             area, WHAT, "it has no condition on the audience (aud)",
-            f"Add: StringEquals, <provider>:aud, {', '.join(step.audiences) or 'the audience'}.",
+            f"Add: StringEquals, {provider}:aud, {', '.join(step.audiences) or 'the audience'}.",
         )  # fmt: skip
     if subjects is None:
         yield bad(
             area, WHAT, "it has no condition on the subject (sub): any repository of the workspace could use it",
-            f"Add: StringLike, <provider>:sub, {fitting}.",
+            f"Add: StringLike, {provider}:sub, {fitting}.",
         )  # fmt: skip
     for subject in subjects or ():
         repository, _, rest = subject.partition(":")

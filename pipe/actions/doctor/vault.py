@@ -93,7 +93,7 @@ def observe_vault(server: Server, selectors: Sequence[Selector]) -> VaultFacts:
         facts = replace(facts, token=token, source=surveyed)
         located = [locate(selector, mount) for selector, mount in mounts.items() if isinstance(mount, Mount)]
         wanted = tuple(_wanted(located, facts.source))
-        theirs = (*FOREIGN, *dict.fromkeys(_beside(located)))
+        theirs = (*dict.fromkeys(_beside(located)), *FOREIGN)
         paths = [*dict.fromkeys([*(each.path for each in wanted), *theirs, REVOKE])]
         try:
             may: Mapping[str, frozenset[str]] | KeyturnError = server.own.capabilities(paths)
