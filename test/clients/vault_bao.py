@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import requests
@@ -28,9 +29,14 @@ class Bao:
     def write(self, path: str, body: Any = None, *, verb: str = "POST", **headers: str) -> Any:
         """Write to a path, quoted as the API has it; return the answer's JSON."""
         named = {name.replace("_", "-"): value for name, value in headers.items()}
-        answer = self._session.request(
-            verb, f"{self.url}/v1/{path}", json=body, headers={"X-Vault-Token": self.root, **named}
-        )
+        for _ in range(100):
+            answer = self._session.request(
+                verb, f"{self.url}/v1/{path}", json=body, headers={"X-Vault-Token": self.root, **named}
+            )
+            # A mount of KV version 2 is not ready at once.
+            if "Upgrading from non-versioned" not in answer.text:
+                break
+            time.sleep(0.05)
         assert answer.ok, f"{verb} {path}: {answer.status_code} {answer.text}"
         return answer.json() if answer.content else {}
 
