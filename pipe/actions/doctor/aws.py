@@ -24,7 +24,8 @@ def check_account(facts: AccountFacts, step: Step, now: datetime, *, fail_on_mis
     if isinstance(facts.identity, KeyturnError):
         yield failed(area, "sign-in", facts.identity)
         return
-    yield good(area, "sign-in", _who(facts.identity))
+    narrowed = ", in a session that AWS_SESSION_POLICY narrows" if facts.narrowed else ""
+    yield good(area, "sign-in", _who(facts.identity) + narrowed)
     if facts.objection:
         yield bad(area, "account", facts.objection, "Sign in elsewhere: nothing else was asked here.")
         return

@@ -13,6 +13,8 @@ Json = Mapping[str, Any]
 
 WHAT = "trust policy"
 
+_ANYWHERE = "rolesanywhere.amazonaws.com"
+
 # Operators that a subject or an audience is bound by; a set operator or a check for absence may be around them.
 _BINDS = re.compile(r"(ForAnyValue:)?(StringEquals|StringLike|StringEqualsIgnoreCase)", re.IGNORECASE)
 
@@ -20,7 +22,7 @@ _BINDS = re.compile(r"(ForAnyValue:)?(StringEquals|StringLike|StringEqualsIgnore
 def check_trust(area: str, policy: Json, step: Step) -> Iterator[Check]:
     """Yield what is too broad in a trust policy; one good check where nothing is."""
     found = list(_findings(area, policy, step))
-    yield from found or [good(area, WHAT, "it lets in nobody but the steps that are meant")]
+    yield from found or [good(area, WHAT, "it lets in nobody but those who are meant")]
 
 
 def _findings(area: str, policy: Json, step: Step) -> Iterator[Check]:
@@ -35,6 +37,11 @@ def _findings(area: str, policy: Json, step: Step) -> Iterator[Check]:
             continue
         if "Federated" in named and any(_means(action, "sts:assumerolewithwebidentity") for action in actions):
             yield from _of_steps(area, statement, step)
+        if _ANYWHERE in _list(named.get("Service")) and not statement.get("Condition"):
+            yield bad(
+                area, WHAT, "it lets in whoever has a certificate below any trust anchor of the account",
+                "Add conditions on aws:SourceArn, the trust anchor, and aws:PrincipalTag/x509Subject/CN.",
+            )  # fmt: skip
         accounts = [str(arn) for arn in _list(named.get("AWS")) if str(arn).endswith(":root") or str(arn).isdecimal()]
         for account in accounts:
             yield note(
