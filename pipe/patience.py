@@ -61,6 +61,10 @@ class Patience:
         """Tell the run to end at its next safe point."""
         self._stop.set()
 
+    def shorten(self, budget: float) -> None:
+        """Let the time be over in so many seconds at the latest."""
+        self._end = min(self._end, time.monotonic() + budget)
+
     def check(self) -> None:
         """Raise Stopped where the run is to end."""
         if self._stop.is_set():

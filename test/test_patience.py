@@ -192,3 +192,11 @@ def test_tasks_that_have_not_begun_learn_at_once_that_the_run_is_to_end() -> Non
     finished = sum(outcome is None for outcome in outcomes)
     assert 1 <= finished <= IN_FLIGHT
     assert sum(isinstance(outcome, Stopped) for outcome in outcomes) == 3000 - finished
+
+
+def test_time_can_be_made_shorter_and_not_longer() -> None:
+    patience = Patience(100)
+    patience.shorten(10)
+    assert 9 < patience.left <= 10
+    patience.shorten(50)
+    assert patience.left <= 10

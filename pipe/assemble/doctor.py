@@ -27,12 +27,16 @@ from pipe.settings.setup import DoctorJob
 from pipe.settings.vault import VaultAccess
 from pipe.values import Target
 
+# Seconds for which it is worth while to wait for a service that does not answer.
+BUDGET = 60.0
+
 # Ways to sign in to Vault for which no variable holds a secret.
 _WITHOUT_SECRET = ("aws", "kubernetes")
 
 
 def doctor(settings: Settings, job: DoctorJob, patience: Patience) -> Doctor:
     """Return the doctor; nothing has been asked yet."""
+    patience.shorten(BUDGET)
     jobs: list[Job] = [each for each in (job.rotate, job.pull, job.replicate) if each]
     name = settings.session_name
     sessions = {access: AwsSession(access, name, patience) for access in _ways(jobs)}
