@@ -126,3 +126,6 @@ class _Server:
 
     def source(self) -> Source:
         return vault_source(self._session, force=False, dry_run=True)
+
+    def close(self) -> None:
+        self._session.sign_out(leased=False)

@@ -74,6 +74,14 @@ def test_a_pull(case: Case) -> None:
     }.items()
 
 
+def test_a_pull_whose_token_is_in_vault(case: Case) -> None:
+    case.vault.put("secret/ci/bitbucket", {"token": case.company.token.secret})
+    place = "vault: secret/ci/bitbucket token"
+    checks = case.well(case.pull, BITBUCKET_ACCESS_TOKEN=None, BITBUCKET_ACCESS_TOKEN_FROM=place)
+    assert states(checks) == {"good"}
+    assert ("token", "BITBUCKET_ACCESS_TOKEN_FROM: it is accepted") in {(each["what"], each["why"]) for each in checks}
+
+
 def test_a_pull_by_the_usual_policy(case: Case) -> None:
     case.vault.role(["keyturn-usual"])
     checks = case.well(case.pull, SECRETS="secret/ci/database password | DB_PASSWORD; secret/ci/mobile/** *")

@@ -76,7 +76,12 @@ class Doctor:
         """Return what was found, area by area; nothing is written anywhere."""
         tasks: list[Callable[[], Any]] = [self._documents, self._places, self._server]
         tasks += [lambda account=account: observe_account(account) for account in self._accounts]  # type: ignore[misc]
-        answers: list[Any] = side_by_side(tasks)
+        try:
+            answers: list[Any] = side_by_side(tasks)
+        finally:
+            # Not before all is known: Bitbucket's token may be fetched by the same sign-in.
+            if self._vault:
+                self._vault.close()
         discovery, places, vault, *accounts = answers
         return Diagnosis(self._setup.actions, tuple(self._checks(discovery, places, vault, accounts))).view()
 

@@ -53,6 +53,9 @@ class Server(Protocol):
     def source(self) -> Source:
         """Return it as a source of secrets; to open it is to sign in."""
 
+    def close(self) -> None:
+        """Give back the token."""
+
 
 @dataclass(frozen=True)
 class Wanted:
@@ -80,28 +83,25 @@ class VaultFacts:
 
 
 def observe_vault(server: Server, selectors: Sequence[Selector]) -> VaultFacts:
-    """Return what there is to be known of a Vault without writing there; its token is revoked at the end."""
+    """Return what there is to be known of a Vault without writing there; one stays signed in."""
     facts, source = VaultFacts(server.address), server.source()
     try:
         source.open()
     except KeyturnError as error:
         return replace(facts, signed_in=error)
+    tasks: list[Any] = [server.own.look, lambda: _survey(source, selectors), lambda: _mounts(server.kv, selectors)]
+    answers: list[Any] = side_by_side(tasks)
+    token, surveyed, mounts = answers
+    facts = replace(facts, token=token, source=surveyed)
+    located = [locate(selector, mount) for selector, mount in mounts.items() if isinstance(mount, Mount)]
+    wanted = tuple(_wanted(located, facts.source))
+    theirs = (*dict.fromkeys(_beside(located)), *FOREIGN)
+    paths = [*dict.fromkeys([*(each.path for each in wanted), *theirs, REVOKE])]
     try:
-        tasks: list[Any] = [server.own.look, lambda: _survey(source, selectors), lambda: _mounts(server.kv, selectors)]
-        answers: list[Any] = side_by_side(tasks)
-        token, surveyed, mounts = answers
-        facts = replace(facts, token=token, source=surveyed)
-        located = [locate(selector, mount) for selector, mount in mounts.items() if isinstance(mount, Mount)]
-        wanted = tuple(_wanted(located, facts.source))
-        theirs = (*dict.fromkeys(_beside(located)), *FOREIGN)
-        paths = [*dict.fromkeys([*(each.path for each in wanted), *theirs, REVOKE])]
-        try:
-            may: Mapping[str, frozenset[str]] | KeyturnError = server.own.capabilities(paths)
-        except KeyturnError as error:
-            may = error
-        return replace(facts, wanted=wanted, theirs=theirs, may=may)
-    finally:
-        source.close(leased=False)
+        may: Mapping[str, frozenset[str]] | KeyturnError = server.own.capabilities(paths)
+    except KeyturnError as error:
+        may = error
+    return replace(facts, wanted=wanted, theirs=theirs, may=may)
 
 
 def _mounts(kv: Kv, selectors: Sequence[Selector]) -> Mounts:
