@@ -9,6 +9,7 @@ import pytest
 from pipe import policies
 from sandbox.world import SECRET
 from test.doctor.case import HOME, TOLD, Case
+from test.works import Works
 
 
 def states(checks: list[dict[str, str]]) -> set[str]:
@@ -64,6 +65,27 @@ def test_a_user_who_rotates_the_own_key(case: Case) -> None:
     keys = ("AWS_OIDC_ROLE_ARN", "BITBUCKET_STEP_OIDC_TOKEN", "IAM_USER_NAME", "SECRET_ID")
     checks = case.well(given, **dict.fromkeys(keys))
     assert states(checks) == {"good"}
+
+
+def test_a_rotation_on_one_s_own_machine(case: Case) -> None:
+    works = Works(case.world, case.company)
+    case.rotates(*TOLD)
+    issued = works.machines.issue("runner-1")
+    case.secrets |= set(issued.key.splitlines()[1:-1])
+    variables = {**case.rotate, **works.variables(issued)}
+    given = {name: value for name, value in variables.items() if value is not None and "OIDC" not in name}
+    (found,) = case.ill(given)
+    assert found.startswith("AWS, trust policy: it lets in whoever has a certificate below any trust anchor")
+
+    works.trust(
+        {
+            "StringEquals": {"aws:PrincipalTag/x509Subject/CN": "runner-1"},
+            "ArnEquals": {"aws:SourceArn": works.anchor.arn},
+        }
+    )
+    checks = case.well(given)
+    assert states(checks) == {"good"}
+    assert {check["area"] for check in checks} == {"settings", "AWS", "Bitbucket"}
 
 
 def test_a_pull(case: Case) -> None:
