@@ -34,7 +34,16 @@ class Issued:
 class Authority:
     """An authority whose own certificate is good for ten years before and after it was made."""
 
-    def __init__(self, name: str, now: datetime, kind: Kind = "p256", above: Authority | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        now: datetime,
+        kind: Kind = "p256",
+        above: Authority | None = None,
+        *,
+        ca: bool = True,
+        use: str = "key_cert_sign",
+    ) -> None:
         self.name = _named(name)
         self._now = now
         self._key = _new_key(kind)
@@ -42,7 +51,7 @@ class Authority:
         issuer = above or self
         self.certificate = issuer._sign(
             self.name, self._key, (now - timedelta(days=3650), now + timedelta(days=3650)), hashes.SHA256(),
-            [x509.BasicConstraints(ca=True, path_length=None), _usage("key_cert_sign", "crl_sign")],
+            [x509.BasicConstraints(ca=ca, path_length=None), _usage(use, "crl_sign")],
         )  # fmt: skip
 
     @property
@@ -50,9 +59,9 @@ class Authority:
         """Its own certificate."""
         return _pem(self.certificate)
 
-    def below(self, name: str, kind: Kind = "p256") -> Self:
-        """Return another authority, vouched for by this one."""
-        return type(self)(name, self._now, kind, above=self)
+    def below(self, name: str, kind: Kind = "p256", *, ca: bool = True, use: str = "key_cert_sign") -> Self:
+        """Return another authority, vouched for by this one; by what is said of it, it need not be one."""
+        return type(self)(name, self._now, kind, above=self, ca=ca, use=use)
 
     def issue(
         self, name: str, *, kind: Kind = "p256", digest: hashes.HashAlgorithm | None = None, since: float = -1,

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import base64
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives import hashes
 
+from pipe.assemble.anywhere import by_certificate
+from pipe.clients.aws import Endpoint
+from pipe.patience import Patience
+from pipe.redact import Secret
+from pipe.settings.anywhere import Anywhere
 from sandbox.authority import Authority, Issued, Kind
 from sandbox.aws.policies import allowing
 from sandbox.world import Company, World
@@ -158,3 +164,14 @@ def test_a_condition_of_the_role_s_trust_that_is_not_met_is_refused(shop: Shop, 
     output = shop.refused(shop.works.machines.issue("runner-1", dns="runner-1.acme.example"))
     assert "Check AWS_ROLESANYWHERE_ROLE_ARN, and compare that role's trust policy" in output.splitlines()[-1]
     assert '"aws:PrincipalTag/x509Subject/CN": "runner-1"' in output
+
+
+def test_the_session_goes_by_aws_s_clock_from_the_start(shop: Shop) -> None:
+    shop.world.clock.move(days=40)
+    issued = shop.works.machines.issue("runner-1")
+    grant = shop.works.grant
+    chain, key = shop.works.machines.pem, Secret(issued.key)
+    way = Anywhere(grant.trust_anchor, grant.profile, grant.role, issued.certificate, key, chain)
+    endpoint = Endpoint("eu-central-1", shop.world.aws_url)
+    aws = by_certificate(way, 900, endpoint, Patience())
+    assert abs(aws.now() - shop.world.clock.now()) < timedelta(seconds=30)

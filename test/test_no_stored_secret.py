@@ -239,7 +239,9 @@ def test_a_deleted_secret_is_none(step: Step) -> None:
 @pytest.mark.parametrize("action", ["rotate", "pull"])
 def test_who_may_not_read_it_is_told_the_permission(step: Step, action: str) -> None:
     role = step.world.aws.add_role(
-        "blind", actions=["iam:*", "secretsmanager:DescribeSecret", "secretsmanager:ListSecretVersionIds"]
+        "blind",
+        trust=step.company.trust,
+        actions=["iam:*", "secretsmanager:DescribeSecret", "secretsmanager:ListSecretVersionIds"],
     )
     problem = step.refused(
         action, AWS_OIDC_ROLE_ARN=role,

@@ -87,7 +87,7 @@ def test_the_policy_of_pull_is_enough_and_no_more(managed: ManagerCase) -> None:
     used |= set(managed.well(SECRETS="ci/db:AWSPREVIOUS password | BEFORE").of_aws)
     managed.aws.freeze()
     managed.store.delete("ci/session", 7)
-    used |= set(managed.well().of_aws)
+    used |= set(managed.well(FORCE="true").of_aws)
     managed.aws.thaw()
     assert {action for action, _ in rights(PULL)} == {each.replace(".", ":") for each in used - {WHO}}
 

@@ -140,12 +140,11 @@ def test_all_problems_are_told_together() -> None:
 
 @pytest.mark.parametrize("name", ["PRIVATE_KEY", "CERTIFICATE"])
 def test_a_key_is_hidden_in_every_form_wherever_it_was_put(name: str) -> None:
-    value = in_base64(MINE.key)
+    key = AUTHORITY.issue("runner-2").key
     try:
-        read_settings({**LEAST, PREFIX + name: value})
+        read_settings({**LEAST, PREFIX + name: in_base64(key)})
     except Refused:
         assert name == "CERTIFICATE"
-    body = MINE.key.splitlines()[1:-1]
-    for form in (value, *body, MINE.key.replace("\n", "\\n"), *([] if name == "CERTIFICATE" else ["".join(body)])):
+    for form in (in_base64(key), *key.splitlines()[1:-1], key.replace("\n", "\\n")):
         assert HIDDEN in clean(form)
         assert form not in clean(form)

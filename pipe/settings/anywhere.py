@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pipe.reading import Reader
 from pipe.redact import Secret, learn
 from pipe.settings.arns import ROLE_ARN
-from pipe.settings.pem import as_pem, blocks
+from pipe.settings.pem import as_pem, kinds_of
 
 PREFIX = "AWS_ROLESANYWHERE_"
 ANCHOR, PROFILE, ROLE, CERTIFICATE, KEY, CHAIN = (
@@ -60,7 +60,7 @@ def read_anywhere(reader: Reader) -> Anywhere:
 def _certificates(reader: Reader, name: str) -> str:
     text = reader.text(name)
     pem = as_pem(text)
-    kinds = blocks(pem)
+    kinds = kinds_of(pem)
     if any(kind.endswith("PRIVATE KEY") for kind in kinds):
         learn(text)
         learn(pem)
@@ -74,11 +74,8 @@ def _certificates(reader: Reader, name: str) -> str:
 def _key(reader: Reader) -> Secret:
     text = reader.text(KEY)
     pem = as_pem(text)
-    kinds = blocks(pem)
-    for bodies in kinds.values():
-        for body in bodies:
-            learn("".join(body.split()))
-    if any(kind == "ENCRYPTED PRIVATE KEY" for kind in kinds) or "Proc-Type: 4,ENCRYPTED" in pem:
+    kinds = kinds_of(pem)
+    if "ENCRYPTED PRIVATE KEY" in kinds or "Proc-Type: 4,ENCRYPTED" in pem:
         reader.problem(f"{KEY}: is encrypted; give the key as it is, in a secured variable.")
     elif text and not any(kind.endswith("PRIVATE KEY") for kind in kinds):
         swapped = f" It is a certificate, which belongs into {CERTIFICATE}." if "CERTIFICATE" in kinds else ""

@@ -6,7 +6,7 @@ import base64
 import binascii
 import re
 
-_BLOCK = re.compile(r"-----BEGIN ([A-Z0-9 ]+)-----(.*?)-----END \1-----", re.DOTALL)
+_BLOCK = re.compile(r"-----BEGIN ([A-Z0-9 ]+)-----.*?-----END \1-----", re.DOTALL)
 
 
 def as_pem(text: str) -> str:
@@ -20,9 +20,6 @@ def as_pem(text: str) -> str:
     return decoded.strip() if "-----BEGIN" in decoded else ""
 
 
-def blocks(pem: str) -> dict[str, list[str]]:
-    """Return the blocks of a PEM text by what they say that they are (`CERTIFICATE`, `EC PRIVATE KEY`)."""
-    found: dict[str, list[str]] = {}
-    for label, body in _BLOCK.findall(pem):
-        found.setdefault(label, []).append(body)
-    return found
+def kinds_of(pem: str) -> frozenset[str]:
+    """Return what the blocks of a PEM text say that they are (`CERTIFICATE`, `EC PRIVATE KEY`)."""
+    return frozenset(_BLOCK.findall(pem))

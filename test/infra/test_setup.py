@@ -92,10 +92,10 @@ def test_a_rotation_without_the_secret_made_beforehand(world: World, company: Co
     assert secret.kms_key == ""
 
 
-def sign_in(company: Company, made: dict[str, str]) -> dict[str, str | None]:
+def sign_in(company: Company, made: dict[str, str], token: str = "") -> dict[str, str | None]:
     return {
         "AWS_OIDC_ROLE_ARN": made["RoleArn"],
-        "BITBUCKET_STEP_OIDC_TOKEN": company.oidc_token,
+        "BITBUCKET_STEP_OIDC_TOKEN": token or company.oidc_token,
         "AWS_ACCESS_KEY_ID": None,
         "AWS_SECRET_ACCESS_KEY": None,
     }
@@ -139,6 +139,15 @@ def test_the_role_trusts_one_repository_s_steps_and_if_told_one_environment_s(
     (provider,) = iam().open_id_providers.values()
     assert trust["Statement"][0]["Principal"] == {"Federated": provider.arn}
     assert provider.client_id_list == [issuer.audience]
+
+
+def test_only_steps_that_deploy_to_the_environment_are_let_in(world: World, company: Company) -> None:
+    production = company.environments["Production"]
+    made = deploy(world, company, **ROTATE, EnvironmentUuid=production.uuid)
+    refused = run(world, company, **sign_in(company, made))
+    assert refused.code == 1
+    assert "The role does not trust this step" in refused.output
+    assert run(world, company, **sign_in(company, made, company.token_for(production))).code == 0
 
 
 def test_a_provider_that_is_there_is_left_alone(world: World, company: Company) -> None:

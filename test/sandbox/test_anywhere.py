@@ -203,8 +203,13 @@ def test_a_certificate_that_the_anchor_does_not_lead_to_is_refused(bench: Bench)
     assert bench.denied(chain=()) == "Untrusted signing certificate"
     stranger = Authority("Acme Root", bench.world.clock.now())
     assert bench.denied(stranger.issue("runner-1"), chain=(stranger.pem,)) == "Untrusted signing certificate"
-    # A machine's certificate is no authority's, whatever it has signed.
-    assert bench.denied(stranger.issue("runner-1"), chain=(bench.works.root.pem,)) == "Untrusted signing certificate"
+
+
+@pytest.mark.parametrize("odd", [{"ca": False}, {"use": "digital_signature"}], ids=str)
+def test_what_is_no_authority_issues_nothing(bench: Bench, odd: dict[str, Any]) -> None:
+    between = bench.works.root.below("Acme Runner", **odd)
+    issued = between.issue("runner-1")
+    assert bench.denied(issued, chain=(between.pem,)) == "Untrusted signing certificate"
 
 
 def test_what_a_list_of_the_issuer_s_has_is_refused(bench: Bench) -> None:
