@@ -51,7 +51,7 @@ def read(certificate: str, key: Secret, chain: str) -> Papers:
     """
     problems: list[str] = []
     own = _certificates(CERTIFICATE, certificate, problems)
-    above = [each for each in (*own[1:], *_certificates(CHAIN, chain, problems)) if each != own[0]]
+    above = [each for each in (*own[1:], *_certificates(CHAIN, chain, problems)) if each not in own[:1]]
     private = _key(key, problems)
     if own:
         problems += _problems_of(own[0], above)

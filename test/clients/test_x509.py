@@ -139,3 +139,8 @@ def test_a_key_that_is_no_one_s_is_told_beside_a_certificate_that_is_an_authorit
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
     assert [problem.partition(" ")[0] for problem in problems(ROOT.pem, pem)] == [CERTIFICATE, CERTIFICATE, KEY]
+
+
+def test_a_certificate_that_cannot_be_read_is_told_beside_a_chain_that_can() -> None:
+    (problem,) = problems(certificate=BROKEN, chain=MACHINES.pem)
+    assert problem.startswith(f"{CERTIFICATE} cannot be read")
