@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from pipe.actions.doctor.rights import Duty, Rights
@@ -149,7 +150,7 @@ class Rotating:
         states = [answer for answer in answers if isinstance(answer, TargetState)]
         if not states:
             return ""
-        targets: list[Callable[[], TargetState]] = [lambda state=state: state for state in states]  # type: ignore[misc]
+        targets: list[Callable[[], TargetState]] = [partial(_itself, state) for state in states]
         world = observe(
             self._caller, self._keys, self._journal, targets, policy=self._policy, now=self._aws.now
         )  # fmt: skip
@@ -162,6 +163,10 @@ class Rotating:
         if self.secret_id:
             return SecretJournal(self._versions, self._patience, self.user, self._caller.account)
         return StateJournal(_Untouched(), states[0], self._patience, self.user)
+
+
+def _itself(state: TargetState) -> TargetState:
+    return state
 
 
 class _Untouched:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any, Protocol
 
 from pipe.actions.doctor.account import Account, AccountFacts, observe_account
@@ -75,7 +76,7 @@ class Doctor:
     def look(self) -> View:
         """Return what was found, area by area; nothing is written anywhere."""
         tasks: list[Callable[[], Any]] = [self._documents, self._places, self._server]
-        tasks += [lambda account=account: observe_account(account) for account in self._accounts]  # type: ignore[misc]
+        tasks += [partial(observe_account, account) for account in self._accounts]
         try:
             answers: list[Any] = side_by_side(tasks)
         finally:
