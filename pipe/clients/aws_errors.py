@@ -9,6 +9,7 @@ from pipe.errors import (
     Busy,
     Conflict,
     Denied,
+    Invalid,
     KeyturnError,
     LimitReached,
     Mismatched,
@@ -36,6 +37,7 @@ _CONFLICT = frozenset({
     "InvalidRequestException", "ConcurrentModification",
 })  # fmt: skip
 _DENIED = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "403"})
+_POLICY = frozenset({"MalformedPolicyDocument", "MalformedPolicyDocumentException", "PackedPolicyTooLarge"})
 _LIMIT = frozenset({"LimitExceeded", "LimitExceededException"})
 
 
@@ -84,6 +86,9 @@ def _refusal(code: str, message: str, action: str, check: str, *, forbidden: boo
     for codes, kind in ((_MISSING, Missing), (_CONFLICT, Conflict), (_LIMIT, LimitReached)):
         if code in codes:
             return kind(what, check)
+    if code in _POLICY:
+        # AWS packs a policy, so that one of fewer characters than it takes can be too large all the same.
+        return Invalid(what, "Check AWS_SESSION_POLICY; for a smaller one, name beginnings of names, not each secret.")
     if code in _DENIED or forbidden:
         return Denied(what, check or f"The identity needs the permission {action}.")
     return ServiceError(what, check)

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from pipe.clients.aws import Aws, Endpoint, Terms
 from pipe.clients.aws_assumed_role import by_assumed_role
 from pipe.clients.aws_web_identity import by_web_identity
 from pipe.clients.iam import AccessKeys
-from pipe.errors import BadCredentials, Busy, Denied, ServiceError
+from pipe.errors import BadCredentials, Busy, Denied, Invalid, ServiceError
 from pipe.patience import Patience
 from pipe.policies import Home, compact, document, rotate
 from pipe.redact import Secret
 from pipe.values import KeyPair
 from sandbox.wire import Fault
 from sandbox.world import REGION, USER, Company, World
+
+Way = Callable[[World, Company, Terms], Aws]
 
 
 def asked(world: World) -> list[str]:
@@ -36,8 +40,8 @@ def by_key(world: World, company: Company, terms: Terms, role: str = "") -> Aws:
 
 
 @pytest.mark.parametrize(("way", "role"), [(by_step, "keyturn"), (by_key, "keyturn-by-key")])
-def test_sts_tells_who_it_is_and_nobody_is_asked_again(world: World, company: Company, way: object, role: str) -> None:
-    aws = (by_step if way is by_step else by_key)(world, company, Terms("a-test"))
+def test_sts_tells_who_it_is_and_nobody_is_asked_again(world: World, company: Company, way: Way, role: str) -> None:
+    aws = way(world, company, Terms("a-test"))
     identity = aws.identity()
     assert identity.arn == f"arn:aws:sts::{world.aws.account}:assumed-role/{role}/a-test"
     assert (identity.account, identity.user, identity.key_id) == (world.aws.account, "", "")
@@ -46,9 +50,9 @@ def test_sts_tells_who_it_is_and_nobody_is_asked_again(world: World, company: Co
 
 
 @pytest.mark.parametrize("way", [by_step, by_key])
-def test_a_policy_takes_away_what_the_role_may_do(world: World, company: Company, way: object) -> None:
+def test_a_policy_takes_away_what_the_role_may_do(world: World, company: Company, way: Way) -> None:
     narrow = compact(document(rotate(Home("aws", world.aws.account, REGION), USER, "")))
-    aws = (by_step if way is by_step else by_key)(world, company, Terms("a-test", narrow))
+    aws = way(world, company, Terms("a-test", narrow))
     assert len(AccessKeys(aws, USER).list()) == 1
     with pytest.raises(Denied, match="iam:ListAccessKeys"):
         AccessKeys(aws, "admin").list()
@@ -79,6 +83,13 @@ def test_a_session_goes_by_the_clock_of_aws_from_its_first_moment(world: World, 
 def test_signing_in_is_tried_again(world: World, company: Company, kind: str) -> None:
     world.aws.wire.spoil(Fault("sts.AssumeRoleWithWebIdentity", kind))
     assert by_step(world, company, Terms("a-test")).identity().account == world.aws.account
+
+
+@pytest.mark.parametrize("way", [by_step, by_key])
+def test_a_policy_that_aws_does_not_take_names_the_variable(world: World, company: Company, way: Way) -> None:
+    with pytest.raises(Invalid, match="MalformedPolicyDocument") as raised:
+        way(world, company, Terms("a-test", '{"Statement":"nothing"}'))
+    assert "AWS_SESSION_POLICY" in raised.value.check
 
 
 def test_a_role_that_is_not_there_names_the_variable(world: World, company: Company) -> None:

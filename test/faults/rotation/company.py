@@ -15,6 +15,8 @@ from sandbox.world import SECRET, USER, Company, World
 from test.exposure import exposed
 
 ID, KEY, FILE = "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_CREDENTIALS"
+# The secrets that a run is given.
+GIVEN = (KEY, "BITBUCKET_ACCESS_TOKEN", "BITBUCKET_STEP_OIDC_TOKEN")
 
 
 @dataclass(frozen=True)
@@ -96,7 +98,8 @@ class Stage:
             for variable in self.world.bitbucket.variables(target).values()
             if not variable.secured
         )
-        given = {self.variables["AWS_SECRET_ACCESS_KEY"], self.variables["BITBUCKET_ACCESS_TOKEN"]}
+        given = {self.variables.get(name, "") for name in GIVEN} | {self.company.token.secret}
+        given.discard("")
         return exposed(self.secrets | given, output + "\n" + unsecured)
 
 

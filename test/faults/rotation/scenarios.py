@@ -102,6 +102,13 @@ def _one_target(world: World, runner: Runner) -> Stage:
     return _stage(world, age=95, targets=1, SECRET_ID="")
 
 
+def _unstored(world: World, _: Runner) -> Stage:
+    """The step's token is all that the pipe has; what it signs in to Bitbucket with it fetches from Secrets Manager."""
+    stage = _stage(world, age=95)
+    variables = {**world.unstored_variables(stage.company), "TARGETS": stage.variables["TARGETS"]}
+    return replace(stage, variables=variables)
+
+
 def _own_key(world: World, _: Runner) -> Stage:
     """The pipe signs with the key that it rotates, and gets it from the target."""
     stage = _stage(world, age=95, IAM_USER_NAME="")
@@ -169,6 +176,13 @@ SCENARIOS = {
         Rotation("pending key", _pending, _rotated_right, restorable=False, kinds=MOST),
         Rotation("orphan", _orphaned, _rotated_right, restorable=False, until="iam.CreateAccessKey", kinds=MOST),
         Rotation("one target", _one_target, _rotated_right, restorable=False),
+        Rotation(
+            "nothing stored",
+            _unstored,
+            _rotated_right,
+            restorable=False,
+            until="secretsmanager.GetSecretValue",
+        ),
         Rotation("own key", _own_key, _rotated_right, kinds=WORST),
         Rotation(
             "revoked",
