@@ -29,7 +29,7 @@ sandbox: $(READY) ## Start the sandbox and print how to run the pipe in it
 	$(BIN)/python -m sandbox
 
 test: $(READY) ## Run the tests; those of the image are apart
-	$(BIN)/python -m pytest -n 2 $(TESTS)
+	$(BIN)/python -m pytest -n 2 --dist worksteal $(TESTS)
 
 faults: $(READY) ## Try all pairs of faults, which takes hours; the tests try a sample
 	$(BIN)/python -m test.faults.pairs
