@@ -71,7 +71,7 @@ LIBRARIES = {
 SHELL = {"shell.py", "__main__.py"}
 
 # An action knows its own package and the sources of secrets; but status shows what a rotation would decide.
-ACTIONS = {"status": {"rotate"}, "pull": {"sources"}, "doctor": {"sources"}}
+ACTIONS = {"status": {"rotate", "status_words"}, "status_words": {"rotate"}, "pull": {"sources"}, "doctor": {"sources"}}
 
 
 def name_of(path: Path) -> str:

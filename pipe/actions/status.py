@@ -11,9 +11,10 @@ from pipe.actions.rotate.action import Rotate
 from pipe.actions.rotate.decide import decide
 from pipe.actions.rotate.steps import KeyPlan, KeyStep
 from pipe.actions.rotate.world import World
+from pipe.actions.status_words import activity, briefly, holding, last_sign_of_life, last_use, role_of, shown
 from pipe.errors import Refused
 from pipe.plan import Do
-from pipe.values import AccessKey, LastUse, Rotation, last_four, stamp
+from pipe.values import AccessKey, Rotation, last_four, stamp
 from pipe.view import Table, Tone, View
 
 # The version of the report's shape; it changes when a field changes its meaning or goes.
@@ -77,7 +78,7 @@ class Status:
 
         A rotation uses the new key itself, to see it work.
         """
-        moments = [_last_sign_of_life(self.world, entry.key) for entry in self.keys]
+        moments = [last_sign_of_life(self.world, entry.key) for entry in self.keys]
         known = [moment for moment in moments if moment]
         if not known or len(known) < len(moments) or self.world.now - max(known) < UNUSED:
             return None
@@ -96,7 +97,7 @@ class Status:
             (
                 target.place.label,
                 last_four(target.key_id) if target.key_id else "-",
-                _holding(self.world, target.key_id),
+                holding(self.world, target.key_id),
             )
             for target in self.world.targets
         ]
@@ -123,7 +124,7 @@ class Status:
                     "active": key.key.active,
                     "created": stamp(key.key.created),
                     "age_days": key.age_days,
-                    "last_use": _last_use(world.last_use.get(key.key.id)),
+                    "last_use": last_use(world.last_use.get(key.key.id)),
                     "held_by": list(key.held_by),
                     "next": key.next,
                     "due": key.due.isoformat() if key.due else None,
@@ -134,8 +135,8 @@ class Status:
             "targets": [
                 {
                     "target": target.place.label,
-                    "key": _shown(target.key_id),
-                    "state": _holding(world, target.key_id),
+                    "key": shown(target.key_id),
+                    "state": holding(world, target.key_id),
                 }
                 for target in world.targets
             ],
@@ -191,9 +192,9 @@ def _key(world: World, plan: KeyPlan, key: AccessKey) -> KeyStatus:
     step = next((step for step in plan.steps if _is_fate(step, key)), None)
     return KeyStatus(
         key=key,
-        role=f"{_role(world, key)}, {_activity(key)}",
+        role=f"{role_of(world, key)}, {activity(key)}",
         age_days=key.age_days(world.now),
-        last_use=_briefly(world.last_use.get(key.id)),
+        last_use=briefly(world.last_use.get(key.id)),
         held_by=tuple(target.place.label for target in world.targets if target.key_id == key.id),
         next=_next(step, world) if step else "waits for another run" if plan.busy else "needs a person; see below",
         due=step.due if step else None,
@@ -225,44 +226,3 @@ def _what(step: KeyStep) -> str:
 
 def _since(step: KeyStep, world: World) -> str:
     return "due today" if step.due == world.now.date() else f"due since {step.due}"
-
-
-def _activity(key: AccessKey) -> str:
-    return "active" if key.active else "inactive"
-
-
-def _role(world: World, key: AccessKey) -> str:
-    record = world.record
-    roles = {record.current: "current", record.pending: "pending", **dict.fromkeys(record.ours, "previous")}
-    return roles.get(key.id, "not stored yet" if not record.current else "not ours")
-
-
-def _holding(world: World, key_id: str) -> str:
-    if not key_id:
-        return "no key that can be read"
-    key = world.key(key_id)
-    return f"{_role(world, key)}, {_activity(key)}" if key else f"no key of {world.user}"
-
-
-def _shown(key_id: str) -> str | None:
-    """Return a key's id for machines; what is no id may be a secret in the wrong place."""
-    return key_id if last_four(key_id) == f"…{key_id[-4:]}" else None
-
-
-def _last_sign_of_life(world: World, key: AccessKey) -> datetime | None:
-    """Return when a key was last used, or made if it never was; None where that is unknown."""
-    use = world.last_use.get(key.id)
-    return (use.at or key.created) if use else None
-
-
-def _briefly(use: LastUse | None) -> str:
-    if use is None:
-        return "unknown"
-    return f"{use.at:%Y-%m-%d}, {use.service}" if use.at else "never"
-
-
-def _last_use(use: LastUse | None) -> dict[str, str] | None:
-    """Return a last use as JSON has it: null where it is unknown, an empty object where there was none."""
-    if use is None:
-        return None
-    return {"at": stamp(use.at), "service": use.service, "region": use.region} if use.at else {}
