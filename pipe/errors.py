@@ -63,7 +63,11 @@ class Missing(ServiceError):
 
 
 class Conflict(ServiceError):
-    """It exists already, or is not what it was thought to be."""
+    """It exists already."""
+
+
+class WrongState(ServiceError):
+    """Its state does not allow this: a label is elsewhere, it waits for its deletion, another service owns it."""
 
 
 class Invalid(ServiceError):

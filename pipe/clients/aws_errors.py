@@ -15,6 +15,7 @@ from pipe.errors import (
     Mismatched,
     Missing,
     ServiceError,
+    WrongState,
 )
 
 # What AWS says where it has not got the keys of a token's issuer.
@@ -33,9 +34,11 @@ _WRONG_SECRET = frozenset({"SignatureDoesNotMatch", "InvalidSignatureException",
 _EXPIRED = frozenset({"ExpiredToken", "ExpiredTokenException", "RequestExpired"})
 _MISSING = frozenset({"NoSuchEntity", "NoSuchEntityException", "ResourceNotFoundException"})
 _CONFLICT = frozenset({
-    "ResourceExistsException", "EntityAlreadyExists", "EntityAlreadyExistsException", "InvalidParameterException",
-    "InvalidRequestException", "ConcurrentModification",
+    "ResourceExistsException", "EntityAlreadyExists", "EntityAlreadyExistsException", "ConcurrentModification",
 })  # fmt: skip
+# Secrets Manager says so of labels that are elsewhere, but also of replicas, of secrets that another service owns or that
+# wait for their deletion: what is meant only the message tells.
+_WRONG_STATE = frozenset({"InvalidParameterException", "InvalidRequestException"})
 _DENIED = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "403"})
 _POLICY = frozenset({"MalformedPolicyDocument", "MalformedPolicyDocumentException", "PackedPolicyTooLarge"})
 _LIMIT = frozenset({"LimitExceeded", "LimitExceededException"})
@@ -83,7 +86,7 @@ def _refusal(code: str, message: str, action: str, check: str, *, forbidden: boo
         return Mismatched(f"The access key and its secret do not fit together ({code}, {action}).", check)
     if code in _EXPIRED:
         return BadCredentials(f"The credentials have expired ({code}, {action}).", check)
-    for codes, kind in ((_MISSING, Missing), (_CONFLICT, Conflict), (_LIMIT, LimitReached)):
+    for codes, kind in ((_MISSING, Missing), (_CONFLICT, Conflict), (_WRONG_STATE, WrongState), (_LIMIT, LimitReached)):
         if code in codes:
             return kind(what, check)
     if code in _POLICY:

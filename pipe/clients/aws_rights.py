@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from pipe.clients.aws import Aws
-from pipe.errors import Conflict, Denied, Invalid, Missing
+from pipe.errors import Conflict, Denied, Invalid, Missing, WrongState
 from pipe.redact import learn
 
 # Nothing depends on what is asked here, so that nobody waits long for it.
@@ -45,7 +45,7 @@ class Rights:
             answer = self._aws.ask(permission, lambda: request(**given), attempts=ATTEMPTS)
         except Denied:
             return False
-        except (Missing, Conflict, Invalid):
+        except (Missing, Conflict, WrongState, Invalid):
             return True
         learn(str(answer.get("SecretString", "")))
         return True

@@ -39,7 +39,7 @@ class SecretBodies:
     def read(self, name: str, *, stage: str = "", version: str = "") -> Body:
         """Return what is in a secret, in its current version or a given one.
 
-        Raises Missing, and Conflict where the secret waits for its deletion.
+        Raises Missing, and WrongState where the secret waits for its deletion.
         """
         given = {"SecretId": name, "VersionStage": stage, "VersionId": version}
         request = partial(self._client.get_secret_value, **{key: value for key, value in given.items() if value})

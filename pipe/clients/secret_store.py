@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from pipe.clients.aws import Aws
-from pipe.errors import Conflict, KeyturnError, Missing
+from pipe.errors import KeyturnError, Missing, WrongState
 from pipe.patience import side_by_side
 from pipe.redact import Secret
 from pipe.values import Described
@@ -69,7 +69,7 @@ class SecretStore:
         return _described(answer, "VersionIdsToStages")
 
     def create(self, name: str, body: Secret, version: str, tags: Mapping[str, str], kms_key: str = "") -> None:
-        """Make a secret with its first version; raises Conflict where it is there, or waits for its deletion."""
+        """Make a secret with its first version; raises Conflict where it is there, WrongState where it waits for its deletion."""
         more = {"KmsKeyId": kms_key} if kms_key else {}
         self._ask(
             "CreateSecret",
@@ -81,7 +81,7 @@ class SecretStore:
     def put(self, name: str, body: Secret, version: str) -> None:
         """Write a version and make it the current one; a version that is there stays where it is.
 
-        Raises Conflict where that is there with another body, or where the secret waits for its deletion.
+        Raises Conflict where that is there with another body, WrongState where the secret waits for its deletion.
         """
         self._ask(
             "PutSecretValue",
@@ -91,7 +91,7 @@ class SecretStore:
         )
 
     def move_current(self, name: str, to: str, away_from: str) -> None:
-        """Make another version the current one; raises Conflict where neither it nor `away_from` is."""
+        """Make another version the current one; raises WrongState where neither it nor `away_from` is."""
         try:
             self._ask(
                 "UpdateSecretVersionStage",
@@ -99,7 +99,7 @@ class SecretStore:
                     SecretId=name, VersionStage=CURRENT, MoveToVersionId=to, RemoveFromVersionId=away_from
                 ),
             )
-        except Conflict:
+        except WrongState:
             # An attempt whose answer was lost may have done it.
             now = self.describe(name)
             if now is None or now.deleted or now.version(CURRENT) != to:
@@ -118,7 +118,7 @@ class SecretStore:
             self._ask("DeleteSecret", lambda: self._client.delete_secret(SecretId=name, RecoveryWindowInDays=days))
         except Missing:
             return
-        except Conflict:
+        except WrongState:
             now = self.describe(name)
             if now is not None and not now.deleted:
                 raise

@@ -79,7 +79,7 @@ class SecretVersions:
         )
 
     def move(self, stage: str, *, to: str | None, away_from: str | None) -> None:
-        """Move a stage between versions, or off one; raises Conflict where it is not where it was thought to be."""
+        """Move a stage between versions, or off one; raises WrongState where it is not where it was thought to be."""
         versions = {"MoveToVersionId": to, "RemoveFromVersionId": away_from}
         self._aws.ask(
             "secretsmanager:UpdateSecretVersionStage",

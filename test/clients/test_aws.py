@@ -11,7 +11,7 @@ from pipe.clients.aws import Aws, Endpoint, Terms
 from pipe.clients.aws_web_identity import by_web_identity
 from pipe.clients.iam import AccessKeys
 from pipe.clients.secretsmanager import SecretVersions
-from pipe.errors import BadCredentials, Busy, Conflict, Denied, KeyturnError, LimitReached, Missing
+from pipe.errors import BadCredentials, Busy, Conflict, Denied, KeyturnError, LimitReached, Missing, WrongState
 from pipe.patience import Patience
 from pipe.redact import Secret
 from pipe.values import KeyPair
@@ -185,7 +185,7 @@ def test_a_secret_and_its_versions(world: World, versions: SecretVersions) -> No
     with pytest.raises(Conflict):
         versions.put(second, "three", "AWSPENDING")
     assert (versions.read(first), versions.read(second)) == ("one", "two")
-    with pytest.raises(Conflict):
+    with pytest.raises(WrongState):
         versions.move("AWSCURRENT", to=second, away_from=second)
     versions.move("AWSCURRENT", to=second, away_from=first)
     versions.move("AWSPENDING", to=None, away_from=second)

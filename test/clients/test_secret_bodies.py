@@ -9,7 +9,7 @@ import pytest
 
 from pipe.clients.secret_bodies import BATCH, SecretBodies
 from pipe.clients.secret_store import SecretStore
-from pipe.errors import Busy, Conflict, Denied, KeyturnError, Missing
+from pipe.errors import Busy, Denied, KeyturnError, Missing, WrongState
 from pipe.patience import IN_FLIGHT
 from pipe.redact import HIDDEN, clean
 from pipe.values import Body
@@ -65,7 +65,7 @@ def test_what_cannot_be_read_is_told_of_each(world: World, company: Company) -> 
     ]
     world.aws.set_policy(USER, json.dumps({"Version": "2012-10-17", "Statement": statements}))
     read = SecretBodies(aws_of(world, company.old_key)).read_many([*names, "ci/none"])
-    assert [type(each) for each in read.values()] == [Body, Conflict, Denied, Missing]
+    assert [type(each) for each in read.values()] == [Body, WrongState, Denied, Missing]
     assert "secretsmanager:GetSecretValue" in str(read[names[2]])
     assert asked(world, READS) == 0
 

@@ -7,7 +7,7 @@ from uuid import uuid4
 import pytest
 
 from pipe.clients.secret_store import MOST_VALUES, PAGE, SecretStore
-from pipe.errors import Conflict, Missing
+from pipe.errors import Conflict, Missing, WrongState
 from pipe.redact import Secret
 from sandbox.aws import SecretView
 from sandbox.wire import Fault
@@ -98,9 +98,9 @@ def test_what_is_there_is_not_created_again(world: World, store: SecretStore) ->
     with pytest.raises(Conflict):
         store.create("ci/db", Secret("another body"), str(uuid4()), {})
     store.delete("ci/db", 7)
-    with pytest.raises(Conflict):
+    with pytest.raises(WrongState):
         store.create("ci/db", Secret("the first body"), str(uuid4()), {})
-    with pytest.raises(Conflict):
+    with pytest.raises(WrongState):
         store.put("ci/db", Secret("another body"), str(uuid4()))
     assert current(world, "ci/db") == version
 
@@ -122,7 +122,7 @@ def test_another_version_becomes_the_current_one(world: World, store: SecretStor
     first, second, third = (str(uuid4()) for _ in range(3))
     store.create("ci/db", Secret("the first body"), first, {})
     store.put("ci/db", Secret("the second body"), second)
-    with pytest.raises(Conflict):
+    with pytest.raises(WrongState):
         store.move_current("ci/db", to=first, away_from=third)
     store.move_current("ci/db", to=first, away_from=second)
     assert current(world, "ci/db") == first
@@ -137,14 +137,14 @@ def test_a_deletion_can_be_taken_back_and_is_asked_for_once(world: World, store:
         store.delete("ci/db", 7)
     store.delete("ci/none", 7)
     assert seen(world, "ci/db").deleted is not None
-    with pytest.raises(Conflict):
+    with pytest.raises(WrongState):
         store.tag("ci/db", {"a": "1"})
     for _ in range(2):
         store.restore("ci/db")
     store.tag("ci/db", {"a": "1", "b": "2"})
     store.tag("ci/db", {"b": "3"})
     assert (seen(world, "ci/db").deleted, seen(world, "ci/db").tags) == (None, {"a": "1", "b": "3"})
-    with pytest.raises(Conflict):
+    with pytest.raises(WrongState):
         store.delete("ci/db", 6)
 
 

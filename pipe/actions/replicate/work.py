@@ -14,7 +14,7 @@ from pipe.actions.replicate.decide import step_for
 from pipe.actions.replicate.identity import CURRENT, OURS, is_current, is_ours
 from pipe.actions.replicate.steps import Copy, Prune, PutBack, Tag
 from pipe.actions.replicate.world import World
-from pipe.errors import Conflict, Denied, KeyturnError, Missing, Stopped
+from pipe.errors import Conflict, Denied, KeyturnError, Missing, Stopped, WrongState
 from pipe.patience import Patience
 from pipe.plan import Step
 from pipe.redact import Secret
@@ -36,7 +36,7 @@ class Replicas(Protocol):
         """Return a secret as it is now."""
 
     def create(self, name: str, body: Secret, version: str, tags: Mapping[str, str], kms_key: str = "") -> None:
-        """Make a secret; raises Conflict where it is there, or waits for its deletion."""
+        """Make a secret; raises Conflict where it is there, WrongState where it waits for its deletion."""
 
     def put(self, name: str, body: Secret, version: str) -> None:
         """Write a version under an id of our choice; one that is there with this body is done."""
@@ -102,7 +102,7 @@ class Work:
         for look in range(LOOKS):
             try:
                 self._copy_once(following)
-            except (Conflict, Missing):
+            except (Conflict, Missing, WrongState):
                 if body is None or look == LOOKS - 1:
                     raise
             else:
@@ -129,7 +129,7 @@ class Work:
         """Move AWSCURRENT; where it is not as the listing had it, away from where it is now."""
         try:
             self._replicas.move_current(step.on, step.to, step.away_from)
-        except Conflict:
+        except WrongState:
             seen = self._replicas.describe(step.on)
             if seen is None or looks == 1:
                 raise
@@ -148,7 +148,7 @@ class Work:
     def _tag(self, step: Tag) -> None:
         try:
             self._replicas.tag(step.on, step.tags)
-        except Conflict:
+        except WrongState:
             seen = self._replicas.describe(step.on)
             if seen is None or not seen.deleted:
                 raise

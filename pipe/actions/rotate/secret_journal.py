@@ -17,7 +17,7 @@ from pipe.actions.rotate.journal import (
     version_of_intent,
 )
 from pipe.actions.rotate.world import Intent, Noted, Record
-from pipe.errors import Conflict, KeyturnError, Missing, Refused
+from pipe.errors import Conflict, KeyturnError, Missing, Refused, WrongState
 from pipe.patience import Patience
 from pipe.redact import one_line
 from pipe.values import AccessKey, Described, KeyPair, Run
@@ -55,7 +55,7 @@ class Versions(Protocol):
         """Write a version; raises Conflict where it is there with another body."""
 
     def move(self, stage: str, *, to: str | None, away_from: str | None) -> None:
-        """Move a stage; raises Conflict where it is elsewhere."""
+        """Move a stage; raises WrongState where it is elsewhere."""
 
     def tag(self, tags: Mapping[str, str]) -> None:
         """Write tags, keeping all others."""
@@ -191,7 +191,7 @@ class SecretJournal:
         if old != new:
             try:
                 self._versions.move(CURRENT, to=new, away_from=old)
-            except Conflict as error:
+            except WrongState as error:
                 self._seen = self._versions.describe()
                 if self._seen is None or self._seen.version(CURRENT) != new:
                     raise Conflict("AWSCURRENT was moved by somebody else meanwhile.", "Run again.") from error
@@ -212,7 +212,7 @@ class SecretJournal:
         """Take a stage off a version; done, too, where it is not there any more."""
         try:
             self._versions.move(stage, to=None, away_from=version)
-        except Conflict as error:
+        except WrongState as error:
             seen = self._seen = self._versions.describe()
             if seen is not None and stage in seen.stages.get(version, frozenset()):
                 raise KeyturnError(f"{stage} could not be removed: {one_line(error.what)}") from error

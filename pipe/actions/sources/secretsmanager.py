@@ -9,7 +9,7 @@ from functools import partial
 from typing import Protocol
 
 from pipe.actions.sources.source import Found, Looked, Memory, Survey
-from pipe.errors import Conflict, Invalid, KeyturnError, Missing
+from pipe.errors import Invalid, KeyturnError, Missing, WrongState
 from pipe.material import Engine, Material, Version
 from pipe.patience import side_by_side
 from pipe.selectors import Selector
@@ -43,7 +43,7 @@ class Bodies(Protocol):
         """Return what is in the current versions of secrets, or why that cannot be told, by name."""
 
     def read(self, name: str, *, stage: str = "", version: str = "") -> Body:
-        """Return what is in a secret in a given version; raises Missing, and Conflict for one that is deleted."""
+        """Return what is in a secret in a given version; raises Missing, and WrongState for one that is deleted."""
 
 
 class Account(Protocol):
@@ -143,7 +143,7 @@ class SecretsManagerSource:
     def _material(self, found: Found, read: Body | KeyturnError) -> Material | KeyturnError:
         if isinstance(read, Body):
             return Material(read.fields or {}, Version(1, read.version, id=read.version), whole=read.value)
-        if isinstance(read, Missing) or (isinstance(read, Conflict) and self._is_deleted(_name(found))):
+        if isinstance(read, Missing) or (isinstance(read, WrongState) and self._is_deleted(_name(found))):
             # A list may be some minutes old.
             return Material(None)
         return read

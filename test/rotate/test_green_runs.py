@@ -1,0 +1,48 @@
+"""A green run is true: exit 0 only where what was asked for is so, or is on its way in this very moment."""
+
+from __future__ import annotations
+
+import pytest
+
+from sandbox.aws.dialect import Refused, worded
+from sandbox.wire import Fault
+from sandbox.world import SECRET, USER
+from test.rotate.case import Case, body_of
+
+PUT = "secretsmanager.PutSecretValue"
+REPLICA = "Operation not permitted on a replica secret. Call must be made in primary secret's region."
+
+
+def refusal(operation: str, code: str, message: str, *, nth: int = 1, times: int = 0) -> Fault:
+    """Return a fault that answers in the service's own words."""
+    service = operation.partition(".")[0]
+    return Fault(
+        operation, "call-answer", nth=nth, times=times, answer=lambda _: worded(service, Refused(code, message))
+    )
+
+
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        ("InvalidParameterException", REPLICA),
+        ("InvalidRequestException", "You can't perform this operation on the secret because it is managed by rds."),
+        ("LimitExceededException", "A secret can't have more than 20 staging labels."),
+    ],
+)
+def test_an_announcement_that_aws_refuses_is_a_failure_in_its_words(case: Case, code: str, message: str) -> None:
+    case.world.aws.put_secret(SECRET, body_of(case.old))
+    case.spoil(refusal(PUT, code, message))
+    for _ in range(2):
+        result = case.run()
+        assert result.code == 1, result.output
+        assert f"{code}: {message}" in result.last_line
+        assert case.keys == {"old": "Active"}
+
+
+def test_an_announcement_that_is_there_already_is_another_run(case: Case) -> None:
+    case.world.aws.put_secret(SECRET, body_of(case.old))
+    case.spoil(refusal(PUT, "ResourceExistsException", "You can't use ClientRequestToken 1, it is in use."))
+    result = case.run()
+    assert result.code == 0, result.output
+    assert result.last_line == f"✔ Nothing done: Another run has just begun to rotate {USER}'s key."
+    assert result.asked("iam.CreateAccessKey") == []
