@@ -15,7 +15,8 @@ class KeyturnError(Exception):
     """
 
     def __init__(self, what: str, check: str = "", *, changed: bool = False, details: str = "") -> None:
-        self.what = one_line(what)
+        # AWS puts the cause of a refusal at its end, behind the ARNs of who asked and of what.
+        self.what = one_line(what, 1200)
         self.check = one_line(check, 600)
         self.changed = changed
         self.details = clean(details)

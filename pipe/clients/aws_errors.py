@@ -36,8 +36,8 @@ _MISSING = frozenset({"NoSuchEntity", "NoSuchEntityException", "ResourceNotFound
 _CONFLICT = frozenset({
     "ResourceExistsException", "EntityAlreadyExists", "EntityAlreadyExistsException", "ConcurrentModification",
 })  # fmt: skip
-# Secrets Manager says so of labels that are elsewhere, but also of replicas, of secrets that another service owns or that
-# wait for their deletion: what is meant only the message tells.
+# Secrets Manager says so of labels that are elsewhere, but also of replicas, of secrets that another service owns or
+# that wait for their deletion: only the message tells which.
 _WRONG_STATE = frozenset({"InvalidParameterException", "InvalidRequestException"})
 _DENIED = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "403"})
 _POLICY = frozenset({"MalformedPolicyDocument", "MalformedPolicyDocumentException", "PackedPolicyTooLarge"})

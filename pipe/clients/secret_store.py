@@ -69,7 +69,10 @@ class SecretStore:
         return _described(answer, "VersionIdsToStages")
 
     def create(self, name: str, body: Secret, version: str, tags: Mapping[str, str], kms_key: str = "") -> None:
-        """Make a secret with its first version; raises Conflict where it is there, WrongState where it waits for its deletion."""
+        """Make a secret with its first version.
+
+        Raises Conflict where it is there, WrongState where it waits for its deletion.
+        """
         more = {"KmsKeyId": kms_key} if kms_key else {}
         self._ask(
             "CreateSecret",

@@ -46,3 +46,10 @@ def test_an_announcement_that_is_there_already_is_another_run(case: Case) -> Non
     assert result.code == 0, result.output
     assert result.last_line == f"✔ Nothing done: Another run has just begun to rotate {USER}'s key."
     assert result.asked("iam.CreateAccessKey") == []
+
+
+def test_a_refusal_is_told_to_its_end(case: Case) -> None:
+    cause = "with an explicit deny in a service control policy"
+    arns = "arn:aws:sts::123456789012:assumed-role/keyturn/keyturn-shop-17 " * 4
+    case.spoil(refusal("secretsmanager.DescribeSecret", "AccessDeniedException", f"User: {arns} may not: {cause}"))
+    assert cause in case.refused()
