@@ -53,3 +53,14 @@ def test_a_refusal_is_told_to_its_end(case: Case) -> None:
     arns = "arn:aws:sts::123456789012:assumed-role/keyturn/keyturn-shop-17 " * 4
     case.spoil(refusal("secretsmanager.DescribeSecret", "AccessDeniedException", f"User: {arns} may not: {cause}"))
     assert cause in case.refused()
+
+
+@pytest.mark.parametrize("stored", [True, False], ids=["secret", "state variable"])
+def test_an_announcement_from_the_future_keeps_nobody_away(case: Case, stored: bool) -> None:
+    if not stored:
+        case.given.update(SECRET_ID=None, TARGETS="deployment:production")
+    case.killed("iam.CreateAccessKey")
+    case.world.clock.move(days=-4)
+    result = case.run()
+    assert result.code == 0, result.output
+    assert result.last_line.startswith(f"✔ Rotated {USER}'s key"), result.output
