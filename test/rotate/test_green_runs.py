@@ -64,3 +64,18 @@ def test_an_announcement_from_the_future_keeps_nobody_away(case: Case, stored: b
     result = case.run()
     assert result.code == 0, result.output
     assert result.last_line.startswith(f"✔ Rotated {USER}'s key"), result.output
+
+
+def test_a_lost_key_is_known_although_old_announcements_are_gone(case: Case) -> None:
+    case.spoil(Fault("iam.CreateAccessKey", "403", times=3))
+    for _ in range(3):
+        assert case.run().code == 1
+    case.mend()
+    secret = case.world.aws.secret(SECRET)
+    assert secret is not None
+    # AWS drops the oldest of the versions that have no label.
+    unlabelled = [version.id for version in secret.versions.values() if not version.stages]
+    del secret.versions[unlabelled[0]]
+    case.killed("iam.CreateAccessKey", "call-after")
+    case.world.clock.move(minutes=16)
+    case.rotated(case.run())

@@ -30,8 +30,8 @@ REPLACED, VERIFIED, PUBLISHED, INACTIVE = (
 # With pauses of up to 20 seconds between them, some two and a half minutes.
 STORE_ATTEMPTS = 20
 
-# Far more announcements than a secret can have: unused versions vanish beyond a hundred.
-MOST_INTENTS = 1000
+# The number of the last announcement that is looked for: AWS drops old ones, but numbers only grow.
+MOST_INTENTS = 10_000
 
 
 class Versions(Protocol):
@@ -133,11 +133,11 @@ class SecretJournal:
         if self._seen is None:
             self._versions.create()
             self._seen = self._described()
-        used = self._numbers(self._seen.arn)
+        # AWS drops old versions, so that a free number may be smaller than that of the last announcement.
+        number = max(self._numbers(self._seen.arn), default=0) + 1
         # Whoever announced before the numbers were listed shows now; whoever does so later asks for the same number.
         if self._described().version(INTENT) not in (None, before):
             raise Conflict("Another run has announced a rotation.")
-        number = next(n for n in range(1, MOST_INTENTS) if n not in used)
         intent = Intent(number, now, run.id, run.build, frozenset(keys))
         self._versions.put(version_of_intent(self._seen.arn, number), intent_body(intent), INTENT)
         self._mine = intent
@@ -239,9 +239,9 @@ class SecretJournal:
         version = seen.version(INTENT)
         if version is None:
             return None
-        number = next((n for n in range(1, MOST_INTENTS) if version_of_intent(seen.arn, n) == version), 0)
+        number = next((n for n in range(1, MOST_INTENTS + 1) if version_of_intent(seen.arn, n) == version), 0)
         return read_intent(self._versions.read(version), number, is_open=True) if number else None
 
     def _numbers(self, arn: str) -> frozenset[int]:
         versions = self._versions.all_versions()
-        return frozenset(n for n in range(1, MOST_INTENTS) if version_of_intent(arn, n) in versions)
+        return frozenset(n for n in range(1, MOST_INTENTS + 1) if version_of_intent(arn, n) in versions)
