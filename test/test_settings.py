@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -12,7 +13,7 @@ from pipe.settings import Settings, read_settings
 from pipe.settings.aws import Keys, WebIdentity
 from pipe.settings.bitbucket import AccessToken, ApiToken
 from pipe.settings.rotation import RotateJob
-from pipe.values import KeyPair, Target, TargetKind
+from pipe.values import Identity, KeyPair, Target, TargetKind
 from pipe.variables import VARIABLES
 from test.support import JWT
 
@@ -99,13 +100,26 @@ def test_an_email_with_an_api_token() -> None:
     ("secret", "given", "region"),
     [
         ("arn:aws:secretsmanager:eu-west-1:123456789012:secret:ci/bot-AbCdEf", "", "eu-west-1"),
-        ("arn:aws:secretsmanager:eu-west-1:123456789012:secret:ci/bot-AbCdEf", "eu-north-1", "eu-north-1"),
+        ("arn:aws:secretsmanager:eu-west-1:123456789012:secret:ci/bot-AbCdEf", "eu-west-1", "eu-west-1"),
         ("ci/bot", "eu-north-1", "eu-north-1"),
         ("", "", "us-east-1"),
     ],
 )
 def test_the_region(secret: str, given: str, region: str) -> None:
     assert job(SECRET_ID=secret, AWS_DEFAULT_REGION=given).aws.region == region
+
+
+@pytest.mark.parametrize(
+    ("arn", "said"),
+    [
+        ("arn:aws:secretsmanager:eu-west-1:123456789012:secret:ci/bot-AbCdEf", "is in eu-west-1, and AWS_DEFAULT_"),
+        ("arn:aws:secretsmanager:eu-north-1:123456789012:secret:ci/bot", "an ARN ends with “-” and six characters"),
+        ("arn:aws:secretsmanager:eu-north-1:123456789012", "an ARN ends with “-” and six characters"),
+    ],
+)
+def test_an_arn_that_cannot_be_found_is_refused(arn: str, said: str) -> None:
+    (problem,) = problems(SECRET_ID=arn, AWS_DEFAULT_REGION="eu-north-1")
+    assert problem.startswith(f"SECRET_ID: {said}")
 
 
 @pytest.mark.parametrize("region", ["us-east-1", "us-gov-west-1", "ap-southeast-4", "us-iso-east-1", "eusc-de-east-1"])
@@ -119,10 +133,11 @@ def test_several_targets_with_a_secret() -> None:
 
 
 def test_whose_key_it_is() -> None:
-    assert job(IAM_USER_NAME="bot").rotation_of("caller").user == "bot"
-    assert job().rotation_of("caller").user == "caller"
+    caller = Identity("arn:aws:iam::123456789012:user/caller", "123456789012", "caller")
+    assert job(IAM_USER_NAME="bot").rotation_of(caller).user == "bot"
+    assert job().rotation_of(caller).user == "caller"
     with pytest.raises(Refused, match="IAM_USER_NAME: needed"):
-        job().rotation_of("")
+        job().rotation_of(replace(caller, user=""))
 
 
 def test_the_run_is_named_by_its_build() -> None:

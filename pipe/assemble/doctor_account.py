@@ -123,7 +123,7 @@ class Rotating:
         from pipe.clients.iam import AccessKeys  # noqa: PLC0415 - AWS's library is imported by now
         from pipe.clients.secretsmanager import SecretVersions  # noqa: PLC0415 - see above
 
-        policy = self._policy = job.rotation_of(caller.user)
+        policy = self._policy = job.rotation_of(caller)
         self.user = policy.user
         self.secret_id = policy.secret_id
         self._job = job

@@ -31,7 +31,7 @@ def rotation(settings: Settings, job: RotateJob, patience: Patience) -> Rotate:
     bitbucket = bitbucket_of(job.targets.access, fetcher, patience, writes=settings.action != "status")
     aws, caller, own = _who(session, job, bitbucket, patience)
     session.admit(caller)
-    policy = job.rotation_of(caller.user)
+    policy = job.rotation_of(caller)
     journal = None
     if policy.secret_id:
         journal = SecretJournal(SecretVersions(aws, policy.secret_id), patience, policy.user, caller.account)

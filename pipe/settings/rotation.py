@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from pipe import policies
 from pipe.errors import Refused
 from pipe.reading import Reader
+from pipe.settings.arns import arn_parts
 from pipe.settings.aws import AwsAccess, Keys, read_aws
 from pipe.settings.bitbucket import Targets, read_targets
-from pipe.values import Rotation
+from pipe.values import Identity, Rotation
+
+_SECRET_ARN = ("arn", "partition", "secretsmanager", "region", "account", "secret", "name")
 
 
 @dataclass(frozen=True)
@@ -21,11 +25,20 @@ class RotateJob:
     aws: AwsAccess
     rotation: Rotation
 
-    def rotation_of(self, caller: str) -> Rotation:
-        """Return the rotation with its user filled in: by default the one whom the keys belong to; raises Refused."""
-        if not self.rotation.user and not caller:
-            raise Refused(["IAM_USER_NAME: needed, since these credentials are no IAM user's own."])
-        return replace(self.rotation, user=self.rotation.user or caller)
+    def rotation_of(self, caller: Identity) -> Rotation:
+        """Return the rotation with its user filled in: by default the one whom the keys belong to.
+
+        Raises Refused where there is none, or where the secret is another account's.
+        """
+        problems = []
+        if not self.rotation.user and not caller.user:
+            problems.append("IAM_USER_NAME: needed, since these credentials are no IAM user's own.")
+        owner = arn_parts(self.rotation.secret_id)[4:5]
+        if owner and owner != [caller.account]:
+            problems.append(f"SECRET_ID: is in account {owner[0]}, and these credentials belong to {caller.account}.")
+        if problems:
+            raise Refused(problems)
+        return replace(self.rotation, user=self.rotation.user or caller.user)
 
 
 def read_rotate_job(reader: Reader, *, only_look: bool) -> RotateJob:
@@ -39,12 +52,24 @@ def read_rotate_job(reader: Reader, *, only_look: bool) -> RotateJob:
             "SECRET_ID: needed for more than one target; a secret that is only in secured variables can never be read "
             "again."
         )
+    _check_arn(reader, rotation.secret_id, aws.region)
     way = aws.way
     if isinstance(way, Keys) and way.token and not way.role_arn and not rotation.user:
         reader.problem("IAM_USER_NAME: needed with temporary credentials; they do not say whose key is to be rotated.")
     if aws.role_arn and not rotation.user:
         reader.problem("IAM_USER_NAME: needed with a role; a role has no access keys of its own.")
     return job
+
+
+def _check_arn(reader: Reader, secret_id: str, region: str) -> None:
+    """Note where a secret's ARN cannot be found in the run's region; a name has nothing to check."""
+    parts = arn_parts(secret_id)
+    if not parts:
+        return
+    if len(parts) != len(_SECRET_ARN) or not re.fullmatch(r".+-[A-Za-z0-9]{6}", parts[-1]):
+        reader.problem("SECRET_ID: an ARN ends with “-” and six characters that AWS has chosen; or give the name.")
+    elif parts[3] != region:
+        reader.problem(f"SECRET_ID: is in {parts[3]}, and AWS_DEFAULT_REGION is {region}; a run has one region.")
 
 
 def _rotation(reader: Reader) -> Rotation:

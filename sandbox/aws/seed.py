@@ -185,6 +185,13 @@ class Seed:
         """Let ListSecrets show the secrets as they are."""
         self._gate.secrets.freeze(frozen=False)
 
+    def drop(self, name: str, version: str) -> None:
+        """Forget a version of a secret, as AWS does with old ones that have no label."""
+        with self._gate.secrets.lock:
+            secret = self._gate.secrets.find(self.region, name)
+            if secret is not None:
+                del secret.versions[version]
+
     def secret(self, name: str, *, region: str = "") -> SecretView | None:
         """Return a secret by name or ARN, as it stands now."""
         with self._gate.secrets.lock:

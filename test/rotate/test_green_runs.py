@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from sandbox.aws.dialect import Refused, worded
+from sandbox.aws.keys import ACCOUNT
 from sandbox.wire import Fault
-from sandbox.world import SECRET, USER
+from sandbox.world import REGION, SECRET, USER
 from test.rotate.case import Case, body_of
 
 PUT = "secretsmanager.PutSecretValue"
@@ -75,7 +76,23 @@ def test_a_lost_key_is_known_although_old_announcements_are_gone(case: Case) -> 
     assert secret is not None
     # AWS drops the oldest of the versions that have no label.
     unlabelled = [version.id for version in secret.versions.values() if not version.stages]
-    del secret.versions[unlabelled[0]]
+    case.world.aws.drop(SECRET, unlabelled[0])
     case.killed("iam.CreateAccessKey", "call-after")
     case.world.clock.move(minutes=16)
     case.rotated(case.run())
+
+
+@pytest.mark.parametrize(
+    ("region", "account", "said"),
+    [
+        (REGION, ACCOUNT, "there is no secret arn:aws:secretsmanager:"),
+        (REGION, "999999999999", f"is in account 999999999999, and these credentials belong to {ACCOUNT}."),
+        ("eu-west-1", ACCOUNT, f"is in eu-west-1, and AWS_DEFAULT_REGION is {REGION}; a run has one region."),
+    ],
+    ids=["of nothing", "of another account", "of another region"],
+)
+def test_an_arn_that_names_no_secret_of_this_place_is_refused_while_looking(
+    case: Case, region: str, account: str, said: str
+) -> None:
+    arn = f"arn:aws:secretsmanager:{region}:{account}:secret:ci/deploy-bot-AbCdEf"
+    assert f"SECRET_ID: {said}" in case.refused(SECRET_ID=arn)

@@ -76,6 +76,8 @@ class SecretJournal:
     def record(self, keys: Iterable[AccessKey]) -> Record:
         """Return what the secret says; it is read only where its version's id does not say it already."""
         seen = self._seen = self._versions.describe()
+        if seen is None and self._versions.secret_id.startswith("arn:"):
+            raise Refused([f"SECRET_ID: there is no secret {self._versions.secret_id}. Give its name to have it made."])
         if seen is None:
             return Record()
         if seen.deleted:
