@@ -170,11 +170,18 @@ class Bitbucket:
                 )
         environments = self._environments[repository]
         wanted = target.environment
-        for exact in (True, False):
-            for environment in environments:
-                names = [environment.get("uuid", ""), environment.get("slug", ""), environment.get("name", "")]
-                if wanted in names or (not exact and wanted.lower() in map(str.lower, names)):
-                    return environment["uuid"], environment.get("name") or wanted
+        # Over the whole list by what is most certain first: two environments may share a slug, or one may be called as
+        # another one's slug.
+        for matches in (_is_uuid_of, _is_name_of, _is_slug_of, _is_nearly_name_of):
+            found = [environment for environment in environments if matches(environment, wanted)]
+            if len(found) > 1:
+                names = " and ".join(f"“{environment.get('name')}” ({environment.get('uuid')})" for environment in found)
+                raise Invalid(
+                    f"“{wanted}” fits several deployment environments of {target.full_repository}: {names}.",
+                    "Name one of them in TARGETS, by its {uuid}.",
+                )
+            if found:
+                return found[0]["uuid"], found[0].get("name") or wanted
         there = ", ".join(environment.get("name", "?") for environment in environments) or "none"
         raise Missing(
             f"{target.full_repository} has no deployment environment “{wanted}”; it has: {there}.", "Check TARGETS."
@@ -194,6 +201,22 @@ def _repository_of(target: Target) -> str:
 def _environment_of(target: Target, uuid: str, name: str) -> Place:
     path = f"{_repository_of(target)}/deployments_config/environments/{_braced(uuid)}/variables"
     return Place(f"{target.full_repository} {name}", path)
+
+
+def _is_uuid_of(environment: Json, wanted: str) -> bool:
+    return bool(environment.get("uuid", "").lower() == wanted.lower())
+
+
+def _is_name_of(environment: Json, wanted: str) -> bool:
+    return bool(environment.get("name") == wanted)
+
+
+def _is_slug_of(environment: Json, wanted: str) -> bool:
+    return bool(environment.get("slug") == wanted)
+
+
+def _is_nearly_name_of(environment: Json, wanted: str) -> bool:
+    return wanted.lower() in (environment.get("name", "").lower(), environment.get("slug", "").lower())
 
 
 def _is_uuid(environment: str) -> bool:

@@ -8,7 +8,7 @@ import pytest
 
 from pipe.clients.bitbucket import Bitbucket
 from pipe.clients.bitbucket_auth import bearer
-from pipe.errors import Denied, Missing
+from pipe.errors import Denied, Invalid, Missing
 from pipe.patience import Patience
 from pipe.redact import Secret
 from pipe.values import Target, TargetKind
@@ -46,6 +46,34 @@ def test_an_environment_is_looked_at_with_two_requests(
     assert place == client.find(deployment("Production"))
     assert variables == client.variables(place)
     assert set(variables) == {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "LOG_LEVEL"}
+
+
+@pytest.mark.parametrize(
+    ("names", "wanted", "found"),
+    [
+        (("Prod EU", "prod-eu"), "prod-eu", "prod-eu"),
+        (("QA/1", "qa-1"), "qa-1", "qa-1"),
+        (("Live EU", "live eu 2"), "LIVE eu", "Live EU"),
+        (("Live (EU)", "Beta"), "live-eu", "Live (EU)"),
+    ],
+)
+def test_an_environment_is_found_by_its_name_before_the_slug_of_another(
+    world: World, client: Bitbucket, company: Company, names: tuple[str, str], wanted: str, found: str
+) -> None:
+    for name in names:
+        world.bitbucket.add_environment("acme", "shop", name, "Test")
+    assert client.find(deployment(wanted)).label == f"acme/shop {found}"
+
+
+def test_two_environments_that_fit_equally_are_refused_with_both(
+    world: World, client: Bitbucket, company: Company
+) -> None:
+    made = [world.bitbucket.add_environment("acme", "shop", name, "Test") for name in ("Live EU", "Live (EU)")]
+    with pytest.raises(Invalid) as refused:
+        client.find(deployment("live-eu"))
+    for environment in made:
+        assert f"“{environment.name}” ({environment.uuid})" in refused.value.what
+    assert client.find(deployment(made[1].uuid)).label == "acme/shop Live (EU)"
 
 
 def test_the_environments_of_a_repository_are_listed_once(world: World, client: Bitbucket, company: Company) -> None:
