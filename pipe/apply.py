@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable
 from functools import partial
 
-from pipe.errors import Elsewhere, KeyturnError, Stopped
+from pipe.errors import Elsewhere, KeyturnError, Stopped, Unexpected
 from pipe.patience import Patience, side_by_side
 from pipe.plan import AnyStep, Do, Failure, Outcome, Plan, Step
 
@@ -16,8 +16,9 @@ log = logging.getLogger("keyturn")
 SIDE_BY_SIDE = frozenset(
     {Do.PUBLISH, Do.PROVE, Do.WRITE, Do.RESTORE, Do.PUT_BACK, Do.TAG, Do.PRUNE, Do.REMEMBER}
 )  # fmt: skip
+# What a run was for. What it only mends, such as a left-over key, is told, but does not count as a part that is done.
 CHANGES = frozenset({
-    Do.REMOVE, Do.CREATE, Do.PROMOTE, Do.PUBLISH, Do.DEACTIVATE, Do.DELETE, Do.WRITE, Do.RESTORE, Do.PUT_BACK, Do.TAG,
+    Do.CREATE, Do.PROMOTE, Do.PUBLISH, Do.DEACTIVATE, Do.DELETE, Do.WRITE, Do.RESTORE, Do.PUT_BACK, Do.TAG,
     Do.PRUNE,
 })  # fmt: skip
 # What is done even when the run is told to stop: it says what was done until then.
@@ -83,6 +84,11 @@ def _do(work: Callable[[AnyStep], str], step: AnyStep) -> str:
     except KeyturnError as error:
         log.log(logging.ERROR, "%s %s: %s", step.do, step.about, error)
         raise
+    except Exception as error:
+        # The journal still has to be closed, and the outcome to be told.
+        unexpected = Unexpected(error, changed=step.do in CHANGES)
+        log.log(logging.ERROR, "%s %s: %s", step.do, step.about, unexpected)
+        raise unexpected from error
     if said:
         log.info("%s %s: %s", step.do, step.on, said)
     return said

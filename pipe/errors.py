@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import logging
+import os
 from collections.abc import Iterable, Sequence
 
 from pipe.redact import clean, one_line
+
+log = logging.getLogger("keyturn")
 
 
 class KeyturnError(Exception):
@@ -99,6 +103,18 @@ class Busy(ServiceError):
         self.throttled = throttled
 
 
+class Unexpected(KeyturnError):
+    """Something that nobody has thought of; `cause` is told by its kind alone, since its words may hold a secret."""
+
+    def __init__(self, cause: Exception, *, changed: bool = False) -> None:
+        super().__init__(
+            f"An unexpected {type(cause).__name__} ended the run.",
+            "Run with DEBUG: 'true' and report it.",
+            changed=changed,
+        )
+        log.debug("%s", _where(cause))
+
+
 class Elsewhere(KeyturnError):
     """Another run is doing the work; there is nothing to be done here, and nothing is wrong."""
 
@@ -113,3 +129,14 @@ def problems_of(errors: Iterable[KeyturnError]) -> list[str]:
     for error in errors:
         texts.extend(error.problems if isinstance(error, Refused) else [str(error)])
     return texts
+
+
+def _where(error: Exception) -> str:
+    """Return where an unexpected error came from: files and lines, and none of its words."""
+    places = []
+    trace = error.__traceback__
+    while trace is not None:
+        code = trace.tb_frame.f_code
+        places.append(f"{os.path.basename(code.co_filename)}:{trace.tb_lineno} {code.co_name}")
+        trace = trace.tb_next
+    return " > ".join(places)

@@ -88,11 +88,15 @@ class Failure(Generic[AnyStep]):
 
 @dataclass(frozen=True)
 class Plan(Generic[AnyStep]):
-    """Steps in order; `busy` says which other run is at work, `failures` what has failed while looking already."""
+    """Steps in order; `busy` says which other run is at work, `failures` what has failed while looking already.
+
+    `unmet` is true where what was asked for cannot be done now, so that the run must not end as if it were.
+    """
 
     steps: tuple[AnyStep, ...]
     busy: str = ""
     failures: tuple[Failure[AnyStep], ...] = ()
+    unmet: bool = False
 
     @property
     def actions(self) -> tuple[AnyStep, ...]:
@@ -109,7 +113,7 @@ class Outcome(Generic[AnyStep]):
     """What became of a plan.
 
     `changed` is true where keys, secrets or targets are not as they were; `elsewhere` says which other run is doing
-    the work.
+    the work; `unmet` is true where what was asked for waits for it.
     """
 
     done: tuple[AnyStep, ...] = ()
@@ -117,6 +121,7 @@ class Outcome(Generic[AnyStep]):
     undone: tuple[AnyStep, ...] = ()
     changed: bool = False
     elsewhere: str = ""
+    unmet: bool = False
 
     def as_json(self, plan: Plan[AnyStep], last_line: str) -> dict[str, Any]:
         """Return the report for machines; it holds no secret."""
@@ -137,8 +142,15 @@ class Outcome(Generic[AnyStep]):
         }
 
     @property
+    def touched(self) -> bool:
+        """Whether anything is not as it was, a left-over key that was removed included."""
+        return self.changed or any(step.do is Do.REMOVE for step in self.done)
+
+    @property
     def exit_code(self) -> int:
         """0 done, 1 failed with everything as it was, 2 partly done."""
+        if self.unmet:
+            return 2
         if self.elsewhere or not (self.failures or self.undone):
             return 0
         return 2 if self.changed else 1

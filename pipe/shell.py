@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from pipe import __version__
-from pipe.errors import KeyturnError, Refused
+from pipe.errors import KeyturnError, Refused, Unexpected
 from pipe.notice import Build, Ended, notice
 from pipe.patience import Patience
 from pipe.plan import Action, AnyStep, Do, Failure, Outcome, Plan, Seen, Step
@@ -54,13 +54,9 @@ def main(environ: Mapping[str, str] | None = None, patience: Patience | None = N
         last = f"Refused, nothing was touched: {count} problem{'' if count == 1 else 's'}, see above."
         ended = _cut_short(action, 1, last, [(problem, "") for problem in refused.problems])
     except KeyturnError as error:
-        _tell(error)
-        last = f"Failed; keys, secrets and targets are as they were: {error}"
-        ended = _cut_short(action, 1, last, [(error.what, error.check)])
+        ended = _failed(action, error)
     except Exception as error:  # noqa: BLE001 - the last resort: no traceback reaches a user
-        log.debug("%s", _where(error))
-        what, check = f"An unexpected {type(error).__name__} ended the run.", "Run with DEBUG: 'true' and report it."
-        ended = _cut_short(action, 2, f"{what} {check}", [(what, check)])
+        ended = _failed(action, Unexpected(error))
     _write_report(environ.get("REPORT_DIR", "").strip(), action, ended.report)
     _notify(environ, action, ended, patience)
     last = one_line(ended.last, 1000)
@@ -74,6 +70,13 @@ def _tell(error: KeyturnError) -> None:
     """Print what an error has to say besides its one line."""
     if error.details:
         _say(error.details)
+
+
+def _failed(action: str, error: KeyturnError) -> Ended:
+    """Return the end of a run that failed; unless the error says otherwise, nothing was changed."""
+    _tell(error)
+    state = "Partly done" if error.changed else "Failed; keys, secrets and targets are as they were"
+    return _cut_short(action, 2 if error.changed else 1, f"{state}: {error}", [(error.what, error.check)])
 
 
 def _cut_short(action: str, code: int, last: str, problems: Iterable[tuple[str, str]]) -> Ended:
@@ -99,8 +102,7 @@ def _notify(environ: Mapping[str, str], action: str, ended: Ended, patience: Pat
     except KeyturnError as error:
         log.warning("The notice could not be sent: %s", error)
     except Exception as error:  # noqa: BLE001 - the run has ended; its exit code is what became of it
-        log.debug("%s", _where(error))
-        log.warning("The notice could not be sent: an unexpected %s.", type(error).__name__)
+        log.warning("The notice could not be sent: %s", Unexpected(error).what)
 
 
 def _run(settings: Settings, patience: Patience, style: Style) -> Ended:
@@ -143,6 +145,7 @@ def _show(action: Looks, style: Style) -> Ended:
 
 def _perform(action: Action[Seen, AnyStep], settings: Settings, style: Style) -> Ended:
     """Observe, plan and carry out, and close the action whatever happens; return how it ended."""
+    begun = False
     try:
         seen = action.observe()
         plan = action.plan(seen)
@@ -151,9 +154,14 @@ def _perform(action: Action[Seen, AnyStep], settings: Settings, style: Style) ->
             if step.warn:
                 log.warning("%s: %s.", step.on, step.reason)
         only_shown = settings.dry_run or bool(plan.busy)
-        outcome = Outcome(failures=plan.failures) if only_shown else action.carry_out(seen, plan)
+        begun = not only_shown
+        outcome = action.carry_out(seen, plan) if begun else Outcome(failures=plan.failures, unmet=plan.unmet)
         last = action.summary(seen, plan, None if only_shown else outcome)
-        return Ended(outcome.exit_code, last, outcome.as_json(plan, last), outcome.changed)
+        return Ended(outcome.exit_code, last, outcome.as_json(plan, last), outcome.touched)
+    except KeyturnError:
+        raise
+    except Exception as error:
+        raise Unexpected(error, changed=begun) from error
     finally:
         action.close()
 
@@ -192,14 +200,3 @@ def _style(environ: Mapping[str, str], out: CleanStream) -> Style:
     colour = not environ.get("NO_COLOR") and (out.isatty() or in_pipelines or bool(environ.get("FORCE_COLOR")))
     width = shutil.get_terminal_size((120, 24)).columns
     return Style(max(60, min(width, 200)), colour)
-
-
-def _where(error: Exception) -> str:
-    """Return where an unexpected error came from: files and lines, and none of its words."""
-    places = []
-    trace = error.__traceback__
-    while trace is not None:
-        code = trace.tb_frame.f_code
-        places.append(f"{os.path.basename(code.co_filename)}:{trace.tb_lineno} {code.co_name}")
-        trace = trace.tb_next
-    return " > ".join(places)

@@ -115,12 +115,19 @@ class Variable:
     secured: bool
 
 
+OUTSIDE = "a run outside of Pipelines"
+
+
 @dataclass(frozen=True)
 class Run:
     """This run, as other runs and people see it."""
 
     id: str
     build: str
+
+    def is_rerun_of(self, build: str) -> bool:
+        """Tell whether this run is of the same build, as when somebody runs a failed step again."""
+        return self.build == build != OUTSIDE
 
 
 @dataclass(frozen=True)
@@ -166,7 +173,10 @@ def _refuse(constant: str) -> None:
 
 @dataclass(frozen=True)
 class Rotation:
-    """Which key is rotated, when, and what its variables are called."""
+    """Which key is rotated, when, and what its variables are called.
+
+    `revoke` is a leaked key's id, or the end of it, in capitals; empty where none has leaked.
+    """
 
     user: str
     secret_id: str
@@ -178,7 +188,7 @@ class Rotation:
     credentials_variable: str
     state_variable: str
     force: bool
-    revoke: bool
+    revoke: str
     deactivate_if_used: bool
 
     @property

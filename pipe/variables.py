@@ -115,8 +115,8 @@ VARIABLES = (
     Variable(
         "REVOKE",
         ROTATE,
-        "The key has leaked: rotate now; the old key goes inactive in the same run, once all targets have the new one.",
-        default="false",
+        "A key has leaked: its id, or its last letters, at least four. A key in use is replaced first; then it goes "
+        "inactive in the same run.",
     ),
     Variable(
         "CREDENTIALS_VARIABLE",

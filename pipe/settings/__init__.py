@@ -13,7 +13,7 @@ from pipe.settings.pull import PullJob, read_pull_job
 from pipe.settings.replicate import ReplicateJob, read_replicate_job
 from pipe.settings.rotation import RotateJob, read_rotate_job
 from pipe.settings.setup import DoctorJob, read_doctor_job, read_wishes
-from pipe.values import Run
+from pipe.values import OUTSIDE, Run
 from pipe.wishes import Wishes
 
 ACTIONS = ("rotate", "pull", "replicate", "status", "setup", "doctor")
@@ -72,5 +72,5 @@ def _job(reader: Reader, action: str) -> Job:
 
 def _run(reader: Reader) -> Run:
     repository, build = reader.plain("BITBUCKET_REPO_FULL_NAME"), reader.plain("BITBUCKET_BUILD_NUMBER")
-    name = f"build {build} of {repository}" if repository and build else "a run outside of Pipelines"
+    name = f"build {build} of {repository}" if repository and build else OUTSIDE
     return Run(secrets.token_hex(8), name)

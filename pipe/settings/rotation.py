@@ -96,6 +96,8 @@ def _rotation(reader: Reader) -> Rotation:
         credentials_variable=names["CREDENTIALS_VARIABLE"],
         state_variable=names["STATE_VARIABLE"],
         force=reader.switch("FORCE"),
-        revoke=reader.switch("REVOKE"),
+        revoke=reader.matching(
+            "REVOKE", r"[A-Z0-9]{4,128}|(?i:true|false)", "an access key's id, or its last letters, at least four"
+        ).upper(),
         deactivate_if_used=reader.choice("IF_STILL_USED", ("postpone", "deactivate")) == "deactivate",
     )

@@ -22,7 +22,7 @@ POLICY = Rotation(
     user="bot", secret_id="ci/bot",
     rotate_after=timedelta(days=90), deactivate_after=timedelta(days=100), delete_after=timedelta(days=110),
     id_variable="ID", secret_variable="KEY", credentials_variable="", state_variable="STATE",
-    force=False, revoke=False, deactivate_if_used=False,
+    force=False, revoke="", deactivate_if_used=False,
 )  # fmt: skip
 
 
@@ -100,8 +100,8 @@ def test_the_date_of_the_next_rotation_is_said() -> None:
     assert (step.reason, step.due) == ("30 days old; rotates on 2027-01-21", date(2027, 1, 21))
 
 
-@pytest.mark.parametrize(("force", "revoke"), [(True, False), (False, True), (True, True)])
-def test_a_rotation_on_demand(force: bool, revoke: bool) -> None:
+@pytest.mark.parametrize(("force", "revoke"), [(True, ""), (False, OLD), (True, "XOLD")])
+def test_a_rotation_on_demand(force: bool, revoke: str) -> None:
     plan = decide(world(key(OLD, 1), targets=(target("a", OLD),)), replace(POLICY, force=force, revoke=revoke))
     steps = said(plan)
     assert steps[:7] == ["prove writable a", *MAKE]
@@ -192,9 +192,9 @@ def test_an_old_key_that_is_inactive(inactive: Noted | None, expected: list[str]
 
 
 def test_revoke_with_an_old_key_still_there_makes_no_new_one() -> None:
-    plan = decide(rotated(1), replace(POLICY, revoke=True))
+    plan = decide(rotated(1), replace(POLICY, revoke=OLD))
     assert said(plan) == ["keep …XNEW", "keep a", "deactivate …XOLD", "note inactive …XOLD"]
-    again = decide(rotated(1, active=False, inactive=Noted(OLD, ago(1))), replace(POLICY, revoke=True))
+    again = decide(rotated(1, active=False, inactive=Noted(OLD, ago(1))), replace(POLICY, revoke=OLD))
     assert again.actions == ()
     assert step_of(again, Do.KEEP, "…XOLD").reason == "inactive; deleted on 2026-12-01"
 
@@ -210,3 +210,54 @@ def test_a_due_key_waits_until_the_one_before_it_has_gone() -> None:
     step = step_of(plan, Do.KEEP, "…XNEW")
     assert (step.warn, step.reason) == (True, "91 days old; is due, but the key before it has to go first")
     assert not plan.has(Do.CREATE)
+    (failure,) = plan.failures
+    assert failure.what == (
+        "…XNEW is 91 days old and due, but …XOLD must be deleted first: "
+        "postponed: last used on 2026-11-21 12:00 UTC by s3."
+    )
+    assert not failure.step.vital
+    assert decide(rotated(89), POLICY).failures == ()
+
+
+def test_a_due_key_is_no_failure_in_the_run_that_deletes_the_one_before_it() -> None:
+    plan = decide(rotated(120, active=False, inactive=Noted(OLD, ago(30))), POLICY)
+    assert plan.has(Do.DELETE)
+    assert plan.failures == ()
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("TRUE", "REVOKE: true names no key. Give the id of the leaked key, or its last letters"),
+        ("ABCD", "REVOKE: ABCD is no key of bot. Give the id of the leaked key, or its last letters"),
+        ("SAME", "REVOKE: SAME fits two keys. Give the id of the leaked key, or its last letters"),
+    ],
+)
+def test_a_revocation_that_names_no_key_or_two_is_refused_with_the_keys(name: str, said: str) -> None:
+    one, other = "AKIAXXXXXXXXXXXXSAME", "AKIAXXXXXXXXXYYYSAME"
+    seen = world(key(one, 95), key(other, 3, active=False), targets=(target("a", one), target("b", one)))
+    with pytest.raises(Refused) as refused:
+        decide(seen, replace(POLICY, revoke=name))
+    (problem,) = refused.value.problems
+    assert problem.startswith(said)
+    assert f"{one} is active, 95 days old, held by a, b; {other} is inactive, 3 days old, held by no target." in problem
+
+
+def test_the_key_in_use_cannot_be_revoked_while_the_one_before_it_takes_the_second_place() -> None:
+    with pytest.raises(Refused) as refused:
+        decide(rotated(1), replace(POLICY, revoke=NEW))
+    (problem,) = refused.value.problems
+    assert f"aws iam delete-access-key --user-name bot --access-key-id {OLD}" in problem
+    assert f"aws iam update-access-key --user-name bot --access-key-id {NEW} --status Inactive" in problem
+
+
+def test_a_key_that_is_not_keyturns_is_not_revoked() -> None:
+    seen = world(key(NEW, 1), key(LOST, 5), current=NEW, readable=True, targets=(target("a", NEW),))
+    with pytest.raises(Refused, match="cannot prove that it made …LOST, and leaves it alone"):
+        decide(seen, replace(POLICY, revoke=LOST))
+
+
+def test_a_new_key_of_a_rotation_that_was_cut_off_is_not_revoked() -> None:
+    seen = world(key(OLD, 95), key(NEW, 0), current=OLD, readable=True, pending=NEW, targets=(target("a", OLD),))
+    with pytest.raises(Refused, match="…XNEW is the new key of a rotation that was cut off"):
+        decide(seen, replace(POLICY, revoke=NEW))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -58,12 +59,12 @@ def test_a_pending_key_goes_on_where_it_was() -> None:
     assert step_of(plan, Do.PROMOTE, "…XNEW").replaces == OLD
 
 
-@pytest.mark.parametrize("switch", ["force", "revoke"])
-def test_a_demand_does_not_start_a_second_rotation(switch: str) -> None:
+@pytest.mark.parametrize("demand", [{"force": True}, {"revoke": OLD}], ids=["force", "revoke"])
+def test_a_demand_does_not_start_a_second_rotation(demand: dict[str, Any]) -> None:
     seen = world(key(OLD, 1), key(NEW, 0), current=OLD, readable=True, pending=NEW, targets=(target("a", OLD),))
-    plan = decide(seen, replace(POLICY, **{switch: True}))  # type: ignore[arg-type]
+    plan = decide(seen, replace(POLICY, **demand))
     assert not plan.has(Do.CREATE, Do.INTEND)
-    assert plan.has(Do.DEACTIVATE) == (switch == "revoke")
+    assert plan.has(Do.DEACTIVATE) == ("revoke" in demand)
 
 
 def test_a_label_that_is_not_wanted_is_removed_and_holds_up_nothing() -> None:

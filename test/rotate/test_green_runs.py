@@ -6,9 +6,10 @@ import pytest
 
 from sandbox.aws.dialect import Refused, worded
 from sandbox.aws.keys import ACCOUNT
-from sandbox.wire import Fault
+from sandbox.wire import Answer, Environ, Fault
 from sandbox.world import REGION, SECRET, USER
 from test.rotate.case import Case, body_of
+from test.support import statuses
 
 PUT = "secretsmanager.PutSecretValue"
 REPLICA = "Operation not permitted on a replica secret. Call must be made in primary secret's region."
@@ -96,3 +97,129 @@ def test_an_arn_that_names_no_secret_of_this_place_is_refused_while_looking(
 ) -> None:
     arn = f"arn:aws:secretsmanager:{region}:{account}:secret:ci/deploy-bot-AbCdEf"
     assert f"SECRET_ID: {said}" in case.refused(SECRET_ID=arn)
+
+
+BUILD = {"BITBUCKET_BUILD_NUMBER": "7", "BITBUCKET_REPO_FULL_NAME": "acme/shop"}
+
+
+def test_another_build_at_work_is_waited_for(case: Case) -> None:
+    case.given.update(BUILD)
+    case.killed("iam.CreateAccessKey")
+    result = case.run(BITBUCKET_BUILD_NUMBER="8")
+    assert (result.code, result.writes) == (0, []), result.output
+    assert result.last_line.startswith(f"✔ Nothing done: build 7 of acme/shop has been at work on {USER}'s key since ")
+
+
+def test_a_rerun_of_the_build_that_was_killed_is_no_success(case: Case) -> None:
+    case.given.update(BUILD)
+    case.killed("iam.CreateAccessKey")
+    result = case.run()
+    assert (result.code, result.writes) == (2, []), result.output
+    assert "and this is a rerun of it. If it was cut off, run again after " in result.last_line
+    case.world.clock.move(minutes=16)
+    case.rotated(case.run())
+
+
+def test_a_revocation_that_has_to_wait_is_no_success(case: Case) -> None:
+    case.killed("iam.CreateAccessKey")
+    leaked = case.old.access_key_id
+    result = case.run(REVOKE=leaked)
+    assert (result.code, result.writes) == (2, []), result.output
+    assert "the leaked key was not touched. Run the same REVOKE again, after " in result.last_line
+    case.world.clock.move(minutes=16)
+    case.well(REVOKE=leaked)
+    case.old_is("Inactive")
+
+
+def test_a_revocation_that_another_run_gets_ahead_of_is_no_success(case: Case) -> None:
+    case.spoil(refusal(PUT, "ResourceExistsException", "You can't use ClientRequestToken 1, it is in use."))
+    result = case.run(REVOKE=case.old.access_key_id)
+    assert (result.code, case.keys) == (2, {"old": "Active"}), result.output
+    assert result.last_line.startswith("✖ Nothing done: Another run")
+
+
+def test_revoke_true_is_refused_with_the_keys_and_the_line_to_give(case: Case) -> None:
+    old = case.old.access_key_id
+    for _ in range(2):
+        said = case.refused(REVOKE="true")
+        assert "REVOKE: true names no key. " in said
+        assert f"such as REVOKE: {old}. {old} is active, 95 days old, held by acme/shop Staging, acme/shop Prod" in said
+
+
+def test_revoke_of_the_key_in_use_never_switches_off_the_one_before_it(case: Case) -> None:
+    case.well()
+    leaked = case.held
+    said = case.refused(REVOKE=leaked.access_key_id)
+    assert f"aws iam delete-access-key --user-name {USER} --access-key-id {case.old.access_key_id}" in said
+    assert case.keys == {"old": "Active", "new": "Active"}
+    case.delete(case.old)
+    result = case.well(REVOKE=leaked.access_key_id[-4:])
+    assert case.held != leaked
+    assert statuses(case.world)[leaked.access_key_id] == "Inactive"
+    assert result.last_line.startswith(f"✔ Rotated {USER}'s key: the new one is in 2 targets; deactivated …")
+    assert case.well(REVOKE=leaked.access_key_id).writes == []
+
+
+def test_revoke_of_the_key_before_leaves_the_key_in_use_alone(case: Case) -> None:
+    case.well()
+    new = case.held
+    case.well(REVOKE=case.old.access_key_id)
+    case.old_is("Inactive")
+    assert case.held == new
+    assert case.well(REVOKE=case.old.access_key_id).writes == []
+
+
+def test_revoke_of_a_typo_or_of_another_users_key_is_refused(case: Case) -> None:
+    for name in (case.company.admin.access_key_id, "7777"):
+        assert f"REVOKE: {name} is no key of {USER}." in case.refused(REVOKE=name)
+
+
+def test_a_secret_given_as_revoke_is_refused_without_being_shown(case: Case) -> None:
+    said = case.refused(REVOKE="wJalrXUtnFEMIK7MDENGbPxRfiCYEXAMPLEKEY01")
+    assert said.startswith("REVOKE: must be an access key's id, or its last letters, at least four")
+    assert "wJal" not in said
+
+
+def test_a_key_that_is_due_but_held_up_by_the_one_before_it_is_a_failure(case: Case) -> None:
+    case.well()
+    case.world.clock.move(days=91)
+    case.used(case.old, hours=1)
+    for _ in range(2):
+        result = case.run()
+        assert (result.code, result.writes) == (1, []), result.output
+        assert "91 days old and due, but …" in result.last_line
+    case.world.clock.move(days=4)
+    result = case.run()
+    assert result.code == 2, result.output
+    case.old_is("Inactive")
+    assert result.last_line.startswith("✖ Partly done: Deactivated …")
+
+
+def test_a_run_that_made_nothing_and_cannot_close_its_announcement_fails_and_says_so(case: Case) -> None:
+    # The announcement is the first write; the pair cannot be stored, and then the label cannot be taken off.
+    case.spoil(Fault(PUT, "403", nth=2, times=0), Fault("secretsmanager.UpdateSecretVersionStage", "403", times=0))
+    result = case.run()
+    assert result.code == 1, result.output
+    assert result.last_line.startswith("✖ Failed; keys, secrets and targets are as they were: create the new key:")
+    assert "tidy up the announcement" in result.output
+    assert case.keys == {"old": "Active"}
+
+
+def test_a_left_over_key_that_was_removed_is_told_but_does_not_make_a_failed_run_partly_done(case: Case) -> None:
+    case.killed("iam.CreateAccessKey", "call-after")
+    case.world.clock.move(minutes=16)
+    case.spoil(Fault("iam.CreateAccessKey", "403", times=0))
+    result = case.run()
+    assert result.code == 1, result.output
+    assert result.last_line.startswith("✖ Failed; removed a left-over key; all else is as it was: create the new key:")
+
+
+def test_an_unexpected_error_before_anything_was_done_is_a_failure_that_changed_nothing(case: Case) -> None:
+    def nonsense(_: Environ) -> Answer:
+        return Answer("200 OK", [("Content-Type", "application/json")], b'{"values": [{}]}')
+
+    case.spoil(Fault("GET */environments", "call-answer", times=0, answer=nonsense))
+    result = case.run()
+    assert result.code == 1, result.output
+    assert result.last_line.startswith("✖ ")
+    assert result.writes == []

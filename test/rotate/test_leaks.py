@@ -63,7 +63,7 @@ class Ears:
             "ATLASSIAN_API_TOKEN": token.secret,
             "CREDENTIALS_VARIABLE": "AWS_CREDENTIALS",
             "TARGETS": "deployment:production",
-            "REVOKE": "true",
+            "REVOKE": company.old_key.access_key_id,
             "DEBUG": "true",
         }
         basic = token.header.removeprefix("Basic ")

@@ -77,7 +77,7 @@ def test_a_key_that_was_made_inactive_by_hand_is_counted_from_when_it_is_seen(
 ) -> None:
     world.aws.use(old, world.clock.now() - timedelta(hours=2))
     assert pipe().code == 0
-    assert pipe(REVOKE="true").code == 0
+    assert pipe(REVOKE=old.access_key_id).code == 0
     world.clock.move(days=9)
     pipe()
     assert statuses(world)[old.access_key_id] == "Inactive"
@@ -110,12 +110,12 @@ def test_the_key_that_signs_the_run_is_never_switched_off(world: World, company:
 
 def test_a_leaked_key_that_signs_the_run_goes_in_the_next_one(world: World, company: Company, pipe: Pipe) -> None:
     old = company.old_key
-    result = pipe(**signing_with(old), REVOKE="true")
+    result = pipe(**signing_with(old), REVOKE=old.access_key_id)
     assert result.code == 2, result.output
-    assert "signs this run, so that it cannot be made inactive in it. Run once more with REVOKE" in result.output
+    assert "signs this run, so that it cannot be made inactive in it. Run the same REVOKE again" in result.output
     (new,) = consumers(world, company)
     assert statuses(world) == {old.access_key_id: "Active", new.access_key_id: "Active"}
-    result = pipe(**signing_with(new), REVOKE="true")
+    result = pipe(**signing_with(new), REVOKE=old.access_key_id)
     assert result.code == 0, result.output
     assert statuses(world) == {old.access_key_id: "Inactive", new.access_key_id: "Active"}
 

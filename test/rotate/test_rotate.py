@@ -149,7 +149,7 @@ def test_two_keys_of_which_one_is_foreign_are_left_alone_until_a_rotation_is_due
 def test_a_young_key_is_rotated_on_demand(world: World, switch: str) -> None:
     company = world.seed(key_age_days=1)
     world.aws.refusals = 0
-    result = pipe_in(world, company)(**{switch: "true"})
+    result = pipe_in(world, company)(**{switch: "true" if switch == "FORCE" else company.old_key.access_key_id})
     assert result.code == 0, result.output
     one_new_pair(world, company)
     assert statuses(world)[company.old_key.access_key_id] == ("Active" if switch == "FORCE" else "Inactive")
@@ -185,9 +185,9 @@ def test_force_again_finishes_what_it_has_begun_and_no_more(world: World) -> Non
 
 
 def test_revoke_again_says_so_and_makes_no_key(world: World, company: Company, pipe: Pipe) -> None:
-    assert pipe(REVOKE="true").code == 0
+    assert pipe(REVOKE=company.old_key.access_key_id).code == 0
     before = outside(world, company)
-    result = pipe(REVOKE="true")
+    result = pipe(REVOKE=company.old_key.access_key_id[-4:])
     assert result.code == 0, result.output
     assert outside(world, company) == before
     assert result.writes == []
@@ -198,7 +198,7 @@ def test_revoke_again_says_so_and_makes_no_key(world: World, company: Company, p
 def test_revoke_after_a_rotation_only_makes_the_old_key_inactive(world: World, company: Company, pipe: Pipe) -> None:
     assert pipe().code == 0
     keys = set(statuses(world))
-    result = pipe(REVOKE="true")
+    result = pipe(REVOKE=company.old_key.access_key_id[-4:])
     assert result.code == 0, result.output
     assert set(statuses(world)) == keys
     assert statuses(world)[company.old_key.access_key_id] == "Inactive"
@@ -207,7 +207,7 @@ def test_revoke_after_a_rotation_only_makes_the_old_key_inactive(world: World, c
 
 def test_revoke_says_who_may_break(world: World, company: Company, pipe: Pipe) -> None:
     world.aws.use(company.old_key, world.clock.now() - timedelta(hours=5))
-    result = pipe(REVOKE="true")
+    result = pipe(REVOKE=company.old_key.access_key_id[-4:])
     assert f"last used on {world.clock.now() - timedelta(hours=5):%Y-%m-%d}" in result.output
     assert "that consumer breaks unless it is one of the targets" in " ".join(result.output.split())
 

@@ -123,7 +123,7 @@ def test_force_and_revoke(world: World) -> None:
     pipe = pipe_in(world, company)
     assert pipe(**ALONE, FORCE="true").code == 0
     assert pipe(**ALONE, FORCE="true").code == 1
-    assert pipe(**ALONE, REVOKE="true").code == 0
+    assert pipe(**ALONE, REVOKE=company.old_key.access_key_id).code == 0
     assert statuses(world)[company.old_key.access_key_id] == "Inactive"
     assert world.aws.signs(held_by(world, company))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
 from typing import Protocol
 
@@ -19,6 +20,8 @@ from pipe.errors import KeyturnError, Refused
 from pipe.patience import Patience
 from pipe.plan import Do
 from pipe.values import Identity, KeyPair, Place, Rotation, Run, Target, Variable
+
+log = logging.getLogger("keyturn.rotate")
 
 
 class Bitbucket(Places, Variables, Protocol):
@@ -61,7 +64,7 @@ class Rotate:
 
     def observe(self, *, ask_all: bool = False) -> World:
         """Look at keys, journal and targets, and at every key's last use where `ask_all`; raises Refused."""
-        return observe(
+        seen = observe(
             self._caller,
             self._keys,
             self._journal_of,
@@ -70,6 +73,7 @@ class Rotate:
             now=self._signer.now,
             ask_all=ask_all,
         )
+        return replace(seen, run=self._run)
 
     def plan(self, world: World) -> KeyPlan:
         """Decide what is to be done; raises Refused."""
@@ -101,9 +105,11 @@ class Rotate:
             finished = any(step.do is Do.REMEMBER_PUBLISHED for step in outcome.done)
         finally:
             unclosed = _close(journal, finished=finished)
+        # Another run at work is no reason to end well where a key has leaked.
+        outcome = replace(outcome, unmet=bool(outcome.elsewhere and self.policy.revoke))
         if unclosed is None:
             return outcome
-        return replace(outcome, failures=(*outcome.failures, unclosed), changed=True)
+        return replace(outcome, failures=(*outcome.failures, unclosed))
 
     def summary(self, world: World, plan: KeyPlan, outcome: KeyOutcome | None) -> str:
         """Return the last line."""
@@ -127,7 +133,9 @@ def _close(journal: Journal, *, finished: bool) -> KeyFailure | None:
         journal.close(finished=finished)
     except KeyturnError as error:
         step = KeyStep(Do.TIDY, "the announcement", "the run is over", vital=False)
-        return KeyFailure(step, error.what, "Other runs wait for a quarter of an hour; nothing else is wrong.")
+        failure = KeyFailure(step, error.what, "Other runs wait for a quarter of an hour; nothing else is wrong.")
+        log.error("%s %s: %s %s", step.do, step.on, failure.what, failure.check)
+        return failure
     return None
 
 

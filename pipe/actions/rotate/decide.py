@@ -6,10 +6,11 @@ from collections.abc import Iterator
 
 from pipe.actions.rotate.old_keys import old_key_steps
 from pipe.actions.rotate.refuse import refuse_contradictions, refuse_strangers
+from pipe.actions.rotate.revoke import no_room, revoked_key, switch_off
 from pipe.actions.rotate.steps import KeyPlan, KeyStep
-from pipe.actions.rotate.world import TargetState, World
+from pipe.actions.rotate.world import INTENT_LASTS, Intent, TargetState, World
 from pipe.errors import Refused
-from pipe.plan import Do
+from pipe.plan import Do, Failure
 from pipe.values import AccessKey, Rotation, last_four
 
 NEW = "the new key"
@@ -17,17 +18,19 @@ NEW = "the new key"
 
 def decide(world: World, policy: Rotation) -> KeyPlan:
     """Return the plan; raises Refused where only a person can resolve what was found."""
+    revoked = revoked_key(world, policy.revoke)
     intent = world.record.intent
     if intent is not None and intent.is_young(world.now):
-        busy = f"{intent.build} has been at work on {world.user}'s key since {intent.at:%H:%M} UTC"
-        return KeyPlan((KeyStep(Do.WAIT, world.user, busy),), busy)
+        return _wait(world, policy, intent)
     refuse_contradictions(world)
     orphans = tuple(key for key in world.strangers if world.is_orphan(key))
     strangers = tuple(key for key in world.strangers if key not in orphans)
     current = world.key(world.record.current)
     base = current or (strangers[0] if len(strangers) == 1 else None)
     oldest = base or next(iter(strangers), None)
-    reason = _reason_to_rotate(world, policy, oldest)
+    if revoked is not None:
+        _check_revocation(world, revoked, base, strangers)
+    reason = _reason_to_rotate(world, policy, oldest, leaked=revoked if revoked is base else None)
     if reason:
         refuse_strangers(world, strangers, current)
     steps = [*_repairs(world, orphans)]
@@ -38,14 +41,74 @@ def decide(world: World, policy: Rotation) -> KeyPlan:
     else:
         steps += _standing(world, policy, base)
     new_key = bool(reason or world.record.pending)
-    steps += old_key_steps(world, policy, replaced=base if new_key else None, publishing=_publishes(steps))
+    steps += old_key_steps(
+        world, policy, replaced=base if new_key else None, revoked=revoked, publishing=_publishes(steps)
+    )
     if not new_key:
         steps += [_stranger(key) for key in strangers if key is not base]
-    return KeyPlan(tuple(steps))
+    return KeyPlan(tuple(steps), failures=() if new_key or revoked else _held_up(world, policy, base, steps))
 
 
-def _reason_to_rotate(world: World, policy: Rotation, oldest: AccessKey | None) -> str:
-    """Say why a new key is to be made; nothing where none is."""
+def _check_revocation(
+    world: World, revoked: AccessKey, base: AccessKey | None, strangers: tuple[AccessKey, ...]
+) -> None:
+    """Raise Refused where the leaked key is not Keyturn's to switch off, or cannot be replaced."""
+    record = world.record
+    if revoked.id == record.pending:
+        raise Refused(
+            [
+                f"REVOKE: {revoked.name} is the new key of a rotation that was cut off, and no target has it yet. "
+                f"To stop it: {switch_off(world, revoked)}"
+            ]
+        )
+    if revoked in strangers and revoked is not base:
+        raise Refused(
+            [
+                f"REVOKE: Keyturn cannot prove that it made {revoked.name}, and leaves it alone. "
+                f"To stop it: {switch_off(world, revoked)}"
+            ]
+        )
+    previous = next((key for key in world.keys if key.id in record.ours), None)
+    if revoked is base and previous is not None and not record.pending:
+        raise no_room(world, revoked, previous)
+
+
+def _held_up(
+    world: World, policy: Rotation, base: AccessKey | None, steps: list[KeyStep]
+) -> tuple[Failure[KeyStep], ...]:
+    """Return the failure to rotate a key that is due, while the one before it is still there after this run."""
+    previous = next((key for key in world.keys if key.id in world.record.ours), None)
+    if base is None or previous is None or world.now - base.created < policy.rotate_after:
+        return ()
+    if any(step.do is Do.DELETE for step in steps):
+        return ()
+    why = next((step.reason for step in steps if step.key_id == previous.id), "")
+    return (
+        Failure(
+            KeyStep(Do.CREATE, NEW, f"{base.name} is due", replaces=base.id, vital=False),
+            f"{base.name} is {base.age_days(world.now)} days old and due, but {previous.name} must be deleted first: "
+            f"{why}.",
+            "Move whoever uses it to the new key, or set IF_STILL_USED: deactivate." if previous.active else "",
+        ),
+    )
+
+
+def _wait(world: World, policy: Rotation, intent: Intent) -> KeyPlan:
+    """Return the plan for while another run is at work: nothing, which is not enough for a leak or a rerun."""
+    since = f"{intent.build} has been at work on {world.user}'s key since {intent.at:%H:%M} UTC"
+    until = f"{intent.at + INTENT_LASTS:%H:%M} UTC"
+    unmet = True
+    if policy.revoke:
+        busy = f"{since}; the leaked key was not touched. Run the same REVOKE again, after {until} at the latest"
+    elif world.run.is_rerun_of(intent.build):
+        busy = f"{since}, and this is a rerun of it. If it was cut off, run again after {until}"
+    else:
+        busy, unmet = since, False
+    return KeyPlan((KeyStep(Do.WAIT, world.user, busy),), busy, unmet=unmet)
+
+
+def _reason_to_rotate(world: World, policy: Rotation, oldest: AccessKey | None, *, leaked: AccessKey | None) -> str:
+    """Say why a new key is to be made; nothing where none is. `leaked` is a key that cannot go without a new one."""
     record = world.record
     if record.pending:
         return ""
@@ -54,8 +117,8 @@ def _reason_to_rotate(world: World, policy: Rotation, oldest: AccessKey | None) 
         return f"{world.user} has no access key"
     if record.redo:
         return "the last rotation was left half-done"
-    if policy.revoke and not previous:
-        return "REVOKE: the key has leaked"
+    if leaked is not None:
+        return f"REVOKE: {leaked.name} has leaked"
     if policy.force and not policy.revoke:
         if previous and not _unfinished(world):
             raise Refused([_no_free_slot(world, policy, previous[0])])

@@ -11,12 +11,14 @@ from pipe.plan import Do
 from pipe.values import AccessKey, LastUse, Rotation
 
 
-def old_key_steps(world: World, policy: Rotation, *, replaced: AccessKey | None, publishing: bool) -> Iterator[KeyStep]:
-    """Yield the steps for each replaced key; `replaced` is the one that this very run replaces."""
+def old_key_steps(
+    world: World, policy: Rotation, *, replaced: AccessKey | None, revoked: AccessKey | None, publishing: bool
+) -> Iterator[KeyStep]:
+    """Yield the steps for each replaced key; `replaced` is replaced by this very run, `revoked` has leaked."""
     for key in world.keys:
         if key is replaced or key.id in world.record.ours:
             if key.active:
-                yield from _active(world, policy, key, fresh=publishing or key is replaced)
+                yield from _active(world, policy, key, fresh=publishing or key is replaced, leaked=key is revoked)
             else:
                 yield from _inactive(world, policy, key)
 
@@ -33,13 +35,13 @@ def grace_is_over(world: World, policy: Rotation, key: AccessKey) -> bool:
     )
 
 
-def _active(world: World, policy: Rotation, key: AccessKey, *, fresh: bool) -> Iterator[KeyStep]:
+def _active(world: World, policy: Rotation, key: AccessKey, *, fresh: bool, leaked: bool) -> Iterator[KeyStep]:
     use = world.last_use.get(key.id)
     noted = world.record.inactive
     if noted is not None and noted.key_id == key.id:
         # Else the time of recovery would count from the first deactivation after a second one.
         yield KeyStep(Do.REMEMBER_ACTIVE, key.name, "somebody has made it active again", key.id)
-    if policy.revoke:
+    if leaked:
         yield from _deactivation(key, f"REVOKE: it has leaked; {_who_may_break(world, use)}")
     elif key.id == world.caller.key_id:
         yield KeyStep(Do.KEEP, key.name, "stays active: this run signs with it", key.id)

@@ -16,7 +16,7 @@ def summary(world: World, plan: KeyPlan, outcome: KeyOutcome | None) -> str:
         count = len(plan.actions)
         return f"Dry run: {count or 'no'} step{'' if count == 1 else 's'} to take; nothing was written."
     if outcome.elsewhere:
-        return f"Nothing done: {outcome.elsewhere}"
+        return f"Nothing done: {outcome.elsewhere}{' Run the same REVOKE again.' if outcome.unmet else ''}"
     done = _sentence(world, outcome.done)
     if outcome.exit_code == 0:
         ahead = _ahead(plan)
@@ -26,7 +26,8 @@ def summary(world: World, plan: KeyPlan, outcome: KeyOutcome | None) -> str:
     first = outcome.failures[0]
     failed = f"{first.step.do} {first.step.on}: {first.what}"
     if outcome.exit_code == 1:
-        return f"Failed; keys, secrets and targets are as they were: {failed}"
+        mended = f"{done[:1].lower()}{done[1:]}; all else is as it was" if done else ""
+        return f"Failed; {mended or 'keys, secrets and targets are as they were'}: {failed}"
     missing = [step.on for step in (*(failure.step for failure in outcome.failures), *outcome.undone) if step.place]
     behind = f"; not yet in {', '.join(dict.fromkeys(missing))}" if missing else ""
     return f"Partly done{': ' + done if done else ''}{behind}. The next run finishes it. {failed}"

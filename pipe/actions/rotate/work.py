@@ -98,10 +98,7 @@ class Work:
         return self._hands[step.do](step)
 
     def _tidy(self, _: KeyStep) -> str:
-        try:
-            self._journal.tidy()
-        except KeyturnError as error:
-            raise KeyturnError(error.what, error.check, changed=True) from error
+        self._journal.tidy()
         return "label removed"
 
     def _remove(self, step: KeyStep) -> str:
@@ -112,7 +109,7 @@ class Work:
         try:
             self._keys.delete(step.key_id)
         except KeyturnError as error:
-            raise KeyturnError(f"{error.what} It is inactive.", error.check, changed=True) from error
+            raise KeyturnError(f"{error.what} It is inactive.", error.check) from error
         return "deactivated and deleted"
 
     def _prove(self, step: KeyStep) -> str:
@@ -195,7 +192,10 @@ class Work:
             raise KeyturnError("Another run has taken over, since this one took too long.", "The next run goes on.")
         key_id = step.key_id or self._new_id
         self._journal.promote(key_id, step.replaces, self._signer.now())
-        self._tidy(step)
+        try:
+            self._journal.tidy()
+        except KeyturnError as error:
+            raise KeyturnError(error.what, error.check, changed=True) from error
         return f"{last_four(key_id)} is the current key"
 
     def _publish(self, step: KeyStep) -> str:
@@ -219,7 +219,7 @@ class Work:
         if step.key_id == self._world.caller.key_id:
             raise KeyturnError(
                 f"{last_four(step.key_id)} signs this run, so that it cannot be made inactive in it.",
-                "Run once more with REVOKE: by then the run's own variables hold the new key.",
+                "Run the same REVOKE again: by then the run's own variables hold the new key.",
             )
         try:
             self._keys.deactivate(step.key_id)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from pipe.values import AccessKey, Identity, LastUse, Place, Variable
+from pipe.values import AccessKey, Identity, LastUse, Place, Run, Variable
 
 # For how long an open intent keeps other runs away; a run's whole budget is shorter.
 INTENT_LASTS = timedelta(minutes=15)
@@ -92,7 +92,7 @@ class TargetState:
 
 @dataclass(frozen=True)
 class World:
-    """Everything that a run has observed; `last_use` holds None where IAM did not tell."""
+    """Everything that a run has observed; `last_use` holds None where IAM did not tell, `run` is the run itself."""
 
     now: datetime
     caller: Identity
@@ -102,6 +102,7 @@ class World:
     targets: tuple[TargetState, ...]
     evidence: Intent | None = None
     last_use: Mapping[str, LastUse | None] = field(default_factory=dict)
+    run: Run = field(default_factory=lambda: Run("", ""))
 
     def key(self, key_id: str) -> AccessKey | None:
         """Return the key of that id, if IAM has it."""

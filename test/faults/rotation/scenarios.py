@@ -117,7 +117,8 @@ def _own_key(world: World, _: Runner) -> Stage:
 
 def _revoked(world: World, _: Runner) -> Stage:
     """The key has leaked."""
-    return _stage(world, age=20, REVOKE="true")
+    stage = _stage(world, age=20)
+    return replace(stage, variables={**stage.variables, "REVOKE": stage.company.old_key.access_key_id})
 
 
 def _credentials_file(world: World, runner: Runner) -> Stage:
