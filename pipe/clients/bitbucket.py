@@ -176,8 +176,6 @@ class Bitbucket:
             found = [environment for environment in environments if matches(environment, wanted)]
             if len(found) > 1:
                 names = " and ".join(f"“{each.get('name')}” ({each.get('uuid')})" for each in found)
-                    f"“{environment.get('name')}” ({environment.get('uuid')})" for environment in found
-                )
                 raise Invalid(
                     f"“{wanted}” fits several deployment environments of {target.full_repository}: {names}.",
                     "Name one of them in TARGETS, by its {uuid}.",

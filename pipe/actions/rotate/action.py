@@ -134,7 +134,7 @@ def _close(journal: Journal, *, finished: bool) -> KeyFailure | None:
     except KeyturnError as error:
         step = KeyStep(Do.TIDY, "the announcement", "the run is over", vital=False)
         failure = KeyFailure(step, error.what, "Other runs wait for a quarter of an hour; nothing else is wrong.")
-        log.error("%s %s: %s %s", step.do, step.on, failure.what, failure.check)
+        log.log(logging.ERROR, "%s %s: %s %s", step.do, step.on, failure.what, failure.check)
         return failure
     return None
 
