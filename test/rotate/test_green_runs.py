@@ -78,6 +78,7 @@ def test_a_lost_key_is_known_although_old_announcements_are_gone(case: Case) -> 
     # AWS drops the oldest of the versions that have no label.
     unlabelled = [version.id for version in secret.versions.values() if not version.stages]
     case.world.aws.drop(SECRET, unlabelled[0])
+    case.world.clock.move(days=1)
     case.killed("iam.CreateAccessKey", "call-after")
     case.world.clock.move(minutes=16)
     case.rotated(case.run())
