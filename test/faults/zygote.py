@@ -6,6 +6,7 @@ and, when that has ended, its wait status.
 
 from __future__ import annotations
 
+import gc
 import importlib
 import json
 import os
@@ -41,6 +42,9 @@ def _run(order: dict[str, object]) -> NoReturn:
 
 def _serve() -> None:
     _warm()
+    # A run's garbage collector would write to, and thereby copy, every page of what is shared.
+    gc.collect()
+    gc.freeze()
     for line in sys.stdin:
         pid = os.fork()
         if pid == 0:
