@@ -1,51 +1,41 @@
-"""Spoils every request of every kind of run in every way."""
+"""Each run is spoilt by a fault or by two, and the next one has to bring everything to its end.
+
+Which requests are spoilt, and how, `test.faults.sample` says.
+"""
 
 from __future__ import annotations
-
-import itertools
 
 import pytest
 
 from sandbox.world import World
 from test.faults.conftest import Conclude
-from test.faults.judge import Bench, try_it
+from test.faults.judge import Bench, S, try_it
 from test.faults.pull.scenarios import SCENARIOS as PULLS
 from test.faults.replicate.scenarios import SCENARIOS as REPLICATIONS
 from test.faults.rotation.scenarios import SCENARIOS as ROTATIONS
 from test.faults.runner import Runner
+from test.faults.sample import pairs_of_faults, single_faults
 
 
-@pytest.mark.parametrize(
-    ("name", "kind"), [(name, kind) for name, scenario in ROTATIONS.items() for kind in scenario.kinds]
-)
-def test_every_request_spoilt(name: str, kind: str, fault_world: World, runner: Runner, conclude: Conclude) -> None:
-    bench = Bench(fault_world, ROTATIONS[name], runner)
-    verdict = bench.verdict()
-    for spot in bench.spots():
-        try_it(bench, [(spot, kind)], verdict)
-    conclude("rotation", verdict)
+@pytest.mark.parametrize("name", ROTATIONS)
+def test_a_spoilt_rotation_breaks_no_promise(name: str, fault_world: World, runner: Runner, conclude: Conclude) -> None:
+    _spoil(Bench(fault_world, ROTATIONS[name], runner), conclude, "rotation")
 
 
-@pytest.mark.parametrize(
-    ("name", "kind"), [(name, kind) for name, scenario in PULLS.items() for kind in scenario.kinds]
-)
-def test_every_request_of_a_pull_spoilt(
-    name: str, kind: str, vault_world: World, runner: Runner, conclude: Conclude
-) -> None:
-    bench = Bench(vault_world, PULLS[name], runner)
-    verdict = bench.verdict()
-    for spot in bench.spots():
-        try_it(bench, [(spot, kind)], verdict)
-    conclude("pull", verdict)
+@pytest.mark.parametrize("name", PULLS)
+def test_a_spoilt_pull_breaks_no_promise(name: str, vault_world: World, runner: Runner, conclude: Conclude) -> None:
+    _spoil(Bench(vault_world, PULLS[name], runner), conclude, "pull")
 
 
 @pytest.mark.parametrize("name", REPLICATIONS)
-def test_every_request_of_a_replication_spoilt(
+def test_a_spoilt_replication_breaks_no_promise(
     name: str, vault_world: World, runner: Runner, conclude: Conclude
 ) -> None:
-    # All kinds in one test: to prepare takes as long as to spoil a few requests.
-    bench = Bench(vault_world, REPLICATIONS[name], runner)
-    verdict = bench.verdict()
-    for spot, kind in itertools.product(bench.spots(), bench.scenario.kinds):
-        try_it(bench, [(spot, kind)], verdict)
-    conclude("replicate", verdict)
+    _spoil(Bench(vault_world, REPLICATIONS[name], runner), conclude, "replicate")
+
+
+def _spoil(bench: Bench[S], conclude: Conclude, what: str) -> None:
+    verdict, spots, scenario = bench.verdict(), bench.spots(), bench.scenario
+    for faults in (*single_faults(scenario.name, spots, scenario.kinds), *pairs_of_faults(scenario.name, spots)):
+        try_it(bench, faults, verdict)
+    conclude(what, verdict)

@@ -15,6 +15,7 @@ from test.faults.judge import Bench, quiet, wires
 from test.faults.rotation.company import Stage
 from test.faults.rotation.scenarios import SCENARIOS
 from test.faults.runner import Result, Runner
+from test.faults.sample import meetings
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +31,7 @@ def made(world: World) -> int:
 
 
 @pytest.mark.parametrize("name", ["first rotation", "later rotation"])
-@pytest.mark.parametrize("attempt", range(10))
+@pytest.mark.parametrize("attempt", range(3))
 def test_two_runs_started_together(name: str, attempt: int, fault_world: World, runner: Runner, second: Runner) -> None:
     bench = Bench(fault_world, SCENARIOS[name], runner)
     stage = bench.begin()
@@ -71,7 +72,7 @@ def test_a_whole_run_between_any_two_requests_of_another(
     name: str, asleep: int, fault_world: World, runner: Runner, second: Runner, folder: Path
 ) -> None:
     bench = Bench(fault_world, SCENARIOS[name], runner)
-    for spot in bench.spots():
+    for spot in meetings(f"{name} {asleep}", bench.spots()):
         stage = bench.begin()
         others: list[Result] = []
         wire = wires(fault_world)[spot.service]

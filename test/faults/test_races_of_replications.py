@@ -16,6 +16,7 @@ from test.faults.judge import Bench, Spot, quiet, wires
 from test.faults.replicate.scenarios import SCENARIOS, written
 from test.faults.replicate.stage import Stage
 from test.faults.runner import Result, Runner
+from test.faults.sample import meetings
 
 # Slow enough that the first run does not give a request up while the other one runs.
 UNHURRIED = 0.15
@@ -28,7 +29,7 @@ def second(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runner]:
 
 
 @pytest.mark.parametrize("name", ["first run", "restored"])
-@pytest.mark.parametrize("attempt", range(3))
+@pytest.mark.parametrize("attempt", range(2))
 def test_two_runs_started_together(name: str, attempt: int, vault_world: World, runner: Runner, second: Runner) -> None:
     stage = Bench(vault_world, SCENARIOS[name], runner).begin()
     with ThreadPoolExecutor(2) as pool:
@@ -47,7 +48,7 @@ def test_a_whole_run_between_any_two_requests_of_another(
     name: str, vault_world: World, runner: Runner, second: Runner
 ) -> None:
     bench = Bench(vault_world, SCENARIOS[name], runner)
-    for spot in bench.spots():
+    for spot in meetings(name, bench.spots()):
         stage = bench.begin()
         others: list[Result] = []
         first = _interrupted(spot, stage, runner, partial(_run, stage, second, others))
@@ -64,7 +65,7 @@ def test_a_secret_that_changes_between_two_requests_is_right_after_the_next_run(
     vault_world: World, runner: Runner, second: Runner
 ) -> None:
     bench = Bench(vault_world, SCENARIOS["one changed"], runner)
-    for spot in bench.spots():
+    for spot in meetings("a change", bench.spots()):
         stage = bench.begin()
         newer: list[Stage] = []
         first = _interrupted(spot, stage, runner, partial(_change, stage, second, newer))

@@ -1,0 +1,85 @@
+"""Which of a run's requests are spoilt, and how: all of them in every way, or a seeded sample of that.
+
+`make test` tries a few for each scenario; `make faults` all, or as many as SPOILT says.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import random
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+
+from test.faults.judge import Spot
+from test.support import READS_OF_AWS
+
+# How many spoilt runs and pairs of faults each scenario gets, and at how many requests a second run comes in between.
+ALL = "all"
+SPOILT = os.environ.get("SPOILT") or "8"
+PAIRS = int(os.environ.get("PAIRS") or "1")
+MEETINGS = 4
+# By this one, the eight of each scenario hit every operation of each action in some way, and every kind of fault.
+SEED = os.environ.get("SEED") or "7"
+
+# Of each family of faults the one that does most harm; the second fault of a pair strikes a later request.
+WORST_IN_PAIRS = ("kill-before", "kill-after", "cut-before", "cut-after", "500-after", "429-bare", "403", "term")
+
+Faults = Sequence[tuple[Spot, str]]
+
+# What differs between requests that are alike: the uuids at Bitbucket, and the secrets of one folder in Vault.
+_OWN = re.compile(r"\{[^}]*\}|(?<=/ci/app/).*")
+
+
+def single_faults(name: str, spots: Sequence[Spot], kinds: Sequence[str]) -> list[Faults]:
+    """Return the faults of a scenario of this name, one for each run that is to be spoilt."""
+    if SPOILT == ALL:
+        return [[(spot, kind)] for spot, kind in itertools.product(spots, kinds)]
+    return [[fault] for fault in itertools.islice(_dealt(random.Random(f"{SEED} {name}"), spots, kinds), int(SPOILT))]
+
+
+def pairs_of_faults(name: str, spots: Sequence[Spot]) -> list[Faults]:
+    """Return some pairs of faults at two requests of one run; nothing comes after a kill."""
+    pairs: list[Faults] = [
+        [(first, one), (second, other)]
+        for first, second in itertools.combinations(spots, 2)
+        for one, other in itertools.product(WORST_IN_PAIRS, repeat=2)
+        if not one.startswith("kill")
+    ]
+    return random.Random(f"{SEED} {name}").sample(pairs, min(PAIRS, len(pairs)))
+
+
+def meetings(name: str, spots: Sequence[Spot]) -> list[Spot]:
+    """Return the requests of a scenario before which another run comes in between."""
+    if SPOILT == ALL:
+        return list(spots)
+    met = _dealt(random.Random(f"{SEED} {name}"), spots, [""])
+    return [spot for spot, _ in itertools.islice(met, MEETINGS * -(-int(SPOILT) // 8))]
+
+
+def _dealt(chance: random.Random, spots: Sequence[Spot], kinds: Sequence[str]) -> Iterator[tuple[Spot, str]]:
+    """Yield all faults at all requests, those first that differ most: of each operation one, writes before reads.
+
+    Each time, it is a kind of fault that has been there least often.
+    """
+    operations: defaultdict[str, list[tuple[Spot, str]]] = defaultdict(list)
+    for spot, kind in itertools.product(spots, kinds):
+        operations[_OWN.sub("*", spot.operation)].append((spot, kind))
+    left = list(operations.values())
+    chance.shuffle(left)
+    for faults in left:
+        chance.shuffle(faults)
+    left.sort(key=lambda faults: not _writes(faults[0][0]))
+    seen: Counter[str] = Counter()
+    while left:
+        for faults in left:
+            fault = min(faults, key=lambda each: seen[each[1]])
+            faults.remove(fault)
+            seen[fault[1]] += 1
+            yield fault
+        left = [faults for faults in left if faults]
+
+
+def _writes(spot: Spot) -> bool:
+    return not spot.operation.startswith(("GET ", "LIST ", "SCAN ", *READS_OF_AWS))
