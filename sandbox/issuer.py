@@ -98,6 +98,10 @@ class Issuer:
         """Sign by another key from now on, and publish that one alone."""
         self._rotated = _made()
 
+    def reset(self) -> None:
+        """Sign by the first key again."""
+        self._rotated = None
+
     @property
     def _signing(self) -> _Key:
         return self._rotated or _shared()

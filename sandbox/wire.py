@@ -26,6 +26,9 @@ KINDS = frozenset({
     "call-before", "call-after", "call", "call-answer",
 })  # fmt: skip
 
+# Seconds in which every request is over, held up or not.
+_LONGEST = 10
+
 
 @dataclass(frozen=True)
 class Fault:
@@ -120,6 +123,12 @@ class Wire:
             self.journal.clear()
             self._occurrences.clear()
             self.most_in_flight = 0
+
+    def settle(self) -> None:
+        """Wait for the requests whose client has gone, so that they change nothing later."""
+        end = time.monotonic() + _LONGEST
+        while self.in_flight and time.monotonic() < end:
+            time.sleep(0.005)
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Serve one request, spoilt or not."""

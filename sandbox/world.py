@@ -19,7 +19,7 @@ from sandbox.ports import free_port
 from sandbox.server import Server
 from sandbox.vault import ROLE as VAULT_ROLE
 from sandbox.vault import Vault
-from sandbox.wire import Wsgi
+from sandbox.wire import Wire, Wsgi
 
 WORKSPACE, REPOSITORY = "acme", "shop"
 ENVIRONMENTS = ("Test", "Staging", "Production")
@@ -100,10 +100,29 @@ class World:
         if self.vault is not None:
             self.vault.stop()
 
+    def reset(self) -> None:
+        """Be as after the start: the clock right, nothing seeded, every wire mended; only a seed empties Vault."""
+        for wire in self.wires:
+            wire.settle()
+        self.clock.shift = timedelta()
+        self.issuer.reset()
+        self.bitbucket.reset()
+        self.aws.reset()
+        self.company = None
+        if self.vault is not None:
+            self.vault.wire.mend()
+            self.vault.wire.forget()
+
+    @property
+    def wires(self) -> list[Wire]:
+        """The wires before all services."""
+        return [self.bitbucket.wire, self.aws.wire, *([self.vault.wire] if self.vault else [])]
+
     def seed(self, key_age_days: float = 95) -> Company:
         """Make the company anew: a repository with three environments, and an IAM user with an old key in two.
 
-        A role trusts the repository's steps; where the world has a Vault, that does so too, and holds twelve secrets.
+        A role trusts the repository's steps; where the world has a Vault, that does so too, and holds twelve secrets,
+        whose values are those of the first seed.
         """
         self.bitbucket.reset()
         self.aws.reset()

@@ -1,4 +1,7 @@
-"""A world for each test that wants one; it starts in hundredths of a second, so that no test sees another's."""
+"""One world a worker, as new for each test that wants it, and one line of runs of the pipe.
+
+A world of its own is for a test alone that wants one with a peculiar start.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ import pytest
 from pipe import redact
 from sandbox.world import Company, World
 from test.faults.figures import pytest_terminal_summary
+from test.faults.runner import Runner, shared
 from test.support import Pipe, pipe_in
 
 # A hook is only heard from the outermost conftest when the workers are processes.
@@ -21,11 +25,23 @@ def _nothing_learned(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(redact, "_redactor", redact._Redactor())
 
 
-@pytest.fixture
-def world() -> Iterator[World]:
-    """Return a started world whose lists do not lag."""
+@pytest.fixture(scope="session")
+def plain_world() -> Iterator[World]:
     with World(lag=0) as started:
         yield started
+
+
+@pytest.fixture(scope="session")
+def vault_world() -> Iterator[World]:
+    with World(lag=0, vault=True) as started:
+        yield started
+
+
+@pytest.fixture
+def world(plain_world: World) -> World:
+    """Return a world whose lists do not lag, and in which there is nothing yet."""
+    plain_world.reset()
+    return plain_world
 
 
 @pytest.fixture
@@ -37,6 +53,25 @@ def company(world: World) -> Company:
 
 
 @pytest.fixture
+def vaulted(vault_world: World) -> World:
+    """Return a world with a Vault, in which there is nothing yet."""
+    vault_world.reset()
+    return vault_world
+
+
+@pytest.fixture
 def pipe(world: World, company: Company) -> Pipe:
     """Return the pipe in this world."""
     return pipe_in(world, company)
+
+
+@pytest.fixture(scope="session")
+def runner() -> Runner:
+    """Return the line of runs."""
+    return shared()
+
+
+@pytest.fixture(scope="session")
+def second() -> Runner:
+    """Return a second line of runs, for two at once."""
+    return shared("second")

@@ -1,4 +1,4 @@
-"""Runs the pipe as a real process in a pretended world, and looks at that world from outside."""
+"""Runs the pipe in a pretended world, and looks at that world from outside."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from sandbox.aws import Pair
 from sandbox.bitbucket import Scope
 from sandbox.wire import Seen
 from sandbox.world import SECRET, USER, Company, World
+from test.faults.runner import shared
 
 ROOT = Path(__file__).resolve().parent.parent
 JWT = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJ7YWNtZX06c2hvcCJ9.c2lnbmF0dXJlLW9mLXRoZS1zdGVw"
@@ -69,7 +70,7 @@ class Pipe(Protocol):
 
 
 def run(world: World, company: Company, **variables: str | None) -> Result:
-    """Run the pipe as a process of its own with nothing in its environment but these variables."""
+    """Run the pipe with nothing in its environment but these variables."""
     given = {**world.variables(company), **variables}
     world.aws.wire.forget()
     world.bitbucket.wire.forget()
@@ -79,7 +80,14 @@ def run(world: World, company: Company, **variables: str | None) -> Result:
 
 
 def run_bare(environ: dict[str, str]) -> subprocess.CompletedProcess[str]:
-    """Run the pipe in this environment and in no other; stderr goes where stdout does."""
+    """Run the pipe in this environment and in no other, as a process forked from one that has imported it."""
+    ended = shared().run(environ)
+    assert ended.code is not None, ended.output
+    return subprocess.CompletedProcess(["pipe"], ended.code, ended.output)
+
+
+def run_really(environ: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    """Run `python -m pipe` in this environment and in no other; stderr goes where stdout does."""
     return subprocess.run(
         [sys.executable, "-m", "pipe"],
         cwd=ROOT,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import pytest
@@ -137,12 +137,6 @@ CASES = {
 }  # fmt: skip
 # Where a trust policy to paste would be no remedy, or a wrong one.
 NO_POLICY = {"expired", "not-yet-valid", "tampered"}
-
-
-@pytest.fixture(scope="module")
-def vaulted() -> Iterator[World]:
-    with World(lag=0, vault=True) as started:
-        yield started
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import Any, Literal
 
 import pytest
@@ -103,18 +102,6 @@ class Step:
         assert outside(self.world, self.company) == before
         assert self.vault.tokens() == set()
         return "\n".join(result.problems)
-
-
-@pytest.fixture(scope="module")
-def vaulted() -> Iterator[World]:
-    with World(lag=0, vault=True) as started:
-        yield started
-
-
-@pytest.fixture(scope="module")
-def runner(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runner]:
-    with Runner(tmp_path_factory.mktemp("unstored")) as running:
-        yield running
 
 
 @pytest.fixture

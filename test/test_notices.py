@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -20,23 +19,11 @@ PUBLISH = "sns.Publish"
 UNSENT = "WARNING: The notice could not be sent: "
 
 
-@pytest.fixture(scope="module")
-def office_world() -> Iterator[World]:
-    with World(lag=0, vault=True) as started:
-        yield started
-
-
-@pytest.fixture(scope="module")
-def office_runner(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runner]:
-    with Runner(tmp_path_factory.mktemp("notices")) as running:
-        yield running
-
-
 @pytest.fixture
-def office(office_world: World, office_runner: Runner) -> Office:
-    company = office_world.seed()
-    office_world.aws.refusals = 0
-    return Office(office_world, company, office_runner)
+def office(vaulted: World, runner: Runner) -> Office:
+    company = vaulted.seed()
+    vaulted.aws.refusals = 0
+    return Office(vaulted, company, runner)
 
 
 @pytest.mark.parametrize(("when", "notices"), [("failure", 0), ("change", 1), ("always", 1)])

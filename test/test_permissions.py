@@ -6,7 +6,7 @@ Of a replication, `test/replicate/test_failures.py` takes the permissions away o
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import boto3
@@ -73,18 +73,6 @@ def sound(result: Result) -> None:
     assert result.code in (0, 1, 2), result.output
     assert "Traceback" not in result.output
     assert result.last_line.startswith("✔" if result.code == 0 else "✖")
-
-
-@pytest.fixture(scope="session")
-def runner(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runner]:
-    with Runner(tmp_path_factory.mktemp("permissions")) as running:
-        yield running
-
-
-@pytest.fixture(scope="session")
-def vaulted() -> Iterator[World]:
-    with World(lag=0, vault=True) as started:
-        yield started
 
 
 @pytest.fixture

@@ -8,7 +8,6 @@ import re
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 
 import jsonschema  # type: ignore[import-untyped]
@@ -50,12 +49,6 @@ DENIED = {
     (USUAL, "secret/metadata/ci/*", "list"): "Vault denies `list` on `secret/metadata/ci/mobile/`",
     (USUAL, "secret/metadata/ci/*", "read"): "",
 }
-
-
-@pytest.fixture(scope="module")
-def vaulted() -> Iterator[World]:
-    with World(lag=0, vault=True) as started:
-        yield started
 
 
 @pytest.fixture

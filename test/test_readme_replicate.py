@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Iterator
 
 import pytest
 
@@ -21,18 +20,6 @@ from test.test_readme_pull import value_of
 TEXT = README.read_text(encoding="utf-8")
 PULL, REPLICATE = (made()[name] for name in ("pull", "replicate"))
 PUBLISH = json.loads(made()["notice"])
-
-
-@pytest.fixture(scope="module")
-def vaulted() -> Iterator[World]:
-    with World(lag=0, vault=True) as started:
-        yield started
-
-
-@pytest.fixture(scope="module")
-def runner(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runner]:
-    with Runner(tmp_path_factory.mktemp("readme")) as running:
-        yield running
 
 
 @pytest.fixture

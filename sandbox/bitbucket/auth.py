@@ -106,6 +106,7 @@ class Keyring:
         """Forget every credential."""
         for known in self.collections:
             known.clear()
+        self.lifetime = LIFETIME
 
     @property
     def collections(self) -> list[dict[str, Token]]:

@@ -42,6 +42,7 @@ class Bitbucket:
         self._store = Store()
         self._keyring = Keyring(clock)
         self._moods = Moods(lag, next_links)
+        self._at_first = replace(self._moods)
         self._app = build(self._store, self._keyring, self._moods, clock)
         self._server: Server | None = None
         self.wire = Wire("bitbucket", self._serve, Dialect(), clock)
@@ -108,10 +109,11 @@ class Bitbucket:
         return [*self._store.collections, *self._keyring.collections]
 
     def reset(self) -> None:
-        """Forget everything that was seeded, issued, written, journalled or to be spoilt."""
+        """Forget all that was seeded, issued, written, journalled or to be spoilt, and be in the first mood again."""
         with self._store.lock:
             self._store.clear()
             self._keyring.clear()
+            vars(self._moods).update(vars(self._at_first))
         self.wire.mend()
         self.wire.forget()
 

@@ -52,8 +52,7 @@ class Access(Api):
         for path in self.ask("GET", "sys/auth")["data"]:
             if path != "token/":
                 self.ask("DELETE", f"sys/auth/{path.rstrip('/')}")
-        for accessor in self.tokens():
-            self.ask("POST", "auth/token/revoke-accessor", {"accessor": accessor})
+        self.revoke_all()
 
     def open(self, issuer: Issuer, repository: Repository) -> None:
         """Let the repository's steps sign in by their tokens, and by AppRole and userpass who has credentials."""
@@ -81,6 +80,24 @@ class Access(Api):
         self._tokens = {"token_policies": list(policies), "token_type": token_type, "token_ttl": _LIFETIME}
         self.ask("POST", f"auth/jwt/role/{ROLE}", {**self._binding, **self._tokens, **jwt_role})
         self.ask("POST", f"auth/approle/role/{ROLE}", self._tokens)
+
+    def renew_role(self) -> None:
+        """Let the role be what `open` has made it, whatever it has become."""
+        for method in ("jwt", "approle"):
+            self.ask("DELETE", f"auth/{method}/role/{ROLE}")
+        self.role()
+
+    def renew_policy(self, name: str) -> None:
+        """Let a policy be what `open` has made it, or be gone."""
+        if name in _POLICIES:
+            self.policy(name, _POLICIES[name])
+        else:
+            self.ask("DELETE", f"sys/policies/acl/{name}")
+
+    def revoke_all(self) -> None:
+        """Revoke every token but root's."""
+        for accessor in self.tokens():
+            self.ask("POST", "auth/token/revoke-accessor", {"accessor": accessor})
 
     def policy(self, name: str, text: str) -> None:
         """Write a policy."""

@@ -12,7 +12,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import urllib3
 
@@ -23,6 +23,8 @@ PATIENCE = 30
 FAREWELL = 10
 # Connections that are kept alive; a run has up to 16 requests in flight, and a test two runs.
 _KEPT = 32
+# The operations that change nothing.
+_READS = frozenset({"read", "list", "scan", "help"})
 # OpenBao makes audit devices from its configuration alone, in dev mode too.
 _CONFIGURATION = 'audit "file" "sandbox" {{ options {{ file_path = {path} }} }}\n'
 
@@ -40,6 +42,7 @@ class OpenBao:
         self.pool = urllib3.HTTPConnectionPool(LOOPBACK)
         self._process: subprocess.Popen[bytes] | None = None
         self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self._heard = 0
 
     def start(self) -> None:
         """Start the server and wait until it answers; raises VaultError."""
@@ -80,17 +83,29 @@ class OpenBao:
             self._folder = None
 
     def audited(self) -> list[tuple[str, str]]:
-        """Return operation and path of every request since the log was emptied, whoever made it, in their order."""
-        # A request is in the log before its answer leaves; a line that is still being written has no answer yet.
-        lines = self._audit.read_text().split("\n")[:-1]
-        entries = [json.loads(line) for line in lines]
-        requests = [entry["request"] for entry in entries if entry["type"] == "request"]
-        return [(request["operation"], request["path"]) for request in requests]
+        """Return operation and path of every request since `forget_audit`, whoever made it, in their order."""
+        return [(request["operation"], request["path"]) for request in self._requests(self._heard)]
 
     def forget_audit(self) -> None:
-        """Empty the audit log."""
+        """Let the audit log begin anew."""
+        self._heard = self._audit.stat().st_size
+
+    def written(self) -> set[tuple[str, str]]:
+        """Return namespace and path of what was written since `empty_audit`."""
+        writes = [request for request in self._requests(0) if request["operation"] not in _READS]
+        return {(request.get("namespace", {}).get("path", ""), request["path"]) for request in writes}
+
+    def empty_audit(self) -> None:
+        """Empty the audit log for good."""
         # OpenBao appends to whatever is there.
         os.truncate(self._audit, 0)
+        self._heard = 0
+
+    def _requests(self, start: int) -> list[dict[str, Any]]:
+        # A request is in the log before its answer leaves; a line that is still being written has no answer yet.
+        lines = self._audit.read_bytes()[start:].split(b"\n")[:-1]
+        entries = [json.loads(line) for line in lines]
+        return [entry["request"] for entry in entries if entry["type"] == "request"]
 
     @property
     def _audit(self) -> Path:

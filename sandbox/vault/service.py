@@ -10,15 +10,14 @@ from sandbox.clock import Clock
 from sandbox.issuer import Issuer
 from sandbox.ports import free_port
 from sandbox.server import Server
-from sandbox.vault.access import Access
-from sandbox.vault.engines import Engines
 from sandbox.vault.front import Dialect, Forward
 from sandbox.vault.pretended import pretended
 from sandbox.vault.server import OpenBao
+from sandbox.vault.undo import Undo
 from sandbox.wire import Wire
 
 
-class Vault(Engines, Access):
+class Vault(Undo):
     """A real OpenBao behind a wire that notes and spoils requests.
 
     `url` goes through the wire and is what a client is given; `server_url` is OpenBao itself. The wire's clock is the
@@ -30,6 +29,8 @@ class Vault(Engines, Access):
         self.wire = Wire("vault", Forward(self._server), Dialect(), Clock())
         self.url = ""
         self._front: Server | None = None
+        self._company = pretended()
+        self._seeded: tuple[str, str] | None = None
 
     @property
     def server_url(self) -> str:
@@ -61,26 +62,35 @@ class Vault(Engines, Access):
             self._front.close()
             self._front = None
         self._server.stop()
+        self._seeded = None
 
     def seed(
         self, issuer: Issuer, repository: Repository, secrets: Mapping[str, Mapping[str, Any]] | None = None
     ) -> dict[str, dict[str, Any]]:
-        """Make everything anew, whatever was there: mounts, sign-in, policies and secrets; return the secrets by path.
+        """Make everything as it should be, whatever was there: mounts, sign-in, policies, secrets.
 
-        `secrets` are others than the twelve that the company has. The issuer must be served already.
+        Returns the secrets by path. `secrets` are others than the twelve that the company has, which keep their values:
+        where those were seeded before, only what has changed since is made undone. The issuer must be served already.
         """
-        made = {path: dict(values) for path, values in (pretended() if secrets is None else secrets).items()}
+        made: Mapping[str, Mapping[str, Any]] = self._company if secrets is None else secrets
+        seeded = (issuer.url, repository.uuid) if secrets is None else None
+        if seeded is None or seeded != self._seeded or not self.undo(self._server.written(), self._company):
+            self._seeded = None
+            self._seed(issuer, repository, made)
+            self._seeded = seeded
+        self.wire.mend()
+        self.wire.forget()
+        self._server.empty_audit()
+        return {path: dict(values) for path, values in made.items()}
+
+    def _seed(self, issuer: Issuer, repository: Repository, secrets: Mapping[str, Mapping[str, Any]]) -> None:
         self.close_all()
         self.unmount_all()
         self.mount("secret", 2)
         self.mount("legacy", 1)
         self.open(issuer, repository)
-        for path, values in made.items():
+        for path, values in secrets.items():
             self.put(path, values)
-        self.wire.mend()
-        self.wire.forget()
-        self.forget_audit()
-        return made
 
     def audited(self) -> list[tuple[str, str]]:
         """Return operation and path of every request since `forget_audit`, in order, the sandbox's own included."""

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -31,6 +34,16 @@ class Result:
     def last_line(self) -> str:
         lines = self.output.strip().splitlines()
         return lines[-1] if lines else ""
+
+
+@cache
+def shared(name: str = "run") -> Runner:
+    """Return the line of runs of this name, one for all tests of a worker."""
+    folder = tempfile.TemporaryDirectory(prefix="runs-")
+    running = Runner(Path(folder.name), name)
+    atexit.register(folder.cleanup)
+    atexit.register(running.__exit__, None, None, None)
+    return running
 
 
 class Runner:

@@ -18,20 +18,18 @@ from test.faults.sample import pairs_of_faults, single_faults
 
 
 @pytest.mark.parametrize("name", ROTATIONS)
-def test_a_spoilt_rotation_breaks_no_promise(name: str, fault_world: World, runner: Runner, conclude: Conclude) -> None:
-    _spoil(Bench(fault_world, ROTATIONS[name], runner), conclude, "rotation")
+def test_a_spoilt_rotation_breaks_no_promise(name: str, world: World, runner: Runner, conclude: Conclude) -> None:
+    _spoil(Bench(world, ROTATIONS[name], runner), conclude, "rotation")
 
 
 @pytest.mark.parametrize("name", PULLS)
-def test_a_spoilt_pull_breaks_no_promise(name: str, vault_world: World, runner: Runner, conclude: Conclude) -> None:
-    _spoil(Bench(vault_world, PULLS[name], runner), conclude, "pull")
+def test_a_spoilt_pull_breaks_no_promise(name: str, vaulted: World, runner: Runner, conclude: Conclude) -> None:
+    _spoil(Bench(vaulted, PULLS[name], runner), conclude, "pull")
 
 
 @pytest.mark.parametrize("name", REPLICATIONS)
-def test_a_spoilt_replication_breaks_no_promise(
-    name: str, vault_world: World, runner: Runner, conclude: Conclude
-) -> None:
-    _spoil(Bench(vault_world, REPLICATIONS[name], runner), conclude, "replicate")
+def test_a_spoilt_replication_breaks_no_promise(name: str, vaulted: World, runner: Runner, conclude: Conclude) -> None:
+    _spoil(Bench(vaulted, REPLICATIONS[name], runner), conclude, "replicate")
 
 
 def _spoil(bench: Bench[S], conclude: Conclude, what: str) -> None:

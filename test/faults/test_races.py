@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from pathlib import Path
 
 import pytest
 
@@ -18,12 +16,6 @@ from test.faults.runner import Result, Runner
 from test.faults.sample import meetings
 
 
-@pytest.fixture(scope="module")
-def second(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runner]:
-    with Runner(tmp_path_factory.mktemp("second"), "second") as running:
-        yield running
-
-
 def made(world: World) -> int:
     """Return how many keys were made."""
     journal = wires(world)["aws"].journal
@@ -32,15 +24,15 @@ def made(world: World) -> int:
 
 @pytest.mark.parametrize("name", ["first rotation", "later rotation"])
 @pytest.mark.parametrize("attempt", range(3))
-def test_two_runs_started_together(name: str, attempt: int, fault_world: World, runner: Runner, second: Runner) -> None:
-    bench = Bench(fault_world, SCENARIOS[name], runner)
+def test_two_runs_started_together(name: str, attempt: int, world: World, runner: Runner, second: Runner) -> None:
+    bench = Bench(world, SCENARIOS[name], runner)
     stage = bench.begin()
     with ThreadPoolExecutor(2) as pool:
         results: list[Result] = list(pool.map(lambda one: one.run(stage.environ()), (runner, second)))
     told = "\n---\n".join(result.output for result in results)
     assert [result.code for result in results] == [0, 0], told
     assert bench.scenario.right(stage) == [], told
-    assert made(fault_world) == 1, told
+    assert made(world) == 1, told
     rotated = [result for result in results if "Rotated" in result.last_line]
     idle = [result for result in results if result not in rotated]
     assert len(rotated) == 1, told
@@ -69,24 +61,24 @@ def _run_meanwhile(world: World, runner: Runner, stage: Stage, results: list[Res
     ],
 )
 def test_a_whole_run_between_any_two_requests_of_another(
-    name: str, asleep: int, fault_world: World, runner: Runner, second: Runner, folder: Path
+    name: str, asleep: int, world: World, runner: Runner, second: Runner
 ) -> None:
-    bench = Bench(fault_world, SCENARIOS[name], runner)
+    bench = Bench(world, SCENARIOS[name], runner)
     for spot in meetings(f"{name} {asleep}", bench.spots()):
         stage = bench.begin()
         others: list[Result] = []
-        wire = wires(fault_world)[spot.service]
-        other = partial(_run_meanwhile, fault_world, second, stage, others, asleep)
+        wire = wires(world)[spot.service]
+        other = partial(_run_meanwhile, world, second, stage, others, asleep)
         wire.spoil(Fault(spot.operation, "call", nth=spot.nth, call=other))
         first = runner.run(stage.environ(), UNHURRIED)
         wire.mend()
         assert len(others) == 1, f"{name}: {spot} was not reached\n{first.output}"
         told = f"{name}: a run before {spot}\n{first.output}\n--- the other\n{others[0].output}"
         assert stage.outages() == [], told
-        assert len(fault_world.aws.keys(USER)) <= 2, told
+        assert len(world.aws.keys(USER)) <= 2, told
         assert stage.leaks(told) == [], told
-        fault_world.clock.move(minutes=17)
-        quiet(fault_world)
+        world.clock.move(minutes=17)
+        quiet(world)
         last = runner.run(stage.environ())
         told += f"\n--- the last\n{last.output}"
         assert last.code == 0, told

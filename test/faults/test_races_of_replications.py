@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
@@ -22,16 +22,10 @@ from test.faults.sample import meetings
 UNHURRIED = 0.15
 
 
-@pytest.fixture(scope="module")
-def second(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runner]:
-    with Runner(tmp_path_factory.mktemp("second"), "second") as running:
-        yield running
-
-
 @pytest.mark.parametrize("name", ["first run", "restored"])
 @pytest.mark.parametrize("attempt", range(2))
-def test_two_runs_started_together(name: str, attempt: int, vault_world: World, runner: Runner, second: Runner) -> None:
-    stage = Bench(vault_world, SCENARIOS[name], runner).begin()
+def test_two_runs_started_together(name: str, attempt: int, vaulted: World, runner: Runner, second: Runner) -> None:
+    stage = Bench(vaulted, SCENARIOS[name], runner).begin()
     with ThreadPoolExecutor(2) as pool:
         results: list[Result] = list(pool.map(lambda one: one.run(stage.environ()), (runner, second)))
     told = "\n---\n".join(result.output for result in results)
@@ -45,9 +39,9 @@ def test_two_runs_started_together(name: str, attempt: int, vault_world: World, 
     ["first run", "one changed", "edited by hand", "edited by hand and changed", "pruned", "restored", "taken over"],
 )
 def test_a_whole_run_between_any_two_requests_of_another(
-    name: str, vault_world: World, runner: Runner, second: Runner
+    name: str, vaulted: World, runner: Runner, second: Runner
 ) -> None:
-    bench = Bench(vault_world, SCENARIOS[name], runner)
+    bench = Bench(vaulted, SCENARIOS[name], runner)
     for spot in meetings(name, bench.spots()):
         stage = bench.begin()
         others: list[Result] = []
@@ -62,9 +56,9 @@ def test_a_whole_run_between_any_two_requests_of_another(
 
 
 def test_a_secret_that_changes_between_two_requests_is_right_after_the_next_run(
-    vault_world: World, runner: Runner, second: Runner
+    vaulted: World, runner: Runner, second: Runner
 ) -> None:
-    bench = Bench(vault_world, SCENARIOS["one changed"], runner)
+    bench = Bench(vaulted, SCENARIOS["one changed"], runner)
     for spot in meetings("a change", bench.spots()):
         stage = bench.begin()
         newer: list[Stage] = []

@@ -36,6 +36,9 @@ def _run(order: dict[str, object]) -> NoReturn:
     os.dup2(out, 2)
     environ = order["environ"]
     assert isinstance(environ, dict)
+    # Libraries shall find what they would find in a process of its own, and nothing else.
+    os.environ.clear()
+    os.environ.update(environ)
     code = main(environ, Patience(pace=float(str(order["pace"]))))
     os._exit(code)
 

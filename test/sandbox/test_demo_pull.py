@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
@@ -13,12 +13,6 @@ from test.support import run_bare
 
 FIRST, IDLE, CHANGED = ACTS
 TOKEN, PATH = "PACKAGES_TOKEN", "secret/ci/packages"
-
-
-@pytest.fixture(scope="module")
-def vaulted() -> Iterator[World]:
-    with World(lag=0, vault=True) as started:
-        yield started
 
 
 @pytest.fixture

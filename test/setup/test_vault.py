@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,18 +13,12 @@ from sandbox.world import World
 from test.support import run_bare
 
 
-@pytest.fixture(scope="module")
-def world() -> Iterator[World]:
-    with World(lag=0, vault=True) as started:
-        yield started
-
-
 @pytest.mark.parametrize("scan", [False, True])
-def test_a_pull_works_once_the_commands_are_done(world: World, scan: bool) -> None:
-    company = world.seed()
-    assert world.vault is not None
+def test_a_pull_works_once_the_commands_are_done(vaulted: World, scan: bool) -> None:
+    company = vaulted.seed()
+    assert vaulted.vault is not None
     given = {
-        **world.pull_variables(company), "BITBUCKET_WORKSPACE_UUID": company.repository.workspace.uuid,
+        **vaulted.pull_variables(company), "BITBUCKET_WORKSPACE_UUID": company.repository.workspace.uuid,
         "VAULT_AUTH_PATH": "bitbucket", "VAULT_ROLE": "puller",
     }  # fmt: skip
     before = run_bare(given)
@@ -37,17 +30,17 @@ def test_a_pull_works_once_the_commands_are_done(world: World, scan: bool) -> No
         cheaper = script.partition("# bao policy write")[2].partition("# END\n")[0]
         script += "\nbao policy write" + cheaper.replace("\n# ", "\n") + "END\n"
     beside = Path(sys.executable).parent
-    environ = {"PATH": f"{beside}:{os.environ['PATH']}", "HOME": "/nonexistent", "BAO_TOKEN": world.vault.root_token}
+    environ = {"PATH": f"{beside}:{os.environ['PATH']}", "HOME": "/nonexistent", "BAO_TOKEN": vaulted.vault.root_token}
     done = subprocess.run(["bash", "-eu"], input=script, env=environ, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 
     doctor = run_bare({**given, "ACTION": "doctor"})
     assert doctor.returncode == 0, doctor.stdout
-    world.vault.wire.forget()
+    vaulted.vault.wire.forget()
     after = run_bare(given)
     assert after.returncode == 0, after.stdout
-    listed = {seen.operation.partition(" ")[0] for seen in world.vault.wire.journal}
+    listed = {seen.operation.partition(" ")[0] for seen in vaulted.vault.wire.journal}
     assert ("LIST" in listed) is not scan
     value = next(iter(company.secrets["secret/ci/database"].values()))
-    held = world.bitbucket.variables(company.environments["Staging"])
+    held = vaulted.bitbucket.variables(company.environments["Staging"])
     assert value in {variable.value for variable in held.values()}
