@@ -27,7 +27,7 @@ KINDS = frozenset({
 })  # fmt: skip
 
 # Seconds in which every request is over, held up or not.
-_LONGEST = 10
+_LONGEST = 30
 
 
 @dataclass(frozen=True)

@@ -73,6 +73,9 @@ def _decoded(run: str) -> bytes:
 
 
 def _unzipped(data: bytes) -> str:
+    # Only what has zlib's two bytes at the head can be opened; to try takes longer than all else here.
+    if len(data) < 3 or data[0] & 15 != 8 or int.from_bytes(data[:2]) % 31:
+        return ""
     try:
         return zlib.decompressobj().decompress(data).decode("utf-8", "replace")
     except zlib.error:

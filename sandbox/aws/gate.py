@@ -71,6 +71,15 @@ class Gate:
             answer = worded(call.service, Refused("NotInSandbox", f"The sandbox does not understand {error}."))
         return _answered(answer, start_response)
 
+    def admits(self, environ: Environ, body: bytes) -> bool:
+        """Tell whether a signed request would be let in."""
+        try:
+            with self.lock:
+                self.keys.admit(read(environ, body))
+        except Refused:
+            return False
+        return True
+
     def _identity(self, call: Call) -> WebIdentity | None:
         """Return who comes with a token instead of a signature."""
         if (call.service, call.action) != ("sts", sessions.FEDERATED):

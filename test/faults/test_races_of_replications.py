@@ -19,7 +19,7 @@ from test.faults.runner import Result, Runner
 from test.faults.sample import meetings
 
 # Slow enough that the first run does not give a request up while the other one runs.
-UNHURRIED = 0.15
+UNHURRIED = 0.3
 
 
 @pytest.mark.parametrize("name", ["first run", "restored"])
@@ -75,6 +75,8 @@ def _interrupted(spot: Spot, stage: Stage, runner: Runner, call: Callable[[], No
     """Run with a call before a request is served."""
     wires(stage.world)[spot.service].spoil(Fault(spot.operation, "call", nth=spot.nth, call=call))
     result = runner.run(stage.environ(), UNHURRIED)
+    # A run that has given up its request may have ended before the call.
+    wires(stage.world)[spot.service].settle()
     quiet(stage.world)
     return result
 

@@ -1,4 +1,4 @@
-"""Two hundred secrets of all shapes that values have, made anew each time."""
+"""Secrets of all shapes that values have, made anew each time."""
 
 from __future__ import annotations
 
@@ -10,8 +10,6 @@ from collections.abc import Callable
 from typing import Any
 
 from pipe.actions.pull.render import render
-
-COUNT = 200
 
 _Make = Callable[[], Any]
 
@@ -56,11 +54,11 @@ SHAPES: dict[str, _Make] = {
 }
 
 
-def canaries() -> dict[str, dict[str, Any]]:
-    """Return the secrets by their paths: every shape about ten times, some with several keys in one secret."""
+def canaries(each: int) -> dict[str, dict[str, Any]]:
+    """Return the secrets by their paths, so many of each shape, and some with several keys in one secret."""
     shapes = list(SHAPES.items())
     made: dict[str, dict[str, Any]] = {}
-    for number in range(COUNT):
+    for number in range(each * len(shapes)):
         shape, make = shapes[number % len(shapes)]
         made.setdefault(f"secret/ci/canary-{number // 2:03}", {})[f"{number % 2}-{shape}"] = make()
     return made
