@@ -88,7 +88,14 @@ def run_bare(environ: dict[str, str]) -> subprocess.CompletedProcess[str]:
 
 def run_really(environ: dict[str, str]) -> subprocess.CompletedProcess[str]:
     """Run `python -m pipe` in this environment and in no other; stderr goes where stdout does."""
-    return subprocess.run(
+    running = really(environ)
+    output, _ = running.communicate(timeout=120)
+    return subprocess.CompletedProcess(running.args, running.returncode, output)
+
+
+def really(environ: dict[str, str]) -> subprocess.Popen[str]:
+    """Start `python -m pipe` in this environment and in no other."""
+    return subprocess.Popen(
         [sys.executable, "-m", "pipe"],
         cwd=ROOT,
         env={"HOME": "/nonexistent", **environ},
@@ -96,8 +103,6 @@ def run_really(environ: dict[str, str]) -> subprocess.CompletedProcess[str]:
         stderr=subprocess.STDOUT,
         text=True,
         encoding="utf-8",
-        timeout=120,
-        check=False,
     )
 
 

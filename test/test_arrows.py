@@ -7,9 +7,8 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from fnmatch import fnmatch
+from functools import cache
 from pathlib import Path
-
-import pytest
 
 from test.support import ROOT
 
@@ -87,8 +86,13 @@ def layer_of(module: list[str]) -> str:
     return module[1] if len(module) > 1 else "pipe"
 
 
+@cache
+def nodes(path: Path) -> tuple[ast.AST, ...]:
+    return tuple(ast.walk(ast.parse(path.read_text())))
+
+
 def imports(path: Path) -> Iterator[list[str]]:
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in nodes(path):
         if isinstance(node, ast.Import):
             yield from (alias.name.split(".") for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -104,10 +108,8 @@ def test_the_files_are_found() -> None:
     assert {"shell.py", "actions/rotate/decide.py", "clients/aws.py"} <= {name_of(path) for path in FILES}
 
 
-@pytest.mark.parametrize("path", FILES, ids=name_of)
-def test_arrows_point_down(path: Path) -> None:
-    own = module_of(path)
-    for imported in imports(path):
+def test_arrows_point_down() -> None:
+    for own, imported in ((module_of(path), imported) for path in FILES for imported in imports(path)):
         if imported[0] != "pipe" or imported == own:
             continue
         layer, other = layer_of(own), layer_of(imported)
@@ -117,27 +119,27 @@ def test_arrows_point_down(path: Path) -> None:
             assert imported[2] in known, f"{'.'.join(own)} imports another action, {'.'.join(imported)}"
 
 
-@pytest.mark.parametrize("path", FILES, ids=name_of)
-def test_each_library_is_known_to_its_clients_alone(path: Path) -> None:
-    for imported in imports(path):
-        root = imported[0]
+def test_each_library_is_known_to_its_clients_alone() -> None:
+    for path, root in ((path, imported[0]) for path in FILES for imported in imports(path)):
         if root == "pipe" or root in sys.stdlib_module_names:
             continue
-        assert root in LIBRARIES, f"{root} is neither ours nor a library that Keyturn has"
-        assert any(fnmatch(name_of(path), each) for each in LIBRARIES[root]), f"{root} is for {LIBRARIES[root]} alone"
+        assert root in LIBRARIES, f"{name_of(path)}: {root} is neither ours nor a library that Keyturn has"
+        assert any(fnmatch(name_of(path), each) for each in LIBRARIES[root]), (
+            f"{name_of(path)}: {root} is for {LIBRARIES[root]} alone"
+        )
 
 
-@pytest.mark.parametrize("path", [path for path in FILES if name_of(path) not in SHELL], ids=name_of)
-def test_only_the_shell_reads_the_environment_prints_and_exits(path: Path) -> None:
+def test_only_the_shell_reads_the_environment_prints_and_exits() -> None:
     kept = {"os.environ", "os.getenv", "sys.exit", "os._exit", "sys.stdout", "sys.stderr"}
-    for node in ast.walk(ast.parse(path.read_text())):
+    others = [path for path in FILES if name_of(path) not in SHELL]
+    for path, node in ((path, node) for path in others for node in nodes(path)):
         if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
-            assert f"{node.value.id}.{node.attr}" not in kept, f"line {node.lineno}"
+            assert f"{node.value.id}.{node.attr}" not in kept, f"{name_of(path)}, line {node.lineno}"
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
-            assert node.func.id not in {"print", "exit", "quit", "input"}, f"line {node.lineno}"
+            assert node.func.id not in {"print", "exit", "quit", "input"}, f"{name_of(path)}, line {node.lineno}"
         if isinstance(node, ast.ImportFrom) and node.module in {"os", "sys"}:
             taken = {f"{node.module}.{alias.name}" for alias in node.names}
-            assert not taken & kept, f"line {node.lineno}"
+            assert not taken & kept, f"{name_of(path)}, line {node.lineno}"
 
 
 def test_a_refused_run_does_not_pay_for_the_libraries() -> None:
