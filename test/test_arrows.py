@@ -120,7 +120,7 @@ def test_arrows_point_down() -> None:
 
 
 def test_each_library_is_known_to_its_clients_alone() -> None:
-    for path, root in ((path, imported[0]) for path in FILES for imported in imports(path)):
+    for path, root in ((file, imported[0]) for file in FILES for imported in imports(file)):
         if root == "pipe" or root in sys.stdlib_module_names:
             continue
         assert root in LIBRARIES, f"{name_of(path)}: {root} is neither ours nor a library that Keyturn has"
@@ -131,8 +131,8 @@ def test_each_library_is_known_to_its_clients_alone() -> None:
 
 def test_only_the_shell_reads_the_environment_prints_and_exits() -> None:
     kept = {"os.environ", "os.getenv", "sys.exit", "os._exit", "sys.stdout", "sys.stderr"}
-    others = [path for path in FILES if name_of(path) not in SHELL]
-    for path, node in ((path, node) for path in others for node in nodes(path)):
+    others = [file for file in FILES if name_of(file) not in SHELL]
+    for path, node in ((file, node) for file in others for node in nodes(file)):
         if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
             assert f"{node.value.id}.{node.attr}" not in kept, f"{name_of(path)}, line {node.lineno}"
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
