@@ -1,4 +1,7 @@
-FROM python:3.13-slim-trixie AS build
+# What both stages start from; make image BASE=… takes another, such as the same one pinned by its digest.
+ARG BASE=python:3.13-slim-trixie
+
+FROM ${BASE} AS build
 
 # Where packages come from, for those who have a mirror; nothing of it reaches the final image.
 ARG PIP_INDEX_URL
@@ -11,23 +14,50 @@ RUN python3 -m venv --without-pip /opt/keyturn \
        --require-hashes --no-deps --only-binary :all: --no-compile -r /tmp/runtime.txt
 
 # Nothing can be compiled at run time, where the file system is read-only, and the official base image has its standard
-# library uncompiled: both would cost half a second a run. So what a run imports is compiled here, into one folder.
+# library uncompiled: both would cost half a second a run. So what a run imports is compiled here, into one folder; cffi
+# and pycparser are there for builds of C code, and no run imports them.
 COPY pipe/ /tmp/pipe/
 RUN cp -R /tmp/pipe /opt/keyturn/lib/python3*/site-packages/ \
     && python="/opt/keyturn/bin/python -I -X pycache_prefix=/opt/keyturn/compiled" \
-    && $python -m compileall -q --invalidation-mode unchecked-hash /opt/keyturn/lib \
+    && $python -m compileall -q --invalidation-mode unchecked-hash -x '/(cffi|pycparser)/' /opt/keyturn/lib \
     && $python -c "import importlib, pkgutil, pipe.shell, pipe.assemble as actions; [importlib.import_module(each.name) \
          for each in pkgutil.iter_modules(actions.__path__, 'pipe.assemble.')]"
 
+# What no run needs goes: the descriptions of services that are not asked, which are two fifths of all of it, boto3's
+# examples, and the commands that packages bring. The same source gives the same files, whatever the clone's times and
+# umask are.
+COPY pipe.yml /image/pipe.yml
+RUN services=$(/opt/keyturn/bin/python -I -B -c "import typing, pipe.clients.aws as aws; \
+         print(*typing.get_args(aws.Service), sep='|')") \
+    && find /opt/keyturn/lib/python3*/site-packages/botocore/data -mindepth 1 -maxdepth 1 -type d \
+         -regextype egrep ! -regex ".*/($services)" -exec rm -r {} + \
+    && rm -r /opt/keyturn/lib/python3*/site-packages/boto3/data /opt/keyturn/lib/python3*/site-packages/boto3/examples \
+    && find /opt/keyturn/bin -type f -delete \
+    && mkdir /image/opt \
+    && mv /opt/keyturn /image/opt/ \
+    && chmod -R u=rwX,go=rX /image \
+    && find /image -exec touch --no-dereference --date=@0 {} +
 
-FROM python:3.13-slim-trixie
+
+FROM ${BASE}
 
 LABEL org.opencontainers.image.title="Keyturn" \
       org.opencontainers.image.description="The pipe that keeps Bitbucket's credentials fresh." \
-      org.opencontainers.image.licenses="Apache-2.0"
+      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.source="https://bitbucket.org/account/keyturn"
 
-COPY pipe.yml /pipe.yml
-COPY --from=build /opt/keyturn /opt/keyturn
+COPY --from=build /image/ /
+
+# Nothing of the base image gives its owner's or group's rights to whoever runs it.
+RUN find / -xdev -perm /6000 -exec chmod a-s {} +
+
+# Last, since they differ in every build.
+ARG BASE
+ARG VERSION
+ARG REVISION
+LABEL org.opencontainers.image.base.name="${BASE}" \
+      org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.revision="${REVISION}"
 
 USER 10001:10001
 

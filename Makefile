@@ -53,7 +53,9 @@ docs: $(READY) ## Write variables and policies into the README, and the template
 	$(BIN)/python -m test.readme
 
 image: ## Build the image
-	docker build $(if $(PIP_INDEX_URL),--build-arg PIP_INDEX_URL) --tag $(IMAGE) .
+	docker build $(if $(PIP_INDEX_URL),--build-arg PIP_INDEX_URL) $(if $(BASE),--build-arg BASE="$(BASE)") \
+	  --build-arg VERSION="$$(sed -n 's/^__version__ = "\(.*\)"$$/\1/p' pipe/__init__.py)" \
+	  --build-arg REVISION="$$(git describe --always --abbrev=40 --exclude='*' --dirty)" --tag $(IMAGE) .
 
 image-test: $(READY) ## Run the image that `make image` has built
 	KEYTURN_IMAGE=$(IMAGE) $(BIN)/python -m pytest $(IMAGE_TESTS)

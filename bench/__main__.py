@@ -15,13 +15,13 @@ from typing import NamedTuple
 from bench import pull, replicate
 from bench.beside import ALL, FIRST, UNCHANGED, table
 from bench.beside import ROUNDS as BESIDE_ROUNDS
+from bench.image import weigh
 from bench.side_by_side import SECONDS, TARGETS, Span, side_by_side
 from sandbox.world import Company, World
 
 ROUNDS = 5
 ROOT = Path(__file__).resolve().parent.parent
 IMAGE = os.environ.get("KEYTURN_IMAGE", "keyturn:latest")
-BASE = "python:3.13-slim-trixie"
 
 
 class Figures(NamedTuple):
@@ -136,22 +136,17 @@ def many_replicas() -> None:
 
 
 def size() -> None:
-    """Print the image's size and how much of it lies on top of the base image, where there is one."""
-    sizes = [image_size(name) for name in (IMAGE, BASE)] if shutil.which("docker") else [None]
-    if None in sizes:
+    """Print how large the image is."""
+    weight = weigh(IMAGE) if shutil.which("docker") else None
+    if weight is None:
         print(f"Image: {IMAGE} is not there; `make image` builds it")
         return
-    whole, base = (round((each or 0) / 1e6) for each in sizes)
+    base, above, compressed = (each / 1e6 for each in weight)
     own = sum(path.stat().st_size for path in (ROOT / "pipe").rglob("*.py")) / 1e6
-    print(f"Image: {whole} MB, of which {whole - base} MB lie on the base image; Keyturn's own source is {own:.2f} MB")
-
-
-def image_size(name: str) -> int | None:
-    """Return an image's size in bytes, or None where it is not there."""
-    asked = subprocess.run(
-        ["docker", "image", "inspect", "--format", "{{.Size}}", name], capture_output=True, text=True, check=False
+    print(
+        f"Image: {above:.1f} MB on top of its base of {base:.0f} MB, {compressed:.1f} MB compressed; "
+        f"Keyturn's own source is {own:.2f} MB"
     )
-    return int(asked.stdout) if asked.returncode == 0 else None
 
 
 if __name__ == "__main__":

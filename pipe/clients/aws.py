@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import boto3
 import botocore
@@ -26,6 +26,9 @@ from pipe.redact import Secret
 from pipe.values import Identity, KeyPair
 
 T = TypeVar("T")
+
+# The services that are asked. The image has the descriptions of these alone, since boto3 brings those of 400 more.
+Service = Literal["iam", "secretsmanager", "sns", "sts"]
 
 log = logging.getLogger("keyturn.aws")
 
@@ -123,7 +126,7 @@ class Aws:
         session._server_time = self._server_time
         return session
 
-    def client(self, service: str, *, region: str | None = None, anonymous: bool = False) -> Any:
+    def client(self, service: Service, *, region: str | None = None, anonymous: bool = False) -> Any:
         """Return boto3's client of a service; it makes each request once."""
         connect, read = self.patience.timeouts
         # botocore's own repetition is off: it would repeat CreateAccessKey, too, and lose the first key's secret.

@@ -32,7 +32,7 @@ class Rights:
 
     def __init__(self, aws: Aws) -> None:
         self._aws = aws
-        self._clients = {service: aws.client(service) for service in ("iam", "secretsmanager")}
+        self._clients = {"iam": aws.client("iam"), "secretsmanager": aws.client("secretsmanager")}
 
     def may(self, permission: str, name: str) -> bool:
         """Tell whether a request that reads is allowed, by making it; what is not there may be asked about, too."""

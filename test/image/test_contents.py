@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import re
+import tomllib
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
-from pipe import __version__
+import pipe
+from bench.image import weigh
 from test.image.container import IMAGE, LOCKED, docker, look, run
 from test.support import ROOT
 
@@ -34,6 +38,15 @@ FOUND = """
 import importlib.util, shutil
 print(*filter(shutil.which, ["cc", "gcc", "g++", "clang", "make", "ld", "git", "curl"]))
 print(*filter(importlib.util.find_spec, ["pip", "setuptools", "pytest", "moto", "sandbox", "bench"]))
+"""
+SERVICES = """
+import boto3, os, botocore
+data = os.path.join(os.path.dirname(botocore.__file__), "data")
+print(*sorted({*boto3.Session().get_available_services(), *next(os.walk(data))[1]}))
+"""
+TIMES = """
+import os, pathlib
+print(*{path.lstat().st_mtime for path in (*pathlib.Path("/opt").rglob("*"), pathlib.Path("/pipe.yml"))})
 """
 
 
@@ -65,6 +78,34 @@ def test_there_is_no_cache_and_nothing_left_of_the_build() -> None:
 
 def test_nothing_of_it_can_be_written_by_its_user() -> None:
     assert look(WORLD_WRITABLE) == ""
+
+
+def test_nothing_in_it_gives_another_users_rights_to_whoever_runs_it() -> None:
+    find = ("--rm", "--network", "none", "--user", "0", "--entrypoint", "find")
+    ended = docker("run", *find, IMAGE, "/", "-xdev", "-perm", "/6000")
+    assert (ended.returncode, ended.stdout) == (0, "")
+
+
+def test_it_describes_the_services_that_the_source_asks_and_no_others() -> None:
+    assert look(SERVICES).split() == sorted(asked_services())
+
+
+def asked_services() -> set[str]:
+    """Return the services whose clients are made in the source, each of which has to be named where it is."""
+    trees = [ast.parse(path.read_text(encoding="utf-8")) for path in (ROOT / "pipe").rglob("*.py")]
+    calls = [node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    made = [call for call in calls if isinstance(call.func, ast.Attribute) and call.func.attr == "client"]
+    return {ast.literal_eval(call.args[0]) for call in made}
+
+
+def test_it_is_small() -> None:
+    weight = weigh(IMAGE)
+    assert weight is not None
+    assert (weight.above <= 40e6, weight.compressed <= 13e6) == (True, True), weight
+
+
+def test_its_files_do_not_tell_when_it_was_built() -> None:
+    assert look(TIMES) == "0.0"
 
 
 def test_pipe_yml_is_at_its_root() -> None:
@@ -112,4 +153,15 @@ def test_a_module_in_the_clone_is_not_imported(tmp_path: Path, module: str) -> N
 
 
 def test_its_version_is_that_of_the_source() -> None:
-    assert look("import pipe; print(pipe.__version__)") == __version__
+    assert look("import pipe; print(pipe.__version__)") == pipe.__version__
+
+
+def test_its_labels_say_what_it_is(config: dict[str, Any]) -> None:
+    labels = {name.removeprefix("org.opencontainers.image."): value for name, value in config["Labels"].items()}
+    about = yaml.safe_load((ROOT / "pipe.yml").read_text(encoding="utf-8"))
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert (labels["title"], labels["source"]) == (about["name"], about["repository"])
+    assert labels["description"] == project["description"]
+    assert labels["licenses"] == "Apache-2.0"
+    assert labels["version"] == pipe.__version__
+    assert re.fullmatch(r"[0-9a-f]{40}(-dirty)?", labels["revision"])
