@@ -7,11 +7,14 @@ FROM ${BASE} AS build
 ARG PIP_INDEX_URL
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
 
-# A virtual environment without pip: copied whole, it works wherever the base image keeps its own packages.
-COPY requirements/runtime.txt /tmp/runtime.txt
+# A virtual environment without pip: copied whole, it works wherever the base image keeps its own packages. One package
+# has no wheel: it is built with the locked setuptools, which lies elsewhere, since pip would fetch another one without a
+# hash.
+COPY requirements/build.txt requirements/runtime.txt /tmp/
 RUN python3 -m venv --without-pip /opt/keyturn \
-    && python3 -m pip --python /opt/keyturn/bin/python install \
-       --require-hashes --no-deps --only-binary :all: --no-compile -r /tmp/runtime.txt
+    && pip="python3 -m pip --python /opt/keyturn/bin/python install --require-hashes --no-deps --only-binary :all:" \
+    && $pip --target /tmp/build -r /tmp/build.txt \
+    && PYTHONPATH=/tmp/build $pip --no-build-isolation --no-binary bitbucket-pipes-toolkit --no-compile -r /tmp/runtime.txt
 
 # Nothing can be compiled at run time, where the file system is read-only, and the official base image has its standard
 # library uncompiled: both would cost half a second a run. So what a run imports is compiled here, into one folder; cffi

@@ -14,6 +14,10 @@ IMAGE_TESTS ?= test/image
 BIN    := .venv/bin
 READY  := .venv/ready
 
+# Wheels alone, each with its hash; what they need is locked beside them. One package has no wheel: it is built with the
+# locked setuptools, since pip would fetch another one without a hash.
+INSTALL := pip install --quiet --disable-pip-version-check --require-hashes --no-deps --only-binary :all:
+
 .DEFAULT_GOAL := help
 .PHONY: help setup demo sandbox test faults lint docs image image-test bench lock clean
 
@@ -22,10 +26,11 @@ help: ## Show this list
 
 setup: $(READY) ## Make .venv with everything that the other targets need
 
-$(READY): requirements/dev.txt
+$(READY): requirements/build.txt requirements/dev.txt
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed: make PYTHON=python3.11 …" if sys.version_info < (3, 11) else 0)'
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	$(BIN)/python -m $(INSTALL) -r requirements/build.txt
+	$(BIN)/python -m $(INSTALL) --no-build-isolation --no-binary bitbucket-pipes-toolkit -r requirements/dev.txt
 	@touch $@
 
 demo: $(READY) ## Rotate a key over 111 days, pull and replicate secrets, in the sandbox
@@ -64,9 +69,9 @@ bench: $(READY) ## Measure start-up, requests, many targets and size
 	KEYTURN_IMAGE=$(IMAGE) $(BIN)/python -m bench
 
 lock: ## Lock the requirements anew; needs uv
-	cd requirements && for set in runtime dev; do \
+	cd requirements && for set in build runtime dev; do \
 	  uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url \
-	    --quiet --upgrade --output-file $$set.txt $$set.in; \
+	    --quiet --upgrade --override override.txt --output-file $$set.txt $$set.in; \
 	done
 
 clean: ## Remove what the other targets have made

@@ -37,7 +37,7 @@ for root in ("/opt/keyturn", "/pipe.yml"):
 FOUND = """
 import importlib.util, shutil
 print(*filter(shutil.which, ["cc", "gcc", "g++", "clang", "make", "ld", "git", "curl"]))
-print(*filter(importlib.util.find_spec, ["pip", "setuptools", "pytest", "moto", "sandbox", "bench"]))
+print(*filter(importlib.util.find_spec, ["pip", "setuptools", "pytest", "moto", "docker", "git", "sandbox", "bench"]))
 """
 SERVICES = """
 import boto3, os, botocore
