@@ -87,20 +87,33 @@ class LimitReached(ServiceError):
     """A quota of the service is used up."""
 
 
+class Unreadable(ServiceError):
+    """The answer is not one of the service's; the request may have been carried out all the same."""
+
+
 class Busy(ServiceError):
     """The service cannot answer now; asking again may help.
 
     `after` is the pause in seconds that the service asked for; `unclear` is true where the request may have been
-    carried out although no good answer came; `throttled` is true where the service wants fewer requests.
+    carried out although no good answer came; `throttled` is true where the service wants fewer requests. Asking again
+    is given up at `until`, by the monotonic clock.
     """
 
     def __init__(
-        self, what: str, check: str = "", *, after: float | None = None, unclear: bool = False, throttled: bool = False
+        self,
+        what: str,
+        check: str = "",
+        *,
+        after: float | None = None,
+        unclear: bool = False,
+        throttled: bool = False,
+        until: float | None = None,
     ) -> None:
         super().__init__(what, check)
         self.after = after
         self.unclear = unclear
         self.throttled = throttled
+        self.until = until
 
 
 class Unexpected(KeyturnError):

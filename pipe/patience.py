@@ -24,6 +24,9 @@ BUDGET = 12 * 60.0
 # A pause in seconds that is too long to be kept where the run's end waits for it.
 LONGEST_HELD = 60.0
 
+# What has been begun and must be brought to an end may take so much longer: a part of the budget, and seconds at least.
+GRACE, LEAST_GRACE = 0.2, 4.0
+
 # Requests under way to one service at a time.
 IN_FLIGHT = 16
 
@@ -38,7 +41,8 @@ class Patience:
     """
 
     def __init__(self, budget: float = BUDGET, *, pace: float = 1.0) -> None:
-        self._end = time.monotonic() + budget
+        self._end = self._last = 0.0
+        self._set_end(time.monotonic(), budget)
         self._pace = pace
         self._stop = threading.Event()
 
@@ -63,7 +67,26 @@ class Patience:
 
     def shorten(self, budget: float) -> None:
         """Let the time be over in so many seconds at the latest."""
-        self._end = min(self._end, time.monotonic() + budget)
+        if budget < self.left:
+            self._set_end(time.monotonic(), budget)
+
+    def request_times(self, otherwise: str) -> tuple[float, float]:
+        """Return the seconds that a request begun now may take until it is connected, and in all.
+
+        None outlives the run: where no time is left even for what must be brought to an end, raises Busy, and
+        `otherwise` says what was not done.
+        """
+        now = time.monotonic()
+        connect, whole = self.timeouts
+        if now >= self._last:
+            raise Busy(f"{otherwise}: the run's time is over.", "Run again; the next run goes on from here.", until=now)
+        left = self._last - now if _HELD.get() else min(self._last - now, max(self._end - now, 1.0))
+        whole = min(whole, left)
+        return min(connect, whole), whole
+
+    def _set_end(self, now: float, budget: float) -> None:
+        self._end = now + budget
+        self._last = self._end + max(LEAST_GRACE, GRACE * budget)
 
     def check(self) -> None:
         """Raise Stopped where the run is to end."""
@@ -101,7 +124,8 @@ class Patience:
                 pause = error.after
                 if pause is None:
                     pause = random.uniform(0, min(longest, 0.5 * 2**attempt))  # noqa: S311 - jitter, no secret
-                if attempt == attempts or not self._fits(pause):
+                given_up = error.until is not None and time.monotonic() + pause * self._pace >= error.until
+                if attempt == attempts or given_up or not self._fits(pause):
                     raise
                 log.debug("%s Asking again in %.1f s.", error.what, pause)
                 self.wait(pause)
@@ -109,7 +133,7 @@ class Patience:
 
     def _fits(self, pause: float) -> bool:
         if _HELD.get():
-            return pause < LONGEST_HELD
+            return pause < LONGEST_HELD and time.monotonic() + pause * self._pace < self._last
         return pause < self.left and not self._stop.is_set()
 
 

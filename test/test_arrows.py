@@ -65,7 +65,9 @@ LIBRARIES = {
     "boto3": ("clients/aws*.py",),
     "botocore": ("clients/aws*.py",),
     "cryptography": ("clients/x509.py",),
-    "requests": ("clients/bitbucket*.py", "clients/vault*.py", "clients/rolesanywhere.py"),
+    "certifi": ("clients/http.py",),
+    "requests": ("clients/http.py", "clients/bitbucket*.py", "clients/vault*.py", "clients/rolesanywhere.py"),
+    "urllib3": ("clients/http.py", "clients/connections.py"),
 }
 SHELL = {"shell.py", "__main__.py"}
 
