@@ -6,10 +6,12 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from pipe.clients.http import Answer
 from pipe.errors import Unreadable
+
+if TYPE_CHECKING:
+    from pipe.clients.http import Answer
 
 T = TypeVar("T")
 
@@ -156,7 +158,7 @@ def parsed(answer: Answer, about: About) -> Any:
     except RecursionError:
         too_deep = True
     except (ValueError, MemoryError):
-        raise about.unreadable(f"it is {_page(answer)} ({answer.status})") from None
+        raise about.unreadable(f"it is {page_of(answer)} ({answer.status})") from None
     if too_deep:
         raise about.unreadable(f"it is JSON of more than {DEEPEST} levels")
     return value
@@ -187,8 +189,8 @@ def _no_constant(name: str) -> None:
     raise ValueError(name)
 
 
-def _page(answer: Answer) -> str:
-    """Return what a body that is no JSON is."""
+def page_of(answer: Answer) -> str:
+    """Return what a body that is none of the service's is."""
     begins = answer.body.lstrip()[:100].lower()
     if begins.startswith((b"<!doctype html", b"<html")) or "html" in answer.headers.get("content-type", "").lower():
         return "a page of HTML"
