@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pipe.assemble.stored import Fetcher
 from pipe.clients.bitbucket import Bitbucket
-from pipe.clients.bitbucket_auth import Authorization, basic, bearer
+from pipe.clients.bitbucket_auth import Authorization, basic, bearer, consumer
 from pipe.patience import Patience
 from pipe.settings.bitbucket import AccessToken, ApiToken, BitbucketAccess
 
@@ -22,7 +22,5 @@ def _authorization(access: BitbucketAccess, fetcher: Fetcher, patience: Patience
         case ApiToken(email, token):
             return basic(email, fetcher.of(token))
         case credential:
-            from pipe.clients.bitbucket_oauth import consumer  # noqa: PLC0415 - few runs need it
-
             secret = fetcher.of(credential.secret)
             return consumer(access.url, credential.client_id, secret, access.variables, patience)

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import logging
-import threading
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from urllib.parse import quote
+from typing import Any
 
-from pipe.clients.bitbucket_api import Api, Json
+from pipe.clients.answer import Fields
+from pipe.clients.bitbucket_api import Api
 from pipe.clients.bitbucket_auth import Authorization
-from pipe.errors import Busy, Conflict, Invalid, Missing
+from pipe.clients.bitbucket_errors import Request
+from pipe.clients.bitbucket_pages import Pages
+from pipe.clients.bitbucket_places import Places, braced, likely_place
+from pipe.errors import Busy, Conflict, Invalid, KeyturnError, Missing
 from pipe.patience import Patience
-from pipe.values import Place, Target, TargetKind, Variable
+from pipe.values import Place, Target, Variable
 
 log = logging.getLogger("keyturn.bitbucket")
 
@@ -30,10 +34,9 @@ class Bitbucket:
         self, url: str, authorization: Authorization, advice: str, patience: Patience, *, writes: bool = True
     ) -> None:
         self._api = Api(url, authorization, advice, patience, writes=writes)
+        self._pages = Pages(self._api, patience)
         self._patience = patience
-        self._environments: dict[str, list[Json]] = {}
-        self._finding: dict[str, threading.Lock] = {}
-        self._lock = threading.Lock()
+        self._places = Places(self._pages)
 
     @property
     def exhausted(self) -> bool:
@@ -50,13 +53,7 @@ class Bitbucket:
 
     def find(self, target: Target) -> Place:
         """Return the place that a target names; raises Missing, with the environments that there are."""
-        if target.kind is TargetKind.WORKSPACE:
-            path = f"/workspaces/{quote(target.workspace, safe='{}')}/pipelines-config/variables"
-            return Place(f"workspace {target.workspace}", path)
-        if target.kind is TargetKind.REPOSITORY:
-            path = f"{_repository_of(target)}/pipelines_config/variables"
-            return Place(f"repository {target.full_repository}", path)
-        return _environment_of(target, *self._environment(target))
+        return self._places.find(target)
 
     def look(self, target: Target) -> tuple[Place, dict[str, Variable]]:
         """Return the place that a target names, and its variables by key; raises as `find` and `variables` do.
@@ -69,10 +66,10 @@ class Bitbucket:
         return found
 
     def _looked(self, target: Target) -> tuple[Place, dict[str, Variable]]:
-        if not _is_uuid(target.environment):
+        likely = likely_place(target)
+        if likely is None:
             place = self.find(target)
             return place, self.variables(place)
-        likely = _environment_of(target, target.environment.lower(), target.environment)
         with ThreadPoolExecutor(max_workers=1) as pool:
             listing = pool.submit(self.variables, likely)
             place = self.find(target)
@@ -83,7 +80,8 @@ class Bitbucket:
 
     def variables(self, place: Place) -> dict[str, Variable]:
         """Return a place's variables by key, as its list has them, which may be some seconds old."""
-        return {variable.key: variable for variable in map(_variable, self._api.pages(place.path, place.label))}
+        listed = self._pages.all(place.path, f"the variables of {place.label}", place.label)
+        return {variable.key: variable for variable in map(_variable, listed)}
 
     def write(self, place: Place, key: str, value: str, known: Variable | None, *, secured: bool) -> Variable:
         """Create or update one variable, never deleting it in between."""
@@ -94,31 +92,30 @@ class Bitbucket:
                 log.debug("%s: %s is gone since the list was read; it is created anew", place.label, key)
         return self._create(place, key, value, secured=secured)
 
-    def touch(self, place: Place, known: Variable) -> None:
-        """Prove that a variable may be written, leaving it as it is.
+    def touch(self, place: Place, known: Variable) -> Variable:
+        """Prove that a variable may be written, leaving it as it is; return it as the answer has it.
 
         Its name alone is sent: fields that are left out stay as they are, so that a value which another run has written
         meanwhile is not set back. Where Bitbucket does not take that, the value that was seen is sent, too.
         """
-        path, what = f"{place.path}/{_braced(known.uuid)}", f"{known.key} in {place.label}"
         whole = {"key": known.key, "value": known.value, "secured": known.secured}
         try:
-            self._api.ask("PUT", path, what, {"key": known.key})
+            return self._put(place, known, {"key": known.key})
         except Invalid:
-            self._api.ask("PUT", path, what, whole)
+            return self._put(place, known, whole)
 
     def create(self, place: Place, key: str, value: str) -> Variable:
         """Create one unsecured variable; raises Conflict where somebody else has created it before."""
         made = self._create(place, key, value, secured=False, or_update=False)
         if made.value != value:
-            raise Conflict(f"{key} in {place.label} was created by somebody else.")
+            raise Conflict(f"{key} in {place.label} was created by somebody else.", "Run again later.")
         return made
 
     def delete(self, place: Place, known: Variable) -> None:
         """Delete one variable; one that has gone already, or with its environment, is as good."""
-        path, what = f"{place.path}/{_braced(known.uuid)}", f"{known.key} in {place.label}"
+        what = f"{known.key} in {place.label}"
         try:
-            self._api.ask("DELETE", path, what)
+            self._api.ask(Request("DELETE", _path_of(place, known), what, what), _nothing)
         except Missing:
             log.debug("%s: %s was gone already", place.label, known.key)
 
@@ -127,7 +124,9 @@ class Bitbucket:
 
         One that is there is updated, or returned as it is.
         """
+        what = f"{key} in {place.label}"
         body = {"key": key, "value": value, "secured": secured}
+        request = Request("POST", place.path, what, place.label, body)
         perhaps_made = False
 
         def attempt() -> Variable:
@@ -135,7 +134,7 @@ class Bitbucket:
             seen = self.variables(place).get(key) if perhaps_made else None
             try:
                 if seen is None:
-                    return _variable(self._api.ask_once("POST", place.path, f"{key} in {place.label}", body))
+                    return self._api.ask_once(request, _written(key))
             except Conflict:
                 seen = self._look_for(place, key)
             except Busy as error:
@@ -143,12 +142,30 @@ class Bitbucket:
                 raise
             return self._update(place, key, value, seen, secured=secured) if or_update else seen
 
-        return self._api.insist(attempt)
+        return self._settled(place, body, lambda: self._api.insist(attempt))
 
     def _update(self, place: Place, key: str, value: str, known: Variable, *, secured: bool) -> Variable:
-        path = f"{place.path}/{_braced(known.uuid)}"
         body = {"key": key, "value": value, "secured": secured}
-        return _variable(self._api.ask("PUT", path, f"{key} in {place.label}", body))
+        return self._settled(place, body, lambda: self._put(place, known, body))
+
+    def _put(self, place: Place, known: Variable, body: Mapping[str, Any]) -> Variable:
+        what = f"{known.key} in {place.label}"
+        return self._api.ask(Request("PUT", _path_of(place, known), what, what, body), _written(known.key))
+
+    def _settled(self, place: Place, body: Mapping[str, Any], write: Callable[[], Variable]) -> Variable:
+        """Write, and where no good answer comes, look: what the list shows as it was sent has been written."""
+        try:
+            return write()
+        except Busy as error:
+            if not error.unclear or body["secured"]:
+                raise
+            try:
+                seen = self.variables(place).get(body["key"])
+            except KeyturnError:
+                raise error from None
+            if seen is None or (seen.value, seen.secured) != (body["value"], False):
+                raise
+            return seen
 
     def _look_for(self, place: Place, key: str) -> Variable:
         """Wait until a variable that the server says is there turns up in the list."""
@@ -157,71 +174,34 @@ class Bitbucket:
             if found is not None:
                 return found
             self._patience.wait(min(4.0, 1.0 + look))
-        raise Busy(f"Bitbucket says that {key} exists in {place.label}, but its list does not show it.")
-
-    def _environment(self, target: Target) -> tuple[str, str]:
-        repository = _repository_of(target)
-        with self._lock:
-            finding = self._finding.setdefault(repository, threading.Lock())
-        with finding:
-            if repository not in self._environments:
-                self._environments[repository] = self._api.pages(
-                    f"{repository}/environments", f"the environments of {target.full_repository}"
-                )
-        environments = self._environments[repository]
-        wanted = target.environment
-        # Over the whole list by what is most certain first: two environments may share a slug, or one may be called as
-        # another one's slug.
-        for matches in (_is_uuid_of, _is_name_of, _is_slug_of, _is_nearly_name_of):
-            found = [environment for environment in environments if matches(environment, wanted)]
-            if len(found) > 1:
-                names = " and ".join(f"“{each.get('name')}” ({each.get('uuid')})" for each in found)
-                raise Invalid(
-                    f"“{wanted}” fits several deployment environments of {target.full_repository}: {names}.",
-                    "Name one of them in TARGETS, by its {uuid}.",
-                )
-            if found:
-                return found[0]["uuid"], found[0].get("name") or wanted
-        there = ", ".join(environment.get("name", "?") for environment in environments) or "none"
-        raise Missing(
-            f"{target.full_repository} has no deployment environment “{wanted}”; it has: {there}.", "Check TARGETS."
+        raise Busy(
+            f"Bitbucket says that {key} exists in {place.label}, but its list does not show it.", "Run again later."
         )
 
 
-def _variable(raw: Json) -> Variable:
-    secured = bool(raw.get("secured"))
-    value = raw.get("value")
-    return Variable(raw["uuid"], raw["key"], None if secured else value, secured)
+def _variable(raw: Fields) -> Variable:
+    """Return a variable; Bitbucket never shows the value of a secured one."""
+    value, secured = raw.optional_text("value"), raw.optional_flag("secured")
+    if secured is None:
+        secured = value is None
+    return Variable(raw.text("uuid"), raw.text("key"), None if secured else value, secured)
 
 
-def _repository_of(target: Target) -> str:
-    return f"/repositories/{quote(target.workspace, safe='{}')}/{quote(target.repository, safe='{}')}"
+def _written(key: str) -> Callable[[Fields], Variable]:
+    """Return what reads a variable out of the answer to its write."""
+
+    def read(raw: Fields) -> Variable:
+        variable = _variable(raw)
+        if variable.key != key:
+            raise raw.wrong("key", "another one's")
+        return variable
+
+    return read
 
 
-def _environment_of(target: Target, uuid: str, name: str) -> Place:
-    path = f"{_repository_of(target)}/deployments_config/environments/{_braced(uuid)}/variables"
-    return Place(f"{target.full_repository} {name}", path)
+def _nothing(_: Fields) -> None:
+    pass
 
 
-def _is_uuid_of(environment: Json, wanted: str) -> bool:
-    return bool(environment.get("uuid", "").lower() == wanted.lower())
-
-
-def _is_name_of(environment: Json, wanted: str) -> bool:
-    return bool(environment.get("name") == wanted)
-
-
-def _is_slug_of(environment: Json, wanted: str) -> bool:
-    return bool(environment.get("slug") == wanted)
-
-
-def _is_nearly_name_of(environment: Json, wanted: str) -> bool:
-    return wanted.lower() in (environment.get("name", "").lower(), environment.get("slug", "").lower())
-
-
-def _is_uuid(environment: str) -> bool:
-    return environment.startswith("{") and environment.endswith("}")
-
-
-def _braced(uuid: str) -> str:
-    return quote("{" + uuid.strip("{}") + "}", safe="")
+def _path_of(place: Place, known: Variable) -> str:
+    return f"{place.path}/{braced(known.uuid)}"

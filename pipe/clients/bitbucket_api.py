@@ -2,37 +2,24 @@
 
 from __future__ import annotations
 
-import logging
+import json
 import threading
-import time
 from collections.abc import Callable
-from functools import partial
-from math import ceil
-from typing import Any, TypeVar
-from urllib.parse import parse_qs, urlsplit
+from typing import TypeVar
 
-import requests
-from requests.adapters import HTTPAdapter
-
+from pipe.clients.answer import About, Fields, fields
 from pipe.clients.bitbucket_auth import Authorization, Grant
-from pipe.clients.bitbucket_errors import problem_with, unreachable
-from pipe.clients.bitbucket_http import Header
+from pipe.clients.bitbucket_errors import Request, error_of, refusal
 from pipe.clients.bitbucket_token import Knowledge
-from pipe.errors import BadCredentials, Busy, KeyturnError, Missing
-from pipe.patience import IN_FLIGHT, Gate, Patience, side_by_side
+from pipe.clients.http import Answer, Door
+from pipe.errors import Busy, Unreadable
+from pipe.patience import Gate, Patience
 
 T = TypeVar("T")
-
-log = logging.getLogger("keyturn.bitbucket")
-
-PAGE = 100
-MOST_PAGES = 100
 
 # Bitbucket says that a limit is near, not how much of it is left. Of the smallest, 1,000 requests an hour, what is left
 # is taken to be enough for this many more requests and for writing down what was done.
 NEARLY = 100
-
-Json = dict[str, Any]
 
 
 class Api:
@@ -45,16 +32,13 @@ class Api:
     def __init__(
         self, url: str, authorization: Authorization, advice: str, patience: Patience, *, writes: bool = True
     ) -> None:
-        self._url = url.rstrip("/")
+        self.url = url.rstrip("/")
+        self._door = Door("Bitbucket", self.url, "BITBUCKET_API_URL", patience)
         self._advice = advice
         self._authorization = authorization
         self._knowledge = Knowledge(advice, writes=writes)
         self._patience = patience
         self._gate = Gate()
-        self._session = requests.Session()
-        self._session.headers["Accept"] = "application/json"
-        for scheme in ("https://", "http://"):
-            self._session.mount(scheme, HTTPAdapter(pool_maxsize=IN_FLIGHT, max_retries=0))
         self._lock = threading.Lock()
         self._throttled = False
         self._near = 0
@@ -63,18 +47,6 @@ class Api:
     def exhausted(self) -> bool:
         """Whether the rate limit is used up, or so nearly that only what must be written should be."""
         return self._throttled or self._near > NEARLY
-
-    def insist(self, request: Callable[[], T]) -> T:
-        """Make requests that may be repeated, patiently, and note a rate limit that cannot be waited for."""
-        try:
-            return self._patience.insist(request)
-        except Busy as error:
-            self._throttled = self._throttled or error.throttled
-            raise
-
-    def ask(self, method: str, path: str, what: str, body: Json | None = None) -> Json:
-        """Make a request that may be repeated, patiently; `what` is what it is about, for errors."""
-        return self.insist(lambda: self.ask_once(method, path, what, body))
 
     @property
     def granted(self) -> frozenset[str]:
@@ -85,116 +57,49 @@ class Api:
         """Raise Denied where Bitbucket's answers have told that the token lacks a scope."""
         self._knowledge.check()
 
-    def ask_once(self, method: str, path: str, what: str, body: Json | None = None) -> Json:
-        """Make one request, once, as soon as few enough are under way; `path` may be a whole address below the root.
-
-        One that is refused since its token has ended was not carried out, and is made again with another token.
-        """
-        url = path if path.startswith(self._url) else self._url + path
-        grant = self._authorization.current()
+    def insist(self, request: Callable[[], T]) -> T:
+        """Make requests that may be repeated, patiently, and note a rate limit that cannot be waited for."""
         try:
-            return self._ask(grant, method, url, what, body)
-        except BadCredentials:
-            renewed = self._authorization.renewed(grant)
-            if renewed is None:
-                raise
-        return self._ask(renewed, method, url, what, body)
-
-    def _ask(self, grant: Grant, method: str, url: str, what: str, body: Json | None) -> Json:
-        with self._gate.one():
-            started = time.monotonic()
-            try:
-                response = self._session.request(
-                    method, url, json=body, auth=Header(grant.header), timeout=self._patience.timeouts,
-                    allow_redirects=False,
-                )  # fmt: skip
-            except requests.RequestException as error:
-                raise unreachable(what, error) from None
-            log.debug(
-                "%s %s: %s in %.0f ms", method, urlsplit(url).path, response.status_code,
-                1000 * (time.monotonic() - started),
-            )  # fmt: skip
-            if response.headers.get("X-RateLimit-NearLimit", "").lower() == "true":
-                with self._lock:
-                    self._near += 1
-            problem = problem_with(response, what, self._advice)
-            if problem is not None:
-                raise problem
-        self._authorization.accepted(grant)
-        self._knowledge.note(grant, response.headers)
-        if response.status_code == 204:
-            return {}
-        try:
-            answer = response.json()
-        except requests.JSONDecodeError:
-            raise Busy(f"Bitbucket's answer about {what} is no JSON.", unclear=True) from None
-        if not isinstance(answer, dict):
-            raise KeyturnError(f"Bitbucket's answer about {what} is not as documented.", "Check BITBUCKET_API_URL.")
-        return answer
-
-    def pages(self, path: str, what: str) -> list[Json]:
-        """Return a collection's objects, once each, however `next` behaves (BCLOUD-20796: it can be missing).
-
-        Once the first page has told how many there are, the others are asked for side by side.
-        """
-        first = self._page(f"{self._url}{path}?pagelen={PAGE}&page=1", what)
-        last = _last_of(first)
-        others = side_by_side(partial(self._later_page, path, number, what) for number in range(2, last + 1))
-        bodies = [first]
-        for body in others:
-            if isinstance(body, KeyturnError):
-                raise body
-            bodies.append(body)
-        found = {value["uuid"]: value for body in bodies for value in _values(body)}
-        asked = {f"{self._url}{path}?pagelen={PAGE}&page={number}" for number in range(1, last + 1)}
-        # What the first page has not told of is followed page by page.
-        for number in range(last + 1, MOST_PAGES + 1):
-            body = bodies[-1]
-            following = body.get("next")
-            if not _values(body):
-                break
-            if isinstance(following, str) and following not in asked and self._same_origin(following):
-                url = following
-            elif len(found) < _size(body):
-                url = f"{self._url}{path}?pagelen={PAGE}&page={number}"
-            else:
-                break
-            if url in asked:
-                break
-            asked.add(url)
-            bodies.append(self._page(url, what, absent=True))
-            for value in _values(bodies[-1]):
-                found.setdefault(value["uuid"], value)
-        return list(found.values())
-
-    def _later_page(self, path: str, number: int, what: str) -> Json:
-        return self._page(f"{self._url}{path}?pagelen={PAGE}&page={number}", what, absent=True)
-
-    def _page(self, url: str, what: str, *, absent: bool = False) -> Json:
-        """Return a page; past the last one some collections are not found, which `absent` takes for an empty page."""
-        try:
-            return self.ask("GET", url, what)
-        except Missing:
-            if absent:
-                return {}
+            return self._patience.insist(request)
+        except Busy as error:
+            self._throttled = self._throttled or error.throttled
             raise
 
-    def _same_origin(self, url: str) -> bool:
-        ours, theirs = urlsplit(self._url), urlsplit(url)
-        return (ours.scheme, ours.netloc) == (theirs.scheme, theirs.netloc)
+    def ask(self, request: Request, read: Callable[[Fields], T]) -> T:
+        """Make a request that may be repeated, patiently, and return what is read out of its answer."""
+        return self.insist(lambda: self.ask_once(request, read))
 
+    def ask_once(self, request: Request, read: Callable[[Fields], T]) -> T:
+        """Make one request, once, as soon as few enough are under way, and return what is read out of its answer.
 
-def _values(body: Json) -> list[Json]:
-    return body.get("values") or []
+        A write whose answer is none of Bitbucket's may have been carried out: it raises Busy, `unclear`.
+        """
+        about = About("Bitbucket", request.what, "BITBUCKET_API_URL")
+        try:
+            grant = self._authorization.current()
+            with self._gate.one():
+                answer = self._answer(grant, request, about)
+            if request.method == "DELETE" and not answer.body:
+                return read(Fields({}, about))
+            return read(fields(answer, about))
+        except Unreadable as error:
+            if not request.writes:
+                raise
+            raise Busy(error.what, error.check, unclear=True) from None
 
-
-def _size(body: Json) -> int:
-    size = body.get("size")
-    return size if isinstance(size, int) else 0
-
-
-def _last_of(first: Json) -> int:
-    """Return the number of the last page, as far as the first one tells; 1 where its `next` is no plain number."""
-    values, following = _values(first), first.get("next")
-    plain = following is None or parse_qs(urlsplit(str(following)).query).get("page") in (["1"], ["2"])
-    return min(ceil(_size(first) / len(values)), MOST_PAGES) if values and plain else 1
+    def _answer(self, grant: Grant, request: Request, about: About) -> Answer:
+        url = request.path if request.path.startswith(self.url) else self.url + request.path
+        headers = {"Authorization": grant.header}
+        body = None
+        if request.body is not None:
+            headers["Content-Type"] = "application/json"
+            body = json.dumps(request.body).encode()
+        answer = self._door.ask(request.method, url, request.what, headers=headers, body=body)
+        if answer.headers.get("x-ratelimit-nearlimit", "").strip().lower() not in ("", "false", "0"):
+            with self._lock:
+                self._near += 1
+        if answer.status < 300 or error_of(answer, about) is not None:
+            self._knowledge.note(grant, answer)
+        if answer.status >= 300:
+            raise refusal(answer, request, about, self._advice)
+        return answer

@@ -1,30 +1,33 @@
-"""Who asks Bitbucket: the Authorization header, made once for all threads, and anew when its token has ended."""
+"""Who asks Bitbucket: the Authorization header, made once for all threads."""
 
 from __future__ import annotations
 
 import base64
-import logging
 import threading
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from urllib.parse import urlsplit
 
-from pipe.errors import KeyturnError
-from pipe.redact import Secret
+from pipe.clients.answer import About, Fields, fields
+from pipe.clients.bitbucket_errors import Request, refusal
+from pipe.clients.http import Door
+from pipe.errors import BadCredentials, Busy, KeyturnError, ServiceError
+from pipe.patience import Patience
+from pipe.redact import Secret, one_line
 
-log = logging.getLogger("keyturn.bitbucket")
+WHAT = "an OAuth access token"
 
 
 @dataclass(frozen=True)
 class Grant:
-    """An Authorization header; `token` is the token in it.
+    """An Authorization header; `token` is the token in it, and `scopes` are those that were told with it.
 
-    `ends` is by the monotonic clock, None for what is not ours to renew. `scopes` are those that were told with it.
+    A `passing` token was made for this run alone, and outlives it: it is good for an hour at least.
     """
 
     header: str = field(repr=False)
     token: Secret
-    ends: float | None = None
+    passing: bool = False
     scopes: frozenset[str] = frozenset()
 
 
@@ -36,12 +39,11 @@ class Authorization:
         self._lock = threading.Lock()
         self._grant: Grant | None = None
         self._failed: KeyturnError | None = None
-        self._accepted: Grant | None = None
 
     def current(self) -> Grant:
         """Return the header, which one thread asks for while the others wait; raises ServiceError.
 
-        What fails before any request was made is not tried again by the next thread.
+        What fails is not tried again by the next thread.
         """
         with self._lock:
             if self._failed is not None:
@@ -52,28 +54,7 @@ class Authorization:
                 except KeyturnError as error:
                     self._failed = error
                     raise
-            elif self._grant.ends is not None and time.monotonic() >= self._grant.ends:
-                self._grant = self._another()
             return self._grant
-
-    def accepted(self, grant: Grant) -> None:
-        """Note that Bitbucket has accepted a header; a late answer to an older one is no news."""
-        if grant is self._grant:
-            self._accepted = grant
-
-    def renewed(self, refused: Grant) -> Grant | None:
-        """Return another header for one that is refused by now, None where there is none; raises ServiceError."""
-        with self._lock:
-            if self._grant is not refused:
-                return self._grant
-            if refused.ends is None or self._accepted is not refused:
-                return None
-            self._grant = self._another()
-            return self._grant
-
-    def _another(self) -> Grant:
-        log.debug("The access token has ended; asking for another one")
-        return self._ask()
 
 
 def bearer(token: Secret | Callable[[], Secret]) -> Authorization:
@@ -91,12 +72,60 @@ def basic(email: str, token: Secret | Callable[[], Secret]) -> Authorization:
 
     def ask() -> Grant:
         given = token() if callable(token) else token
-        return Grant(basic_header(email, given), given)
+        return Grant(_basic_header(email, given), given)
 
     return Authorization(ask)
 
 
-def basic_header(user: str, secret: Secret) -> str:
+def consumer(
+    url: str, client_id: str, secret: Secret | Callable[[], Secret], advice: str, patience: Patience
+) -> Authorization:
+    """Return the authorization by the access token that an OAuth consumer gets; `url` is the API's root."""
+    address = token_url(url)
+    door = Door("Bitbucket", address, "BITBUCKET_API_URL", patience)
+
+    def ask() -> Grant:
+        header = _basic_header(client_id, secret() if callable(secret) else secret)
+        try:
+            return patience.insist(lambda: _granted(door, address, header, advice))
+        except Busy as error:
+            # Already retried here: who needs the token shall not begin anew.
+            raise ServiceError(error.what, error.check) from None
+
+    return Authorization(ask)
+
+
+def token_url(url: str) -> str:
+    """Return where tokens are made; Bitbucket's own endpoint is not at the API's host, any other's is."""
+    parts = urlsplit(url)
+    host = "bitbucket.org" if parts.hostname == "api.bitbucket.org" else parts.netloc
+    return f"{parts.scheme}://{host}/site/oauth2/access_token"
+
+
+def _granted(door: Door, address: str, header: str, advice: str) -> Grant:
+    headers = {"Authorization": header, "Content-Type": "application/x-www-form-urlencoded"}
+    answer = door.ask("POST", address, WHAT, headers=headers, body=b"grant_type=client_credentials")
+    about = About("Bitbucket", WHAT, "BITBUCKET_API_URL")
+    if answer.status in (400, 401, 403):
+        raise BadCredentials(
+            f"Bitbucket refuses the OAuth consumer ({answer.status}): {_reason(fields(answer, about))}",
+            f"Check {advice}: is there such a consumer, and is it private, with a callback URL?",
+        )
+    if answer.status >= 300:
+        # Making a token changes nothing, so that it may be asked for again like what is only read.
+        raise refusal(answer, Request("GET", address, WHAT, "Bitbucket's OAuth endpoint"), about, advice)
+    given = fields(answer, about)
+    token = Secret(given.text("access_token"))
+    scopes = frozenset((given.optional_text("scope") or given.optional_text("scopes") or "").split())
+    return Grant(f"Bearer {token.reveal()}", token, passing=True, scopes=scopes)
+
+
+def _reason(refused: Fields) -> str:
+    said = [refused.optional_text(name) for name in ("error", "error_description")]
+    return one_line(": ".join(filter(None, said))) or "no reason given"
+
+
+def _basic_header(user: str, secret: Secret) -> str:
     """Return the header of a user, or of an OAuth consumer; it is hidden from output, too."""
     header = "Basic " + base64.b64encode(f"{user}:{secret.reveal()}".encode()).decode()
     Secret(header)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import requests
-
-from pipe.clients.bitbucket_errors import unreachable
-from pipe.errors import Missing, ServiceError
+from pipe.clients.answer import About, fields
+from pipe.clients.bitbucket_errors import Request, error_of, refusal
+from pipe.clients.http import Door
+from pipe.errors import Missing
 from pipe.patience import Patience
 
-WHAT = "the OpenID provider's documents"
+ABOUT = About("Bitbucket", "the OpenID provider's documents", "BITBUCKET_WORKSPACE")
 
 
 class Issuer:
@@ -22,29 +22,18 @@ class Issuer:
 
     def documents(self) -> Mapping[str, str]:
         """Return what the provider says of itself; raises ServiceError."""
-        return self._patience.insist(self._ask, attempts=3)
+        door = Door(ABOUT.service, self._address, ABOUT.check, self._patience)
+        return self._patience.insist(lambda: self._ask(door), attempts=3)
 
-    def _ask(self) -> Mapping[str, str]:
+    def _ask(self, door: Door) -> Mapping[str, str]:
         url = f"{self._address}/.well-known/openid-configuration"
-        session = requests.Session()
-        session.auth = _nobody
-        try:
-            response = session.get(url, timeout=self._patience.timeouts, allow_redirects=False)
-            told = response.json() if response.ok else None
-        except requests.JSONDecodeError:
-            told = None
-        except requests.RequestException as error:
-            raise unreachable(WHAT, error) from None
-        if response.status_code == 404:
+        answer = door.ask("GET", url, ABOUT.what)
+        if answer.status == 404 and error_of(answer, ABOUT) is not None:
             raise Missing(
                 f"Bitbucket has no OpenID provider at {self._address} (404).",
                 "Check BITBUCKET_WORKSPACE; the provider answers once a step with `oidc: true` has run.",
             )
-        if not isinstance(told, dict):
-            raise ServiceError(f"Bitbucket's answer about {WHAT} is not as expected ({response.status_code}).")
+        if answer.status >= 300:
+            raise refusal(answer, Request("GET", url, ABOUT.what, "The OpenID provider"), ABOUT, ABOUT.check)
+        told = fields(answer, ABOUT).raw
         return {name: value for name, value in told.items() if isinstance(value, str)}
-
-
-def _nobody(request: requests.PreparedRequest) -> requests.PreparedRequest:
-    """Leave the request without credentials, those of ~/.netrc too."""
-    return request

@@ -5,12 +5,11 @@ from __future__ import annotations
 import logging
 import re
 import threading
-from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
 
 from pipe.claims import claims_of
 from pipe.clients.bitbucket_auth import Grant
+from pipe.clients.http import Answer
 from pipe.errors import Denied
 from pipe.redact import Secret
 from pipe.scopes import excess, may_write, needed
@@ -34,16 +33,16 @@ class Knowledge:
         self._dated = False
         self._lock = threading.Lock()
 
-    def note(self, grant: Grant, headers: Mapping[str, str]) -> None:
-        """Learn from an answer that is a success; what people should know is said once."""
+    def note(self, grant: Grant, answer: Answer) -> None:
+        """Learn from an answer of Bitbucket's, a refusal too; what people should know is said once."""
         with self._lock:
             if not self._granted:
-                told = frozenset(re.split(r"[\s,]+", headers.get("X-OAuth-Scopes", ""))) - {""} or grant.scopes
+                told = frozenset(re.split(r"[\s,]+", answer.headers.get("x-oauth-scopes", ""))) - {""} or grant.scopes
                 self._granted = frozenset(scope for scope in told if _SCOPE.fullmatch(scope))
                 self._say_what_is_too_much()
-            if not self._dated and grant.ends is None:
+            if not self._dated and not grant.passing:
                 self._dated = True
-                self._say_when_it_ends(grant.token, headers.get("Date", ""))
+                self._say_when_it_ends(grant.token, answer.date or datetime.now(UTC))
 
     @property
     def granted(self) -> frozenset[str]:
@@ -67,12 +66,8 @@ class Knowledge:
                 self._advice, " and ".join(needed(self._granted)), ", ".join(more),
             )  # fmt: skip
 
-    def _say_when_it_ends(self, token: Secret, date: str) -> None:
+    def _say_when_it_ends(self, token: Secret, now: datetime) -> None:
         end = end_of(token)
-        try:
-            now = parsedate_to_datetime(date).astimezone(UTC)
-        except ValueError:
-            now = datetime.now(UTC)
         if end is not None and end - now < SOON:
             log.warning("The token in %s ends on %s UTC.", self._advice, f"{end:%Y-%m-%d %H:%M}")
 

@@ -11,6 +11,7 @@ import pytest
 
 from pipe.clients.bitbucket_auth import Grant
 from pipe.clients.bitbucket_token import Knowledge
+from pipe.clients.http import Answer
 from pipe.errors import Denied
 from pipe.redact import Secret
 
@@ -18,15 +19,19 @@ NOW = datetime(2026, 11, 28, 12, tzinfo=UTC)
 CLASSIC, GRANULAR = "pipeline, pipeline:variable", "read:pipeline:bitbucket, admin:pipeline:bitbucket"
 
 
-def grant(token: str = "a-token-of-a-test", *scopes: str, ends: float | None = None) -> Grant:
-    return Grant(f"Bearer {token}", Secret(token), ends, frozenset(scopes))
+def grant(token: str = "a-token-of-a-test", *scopes: str, passing: bool = False) -> Grant:
+    return Grant(f"Bearer {token}", Secret(token), passing, frozenset(scopes))
+
+
+def answer(**headers: str) -> Answer:
+    return Answer(200, {name.replace("_", "-"): value for name, value in headers.items()}, b"{}")
 
 
 def known(scopes: str | None, *, writes: bool = True, given: Grant | None = None, now: datetime = NOW) -> Knowledge:
     """Return what is known after one answer."""
     knowledge = Knowledge("THE_VARIABLE", writes=writes)
-    headers = {"Date": format_datetime(now, usegmt=True)} | ({} if scopes is None else {"X-OAuth-Scopes": scopes})
-    knowledge.note(given or grant(), headers)
+    told = {} if scopes is None else {"x_oauth_scopes": scopes}
+    knowledge.note(given or grant(), answer(date=format_datetime(now, usegmt=True), **told))
     return knowledge
 
 
@@ -71,10 +76,10 @@ def test_what_is_not_told_is_not_held_against_the_token(scopes: str | None) -> N
 
 
 def test_what_came_with_the_token_counts_where_answers_do_not_tell() -> None:
-    known(None, given=grant("another-token", "pipeline", "pipeline:variable", ends=1.0)).check()
+    known(None, given=grant("another-token", "pipeline", "pipeline:variable", passing=True)).check()
     with pytest.raises(Denied):
-        known(None, given=grant("another-token", "pipeline", ends=1.0)).check()
-    known(CLASSIC, given=grant("another-token", "pipeline", ends=1.0)).check()
+        known(None, given=grant("another-token", "pipeline", passing=True)).check()
+    known(CLASSIC, given=grant("another-token", "pipeline", passing=True)).check()
 
 
 @pytest.mark.parametrize(
@@ -91,7 +96,7 @@ def test_a_token_that_may_do_more_is_mentioned_once(
     said: pytest.LogCaptureFixture, scopes: str, needed: str, more: str
 ) -> None:
     knowledge = known(scopes)
-    knowledge.note(grant(), {"X-OAuth-Scopes": scopes})
+    knowledge.note(grant(), answer(x_oauth_scopes=scopes))
     assert said.messages == [
         f"The token in THE_VARIABLE may do more than Keyturn needs, which is {needed}: it also has {more}."
     ]
@@ -103,7 +108,7 @@ def test_a_token_that_says_that_it_ends_soon_is_warned_of_once(
 ) -> None:
     end = NOW + timedelta(days=days)
     knowledge = known(CLASSIC, given=ending(end))
-    knowledge.note(ending(end), {"Date": format_datetime(NOW, usegmt=True)})
+    knowledge.note(ending(end), answer(date=format_datetime(NOW, usegmt=True)))
     assert said.messages == ([f"The token in THE_VARIABLE ends on {end:%Y-%m-%d %H:%M} UTC."] if warned else [])
 
 
@@ -113,7 +118,7 @@ def test_a_token_that_says_nothing_of_its_end_is_not_warned_of(said: pytest.LogC
     assert said.messages == []
 
 
-def test_the_end_of_a_token_that_is_replaced_in_time_is_no_news(said: pytest.LogCaptureFixture) -> None:
+def test_the_end_of_a_token_that_was_made_for_this_run_is_no_news(said: pytest.LogCaptureFixture) -> None:
     short = ending(NOW + timedelta(hours=1))
-    known(CLASSIC, given=grant(short.token.reveal(), ends=3600.0))
+    known(CLASSIC, given=grant(short.token.reveal(), passing=True))
     assert said.messages == []

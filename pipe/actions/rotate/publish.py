@@ -30,8 +30,8 @@ class Variables(Protocol):
     def write(self, place: Place, key: str, value: str, known: Variable | None, *, secured: bool) -> Variable:
         """Create or update one variable."""
 
-    def touch(self, place: Place, known: Variable) -> None:
-        """Prove that a variable may be written, leaving it as it is."""
+    def touch(self, place: Place, known: Variable) -> Variable:
+        """Prove that a variable may be written, leaving it as it is; return it as the answer has it."""
 
 
 class Publisher:

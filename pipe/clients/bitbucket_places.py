@@ -1,0 +1,106 @@
+"""Where Bitbucket keeps the variables of repositories, workspaces and deployment environments."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from urllib.parse import quote
+
+from pipe.clients.answer import Fields
+from pipe.clients.bitbucket_pages import Pages
+from pipe.errors import Invalid, Missing
+from pipe.values import Place, Target, TargetKind
+
+
+class Places:
+    """Finds places; the environments of each repository are listed once."""
+
+    def __init__(self, pages: Pages) -> None:
+        self._pages = pages
+        self._environments: dict[str, tuple[_Environment, ...]] = {}
+        self._finding: dict[str, threading.Lock] = {}
+        self._lock = threading.Lock()
+
+    def find(self, target: Target) -> Place:
+        """Return the place that a target names; raises Missing, with the environments that there are."""
+        if target.kind is TargetKind.WORKSPACE:
+            path = f"/workspaces/{quote(target.workspace, safe='{}')}/pipelines-config/variables"
+            return Place(f"workspace {target.workspace}", path)
+        if target.kind is TargetKind.REPOSITORY:
+            path = f"{_repository_of(target)}/pipelines_config/variables"
+            return Place(f"repository {target.full_repository}", path)
+        return _environment_of(target, *self._environment(target))
+
+    def _environment(self, target: Target) -> tuple[str, str]:
+        repository = _repository_of(target)
+        with self._lock:
+            finding = self._finding.setdefault(repository, threading.Lock())
+        with finding:
+            if repository not in self._environments:
+                what, subject = f"the environments of {target.full_repository}", target.full_repository
+                listed = self._pages.all(f"{repository}/environments", what, subject)
+                self._environments[repository] = tuple(map(_Environment.of, listed))
+        return _named(self._environments[repository], target)
+
+
+def likely_place(target: Target) -> Place | None:
+    """Return the place that a target names by an environment's uuid, which may be another environment's name."""
+    name = target.environment
+    if not (name.startswith("{") and name.endswith("}")):
+        return None
+    return _environment_of(target, name.lower(), name)
+
+
+def braced(uuid: str) -> str:
+    """Return a uuid as a path has it."""
+    return quote("{" + uuid.strip("{}") + "}", safe="")
+
+
+@dataclass(frozen=True)
+class _Environment:
+    """A deployment environment."""
+
+    uuid: str
+    name: str
+    slug: str
+
+    @classmethod
+    def of(cls, raw: Fields) -> _Environment:
+        return cls(raw.text("uuid"), raw.optional_text("name") or "", raw.optional_text("slug") or "")
+
+
+def _named(environments: Sequence[_Environment], target: Target) -> tuple[str, str]:
+    """Return the uuid and the name of the environment that a target names; raises Missing, and Invalid for several."""
+    wanted, nearly = target.environment, target.environment.lower()
+    spellings: tuple[Callable[[_Environment], bool], ...] = (
+        lambda each: each.uuid.lower() == nearly,
+        lambda each: each.name == wanted,
+        lambda each: each.slug == wanted,
+        lambda each: nearly in (each.name.lower(), each.slug.lower()),
+    )
+    # Over the whole list by what is most certain first: two environments may share a slug, or one may be called as
+    # another one's slug.
+    for fits in spellings:
+        found = [each for each in environments if fits(each)]
+        if len(found) > 1:
+            names = " and ".join(f"“{each.name}” ({each.uuid})" for each in found)
+            raise Invalid(
+                f"“{wanted}” fits several deployment environments of {target.full_repository}: {names}.",
+                "Name one of them in TARGETS, by its {uuid}.",
+            )
+        if found:
+            return found[0].uuid, found[0].name or wanted
+    there = ", ".join(each.name or "?" for each in environments) or "none"
+    raise Missing(
+        f"{target.full_repository} has no deployment environment “{wanted}”; it has: {there}.", "Check TARGETS."
+    )
+
+
+def _repository_of(target: Target) -> str:
+    return f"/repositories/{quote(target.workspace, safe='{}')}/{quote(target.repository, safe='{}')}"
+
+
+def _environment_of(target: Target, uuid: str, name: str) -> Place:
+    path = f"{_repository_of(target)}/deployments_config/environments/{braced(uuid)}/variables"
+    return Place(f"{target.full_repository} {name}", path)
