@@ -66,7 +66,7 @@ LIBRARIES = {
     "botocore": ("clients/aws*.py",),
     "cryptography": ("clients/x509.py",),
     "certifi": ("clients/http.py",),
-    "requests": ("clients/http.py", "clients/bitbucket*.py", "clients/vault*.py", "clients/rolesanywhere.py"),
+    "requests": ("clients/http.py", "clients/vault*.py"),
     "urllib3": ("clients/http.py", "clients/connections.py"),
 }
 SHELL = {"shell.py", "__main__.py"}

@@ -2,29 +2,24 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
-import logging
 import time
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
-from typing import Any
+from datetime import datetime, timedelta
 from urllib.parse import quote, urlsplit
 
-import requests
-
+from pipe.clients.answer import About, Fields, fields
 from pipe.clients.anywhere_facts import Grant, all_to_check, first_to_check
+from pipe.clients.http import Answer, Door
 from pipe.clients.x509 import Papers
-from pipe.errors import Busy, Denied, KeyturnError, ServiceError
+from pipe.errors import Busy, Denied, KeyturnError, ServiceError, Unreadable
 from pipe.patience import Patience
 from pipe.redact import Secret
 from pipe.values import Identity, KeyPair
 
-log = logging.getLogger("keyturn.aws")
-
 ACTION = "rolesanywhere:CreateSession"
+ABOUT = About("IAM Roles Anywhere", ACTION, "AWS_ENDPOINT_URL and the trust anchor's region")
 
 # AWS takes no signature that is five minutes off by its own clock.
 TOO_LATE = timedelta(minutes=4)
@@ -49,20 +44,12 @@ class RolesAnywhere:
         self._grant = grant
         self._papers = papers
         self._url = (url or grant.address).rstrip("/") + "/sessions"
+        self._door = Door(ABOUT.service, self._url, ABOUT.check, patience)
         self._patience = patience
-        self._http = requests.Session()
-        # The environment is asked for proxies alone: not for ~/.netrc, nor for another file of authorities.
-        self._http.trust_env = False
-        self._http.proxies = requests.utils.get_environ_proxies(self._url)
-        self._http.headers["User-Agent"] = "keyturn"
-        self._server_time: tuple[datetime, float] | None = None
 
     def now(self) -> datetime:
         """Return AWS's present time; before the first answer, the machine's."""
-        if self._server_time is None:
-            return datetime.now(UTC)
-        moment, heard = self._server_time
-        return moment + timedelta(seconds=time.monotonic() - heard)
+        return self._door.now()
 
     def create_session(self, seconds: int) -> Given:
         """Return a session of so many seconds, patiently; raises ServiceError."""
@@ -73,27 +60,16 @@ class RolesAnywhere:
         arns = {"profileArn": grant.profile, "roleArn": grant.role, "trustAnchorArn": grant.trust_anchor}
         query = "&".join(f"{name}={quote(arn, safe='')}" for name, arn in arns.items())
         body = json.dumps({"durationSeconds": seconds})
+        # Signed anew for each attempt: AWS takes no date that is older than five minutes.
         signed_at, started = self.now(), time.monotonic()
-        try:
-            # Signed anew for each attempt: AWS takes no date that is older than five minutes.
-            response = self._http.post(
-                f"{self._url}?{query}", data=body, headers=self._signed(query, body, signed_at),
-                timeout=self._patience.timeouts, allow_redirects=False,
-            )  # fmt: skip
-        except requests.RequestException as error:
-            raise _unreachable(error) from None
-        log.debug("%s: %s in %.0f ms", ACTION, response.status_code, 1000 * (time.monotonic() - started))
-        with contextlib.suppress(KeyError, ValueError):
-            self._server_time = (parsedate_to_datetime(response.headers["Date"]).astimezone(UTC), time.monotonic())
-        answer: Any = None
-        with contextlib.suppress(ValueError):
-            answer = response.json()
-        if response.status_code >= 300:
-            refusal = self._refusal(response, answer if isinstance(answer, dict) else {})
-            late = abs(self.now() - signed_at) - timedelta(seconds=time.monotonic() - started)
-            # By now AWS's time is known, and the next attempt is signed with it.
-            raise Busy(refusal.what, "Check this machine's clock.", after=0) if late > TOO_LATE else refusal
-        return _given(answer)
+        headers = self._signed(query, body, signed_at)
+        answer = self._door.ask("POST", f"{self._url}?{query}", ACTION, headers=headers, body=body.encode())
+        if answer.status < 300:
+            return _given(fields(answer, ABOUT))
+        refusal = self._refusal(answer)
+        late = abs(self.now() - signed_at) - timedelta(seconds=time.monotonic() - started)
+        # By now AWS's time is known, and the next attempt is signed with it.
+        raise Busy(refusal.what, "Check this machine's clock.", after=0) if late > TOO_LATE else refusal
 
     def _signed(self, query: str, body: str, now: datetime) -> dict[str, str]:
         """Return the headers of a request, the signature among them: AWS's version 4 with a certificate's key."""
@@ -116,23 +92,24 @@ class RolesAnywhere:
             f"Signature={papers.sign(to_sign)}"
         }
 
-    def _refusal(self, response: requests.Response, answer: dict[str, Any]) -> KeyturnError:
+    def _refusal(self, answer: Answer) -> KeyturnError:
         """Return what an answer that is no success means."""
-        status = response.status_code
-        code = response.headers.get("x-amzn-ErrorType", "").partition(":")[0] or str(answer.get("__type", status))
-        said = str(answer.get("message") or answer.get("Message") or "no reason given")
+        status = answer.status
+        if status < 400:
+            return ABOUT.unreadable(f"it leads to {answer.leads_to or 'elsewhere'} ({status}), and was not followed")
+        try:
+            told = fields(answer, ABOUT)
+        except Unreadable as error:
+            if status < 500:
+                return error
+            told = Fields({}, ABOUT)
+        code = answer.headers.get("x-amzn-errortype", "").partition(":")[0] or _word(told, "__type") or str(status)
+        said = _word(told, "message") or _word(told, "Message") or "no reason given"
         what = f"AWS: {ACTION} failed: {code}: {said.rstrip('.')}."
         if status == 429 or status >= 500:
-            after = response.headers.get("Retry-After", "")
             return Busy(
-                what, "Try again later.", after=float(after) if after.isdecimal() else None, unclear=status >= 500,
-                throttled=status == 429,
+                what, "Try again later.", after=answer.pause, unclear=status >= 500, throttled=status == 429
             )  # fmt: skip
-        if status < 400 or not answer:
-            return ServiceError(
-                f"The answer of {urlsplit(self._url).hostname} ({status}) is not IAM Roles Anywhere's.",
-                "Check AWS_ENDPOINT_URL, the trust anchor's region, and any proxy.",
-            )
         facts, now = self._papers.facts, self.now()
         kind = Denied if status == 403 else ServiceError
         return kind(what, first_to_check(f"{code} {said}", facts, now), details=all_to_check(facts, self._grant))
@@ -142,24 +119,21 @@ def _digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _given(answer: Any) -> Given:
-    try:
-        (first, *_) = answer["credentialSet"]
-        keys, arn = first["credentials"], first["assumedRoleUser"]["arn"]
-        return Given(
-            KeyPair(keys["accessKeyId"], Secret(keys["secretAccessKey"])),
-            Secret(keys["sessionToken"]),
-            Identity(arn, arn.split(":")[4]),
-        )
-    except (KeyError, TypeError, ValueError, IndexError):
-        raise ServiceError(f"AWS: the answer to {ACTION} is not as expected.", "Check AWS_ENDPOINT_URL.") from None
+def _word(told: Fields, name: str) -> str:
+    value = told.raw.get(name)
+    return value if isinstance(value, str) else ""
 
 
-def _unreachable(error: requests.RequestException) -> KeyturnError:
-    """Return the error for a request that got no answer, without the library's words: they repeat what was sent."""
-    if isinstance(error, requests.exceptions.SSLError):
-        return ServiceError(f"The server's certificate could not be verified for {ACTION}.", "Check the network.")
-    if isinstance(error, ValueError):
-        return ServiceError(f"{ACTION} cannot be asked.", "Check AWS_ENDPOINT_URL and the trust anchor's ARN.")
-    kind = "no answer in time" if isinstance(error, requests.exceptions.Timeout) else "the connection failed"
-    return Busy(f"AWS: {kind} for {ACTION}.", "Check the network and the trust anchor's region.", unclear=True)
+def _given(answer: Fields) -> Given:
+    sessions = answer.objects("credentialSet")
+    if not sessions:
+        raise answer.wrong("credentialSet", "empty")
+    keys, arn = sessions[0].object("credentials"), sessions[0].object("assumedRoleUser").text("arn")
+    parts = arn.split(":")
+    if len(parts) < 6:
+        raise answer.wrong("credentialSet[].assumedRoleUser.arn", "no ARN")
+    return Given(
+        KeyPair(keys.text("accessKeyId"), Secret(keys.text("secretAccessKey"))),
+        Secret(keys.text("sessionToken")),
+        Identity(arn, parts[4]),
+    )

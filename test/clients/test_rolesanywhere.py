@@ -98,7 +98,9 @@ def test_six_failures_are_the_end(bench: Bench) -> None:
 def test_a_service_that_is_not_there_is_told(bench: Bench) -> None:
     client = bench.client()
     bench.world.aws.stop()
-    with pytest.raises(Busy, match="the connection failed for rolesanywhere:CreateSession"):
+    with pytest.raises(
+        Busy, match=r"cannot be reached for rolesanywhere:CreateSession: 127\.0\.0\.1:\d+ refuses the connection"
+    ):
         client.create_session(900)
 
 
@@ -191,11 +193,17 @@ def answering(status: str, body: bytes, **headers: str) -> Callable[[Environ], A
 @pytest.mark.parametrize(
     ("answer", "what"),
     [
-        (answering("302 Found", b"", Location="https://elsewhere.example/sessions"), "(302) is not IAM Roles"),
-        (answering("403 Forbidden", b"<html>proxy</html>"), "(403) is not IAM Roles Anywhere's"),
-        (answering("200 OK", b"<html>proxy</html>"), "is not as expected"),
-        (answering("201 Created", b'{"credentialSet": []}'), "is not as expected"),
-        (answering("201 Created", b'{"credentialSet": [{"credentials": {}}]}'), "is not as expected"),
+        (
+            answering("302 Found", b"", Location="https://elsewhere.example/sessions"),
+            "it leads to elsewhere.example (302)",
+        ),
+        (answering("403 Forbidden", b"<html>proxy</html>"), "is not IAM Roles Anywhere's: it is a page of HTML (403)"),
+        (answering("200 OK", b"<html>proxy</html>"), "it is a page of HTML (200)"),
+        (answering("201 Created", b'{"credentialSet": []}'), "its field `credentialSet` is empty"),
+        (
+            answering("201 Created", b'{"credentialSet": [{"credentials": {}}]}'),
+            "`credentialSet[].assumedRoleUser` is missing",
+        ),
     ],
     ids=["redirect", "proxy", "text", "empty", "half"],
 )
@@ -213,7 +221,7 @@ def test_the_log_shows_neither_keys_nor_certificates(bench: Bench, caplog: pytes
     issued = bench.works.machines.issue("runner-1")
     with caplog.at_level(logging.DEBUG, "keyturn"):
         given = bench.session(issued)
-    assert "rolesanywhere:CreateSession: 201 in " in caplog.text
+    assert "POST /sessions: 201 in " in caplog.text
     assert given.pair.secret.reveal() not in caplog.text + repr(given)
     assert given.token.reveal() not in caplog.text + repr(given)
     assert "MII" not in caplog.text
