@@ -69,6 +69,9 @@ LIBRARIES = {
     "requests": ("clients/http.py", "clients/vault*.py"),
     "urllib3": ("clients/http.py", "clients/connections.py"),
 }
+# What can speak to a service, of Python's own: every request goes by the one way.
+NETWORK = {"http.client", "socket", "urllib.request", "asyncio"}
+NETWORKED = {"clients/http.py", "clients/connections.py"}
 SHELL = {"shell.py", "__main__.py"}
 
 # An action knows its own package and the sources of secrets; but status shows what a rotation would decide.
@@ -129,6 +132,12 @@ def test_each_library_is_known_to_its_clients_alone() -> None:
         assert any(fnmatch(name_of(path), each) for each in LIBRARIES[root]), (
             f"{name_of(path)}: {root} is for {LIBRARIES[root]} alone"
         )
+
+
+def test_no_request_goes_another_way_than_the_one() -> None:
+    for path, imported in ((file, imported) for file in FILES for imported in imports(file)):
+        found = NETWORK & {imported[0], ".".join(imported[:2])}
+        assert not found or name_of(path) in NETWORKED, f"{name_of(path)}: {found} is for {NETWORKED} alone"
 
 
 def test_only_the_shell_reads_the_environment_prints_and_exits() -> None:

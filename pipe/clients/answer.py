@@ -40,7 +40,7 @@ class Fields:
 
     def __init__(self, value: Any, about: About, name: str = "") -> None:
         if not isinstance(value, Mapping):
-            raise about.unreadable(f"{f'`{name}`' if name else 'it'} is {_kind(value)}, not an object")
+            raise about.unreadable(f"{f'its field `{name}`' if name else 'it'} is {_kind(value)}, not an object")
         self._fields: Mapping[str, Any] = value
         self._about = about
         self._name = name

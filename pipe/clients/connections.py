@@ -67,8 +67,13 @@ def cause_of(error: BaseException, place: str, proxy: str = "") -> Cause:
     """
     errors = list(_chain(error))
     sent = not any(isinstance(each, _NEVER_SENT) for each in errors)
-    at = f"the proxy {proxy}" if proxy and any(isinstance(each, ProxyError) for each in errors) else place
-    known = [cause for each in errors if (cause := _of_one(each, at, proxy, sent=sent))]
+    # What is not connected is so at the proxy; but TLS is spoken with who is behind it.
+    at = f"the proxy {proxy}" if proxy and not sent else place
+    known = [
+        cause
+        for each in errors
+        if (cause := _of_one(each, place if isinstance(each, ssl.SSLError) else at, proxy, sent=sent))
+    ]
     if known:
         return next((cause for cause in known if not cause.passing), known[0])
     if any(isinstance(each, HTTPError | http.client.HTTPException | OSError) for each in errors):

@@ -144,7 +144,8 @@ class Door:
         )  # fmt: skip
         try:
             read = _read(response)
-            return Answer(response.status, {name.lower(): value for name, value in response.headers.items()}, read)
+            told = response.headers
+            return Answer(response.status, {name.lower(): told[name] for name in told}, read)
         except BaseException:
             response.close()
             raise
@@ -203,8 +204,8 @@ class Door:
         if not ca and urlsplit(self._root).scheme == "http":
             return None
         try:
-            return _trusting(ca)
-        except (ssl.SSLError, ValueError, OSError):
+            return _trusting(ca, certifi.where())
+        except (ssl.SSLError, ValueError, TypeError, OSError):
             raise Invalid(
                 f"The authorities to trust for {self._service} are no certificates as PEM.", f"Check {self._check}."
             ) from None
@@ -228,9 +229,9 @@ class Door:
 
 
 @cache
-def _trusting(ca: str) -> ssl.SSLContext:
-    """Return what verifies certificates by some authorities, or by those that are known to all; it is dear to make."""
-    trust = ssl.create_default_context(cadata=ca) if ca else ssl.create_default_context(cafile=certifi.where())
+def _trusting(ca: str, known: str) -> ssl.SSLContext:
+    """Return what verifies certificates: by authorities as PEM, or by those in a file; it is dear to make."""
+    trust = ssl.create_default_context(cadata=ca) if ca else ssl.create_default_context(cafile=known)
     trust.minimum_version = ssl.TLSVersion.TLSv1_2
     return trust
 
