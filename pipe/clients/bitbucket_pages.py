@@ -65,7 +65,7 @@ class _Reading:
         told = size or 0
         self._take(page)
         # Once the first page has told how many there are, the others are asked for side by side.
-        last = min(ceil(told / len(values)), MOST_PAGES) if values else 1
+        last = min(max(1, ceil(told / len(values))), MOST_PAGES) if values else 1
         urls = [self._url + str(number) for number in range(2, last + 1)]
         for later in side_by_side(partial(self._page_if_there, url) for url in urls):
             if isinstance(later, KeyturnError):
