@@ -132,7 +132,7 @@ def test_9_a_value_that_bitbucket_refuses_is_told_by_its_name_alone(case: Case) 
     case.spoil(answering(writing(case, case.staging, "SESSION_SIGNING_KEY"), "400 Bad Request", body))
     result = case.run()
     assert result.code == 2, result.output
-    assert "Bitbucket refuses SESSION_SIGNING_KEY in acme/shop Staging (400): Bad request" in result.problems[0]
+    assert "Bitbucket refuses SESSION_SIGNING_KEY in acme/shop Staging (400)." in result.problems[0]
     assert case.written(case.well()) == 1
     case.idle()
 
