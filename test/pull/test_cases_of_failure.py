@@ -96,7 +96,7 @@ def test_9_a_target_that_refuses_one_write_gets_no_more_and_the_others_go_on(cas
 def test_9_a_target_refused_before_the_first_write_ends_the_run(case: Case) -> None:
     case.spoil(Fault(f"GET *{case.staging.uuid}/variables", "403", times=0))
     problems = case.refused()
-    assert "Bitbucket denies access (403) to acme/shop Staging" in problems
+    assert "Bitbucket denies access (403) to the variables of acme/shop Staging" in problems
     assert case.held(case.production).keys() == {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "LOG_LEVEL"}
 
 
