@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -11,7 +12,7 @@ from sandbox.wire import Fault
 from test.clients.vault_front import Front
 from test.pull.case import STATE, Case
 from test.pull.pruning import deleted, kept
-from test.pull.spoiling import many
+from test.pull.spoiling import answering, many
 
 
 @pytest.fixture
@@ -99,6 +100,27 @@ def test_14_a_folder_that_cannot_be_listed_deletes_nothing(case: Case) -> None:
     result = case.run()
     assert result.code != 0, result.output
     kept(case, result)
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [("404 Not Found", {"errors": []}), ("200 OK", {"status": "ok"}), ("200 OK", {}), ("200 OK", {"data": {}})],
+)
+@pytest.mark.parametrize("operation", ["LIST secret/metadata/ci/mobile", "GET secret/metadata/ci/smtp"])
+def test_14_nothing_where_the_folder_above_has_just_listed_something_deletes_nothing(
+    case: Case, operation: str, status: str, body: dict[str, Any]
+) -> None:
+    case.vault.role(policies=(USUAL,))
+    case.given["PRUNE"] = "true"
+    case.well()
+    case.vault.remove("secret/ci/session")
+    case.vault.wire.spoil(answering(operation, status, body, times=0))
+    result = case.run()
+    assert result.code == 1, result.output
+    assert "VAULT_ADDR" in result.output or "the folder above lists it" in result.output
+    kept(case, result)
+    case.mend()
+    assert deleted(case.well()) == 2
 
 
 def test_14_a_version_that_cannot_be_asked_for_deletes_nothing(case: Case) -> None:

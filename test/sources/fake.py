@@ -29,13 +29,15 @@ class Stored:
 class FakeVault:
     """Mounts, secrets by address, and what the policy allows, by the beginning of the address.
 
-    `asked` has every request in the order in which it came: its kind and its address.
+    `asked` has every request in the order in which it came: its kind and its address. A `hollow` folder says that
+    nothing is in it.
     """
 
     mounts: list[Mount] = field(default_factory=lambda: [Mount("secret", Engine.KV2)])
     allowed: dict[str, frozenset[str]] = field(default_factory=lambda: {"": ALL})
     knows: frozenset[str] = ALL
     errors: dict[tuple[str, str], KeyturnError] = field(default_factory=dict)
+    hollow: frozenset[str] = frozenset()
     time: datetime = NOW
     origin: str = "https://vault.example"
 
@@ -139,6 +141,8 @@ class FakeVault:
         if all((mount.path, mount.engine) != (known.path, known.engine) for known in self.mounts):
             return []
         start = _address(mount, folder) + "/"
+        if _address(mount, folder) in self.hollow:
+            return []
         return [address.removeprefix(start) for address in self.secrets if address.startswith(start)]
 
     def _stored(self, mount: Mount, folder: str, path: str) -> Stored:

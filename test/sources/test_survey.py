@@ -237,12 +237,28 @@ def test_one_secret_that_fails_does_not_stop_the_others(vault: FakeVault) -> Non
     assert addresses(other) == ["secret/other"]
 
 
-def test_a_secret_that_goes_between_list_and_look_is_not_there(vault: FakeVault) -> None:
+@pytest.mark.parametrize("allowed", [USUAL, USUAL | {"detailed"}], ids=["names", "versions"])
+def test_a_folder_that_its_parent_lists_and_that_shows_nothing_leaves_open_what_there_is(
+    vault: FakeVault, allowed: frozenset[str]
+) -> None:
+    vault.allowed = {"": allowed}
+    vault.hollow = frozenset({"secret/ci/eu/live"})
+    looked = survey(vault, "secret/ci/** *").looked[0]
+    assert addresses(looked) == ["secret/ci/cache", "secret/ci/db", "secret/ci/eu/db"]
+    assert "secret/ci/eu/live" in str(looked.problem)
+    assert "the folder above lists it" in str(looked.problem)
+
+
+def test_a_secret_that_its_folder_lists_and_that_is_not_there_is_a_failure(vault: FakeVault) -> None:
     vault.allowed = {"": USUAL}
     vault.errors[("metadata", "secret/ci/db")] = Missing("gone")
-    looked = survey(vault, "secret/ci/** *").looked[0]
-    assert "secret/ci/db" not in addresses(looked)
-    assert (looked.failed, looked.problem) == ({}, None)
+    tree, single = survey(vault, "secret/ci/** *; secret/other *").looked
+    assert "secret/ci/db" not in addresses(tree)
+    assert list(tree.failed) == ["secret/ci/db"]
+    assert "the folder above lists it" in str(tree.failed["secret/ci/db"])
+    vault.errors[("metadata", "secret/other")] = Missing("gone")
+    single = survey(vault, "secret/other *").looked[0]
+    assert (single.found, single.failed, single.problem) == ((), {}, None)
 
 
 def test_a_mount_is_no_secret(vault: FakeVault) -> None:

@@ -59,6 +59,9 @@ class Folder:
         if isinstance(answer, KeyturnError):
             self.problem = self.problem or answer
             return []
+        if path != self.path and not _shows(answer):
+            self.problem = self.problem or contradicted(f"{self.learned.mount.path}/{path}/")
+            return []
         if isinstance(answer, Tree):
             self.versions.update({_join(path, name): version for name, version in answer.versions.items()})
             return [] if self.way is Way.SCAN else [_join(path, name) for name in answer.folders]
@@ -75,7 +78,7 @@ class Folder:
             if not isinstance(answer, REFUSALS):
                 self._ways.clear()
                 return False
-        elif answer.versions or answer.folders if isinstance(answer, Tree) else answer:
+        elif _shows(answer):
             self.way, self.problem = way, None
             return True
         elif way is Way.EACH:
@@ -101,6 +104,18 @@ def walk(kv: Kv, folders: Iterable[Folder]) -> None:
             for (folder, path), answer in zip(todo, answers, strict=True)
             for below in folder.take(path, answer)
         ]
+
+
+def contradicted(address: str) -> ServiceError:
+    """Return the error for what is not there although the folder above it has just been listed with it."""
+    return ServiceError(
+        f"Vault has nothing at `{address}`, but the folder above lists it.",
+        "It may have been removed meanwhile: run again. If that does not help, check the proxy before Vault.",
+    )
+
+
+def _shows(answer: Names) -> bool:
+    return bool(answer.versions or answer.folders) if isinstance(answer, Tree) else bool(answer)
 
 
 def _join(folder: str, name: str) -> str:

@@ -8,7 +8,7 @@ from datetime import datetime
 from functools import partial
 
 from pipe.actions.sources.abilities import Learned, learned_of
-from pipe.actions.sources.folders import Folder, walk
+from pipe.actions.sources.folders import Folder, contradicted, walk
 from pipe.actions.sources.kv import Kv
 from pipe.actions.sources.mounts import Located, Mounts, address_of, locate
 from pipe.actions.sources.parents import versions_of
@@ -148,6 +148,8 @@ class Look:
                 found.append(replace(one, version=secret.version, material=secret.material))
             elif not isinstance(secret.error, Missing):
                 failed[address] = secret.error
+            elif secret.listed:
+                failed[address] = contradicted(address)
         return Looked(selector, tuple(found), failed, self._folder(located).problem if selector.recursive else None)
 
     def _paths(self, located: Located) -> list[str]:
