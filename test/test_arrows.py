@@ -66,7 +66,8 @@ LIBRARIES = {
     "botocore": ("clients/aws*.py",),
     "cryptography": ("clients/x509.py",),
     "certifi": ("clients/http.py",),
-    "requests": ("clients/http.py", "clients/vault*.py"),
+    "hvac": ("clients/vault_api.py",),
+    "requests": ("clients/http.py",),
     "urllib3": ("clients/http.py", "clients/connections.py"),
 }
 # What can speak to a service, of Python's own: every request goes by the one way.

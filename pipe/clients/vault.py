@@ -17,14 +17,18 @@ from pipe.redact import Secret
 
 log = logging.getLogger("keyturn.vault")
 
-_REVOKE = Question("POST", "auth/token/revoke-self")
+_REVOKE = Question(lambda vault: vault.auth.token.revoke_self())
 
 
 @dataclass(frozen=True)
 class _SignedIn:
-    """A client token; `ours` where it is ours to revoke, `ends` is when it does, by the monotonic clock."""
+    """A client token; `ours` where it is ours to revoke, `ends` is when it does, by the monotonic clock.
+
+    `given` is one that no log-in has made.
+    """
 
     token: Secret
+    given: bool = False
     ours: bool = False
     ends: float | None = None
 
@@ -51,11 +55,16 @@ class Vault:
         """Return Vault's present time as its last answer had it, in UTC; before the first answer, the machine's."""
         return self._api.now()
 
+    @property
+    def signs_with(self) -> str:
+        """The variable to check where Vault does not take the token."""
+        return "VAULT_TOKEN" if self._signed and self._signed.given else "VAULT_AUTH_METHOD"
+
     def sign_in(self, login: Login | WrappedAppRole | Token) -> None:
         """Sign in; raises BadCredentials, with what to check, and Missing where nothing is mounted there."""
         with self._signing:
             if isinstance(login, Token):
-                self._signed = _SignedIn(login.token)
+                self._signed = _SignedIn(login.token, given=True)
                 return
             if isinstance(login, WrappedAppRole):
                 login = unwrapped(login, self._insist)
@@ -83,7 +92,7 @@ class Vault:
         token = signed.token if signed else None
         try:
             return self._insist(question, token)
-        except Denied:
+        except (Denied, BadCredentials):
             renewed = self._renewed(signed)
             if renewed is None:
                 raise
@@ -119,21 +128,16 @@ class Vault:
 
     def _signed_in_by(self, login: Login) -> _SignedIn:
         began = time.monotonic()
-        auth = self._insist(
-            Question(
-                "POST", f"{mount_of(login)}/{login.path}",
-                body=login.body(), repeatable=login.repeatable, explain=refused(login),
-            ),
-            None,
-        ).auth  # fmt: skip
-        token = auth.get("client_token")
+        question = Question(login.call(), repeatable=login.repeatable, explain=refused(login))
+        auth = self._insist(question, None).auth
+        token = auth.optional_text("client_token")
         if not token:
             raise BadCredentials(
                 f"Vault's answer to the log-in at {mount_of(login)} has no token.",
                 "Check that the role asks for no second factor.",
             )
-        seconds = auth.get("lease_duration") or 0
+        seconds = auth.optional_number("lease_duration") or 0
         # A batch token cannot be revoked.
-        ours = auth.get("token_type", "service") == "service"
+        ours = auth.optional_text("token_type") in (None, "service")
         # Vault counts in whole seconds, so that some tokens end within the last one.
-        return _SignedIn(Secret(token), ours, began + seconds - 1 if seconds else None)
+        return _SignedIn(Secret(token), ours=ours, ends=began + seconds - 1 if seconds else None)

@@ -1,43 +1,40 @@
-"""Requests to Vault's API, each made once: to one host, with what is given and nothing from the machine."""
+"""Vault's API as hvac asks it: each request goes through the one door, once, and comes back as an answer of ours."""
 
 from __future__ import annotations
 
-import contextlib
-import logging
-import ssl
-import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
+from datetime import datetime
+from json import dumps
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, unquote, urlencode
 
-import requests
-from requests.adapters import HTTPAdapter
+import hvac
+from hvac.adapters import RawAdapter
 
-from pipe.clients.vault_errors import Explain, problem_of, refusal_of, unreachable
-from pipe.errors import Invalid, Refused, ServiceError
-from pipe.patience import IN_FLIGHT, Gate, Patience
+from pipe.clients.answer import About, Fields, fields
+from pipe.clients.http import Answer as HttpAnswer
+from pipe.clients.http import Door
+from pipe.clients.vault_errors import OWN, Explain, held_back, problem_of, refusal_of
+from pipe.errors import Invalid, KeyturnError
+from pipe.patience import Gate, Patience
 from pipe.redact import Secret
 
-log = logging.getLogger("keyturn.vault")
+# One of hvac's methods, which makes one request; it is given an hvac.Client, and returns an Answer.
+Call = Callable[[Any], object]
 
-Json = dict[str, Any]
+Query = Mapping[str, str | int]
 
 
 @dataclass(frozen=True)
 class Question:
-    """A request: `path` is the API's, below /v1/, as people write it.
+    """A request, as a call of hvac's.
 
     `absent` takes "nothing there" for an answer, not for an error; `explain` knows more about refusals. What is not
     `repeatable` is not asked again where it may have been carried out.
     """
 
-    verb: str
-    path: str
-    query: Mapping[str, str | int] = field(default_factory=dict)
-    body: Mapping[str, Any] | None = field(default=None, repr=False)
+    call: Call = field(repr=False)
     absent: bool = False
     repeatable: bool = True
     explain: Explain | None = None
@@ -47,116 +44,108 @@ class Question:
 class Answer:
     """Vault's answer; `absent` where nothing is there, or no more."""
 
-    body: Json = field(repr=False)
+    whole: Fields = field(repr=False)
     absent: bool = False
 
     @property
-    def data(self) -> Json:
-        """The answer proper."""
-        return self.body.get("data") or {}
+    def data(self) -> Fields:
+        """The answer proper; raises Unreadable where it has none."""
+        return self.whole.object("data")
 
     @property
-    def auth(self) -> Json:
-        """What a log-in gave."""
-        return self.body.get("auth") or {}
+    def auth(self) -> Fields:
+        """What a log-in gave; raises Unreadable where that is nothing."""
+        return self.whole.object("auth")
+
+
+def plain(verb: str, path: str, query: Query | None = None, body: Mapping[str, Any] | None = None) -> Call:
+    """Return the call for a request that hvac has no method for; `path` is the API's below /v1/, as people write it."""
+    return lambda vault: vault.adapter.request(verb, f"/v1/{quote(path)}", params=query, json=body)
 
 
 class Api:
-    """Vault's API at one address; `ca` (PEM) replaces the authorities that are trusted otherwise."""
+    """Vault's API at one address; `ca` (PEM) replaces the authorities that are trusted otherwise.
+
+    Raises Invalid for an address that is none, and for authorities that are no certificates.
+    """
 
     def __init__(self, address: str, namespace: str, ca: str, patience: Patience) -> None:
-        self._root = address.rstrip("/") + "/v1/"
-        self._patience = patience
+        self._address = address.rstrip("/")
+        self._door = Door("Vault", f"{self._address}/v1/", "VAULT_ADDR and VAULT_CACERT", patience, ca=ca)
         self._gate = Gate()
-        self._session = requests.Session()
-        # The environment is asked for proxies alone: not for ~/.netrc, nor for another file of authorities.
-        self._session.trust_env = False
-        self._session.proxies = requests.utils.get_environ_proxies(self._root)
-        self._session.headers["X-Vault-Request"] = "true"
-        if namespace:
-            self._session.headers["X-Vault-Namespace"] = namespace.encode()
-        for scheme in ("https://", "http://"):
-            self._session.mount(scheme, _Adapter(ca))
-        self._server_time: tuple[datetime, float] | None = None
+        self._headers = {"X-Vault-Request": "true"} | ({"X-Vault-Namespace": namespace} if namespace else {})
 
     def now(self) -> datetime:
         """Return Vault's present time; before the first answer, the machine's."""
-        if self._server_time is None:
-            return datetime.now(UTC)
-        moment, heard = self._server_time
-        return moment + timedelta(seconds=time.monotonic() - heard)
+        return self._door.now()
 
     def ask_once(self, question: Question, token: Secret | None = None) -> Answer:
         """Make one request, once; raises ServiceError, and Busy where asking again may help."""
-        url = self._root + _quoted(question.path)
-        # As bytes: a header of text that Latin-1 does not have would end the run with a traceback that shows it.
-        headers = {"X-Vault-Token": token.reveal().encode()} if token else {}
+        headers = self._headers | ({"X-Vault-Token": token.reveal()} if token else {})
+        # A client for each request, so that threads share no token. What is not given here, hvac would take from the
+        # environment and the home: address, token, certificates, even with none at all.
+        client = hvac.Client(
+            url=self._address, token="", cert="", verify=True, adapter=_Adapter,
+            door=self._door, sent=headers, question=question,
+        )  # fmt: skip
         with self._gate.one():
-            started = time.monotonic()
             try:
-                response = self._session.request(
-                    question.verb, url, params=question.query, json=question.body, headers=headers,
-                    timeout=self._patience.timeouts, allow_redirects=False,
-                )  # fmt: skip
-            except requests.RequestException as error:
-                raise unreachable(question.verb, question.path, error) from None
-            log.debug(
-                "%s %s: %s in %.0f ms", question.verb, question.path, response.status_code,
-                1000 * (time.monotonic() - started),
-            )  # fmt: skip
-            self._note_time(response)
-            return _answer(question, response)
-
-    def _note_time(self, response: requests.Response) -> None:
-        try:
-            moment = parsedate_to_datetime(response.headers["Date"])
-        except (KeyError, ValueError):
-            return
-        # The header is cut off to whole seconds; what has happened by now must not lie in the future.
-        self._server_time = (moment.astimezone(UTC) + timedelta(seconds=1), time.monotonic())
+                answer = question.call(client)
+            except KeyturnError:
+                raise
+            except Exception as error:  # noqa: BLE001 - hvac raises what it does not document
+                raise _unaskable(f"hvac: {type(error).__name__}") from None
+        if not isinstance(answer, Answer):
+            raise _unaskable("hvac has made something else of its answer")
+        return answer
 
 
-class _Adapter(HTTPAdapter):
-    """Connections for every thread, which trust the given authorities and no others."""
+class _Adapter(RawAdapter):  # type: ignore[misc] # hvac has no types
+    """What all of hvac's requests go through; nothing else of its own way to the server is ever used."""
 
-    def __init__(self, ca: str) -> None:
-        try:
-            self._trust = ssl.create_default_context(cadata=ca) if ca else None
-        except (ssl.SSLError, ValueError):
-            raise Refused(["VAULT_CACERT: must be certificates as PEM."]) from None
-        super().__init__(pool_maxsize=IN_FLIGHT, max_retries=0)
+    def __init__(self, *, door: Door, sent: Mapping[str, str], question: Question, **given: Any) -> None:
+        super().__init__(**given)
+        self._door = door
+        self._sent = sent
+        self._question = question
 
-    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        """Make the pool."""
-        super().init_poolmanager(*args, **kwargs, ssl_context=self._trust)
+    def request(
+        self, method: str, url: str, params: Query | None = None, json: Mapping[str, Any] | None = None
+    ) -> Answer:
+        """Make a request; `url` is quoted and begins with /v1/."""
+        verb, path = method.upper(), unquote(url).removeprefix("/v1/")
+        _check(path)
+        address = self.base_uri + url + (f"?{urlencode(params, quote_via=quote)}" if params else "")
+        headers, body = dict(self._sent), None
+        if json is not None:
+            headers["Content-Type"], body = "application/json", dumps(json).encode()
+        answer = self._door.ask(verb, address, f"{verb} {path}", headers=headers, body=body)
+        return _read(self._question, verb, path, answer)
 
-    def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
-        """Make a proxy's pool."""
-        return super().proxy_manager_for(proxy, **kwargs, ssl_context=self._trust)
 
-    def cert_verify(self, conn: Any, url: Any, verify: Any, cert: Any) -> None:
-        """Leave out the authorities that requests would add."""
-        if self._trust is None:
-            super().cert_verify(conn, url, verify, cert)  # type: ignore[no-untyped-call]
+def _unaskable(why: str) -> Invalid:
+    return Invalid(f"Vault cannot be asked ({why}).", "Check SECRETS, VAULT_AUTH_PATH and VAULT_USERNAME.")
 
 
-def _quoted(path: str) -> str:
-    """Return a path as a URL has it; raises Invalid for what a server would take for another path."""
+def _check(path: str) -> None:
+    """Raise Invalid for a path that a server would take for another one."""
     parts = path.split("/")
     if {"", ".", ".."} & set(parts[:-1]) or parts[-1] in {".", ".."}:
-        raise Invalid(f"`{path}` is no path that Vault can have.", "Check SECRETS and VAULT_AUTH_PATH.")
-    return "/".join(quote(part, safe="") for part in parts)
+        raise Invalid(f"`{path}` is no path that Vault can have.", "Check SECRETS, VAULT_AUTH_PATH and VAULT_USERNAME.")
 
 
-def _answer(question: Question, response: requests.Response) -> Answer:
-    body: Any = None
-    with contextlib.suppress(ValueError):
-        body = {} if response.status_code == 204 else response.json()
-    if response.status_code < 300:
-        if not isinstance(body, dict):
-            raise ServiceError(f"The answer about {question.path} is not Vault's.", "Check VAULT_ADDR.")
-        return Answer(body)
-    refusal = refusal_of(question.verb, question.path, response, body)
+def _read(question: Question, verb: str, path: str, answer: HttpAnswer) -> Answer:
+    about = About("Vault", f"{verb} {path}", "VAULT_ADDR")
+    if answer.status == 204:
+        return Answer(Fields({}, about))
+    if 200 <= answer.status < 300:
+        whole = fields(answer, about)
+        if not OWN & whole.raw.keys():
+            raise about.unreadable("it has none of the fields that Vault's answers have")
+        if whole.optional_object("wrap_info") and "data" not in whole and "auth" not in whole:
+            raise held_back(verb, path)
+        return Answer(whole)
+    refusal = refusal_of(verb, path, answer, about)
     if question.absent and refusal.absent:
-        return Answer(body, absent=True)
-    raise (question.explain and question.explain(refusal)) or problem_of(refusal, response)
+        return Answer(fields(answer, about), absent=True)
+    raise (question.explain and question.explain(refusal)) or problem_of(refusal, answer)

@@ -1,25 +1,33 @@
-"""What Vault's refusals mean."""
+"""What Vault's refusals mean, and what is no answer of Vault's at all."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
 
-import requests
-
-from pipe.errors import Busy, Denied, Invalid, KeyturnError, Missing, ServiceError, Unsupported
+from pipe.clients.answer import About, parsed
+from pipe.clients.http import Answer
+from pipe.errors import Busy, Denied, Invalid, KeyturnError, Missing, ServiceError, Unreadable, Unsupported
 
 # What the policy must allow, by the request's verb.
 CAPABILITIES = {"GET": "read", "LIST": "list", "SCAN": "scan", "POST": "update"}
+
+# The fields of Vault's own answers: one without any of them is somebody else's.
+OWN = frozenset({"request_id", "data", "auth", "wrap_info", "warnings", "errors"})
+
+_LATER = "Run again later."
+
+# How servers in Go, Apache and nginx say that they are asked by plain HTTP where they speak TLS.
+_WANTS_TLS = re.compile(rb"HTTP request to an HTTPS|plain HTTP (request was sent )?to (an )?(HTTPS|SSL)", re.I)
 
 
 @dataclass(frozen=True)
 class Refusal:
     """An answer that is no success, and what Vault says; `absent` where Vault has nothing there, or no more.
 
-    `foreign` is one that something else than Vault has given.
+    `foreign` is the error for one that something else than Vault has given.
     """
 
     verb: str
@@ -27,29 +35,63 @@ class Refusal:
     status: int
     said: str
     absent: bool = False
-    foreign: bool = False
+    foreign: ServiceError | None = None
 
 
 # Says what a refusal means where more is known about it; None leaves it to `problem_of`.
 Explain = Callable[[Refusal], KeyturnError | None]
 
 
-def refusal_of(verb: str, path: str, response: requests.Response, body: Any) -> Refusal:
-    """Return an answer that is no success, as it is told to people; `body` is its JSON, None where it has none."""
-    if not isinstance(body, dict):
-        return Refusal(verb, path, response.status_code, "an answer that is not Vault's", foreign=True)
+def refusal_of(verb: str, path: str, answer: Answer, about: About) -> Refusal:
+    """Return an answer that is no success, as it is told to people."""
+    try:
+        body = parsed(answer, about)
+        if not isinstance(body, dict) or not OWN & body.keys():
+            raise about.unreadable(f"it has none of the fields that Vault's answers have ({answer.status})")
+    except Unreadable as error:
+        return Refusal(verb, path, answer.status, "an answer that is not Vault's", foreign=_foreign(answer, error))
     errors, warnings = body.get("errors"), body.get("warnings")
-    said = "; ".join(map(str, errors or warnings or ["no reason given"]))
-    # A folder or secret that is not there has an empty list of errors, a deleted version its metadata. Anything else,
-    # above all the warning of an engine that does not know such a path, must never be read as "nothing there".
-    absent = response.status_code == 404 and not warnings and (errors == [] or bool(body.get("data")))
-    return Refusal(verb, path, response.status_code, said, absent)
+    # A folder or secret that is not there has an empty list of errors alone, a deleted version its metadata. Anything
+    # else, above all the warning of an engine that does not know such a path, must never be read as "nothing there".
+    absent = answer.status == 404 and (body == {"errors": []} or (not errors and not warnings and _has_metadata(body)))
+    return Refusal(verb, path, answer.status, _said(errors or warnings), absent)
 
 
-def problem_of(refusal: Refusal, response: requests.Response) -> KeyturnError:
+def _said(reasons: Any) -> str:
+    if isinstance(reasons, list):
+        return "; ".join(map(str, reasons))
+    return str(reasons) if reasons else "no reason given"
+
+
+def _has_metadata(body: dict[str, Any]) -> bool:
+    data = body.get("data")
+    return isinstance(data, dict) and isinstance(data.get("metadata"), dict)
+
+
+def _foreign(answer: Answer, error: Unreadable) -> ServiceError:
+    if answer.status == 400 and _WANTS_TLS.search(answer.body):
+        return ServiceError("Vault's port speaks TLS, but was asked by plain HTTP.",
+                            "Check VAULT_ADDR: it has to begin with https://.")  # fmt: skip
+    return error
+
+
+def held_back(verb: str, path: str) -> Denied:
+    """Return the error for an answer that Vault has wrapped, so that somebody else has to let it go."""
+    return Denied(
+        f"Vault holds back the answer to {verb} {path}: it is wrapped, as a control group or a policy has it.",
+        "Give the role of this run a policy on that path without a control group and without min_wrapping_ttl.",
+    )
+
+
+def problem_of(refusal: Refusal, answer: Answer) -> KeyturnError:
     """Return what a refusal means."""
     status, said = refusal.status, refusal.said
     what = f"{refusal.verb} {refusal.path}"
+    passing = _passing(refusal, answer.pause)
+    if passing:
+        return passing
+    if refusal.foreign and status >= 400:
+        return _from_another(refusal, refusal.foreign)
     match status:
         case 401 | 403:
             needed = CAPABILITIES.get(refusal.verb, "the right")
@@ -60,32 +102,49 @@ def problem_of(refusal: Refusal, response: requests.Response) -> KeyturnError:
         case 404:
             return _not_found(refusal)
         case 405:
-            return Unsupported(f"This Vault does not know {what} (405): {said}")
-        case 400 | 501 if refusal.foreign and refusal.verb in ("LIST", "SCAN"):
-            return Unsupported(f"Something before Vault does not let {what} through ({status}).", "Check the proxy.")
+            return Unsupported(f"This Vault does not know {what} (405): {said}", "Check VAULT_ADDR.")
+        case 501:
+            return ServiceError("Vault is not initialized (501).", "Check VAULT_ADDR.")
+        case _ if status < 400:
+            return ServiceError(
+                f"Vault's answer about {refusal.path} leads to {answer.leads_to or 'another path'} ({status}); it was "
+                "not followed.", "Check VAULT_ADDR: it has to be the address that answers itself.",
+            )  # fmt: skip
+        case _:
+            return Invalid(f"Vault refuses {what} ({status}): {said}", "Check SECRETS, VAULT_ADDR and VAULT_NAMESPACE.")
+
+
+def _passing(refusal: Refusal, pause: float | None) -> Busy | None:
+    """Return the error for a refusal that asking again may mend."""
+    status, said, what = refusal.status, refusal.said, f"{refusal.verb} {refusal.path}"
+    match status:
+        case 400 if "Upgrading from non-versioned" in said:
+            return Busy(f"Vault still upgrades the mount of {refusal.path} to version 2 (400).", _LATER, after=pause)
         case 412 | 472 | 473:
-            return Busy(f"Vault's standby cannot answer {what} yet ({status}).", after=_pause(response))
+            return Busy(f"Vault's standby cannot answer {what} yet ({status}).", _LATER, after=pause)
         case 429:
             return Busy(
                 f"Vault's rate limit is reached (429) for {what}.", "Run again later, or have the quota raised.",
-                after=_pause(response), throttled=True,
+                after=pause, throttled=True,
             )  # fmt: skip
         case 503 if "sealed" in said:
-            return Busy("Vault is sealed (503).", "Somebody has to unseal it; then run again.", after=_pause(response))
+            return Busy("Vault is sealed (503).", "Somebody has to unseal it; then run again.", after=pause)
         case 503:
-            return Busy(f"Vault is not available (503) for {what}: {said}", after=_pause(response))
-        case 501:
-            return ServiceError("Vault is not initialized (501).", "Check VAULT_ADDR.")
-        case _ if status >= 500:
-            return Busy(f"Vault answered {status} for {what}: {said}", unclear=True, after=_pause(response))
-        case _ if status < 400:
-            elsewhere = urlsplit(response.headers.get("Location", "")).hostname or "another path"
-            return ServiceError(
-                f"Vault's answer about {refusal.path} leads to {elsewhere} ({status}); it was not followed.",
-                "Check VAULT_ADDR: it has to be the address that answers itself.",
-            )
+            return Busy(f"Vault is not available (503) for {what}: {said}", _LATER, after=pause)
+        case _ if status >= 500 and status != 501:
+            return Busy(f"Vault answered {status} for {what}: {said}", _LATER, unclear=True, after=pause)
         case _:
-            return Invalid(f"Vault refuses {what} ({status}): {said}")
+            return None
+
+
+def _from_another(refusal: Refusal, error: ServiceError) -> ServiceError:
+    if refusal.verb in ("LIST", "SCAN"):
+        # Such a verb may not pass where others do.
+        return Unsupported(
+            f"Something before Vault does not let {refusal.verb} {refusal.path} through ({refusal.status}).",
+            "Check VAULT_ADDR, and the proxy before Vault.",
+        )
+    return error
 
 
 def _not_found(refusal: Refusal) -> KeyturnError:
@@ -93,34 +152,8 @@ def _not_found(refusal: Refusal) -> KeyturnError:
     if refusal.absent:
         return Missing(f"Vault has nothing at `{refusal.path}` (404).", "Check SECRETS.")
     if "namespace" in said:
-        return Missing(f"Vault answers {what}: {said} (404).", "Check VAULT_NAMESPACE.")
+        return Invalid(f"Vault answers {what}: {said} (404).", "Check VAULT_NAMESPACE.")
     if "unsupported path" in said or "Invalid path" in said:
-        return Unsupported(f"This Vault does not know {what} (404): {said}")
-    return Missing(f"Vault finds no {refusal.path} (404): {said}", "Check VAULT_ADDR, SECRETS and the mount.")
-
-
-def unreachable(verb: str, path: str, error: requests.RequestException) -> KeyturnError:
-    """Return the error for a request that got no answer, without the library's words: they repeat what was sent."""
-    what = f"{verb} {path}"
-    if isinstance(error, requests.exceptions.SSLError):
-        return ServiceError(
-            f"Vault's certificate could not be verified for {what}.",
-            "Check VAULT_ADDR, and VAULT_CACERT: it has to hold the certificate of the authority that signed it.",
-        )
-    if isinstance(error, ValueError):
-        return ServiceError(f"{what} cannot be asked.", "Check VAULT_ADDR, VAULT_NAMESPACE and the credentials.")
-    kind = "no answer in time" if isinstance(error, requests.exceptions.Timeout) else "the connection failed"
-    return Busy(f"Vault: {kind} for {what}.", "Check the network and VAULT_ADDR.", unclear=not _never_sent(error))
-
-
-def _never_sent(error: requests.RequestException) -> bool:
-    if isinstance(error, requests.exceptions.ConnectTimeout | requests.exceptions.ProxyError):
-        return True
-    # What ends before there is a connection comes with urllib3's reason for not trying once more.
-    cause = error.args[0] if error.args else None
-    return isinstance(error, requests.ConnectionError) and isinstance(getattr(cause, "reason", None), Exception)
-
-
-def _pause(response: requests.Response) -> float | None:
-    text = response.headers.get("Retry-After", "")
-    return float(text) if text.isdecimal() else None
+        return Unsupported(f"This Vault does not know {what} (404): {said}", "Check SECRETS and the mount.")
+    # Only what is absent is Missing: who prunes takes that for a proof.
+    return Invalid(f"Vault finds no {refusal.path} (404): {said}", "Check VAULT_ADDR, SECRETS and the mount.")

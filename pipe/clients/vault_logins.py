@@ -1,4 +1,4 @@
-"""The ways to sign in to Vault: what each sends where, and what to check where it is refused."""
+"""The ways to sign in to Vault: how hvac does each, and what to check where it is refused."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Protocol
+from urllib.parse import quote
 
 from pipe.claims import claims_of
+from pipe.clients.vault_api import Call, plain
 from pipe.clients.vault_errors import Explain, Refusal
 from pipe.errors import BadCredentials, KeyturnError, Missing
 from pipe.redact import Secret, one_line
@@ -33,15 +35,11 @@ class Login(Protocol):
         """Where it is mounted below auth/; empty for the method's name."""
 
     @property
-    def path(self) -> str:
-        """The path below the mount."""
-
-    @property
     def repeatable(self) -> bool:
         """Whether it may be asked again where it may have been carried out."""
 
-    def body(self) -> Mapping[str, str]:
-        """Return what is sent, made anew for each log-in."""
+    def call(self) -> Call:
+        """Return the request, made anew for each log-in."""
 
     def advice(self) -> str:
         """Return what to check where Vault refuses it."""
@@ -55,12 +53,13 @@ class Jwt:
     token: Secret
     auth_path: str = ""
     method: ClassVar[str] = "jwt"
-    path: ClassVar[str] = "login"
     repeatable: ClassVar[bool] = True
 
-    def body(self) -> Mapping[str, str]:
-        """Return what is sent."""
-        return {"role": self.role, "jwt": self.token.reveal()}
+    def call(self) -> Call:
+        """Return the request."""
+        return lambda vault: vault.auth.jwt.jwt_login(
+            self.role, self.token.reveal(), use_token=False, path=_mount(self)
+        )
 
     def advice(self) -> str:
         """Return the token's claims beside what the role has to bind; never the token."""
@@ -82,12 +81,13 @@ class AppRole:
     secret_id: Secret
     auth_path: str = ""
     method: ClassVar[str] = "approle"
-    path: ClassVar[str] = "login"
     repeatable: ClassVar[bool] = False
 
-    def body(self) -> Mapping[str, str]:
-        """Return what is sent."""
-        return {"role_id": self.role_id, "secret_id": self.secret_id.reveal()}
+    def call(self) -> Call:
+        """Return the request."""
+        return lambda vault: vault.auth.approle.login(
+            self.role_id, self.secret_id.reveal(), use_token=False, mount_point=_mount(self)
+        )
 
     def advice(self) -> str:
         """Return what to check."""
@@ -121,14 +121,12 @@ class Userpass:
     method: ClassVar[str] = "userpass"
     repeatable: ClassVar[bool] = True
 
-    @property
-    def path(self) -> str:
-        """The path below the mount."""
-        return f"login/{self.username}"
-
-    def body(self) -> Mapping[str, str]:
-        """Return what is sent."""
-        return {"password": self.password.reveal()}
+    def call(self) -> Call:
+        """Return the request."""
+        # Of the two methods whose paths end with a name, hvac quotes only the other one's.
+        return lambda vault: vault.auth.userpass.login(
+            quote(self.username), self.password.reveal(), use_token=False, mount_point=quote(_mount(self))
+        )
 
     def advice(self) -> str:
         """Return what to check."""
@@ -141,6 +139,12 @@ class Ldap(Userpass):
 
     method: ClassVar[str] = "ldap"
 
+    def call(self) -> Call:
+        """Return the request."""
+        return lambda vault: vault.auth.ldap.login(
+            self.username, self.password.reveal(), use_token=False, mount_point=_mount(self)
+        )
+
 
 @dataclass(frozen=True)
 class Kubernetes:
@@ -150,12 +154,13 @@ class Kubernetes:
     token: Secret
     auth_path: str = ""
     method: ClassVar[str] = "kubernetes"
-    path: ClassVar[str] = "login"
     repeatable: ClassVar[bool] = True
 
-    def body(self) -> Mapping[str, str]:
-        """Return what is sent."""
-        return {"role": self.role, "jwt": self.token.reveal()}
+    def call(self) -> Call:
+        """Return the request."""
+        return lambda vault: vault.auth.kubernetes.login(
+            self.role, self.token.reveal(), use_token=False, mount_point=_mount(self)
+        )
 
     def advice(self) -> str:
         """Return what to check."""
@@ -170,12 +175,12 @@ class AwsIam:
     proof: Callable[[], Mapping[str, str]]
     auth_path: str = ""
     method: ClassVar[str] = "aws"
-    path: ClassVar[str] = "login"
     repeatable: ClassVar[bool] = True
 
-    def body(self) -> Mapping[str, str]:
-        """Return what is sent."""
-        return {"role": self.role, **self.proof()}
+    def call(self) -> Call:
+        """Return the request."""
+        # hvac signs such a proof itself, but for one STS alone and not by a session's credentials.
+        return plain("POST", f"{mount_of(self)}/login", body={"role": self.role, **self.proof()})
 
     def advice(self) -> str:
         """Return what to check."""
@@ -184,8 +189,12 @@ class AwsIam:
 
 def mount_of(login: Login | WrappedAppRole) -> str:
     """Return the path of a log-in's mount."""
+    return f"auth/{_mount(login)}"
+
+
+def _mount(login: Login | WrappedAppRole) -> str:
     method = "approle" if isinstance(login, WrappedAppRole) else login.method
-    return f"auth/{login.auth_path.strip('/') or method}"
+    return login.auth_path.strip("/") or method
 
 
 def refused(login: Login) -> Explain:
@@ -193,6 +202,8 @@ def refused(login: Login) -> Explain:
 
     def explain(refusal: Refusal) -> KeyturnError | None:
         status, said = refusal.status, refusal.said
+        if refusal.foreign:
+            return None
         what = f"Vault refuses the log-in by {login.method} at {mount_of(login)} ({status}): {said.rstrip('.')}."
         if "namespace" in said:
             return Missing(what, "Check VAULT_NAMESPACE.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from pipe.clients.vault import Vault
-from pipe.clients.vault_api import Question
+from pipe.clients.vault_api import Call, Question
 from pipe.values import ClientToken
 
 # Paths that one request asks about.
@@ -20,15 +20,20 @@ class OwnToken:
 
     def look(self) -> ClientToken:
         """Return what is known of the token; raises Denied where it may not look at itself."""
-        data = self._vault.ask(Question("GET", "auth/token/lookup-self")).data
-        policies = [*(data.get("policies") or ()), *(data.get("identity_policies") or ())]
-        return ClientToken(tuple(dict.fromkeys(policies)), int(data.get("ttl") or 0), data.get("type") == "batch")
+        data = self._vault.ask(Question(lambda vault: vault.auth.token.lookup_self())).data
+        policies = [*(data.optional_texts("policies") or ()), *(data.optional_texts("identity_policies") or ())]
+        seconds = data.optional_number("ttl") or 0
+        return ClientToken(tuple(dict.fromkeys(policies)), seconds, data.optional_text("type") == "batch")
 
     def capabilities(self, paths: Sequence[str]) -> Mapping[str, frozenset[str]]:
         """Return what the token may do on each of some paths; raises Denied where it may not ask."""
         told: dict[str, frozenset[str]] = {}
         for start in range(0, len(paths), MANY):
             asked = list(paths[start : start + MANY])
-            data = self._vault.ask(Question("POST", "sys/capabilities-self", body={"paths": asked})).data
-            told |= {path: frozenset(data.get(path) or ()) for path in asked}
+            data = self._vault.ask(Question(_capabilities(asked))).data
+            told |= {path: frozenset(data.optional_texts(path) or ()) for path in asked}
         return told
+
+
+def _capabilities(paths: list[str]) -> Call:
+    return lambda vault: vault.sys.get_capabilities(paths)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from pipe.clients.vault_api import Answer, Question
+from pipe.clients.vault_api import Answer, Question, plain
 from pipe.clients.vault_errors import Refusal
 from pipe.clients.vault_logins import AppRole, WrappedAppRole, mount_of
 from pipe.errors import BadCredentials, KeyturnError
@@ -18,8 +18,8 @@ def unwrapped(login: WrappedAppRole, ask: Callable[[Question, Secret], Answer]) 
     `ask` makes a request with a client token.
     """
     token = login.wrapping_token
-    looked = ask(Question("POST", "sys/wrapping/lookup", body={"token": token.reveal()}, explain=_spent), token)
-    made_by = str(looked.data.get("creation_path", ""))
+    lookup = plain("POST", "sys/wrapping/lookup", body={"token": token.reveal()})
+    made_by = ask(Question(lookup, explain=_spent), token).data.optional_text("creation_path") or ""
     role = re.escape(login.role) if login.role else "[^/]+"
     if not re.fullmatch(f"{re.escape(mount_of(login))}/role/{role}/secret-id", made_by):
         raise BadCredentials(
@@ -27,12 +27,12 @@ def unwrapped(login: WrappedAppRole, ask: Callable[[Question, Secret], Answer]) 
             f"{mount_of(login)}/role/{login.role or '…'}/secret-id. It was not unwrapped.",
             "Somebody may have exchanged it; check VAULT_AUTH_PATH and VAULT_ROLE, and who hands the wrap on.",
         )
-    given = ask(Question("POST", "sys/wrapping/unwrap", repeatable=False, explain=_spent), token)
-    return AppRole(login.role_id, Secret(str(given.data.get("secret_id", ""))), login.auth_path)
+    given = ask(Question(lambda vault: vault.sys.unwrap(), repeatable=False, explain=_spent), token)
+    return AppRole(login.role_id, Secret(given.data.text("secret_id")), login.auth_path)
 
 
 def _spent(refusal: Refusal) -> KeyturnError | None:
-    if refusal.status not in (400, 403):
+    if refusal.foreign or refusal.status not in (400, 403):
         return None
     return BadCredentials(
         f"ALARM: VAULT_WRAPPED_SECRET_ID is spent or expired ({refusal.status}): {refusal.said}",

@@ -89,7 +89,7 @@ def test_a_wrap_is_known_in_a_namespace_too(bao: Bao) -> None:
     wrap = wrapped(bao, "auth/approle/role/ci/secret-id", **inside)
     vault = vault_at(bao.url, "wraps")
     vault.sign_in(WrappedAppRole(known, wrap, "ci"))
-    assert vault.ask(SELF).data["path"] == "auth/approle/login"
+    assert vault.ask(SELF).data.raw["path"] == "auth/approle/login"
 
 
 @pytest.mark.parametrize("step", ["sys/wrapping/unwrap", "auth/*/login"])

@@ -8,17 +8,17 @@ from typing import Any
 import pytest
 
 from pipe.clients.vault import Vault
-from pipe.clients.vault_api import Question
+from pipe.clients.vault_api import Question, plain
 from pipe.clients.vault_logins import Token, Userpass
 from pipe.errors import Denied
-from pipe.patience import Patience, side_by_side
+from pipe.patience import side_by_side
 from pipe.redact import Secret
 from test.clients.vault_bao import Bao
 from test.clients.vault_front import Front, Reply
-from test.clients.vault_signing import vault_at
+from test.clients.vault_signing import Brisk, vault_at
 
 PASSWORD = "correct-horse-battery"
-READ = Question("GET", "sys/mounts")
+READ = Question(plain("GET", "sys/mounts"))
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +70,7 @@ def test_a_token_of_ours_is_revoked_at_the_end(bao: Bao, front: Front, users: st
 
 
 def test_a_token_of_ours_is_revoked_after_a_stop_too(bao: Bao, front: Front, users: str) -> None:
-    patience = Patience(pace=0.02)
+    patience = Brisk()
     vault = Vault(front.url, patience=patience)
     vault.sign_in(user(bao, users))
     token = token_of(vault, front)
@@ -128,9 +128,11 @@ def test_a_token_that_has_outlived_its_time_is_replaced_by_one_log_in(
     bao: Bao, front: Front, users: str, kind: str
 ) -> None:
     vault = vault_at(front.url)
-    vault.sign_in(user(bao, users, token_ttl="1s", token_type=kind))
+    login = user(bao, users, token_ttl="1s", token_type=kind)
+    vault.sign_in(login)
     first = token_of(vault, front)
     outlive(bao, first)
+    bao.write(f"auth/{users}/users/{login.username}", {"token_ttl": "5m"})
     answers = side_by_side([lambda: vault.ask(READ)] * 8)
     assert not [answer for answer in answers if isinstance(answer, Exception)]
     assert len(front.asked("POST */login/*")) == 2
@@ -152,5 +154,5 @@ def test_a_denial_in_the_tokens_time_is_no_reason_to_sign_in_anew(bao: Bao, fron
     vault = vault_at(front.url)
     vault.sign_in(user(bao, users))
     with pytest.raises(Denied, match="`list` on `sys/policies/acl/`"):
-        vault.ask(Question("LIST", "sys/policies/acl/"))
+        vault.ask(Question(plain("LIST", "sys/policies/acl/")))
     assert len(front.asked("POST */login/*")) == 1

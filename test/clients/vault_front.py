@@ -84,7 +84,7 @@ class Front:
             answers = (rule(request) for pattern, rule in self._rules if fnmatchcase(request.operation, pattern))
             reply = next((answer for answer in answers if answer is not None), None)
         if reply is None or reply.after:
-            passed = self._pass_on(request)
+            passed = self.passed(request)
             reply = reply or passed
         if reply.status == 0:
             environ["werkzeug.socket"].shutdown(socket.SHUT_RDWR)
@@ -92,7 +92,8 @@ class Front:
         start_response(f"{reply.status} Said", [*reply.headers, ("Content-Length", str(len(sent)))])
         return [sent]
 
-    def _pass_on(self, request: Request) -> Reply:
+    def passed(self, request: Request) -> Reply:
+        """Return what OpenBao answers to a request."""
         if not self._upstream:
             return Reply(404)
         verb, _, path = request.operation.partition(" ")
