@@ -132,3 +132,16 @@ def test_cases_3_to_5_all_problems_are_said_at_once_and_nothing_is_written(case:
     assert len(problems) == 6
     for words in ("1A", "CI is reserved", "more than one line", "A_B would come", f"“{OTHER} gone”", "no key nokey"):
         assert any(words in problem for problem in problems), words
+
+
+def test_a_folder_called_data_is_told_from_what_the_api_puts_before_a_path(case: Case) -> None:
+    rule = 'path "secret/*" { capabilities = ["read", "list", "scan"] }'
+    case.vault.ask("POST", "sys/policies/acl/everything", {"policy": rule})
+    case.vault.role(policies=("everything",))
+    case.put("secret/data/app", {"password": "the-password-of-data"})
+    problem = case.refused(SECRETS="secret/data/app password | APP_PASSWORD")
+    assert "nothing is there; it was looked for at secret/app." in problem
+    result = case.well(SECRETS="secret/data/** *")
+    assert "for which secret/data/data/** is to be written" in result.output
+    assert held_by(case)["DATA_APP_PASSWORD"] == "the-password-of-data"
+    case.idle(SECRETS="secret/data/** *")

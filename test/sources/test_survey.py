@@ -237,6 +237,28 @@ def test_one_secret_that_fails_does_not_stop_the_others(vault: FakeVault) -> Non
     assert addresses(other) == ["secret/other"]
 
 
+def test_where_a_path_in_the_apis_form_was_looked_for_is_told(vault: FakeVault) -> None:
+    for text, address in [
+        ("secret/data/nix k", "secret/nix"), ("secret/data/nix/** *", "secret/nix/**"), ("secret/nix k", ""),
+        ("secret/data/data/nix k", "secret/data/nix"),
+    ]:  # fmt: skip
+        looked = survey(vault, text).looked[0]
+        assert looked.missing == f"nothing is there{'; it was looked for at ' if address else ''}{address}"
+        assert looked.warning == ""
+
+
+def test_a_folder_called_data_is_warned_of_where_everything_is_listed(vault: FakeVault) -> None:
+    text = "secret/data/** *; secret/data/ci/db k; secret/data/data/** *; secret/ci/db k"
+    assert [looked.warning for looked in survey(vault, text).looked] == [""] * 4
+    vault.put("secret/data/app")
+    whole, one, meant, other = (looked.warning for looked in survey(vault, text).looked)
+    assert "secret/data/data/** is to be written" in whole
+    assert "it means secret/ci/db" in one
+    assert "secret/data/data/ci/db is to be written" in one
+    assert (meant, other) == ("", "")
+    assert addresses(survey(vault, "secret/data/data/** *").looked[0]) == ["secret/data/app"]
+
+
 @pytest.mark.parametrize("allowed", [USUAL, USUAL | {"detailed"}], ids=["names", "versions"])
 def test_a_folder_that_its_parent_lists_and_that_shows_nothing_leaves_open_what_there_is(
     vault: FakeVault, allowed: frozenset[str]

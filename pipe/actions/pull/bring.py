@@ -64,8 +64,10 @@ def bring(world: World, policy: Pull) -> Bringing:
     """Return what all selectors bring; nothing of it is written yet."""
     bringing = Bringing()
     for looked in world.survey.looked:
-        if not looked.found and not looked.failed and looked.problem is None:
-            _missing(bringing, policy, looked.selector.text, "nothing is there")
+        if looked.missing:
+            _missing(bringing, policy, looked.selector.text, looked.missing)
+        if looked.warning:
+            bringing.notices.append((looked.selector.text, looked.warning))
         bringing.unsure |= {(looked.selector.text, address) for address in looked.failed}
         for found in looked.found:
             _bring(bringing, world, policy, looked, found)

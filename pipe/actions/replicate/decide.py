@@ -156,8 +156,10 @@ def _decide_unwritten(thoughts: _Thoughts, world: World, wanted: Wanted, replica
 def _look(thoughts: _Thoughts, world: World, policy: Replication, looked: Looked) -> None:
     """Note what a selector did not find, and what it found that is not live."""
     text = looked.selector.text
-    if not looked.found and not looked.failed and looked.problem is None:
-        _missing(thoughts, policy, text, "nothing is there")
+    if looked.missing:
+        _missing(thoughts, policy, text, looked.missing)
+    if looked.warning:
+        thoughts.note(text, looked.warning)
     for found in looked.found:
         now = condition(found, world.materials.get(found.address), world.now)
         if now.state is not State.LIVE and not looked.selector.wild:

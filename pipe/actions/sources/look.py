@@ -150,7 +150,22 @@ class Look:
                 failed[address] = secret.error
             elif secret.listed:
                 failed[address] = contradicted(address)
-        return Looked(selector, tuple(found), failed, self._folder(located).problem if selector.recursive else None)
+        problem = self._folder(located).problem if selector.recursive else None
+        address = located.address if located.shortened else ""
+        return Looked(selector, tuple(found), failed, problem, address, self._doubt(located))
+
+    def _doubt(self, located: Located) -> str:
+        """Return that a folder `data` may be meant, where there is one for all that is listed anyway."""
+        whole = self._folders.get((located.mount, ""))
+        if not located.shortened or whole is None or _is_below(f"{located.path}/", "data"):
+            return ""
+        if not any(_is_below(path, "data") for path in whole.paths):
+            return ""
+        meant = f"{located.mount.path}/data/{located.selector.path[len(located.mount.path) + 1 :]}"
+        return (
+            f"it means {located.address}, since the API puts data/ before every path; there is a folder data as well, "
+            f"for which {meant}{'/**' if located.selector.recursive else ''} is to be written"
+        )
 
     def _paths(self, located: Located) -> list[str]:
         """Return the paths of a selector's secrets, as far as they are known."""

@@ -18,11 +18,21 @@ Mounts = Mapping[Selector, Mount | ServiceError]
 
 @dataclass(frozen=True)
 class Located:
-    """A selector, its mount, and the path of its secret or folder below the mount, as the CLI has it."""
+    """A selector, its mount, and the path of its secret or folder below the mount, as the CLI has it.
+
+    `shortened` where the selector has the API's `data/` before it.
+    """
 
     selector: Selector
     mount: Mount
     path: str
+    shortened: bool = False
+
+    @property
+    def address(self) -> str:
+        """Mount and path as the CLI has them, with the wildcard."""
+        address = address_of(self.mount, self.path)
+        return f"{address}/**" if self.selector.recursive else address
 
 
 def address_of(mount: Mount, path: str) -> str:
@@ -32,12 +42,12 @@ def address_of(mount: Mount, path: str) -> str:
 
 def locate(selector: Selector, mount: Mount) -> Located:
     """Return where on its mount a selector points; the API's `data/` is no part of a path on KV version 2."""
-    path = selector.path[len(mount.path) :].strip("/")
+    named = path = selector.path[len(mount.path) :].strip("/")
     if mount.engine is Engine.KV2:
         if selector.recursive and path == "data":
             path = ""
         path = path.removeprefix("data/")
-    return Located(selector, mount, path)
+    return Located(selector, mount, path, shortened=path != named)
 
 
 def mounts_of(kv: Kv, paths: Iterable[str], known: Collection[Mount] = ()) -> dict[str, Mount | ServiceError]:

@@ -57,13 +57,23 @@ class Looked:
     """What became of one selector: what was found, and what could not be looked at.
 
     Nothing found and nothing failed: it is missing. `failed` has errors by address; a `problem` leaves open what there
-    is at all.
+    is at all. `address` is where it was looked for, where the selector says that in another way; a `warning` is that
+    something else may be meant.
     """
 
     selector: Selector
     found: tuple[Found, ...] = ()
     failed: Mapping[str, KeyturnError] = field(default_factory=dict)
     problem: KeyturnError | None = None
+    address: str = ""
+    warning: str = ""
+
+    @property
+    def missing(self) -> str:
+        """Why there is nothing of it; empty where there is something, or where that is not known."""
+        if self.found or self.failed or self.problem is not None:
+            return ""
+        return f"nothing is there; it was looked for at {self.address}" if self.address else "nothing is there"
 
     @property
     def errors(self) -> dict[str, KeyturnError]:
