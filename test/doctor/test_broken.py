@@ -228,7 +228,7 @@ def test_a_wrong_way_in(case: Case) -> None:
 
 def test_a_vault_that_is_not_there(case: Case) -> None:
     (found,) = case.ill(case.pull, VAULT_ADDR="http://127.0.0.1:1")
-    assert found.startswith("Vault, log-in: Vault: the connection failed")
+    assert found.startswith("Vault, log-in: Vault cannot be reached for POST auth/jwt/login: 127.0.0.1:1 refuses")
 
 
 def test_a_selector_that_finds_nothing(case: Case) -> None:
