@@ -134,7 +134,9 @@ class Run:
 class Described:
     """A secret without its values: the stages of each version that has any, and the tags.
 
-    `deleted` is one that waits for its deletion; `kms_key` is empty where it is AWS's own.
+    `deleted` is one that waits for its deletion; `kms_key` is empty where it is AWS's own. `primary_region` is where
+    one that is replicated to other regions is written, `owner` the AWS service that manages it, if any, and `rotates`
+    is whether Secrets Manager itself changes it.
     """
 
     arn: str
@@ -144,6 +146,14 @@ class Described:
     name: str = ""
     kms_key: str = ""
     changed: datetime | None = None
+    primary_region: str = ""
+    owner: str = ""
+    rotates: bool = False
+
+    @property
+    def is_replica(self) -> bool:
+        """Whether it is a copy that AWS keeps of a secret in another region, which takes no changes."""
+        return bool(self.primary_region) and self.primary_region != self.arn.split(":")[3]
 
     def version(self, stage: str) -> str | None:
         """Return the id of the version that carries a stage."""

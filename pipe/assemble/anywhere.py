@@ -31,5 +31,5 @@ def by_certificate(way: Anywhere, seconds: int, endpoint: Endpoint, patience: Pa
     if due:
         log.warning("%s", due)
     aws = Aws.with_keys(given.pair, given.token, endpoint, patience, given.identity)
-    aws.hear(service.now())
+    aws.hear(service.now)
     return aws

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pipe.actions.replicate.action import Replicate
 from pipe.assemble.aws import enter
 from pipe.assemble.vault import vault_session, vault_source
-from pipe.clients.secret_store import SecretStore
+from pipe.clients.secretsmanager import SecretsManager
 from pipe.patience import Patience
 from pipe.settings import Settings
 from pipe.settings.replicate import ReplicateJob
@@ -18,6 +18,6 @@ def replication(settings: Settings, job: ReplicateJob, patience: Patience) -> Re
         job.replication,
         # Dynamic secrets are refused, and to read one is to make it.
         source=vault_source(vault_session(job.vault, name, patience), force=force, dry_run=True),
-        sign_in=lambda: SecretStore(enter(job.aws, name, patience)),
+        sign_in=lambda: SecretsManager(enter(job.aws, name, patience)),
         patience=patience,
     )

@@ -29,10 +29,10 @@ class _Account:
     def sign_in(self) -> tuple[Listing, Bodies]:
         self._aws = self._session.enter()
         # AWS's library is imported here, so that Bitbucket answers meanwhile.
-        from pipe.clients.secret_bodies import SecretBodies  # noqa: PLC0415 - see above
-        from pipe.clients.secret_store import SecretStore  # noqa: PLC0415 - see above
+        from pipe.clients.secretsmanager import SecretsManager  # noqa: PLC0415 - see above
 
-        return SecretStore(self._aws), SecretBodies(self._aws)
+        secrets = SecretsManager(self._aws)
+        return secrets, secrets
 
     def now(self) -> datetime:
         return self._aws.now() if self._aws else datetime.now(UTC)

@@ -74,6 +74,6 @@ class Fetcher:
 
         own = self._aws if self._aws and self._aws.access == access else None
         aws = (own or AwsSession(access, self._session_name, self._patience)).enter()
-        from pipe.clients.secret_bodies import SecretBodies  # noqa: PLC0415 - AWS's library is imported by now
+        from pipe.clients.secretsmanager import SecretsManager  # noqa: PLC0415 - AWS's library is imported by now
 
-        return from_secretsmanager(SecretBodies(aws, stored.region), stored.selector)
+        return from_secretsmanager(SecretsManager(aws, stored.region), stored.selector)

@@ -1,45 +1,42 @@
-"""AWS: who signs, what its errors mean, and what time it is there."""
+"""AWS: who signs the requests."""
 
 from __future__ import annotations
 
-import logging
 import os
 import threading
-import time
-from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
-from typing import Any, Literal, TypeVar
+from datetime import datetime
+from typing import Any, Literal
 
 import boto3
 import botocore
 import botocore.config
-import botocore.exceptions
 import botocore.loaders
 import botocore.session
 
-from pipe.clients.aws_errors import meaning, no_answer
-from pipe.patience import IN_FLIGHT, Gate, Patience
+from pipe.clients.answer import Fields
+from pipe.clients.aws_transport import CHECK, Transport
+from pipe.errors import ServiceError
+from pipe.patience import Patience
 from pipe.redact import Secret
 from pipe.values import Identity, KeyPair
-
-T = TypeVar("T")
 
 # The services that are asked. The image has the descriptions of these alone, since boto3 brings those of 400 more.
 Service = Literal["iam", "secretsmanager", "sns", "sts"]
 
-log = logging.getLogger("keyturn.aws")
+CHECK_KEYS = "Check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (and AWS_SESSION_TOKEN)."
 
 # Reading a service's description takes longer than asking it; all sessions share what was read.
 _LOADER = botocore.loaders.create_loader()
 
 # Neither a profile nor a file in the home directory has a say: the settings alone do.
-_NOTHING_ELSE = {
+_NOTHING_ELSE: dict[str, Any] = {
     "profile": (None, None, None, None),
     "config_file": (None, None, os.devnull, None),
     "credentials_file": (None, None, os.devnull, None),
+    # The other one is a single endpoint for all regions, so that a new key would be tried at one place only.
+    "sts_regional_endpoints": (None, None, "regional", None),
 }
 
 # Another region of the same partition, whose STS proves that a new key has spread.
@@ -74,22 +71,17 @@ class Terms:
 
 
 class Aws:
-    """A signed-in session; the clients of single services are made from it.
-
-    Its `now` is AWS's own clock as the last answer's Date header had it, so that the machine's decides nothing.
-    """
+    """A signed-in session; the clients of single services are made from it, and ask through it."""
 
     def __init__(
-        self, session: boto3.Session, endpoint: Endpoint, patience: Patience, identity: Identity | None = None
+        self, session: boto3.Session, endpoint: Endpoint, transport: Transport, identity: Identity | None = None
     ) -> None:
         self._session = session
         self.endpoint = endpoint
-        self.patience = patience
+        self._transport = transport
         self._identity = identity
         self._lock = threading.Lock()
-        # One for each service: that one of them is throttled says nothing about the others.
-        self._gates: defaultdict[str, Gate] = defaultdict(Gate)
-        self._server_time: tuple[datetime, float] | None = None
+        self.ask, self.ask_once, self.now = transport.ask, transport.ask_once, transport.now
 
     @classmethod
     def with_keys(
@@ -99,10 +91,13 @@ class Aws:
         endpoint: Endpoint,
         patience: Patience,
         identity: Identity | None = None,
+        *,
+        transport: Transport | None = None,
     ) -> Aws:
         """Return a session that signs with an access key, or with temporary credentials where a token is given.
 
-        `identity` is who that is, where it is known already.
+        `identity` is who that is, where it is known already; with `transport` it goes on by another session's clock
+        and connections.
         """
         session = _session(
             endpoint.region,
@@ -110,105 +105,61 @@ class Aws:
             aws_secret_access_key=pair.secret.reveal(),
             aws_session_token=token.reveal() if token else None,
         )
-        return cls(session, endpoint, patience, identity)
+        return cls(session, endpoint, transport or _transport(session, patience), identity)
 
     @classmethod
     def anonymous(cls, endpoint: Endpoint, patience: Patience) -> Aws:
         """Return a session that cannot sign."""
-        return cls(_session(endpoint.region), endpoint, patience)
+        session = _session(endpoint.region)
+        return cls(session, endpoint, _transport(session, patience))
 
-    def signed(self, answer: Any) -> Aws:
-        """Return the session of the credentials that STS has answered to this one with; it goes by the same clock."""
-        given, arn = answer["Credentials"], answer["AssumedRoleUser"]["Arn"]
-        pair = KeyPair(given["AccessKeyId"], Secret(given["SecretAccessKey"]))
-        identity = Identity(arn, arn.split(":")[4])
-        session = Aws.with_keys(pair, Secret(given["SessionToken"]), self.endpoint, self.patience, identity)
-        session._server_time = self._server_time
-        return session
+    def signed(self, answer: Fields) -> Aws:
+        """Return the session of the credentials that STS has answered to this one with."""
+        given = answer.object("Credentials")
+        pair = KeyPair(given.text("AccessKeyId"), Secret(given.text("SecretAccessKey")))
+        identity = _identity(answer.object("AssumedRoleUser"))
+        return self._with(pair, Secret(given.text("SessionToken")), identity)
+
+    def hear(self, now: Callable[[], datetime]) -> None:
+        """Go by another clock of AWS's until an answer tells the time."""
+        self._transport.hear(now)
 
     def client(self, service: Service, *, region: str | None = None, anonymous: bool = False) -> Any:
         """Return boto3's client of a service; it makes each request once."""
-        connect, read = self.patience.timeouts
-        # botocore's own repetition is off: it would repeat CreateAccessKey, too, and lose the first key's secret.
-        config = botocore.config.Config(
-            connect_timeout=connect,
-            read_timeout=read,
-            retries={"total_max_attempts": 1},
-            max_pool_connections=IN_FLIGHT,
-            user_agent_extra="keyturn",
-            signature_version=botocore.UNSIGNED if anonymous else None,
-        )
+        config: Any = {
+            # botocore's own repetition is off: it would repeat CreateAccessKey, too, and lose the first key's secret.
+            "retries": {"total_max_attempts": 1},
+            # AWS_ENDPOINT_URL is in the settings; those of single services would lead requests past it.
+            "ignore_configured_endpoint_urls": True,
+            "user_agent_extra": "keyturn",
+            "signature_version": botocore.UNSIGNED if anonymous else None,
+        }
+        region = region or self.endpoint.region
         with self._lock:  # a boto3 session is not safe to make clients from at the same time
             make: Any = self._session.client
-            return make(
-                service, region_name=region or self.endpoint.region, endpoint_url=self.endpoint.url, config=config
-            )
-
-    def ask(self, action: str, request: Callable[[], T], check: str = "", *, attempts: int = 6) -> T:
-        """Make a request that may be repeated, patiently; `action` is the permission that it needs.
-
-        Raises ServiceError, in words of ours and AWS's message.
-        """
-        return self.patience.insist(lambda: self.ask_once(action, request, check), attempts=attempts)
-
-    def ask_once(self, action: str, request: Callable[[], T], check: str = "") -> T:
-        """Make one request, once, as soon as few enough are under way to its service.
-
-        Raises as `ask` does, and Busy with `unclear` where it may have been carried out.
-        """
-        with self._lock:
-            gate = self._gates[action.partition(":")[0]]
-        with gate.one():
-            return self._ask(action, request, check)
-
-    def _ask(self, action: str, request: Callable[[], T], check: str) -> T:
-        started = time.monotonic()
-        try:
-            answer = request()
-        except botocore.exceptions.ClientError as error:
-            self._note(action, error.response, started)
-            raise meaning(error, action, check) from None
-        except botocore.exceptions.BotoCoreError as error:
-            log.debug("%s: %s", action, type(error).__name__)
-            raise no_answer(error, action) from None
-        if isinstance(answer, dict):
-            self._note(action, answer, started)
-        return answer
-
-    def now(self) -> datetime:
-        """Return AWS's present time; before the first answer, the machine's."""
-        if self._server_time is None:
-            return datetime.now(UTC)
-        moment, heard = self._server_time
-        return moment + timedelta(seconds=time.monotonic() - heard)
-
-    def hear(self, moment: datetime) -> None:
-        """Go by this as AWS's present time, which another of its services has told, until an answer tells it anew."""
-        self._server_time = (moment, time.monotonic())
+            try:
+                client = make(
+                    service, region_name=region, endpoint_url=self.endpoint.url,
+                    config=botocore.config.Config(**config),
+                )  # fmt: skip
+            except Exception as error:  # noqa: BLE001 - botocore raises what it does not document
+                raise ServiceError(
+                    f"AWS has no {service} that can be asked in {region} ({type(error).__name__}).", f"Check {CHECK}."
+                ) from None
+        self._transport.carry(client)
+        return client
 
     def identity(self) -> Identity:
         """Return who signs the requests; it is asked for once, and not at all where STS has told it already."""
         if self._identity is None:
-            self._identity = self._asked_identity()
+            answer = self.ask("sts:GetCallerIdentity", self.client("sts").get_caller_identity, CHECK_KEYS)
+            credentials = self._session.get_credentials()
+            self._identity = _identity(answer, "" if not credentials or credentials.token else credentials.access_key)
         return self._identity
-
-    def _asked_identity(self) -> Identity:
-        sts = self.client("sts")
-        answer = self.ask(
-            "sts:GetCallerIdentity",
-            sts.get_caller_identity,
-            "Check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (and AWS_SESSION_TOKEN).",
-        )
-        arn = answer["Arn"]
-        resource = arn.split(":", 5)[5]
-        user = resource.rsplit("/", 1)[-1] if resource.startswith("user/") else ""
-        credentials = self._session.get_credentials()
-        key_id = credentials.access_key if user and credentials and not credentials.token else ""
-        return Identity(arn, answer["Account"], user, key_id)
 
     def checkers(self, pair: KeyPair) -> list[Callable[[], Identity]]:
         """Return questions, one per endpoint, that ask once who an access key is; they raise as `ask_once` does."""
-        other = Aws.with_keys(pair, None, self.endpoint, self.patience)
+        other = self._with(pair)
         partition = self._session.get_partition_for_region(self.endpoint.region)
         here = self.endpoint.region
         regions = [here, *(region for region in _SECOND_REGION.get(partition, ()) if region != here)][:2]
@@ -217,22 +168,34 @@ class Aws:
             sts = other.client("sts", region=region)
 
             def ask() -> Identity:
-                answer = other.ask_once("sts:GetCallerIdentity", sts.get_caller_identity)
-                return Identity(answer["Arn"], answer["Account"], answer["Arn"].rsplit("/", 1)[-1], pair.id)
+                check = f"Check that the network lets requests to STS in {region} through."
+                return _identity(other.ask_once("sts:GetCallerIdentity", sts.get_caller_identity, check), pair.id)
 
             return ask
 
         return [question(region) for region in regions]
 
-    def _note(self, action: str, answer: Any, started: float) -> None:
-        metadata = answer.get("ResponseMetadata", {})
-        log.debug("%s: %s in %.0f ms", action, metadata.get("HTTPStatusCode"), 1000 * (time.monotonic() - started))
-        date = metadata.get("HTTPHeaders", {}).get("date")
-        if date:
-            self._server_time = (parsedate_to_datetime(date).astimezone(UTC), time.monotonic())
+    def _with(self, pair: KeyPair, token: Secret | None = None, identity: Identity | None = None) -> Aws:
+        transport = self._transport
+        return Aws.with_keys(pair, token, self.endpoint, transport.patience, identity, transport=transport)
+
+
+def _identity(answer: Fields, key_id: str = "") -> Identity:
+    """Return who an answer of STS's says that somebody is, who signs with that key if it is a user."""
+    arn = answer.text("Arn")
+    parts = arn.split(":", 5)
+    if len(parts) < 6 or parts[0] != "arn":
+        raise answer.wrong("Arn", "no ARN")
+    user = parts[5].rsplit("/", 1)[-1] if parts[5].startswith("user/") else ""
+    return Identity(arn, parts[4], user, key_id if user else "")
 
 
 def _session(region: str, **keys: str | None) -> boto3.Session:
     core = botocore.session.Session(session_vars=_NOTHING_ELSE)
     core.register_component("data_loader", _LOADER)
     return boto3.Session(botocore_session=core, region_name=region, **keys)
+
+
+def _transport(session: boto3.Session, patience: Patience) -> Transport:
+    core: Any = session._session
+    return Transport(patience, core.get_config_variable("ca_bundle") or "")

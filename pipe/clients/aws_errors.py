@@ -1,8 +1,9 @@
-"""What AWS's refusals mean."""
+"""What AWS's refusals mean, and what mends them."""
 
 from __future__ import annotations
 
-import botocore.exceptions as trouble
+import re
+from datetime import timedelta
 
 from pipe.errors import (
     BadCredentials,
@@ -32,77 +33,126 @@ _BUSY = _THROTTLED | {
 _UNKNOWN_KEY = frozenset({"InvalidClientTokenId", "UnrecognizedClientException", "InvalidAccessKeyId"})
 _WRONG_SECRET = frozenset({"SignatureDoesNotMatch", "InvalidSignatureException", "IncompleteSignature"})
 _EXPIRED = frozenset({"ExpiredToken", "ExpiredTokenException", "RequestExpired"})
-_MISSING = frozenset({"NoSuchEntity", "NoSuchEntityException", "ResourceNotFoundException"})
-_CONFLICT = frozenset({
-    "ResourceExistsException", "EntityAlreadyExists", "EntityAlreadyExistsException", "ConcurrentModification",
-})  # fmt: skip
-# Secrets Manager says so of labels that are elsewhere, but also of replicas, of secrets that another service owns or
-# that wait for their deletion: only the message tells which.
-_WRONG_STATE = frozenset({"InvalidParameterException", "InvalidRequestException"})
-_DENIED = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "403"})
+_KINDS: tuple[tuple[frozenset[str], type[ServiceError]], ...] = (
+    (frozenset({"NoSuchEntity", "NoSuchEntityException", "ResourceNotFoundException"}), Missing),
+    (frozenset({"ResourceExistsException", "EntityAlreadyExists", "EntityAlreadyExistsException",
+                "ConcurrentModification"}), Conflict),
+    (frozenset({"LimitExceeded", "LimitExceededException"}), LimitReached),
+    # Secrets Manager says so of labels that are elsewhere, but also of replicas, of secrets that another service owns
+    # or that wait for their deletion: only the message tells which.
+    (frozenset({"InvalidParameterException", "InvalidRequestException"}), WrongState),
+    (frozenset({"ValidationError", "ValidationException", "InvalidInput"}), Invalid),
+)  # fmt: skip
+_DENIED = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "AuthorizationError"})
 _POLICY = frozenset({"MalformedPolicyDocument", "MalformedPolicyDocumentException", "PackedPolicyTooLarge"})
-_LIMIT = frozenset({"LimitExceeded", "LimitExceededException"})
+_CLOCK = ("Signature expired", "Signature not yet current", "RequestTimeTooSkewed")
+
+_PERMISSION = re.compile(r"not authorized to perform: ([\w-]+:\w+)")
+_CAUSE = re.compile(
+    r"(?P<how>explicit deny in an?|because no) "
+    r"(?P<policy>(?:identity-based|resource-based|role trust|session|service control|resource control|VPC endpoint) "
+    r"policy|permissions boundary)"
+)
+_ORGANIZATION = (
+    "the {policy} of the organization, which no policy in the account outdoes: ask who manages the organization in AWS"
+)
+# Where the policy is that has to be changed.
+_WHERE = {
+    "identity-based policy": "the policies of the identity itself",
+    "resource-based policy": "the policy of what is asked for (the secret's, the topic's or the key's own)",
+    "role trust policy": "the trust policy of the role",
+    "session policy": "the policy of the session: AWS_SESSION_POLICY, or Roles Anywhere's profile",
+    "permissions boundary": "the permissions boundary of the identity, which has to allow it beside its policies",
+    "service control policy": _ORGANIZATION,
+    "resource control policy": _ORGANIZATION,
+    "VPC endpoint policy": "the policy of the VPC endpoint that the request goes through",
+}
+_KMS = (
+    "The identity needs kms:Decrypt on the key that encrypts the secret, and kms:GenerateDataKey to write it; the "
+    "key's own policy has to allow it, too."
+)
+# What AWS says, and what it advises to.
+_ADVICE: tuple[tuple[str, str], ...] = (
+    (r"Access to KMS is not allowed|perform: kms:|KMS ?key|customer master key", _KMS),
+    (r"replica secret", "It is a replica, which takes no changes: name the secret in its primary region."),
+    (r"marked for deletion|scheduled for deletion", "Restore it (aws secretsmanager restore-secret), or name another."),
+    (r"managed by another service|owned by", "Another AWS service owns it: name a secret of your own."),
+)
 
 
-def meaning(error: trouble.ClientError, action: str, check: str) -> KeyturnError:
-    """Return what an error answer of AWS means for us."""
-    said = error.response.get("Error", {})
-    code, message = str(said.get("Code", "")), str(said.get("Message", ""))
-    metadata = error.response.get("ResponseMetadata", {})
-    status = int(metadata.get("HTTPStatusCode", 0))
-    if _is_busy(code, message) or status == 429 or status >= 500:
-        after = str(metadata.get("HTTPHeaders", {}).get("retry-after", ""))
-        return Busy(
-            f"AWS: {action} failed: {code}: {message}",
-            "Try again later.",
-            after=float(after) if after.isdecimal() else None,
-            # A throttled request was not carried out; one that ended in a server's error may have been.
-            unclear=status >= 500,
-            throttled=code in _THROTTLED or status == 429,
-        )
-    return meaning_of(code, message, action, check, forbidden=status == 403)
-
-
-def meaning_of(code: str, message: str, action: str, check: str, *, forbidden: bool = False) -> KeyturnError:
-    """Return what an error's code and message mean for us, wherever in an answer they stand."""
-    if _is_busy(code, message):
-        what = f"AWS: {action} failed: {code}: {message}"
-        return Busy(what, "Try again later.", throttled=code in _THROTTLED)
-    error = _refusal(code, message, action, check, forbidden=forbidden)
-    error.code = code
-    return error
-
-
-def _is_busy(code: str, message: str) -> bool:
+def is_busy(code: str, message: str) -> bool:
+    """Tell whether an error's code and message say that asking again may help."""
     # An issuer of tokens that AWS could not ask in five seconds comes under the code of tokens that are wrong.
     return code in _BUSY or (code == "InvalidIdentityToken" and NO_KEY in message)
 
 
-def _refusal(code: str, message: str, action: str, check: str, *, forbidden: bool) -> ServiceError:
+def is_throttled(code: str) -> bool:
+    """Tell whether an error's code says that AWS wants fewer requests."""
+    return code in _THROTTLED
+
+
+def meaning_of(code: str, message: str, action: str, check: str, *, ahead: timedelta | None = None) -> KeyturnError:
+    """Return what an error's code and message mean for us, wherever in an answer they stand.
+
+    `check` is what to look at where AWS's own words do not tell it; `ahead` is by how much AWS's clock is ahead of
+    the machine's, if that is known.
+    """
+    if is_busy(code, message):
+        what = f"AWS: {action} failed: {code}: {message}"
+        return Busy(what, "Try again later.", throttled=is_throttled(code))
+    error = _refusal(code, message, action, check, ahead)
+    error.code = code
+    return error
+
+
+def _refusal(code: str, message: str, action: str, check: str, ahead: timedelta | None) -> ServiceError:
     what = f"AWS: {action} failed: {code}: {message}"
+    if any(words in message or words == code for words in _CLOCK):
+        return ServiceError(what, _clock(ahead))
     if code in _UNKNOWN_KEY:
         return BadCredentials(f"AWS does not know the access key ({code}, {action}).", check)
     if code in _WRONG_SECRET:
         return Mismatched(f"The access key and its secret do not fit together ({code}, {action}).", check)
     if code in _EXPIRED:
         return BadCredentials(f"The credentials have expired ({code}, {action}).", check)
-    for codes, kind in ((_MISSING, Missing), (_CONFLICT, Conflict), (_WRONG_STATE, WrongState), (_LIMIT, LimitReached)):
-        if code in codes:
-            return kind(what, check)
+    if code == "RegionDisabledException":
+        return ServiceError(
+            what,
+            "Activate STS in that region (IAM, Account settings) and the region itself in the account, or name another "
+            f"in AWS_DEFAULT_REGION. {check}",
+        )
     if code in _POLICY:
         # AWS packs a policy, so that one of fewer characters than it takes can be too large all the same.
         return Invalid(what, "Check AWS_SESSION_POLICY; for a smaller one, name beginnings of names, not each secret.")
-    if code in _DENIED or forbidden:
-        return Denied(what, check or f"The identity needs the permission {action}.")
-    return ServiceError(what, check)
+    advice = next((advice for words, advice in _ADVICE if re.search(words, message)), "")
+    if code in _DENIED or "AccessDenied" in code:
+        needs = "" if action in check else f"The identity needs the permission {action}."
+        return Denied(what, f"{_denied(message) or advice or needs} {check}")
+    kind = next((kind for codes, kind in _KINDS if code in codes), ServiceError)
+    return kind(what, advice or check)
 
 
-def no_answer(error: trouble.BotoCoreError, action: str) -> KeyturnError:
-    """Return the error for a request that got no answer, without the library's words."""
-    if isinstance(error, (trouble.ConnectTimeoutError, trouble.ProxyConnectionError)):
-        return Busy(f"AWS cannot be reached for {action}.", "Check the network and the region.")
-    if isinstance(error, (trouble.HTTPClientError, trouble.ConnectionError)) and not isinstance(
-        error, trouble.SSLError
-    ):
-        return Busy(f"AWS: the connection failed during {action}.", "Check the network and the region.", unclear=True)
-    return ServiceError(f"AWS: {action} could not be asked ({type(error).__name__}).", "Check the AWS settings.")
+def _denied(message: str) -> str:
+    """Return what mends a denial, if AWS tells the policy that is the cause."""
+    told, cause = _PERMISSION.search(message), _CAUSE.search(message)
+    if cause is None:
+        return ""
+    permission = told[1] if told else "it"
+    if cause["how"] == "because no" and cause["policy"] == "identity-based policy":
+        return f"The identity needs the permission {permission}."
+    where = _WHERE[cause["policy"]].format(policy=cause["policy"])
+    if cause["how"] == "because no":
+        return f"What does not allow {permission} is {where}."
+    return f"What denies {permission} is {where}. To allow it elsewhere does not help: a denial outdoes that."
+
+
+def _clock(ahead: timedelta | None) -> str:
+    """Return what to do about a clock that is wrong."""
+    if ahead is None:
+        return "This machine's clock is wrong: set it by a time server (NTP)."
+    minutes, seconds = divmod(round(abs(ahead.total_seconds())), 60)
+    which = "behind" if ahead > timedelta(0) else "ahead of"
+    return (
+        f"This machine's clock is off by {f'{minutes} min' if minutes else f'{seconds} s'}, {which} AWS's: set it by a "
+        "time server (NTP)."
+    )

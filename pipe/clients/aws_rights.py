@@ -12,6 +12,8 @@ from pipe.redact import learn
 # Nothing depends on what is asked here, so that nobody waits long for it.
 ATTEMPTS = 2
 
+CHECK = "Check the names that the settings give, and AWS_DEFAULT_REGION."
+
 # Each read as boto3 knows it, and the parameter that names what it is about.
 _READS: Mapping[str, tuple[str, str]] = {
     "iam:ListUsers": ("list_users", ""),
@@ -42,12 +44,12 @@ class Rights:
             given[parameter] = [name] if parameter.endswith("List") else name
         request = getattr(self._clients[permission.partition(":")[0]], call)
         try:
-            answer = self._aws.ask(permission, lambda: request(**given), attempts=ATTEMPTS)
+            answer = self._aws.ask(permission, lambda: request(**given), CHECK, attempts=ATTEMPTS)
         except Denied:
             return False
         except (Missing, Conflict, WrongState, Invalid):
             return True
-        learn(str(answer.get("SecretString", "")))
+        learn(answer.optional_text("SecretString") or "")
         return True
 
     def simulated(self, source: str, permissions: Iterable[str], resource: str) -> dict[str, bool]:
@@ -58,13 +60,15 @@ class Rights:
             lambda: iam.simulate_principal_policy(
                 PolicySourceArn=source, ActionNames=list(permissions), ResourceArns=[resource]
             ),
+            CHECK,
             attempts=ATTEMPTS,
         )
-        return {each["EvalActionName"]: each["EvalDecision"] == "allowed" for each in answer["EvaluationResults"]}
+        results = answer.objects("EvaluationResults")
+        return {each.text("EvalActionName"): each.text("EvalDecision") == "allowed" for each in results}
 
     def trust(self, role: str) -> Mapping[str, Any]:
         """Return a role's trust policy; raises Denied where it may not be looked at."""
         iam = self._clients["iam"]
-        answer = self._aws.ask("iam:GetRole", lambda: iam.get_role(RoleName=role.rsplit("/", 1)[-1]), attempts=ATTEMPTS)
-        document = answer["Role"]["AssumeRolePolicyDocument"]
-        return document if isinstance(document, dict) else {}
+        name = role.rsplit("/", 1)[-1]
+        answer = self._aws.ask("iam:GetRole", lambda: iam.get_role(RoleName=name), CHECK, attempts=ATTEMPTS)
+        return answer.object("Role").object("AssumeRolePolicyDocument").raw

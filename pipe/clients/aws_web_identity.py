@@ -88,7 +88,7 @@ def by_web_identity(role_arn: str, token: Secret, terms: Terms, endpoint: Endpoi
             lambda: sts.assume_role_with_web_identity(
                 RoleArn=role_arn, WebIdentityToken=token.reveal(), **terms.parameters
             ),
-            "Check AWS_OIDC_ROLE_ARN.",
+            "Check AWS_OIDC_ROLE_ARN and AWS_SESSION_SECONDS.",
         )
     except Busy as error:
         if NO_KEY not in error.what:

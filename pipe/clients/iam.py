@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import UTC
+from datetime import UTC, datetime
 
+from pipe.clients.answer import Fields
 from pipe.clients.aws import Aws
 from pipe.errors import Missing
 from pipe.redact import Secret
 from pipe.values import AccessKey, KeyPair, LastUse
+
+CHECK = "Check IAM_USER_NAME, and the identity's permissions on that user."
 
 
 class AccessKeys:
@@ -20,33 +23,36 @@ class AccessKeys:
 
     def list(self) -> tuple[AccessKey, ...]:
         """Return all keys, oldest first; raises Missing where there is no such user."""
-        answer = self._aws.ask(
-            "iam:ListAccessKeys", lambda: self._iam.list_access_keys(UserName=self.user), "Check IAM_USER_NAME."
-        )
+        answer = self._aws.ask("iam:ListAccessKeys", lambda: self._iam.list_access_keys(UserName=self.user), CHECK)
         keys = (
-            AccessKey(key["AccessKeyId"], key["Status"] == "Active", key["CreateDate"].astimezone(UTC))
-            for key in answer["AccessKeyMetadata"]
+            AccessKey(key.text("AccessKeyId"), key.text("Status") == "Active", _moment(key, "CreateDate"))
+            for key in answer.objects("AccessKeyMetadata")
         )
         return tuple(sorted(keys, key=lambda key: (key.created, key.id)))
 
     def create(self) -> KeyPair:
         """Make a key with a single request, never repeated: IAM has no token by which it would know the repetition."""
-        answer = self._aws.ask_once("iam:CreateAccessKey", lambda: self._iam.create_access_key(UserName=self.user))
-        made = answer["AccessKey"]
-        return KeyPair(made["AccessKeyId"], Secret(made["SecretAccessKey"]))
+        answer = self._aws.ask_once(
+            "iam:CreateAccessKey", lambda: self._iam.create_access_key(UserName=self.user), CHECK
+        )
+        made = answer.object("AccessKey")
+        return KeyPair(made.text("AccessKeyId"), Secret(made.text("SecretAccessKey")))
 
     def deactivate(self, key_id: str) -> None:
         """Make a key inactive; it can be made active again."""
         self._aws.ask(
             "iam:UpdateAccessKey",
             lambda: self._iam.update_access_key(UserName=self.user, AccessKeyId=key_id, Status="Inactive"),
+            CHECK,
         )
 
     def delete(self, key_id: str) -> None:
         """Delete a key for good; one that is gone already is done."""
         try:
             self._aws.ask(
-                "iam:DeleteAccessKey", lambda: self._iam.delete_access_key(UserName=self.user, AccessKeyId=key_id)
+                "iam:DeleteAccessKey",
+                lambda: self._iam.delete_access_key(UserName=self.user, AccessKeyId=key_id),
+                CHECK,
             )
         except Missing:
             return
@@ -54,8 +60,15 @@ class AccessKeys:
     def last_use(self, key_id: str) -> LastUse:
         """Return a key's last use; IAM keeps no other, and shows it hours late."""
         answer = self._aws.ask(
-            "iam:GetAccessKeyLastUsed", lambda: self._iam.get_access_key_last_used(AccessKeyId=key_id)
+            "iam:GetAccessKeyLastUsed", lambda: self._iam.get_access_key_last_used(AccessKeyId=key_id), CHECK
         )
-        used = answer.get("AccessKeyLastUsed", {})
-        at = used.get("LastUsedDate")
-        return LastUse(at.astimezone(UTC) if at else None, used.get("ServiceName", ""), used.get("Region", ""))
+        used = answer.object("AccessKeyLastUsed")
+        at = _moment(used, "LastUsedDate") if "LastUsedDate" in used else None
+        return LastUse(at, used.optional_text("ServiceName") or "", used.optional_text("Region") or "")
+
+
+def _moment(fields: Fields, name: str) -> datetime:
+    try:
+        return fields.moment(name).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise fields.wrong(name, "a time that cannot be") from None

@@ -6,7 +6,7 @@ from uuid import uuid4
 
 import pytest
 
-from pipe.clients.secret_store import MOST_VALUES, PAGE, SecretStore
+from pipe.clients.secretsmanager import MOST_VALUES, PAGE, SecretsManager
 from pipe.errors import Conflict, Missing, WrongState
 from pipe.redact import Secret
 from sandbox.aws import SecretView
@@ -18,8 +18,8 @@ LISTS = "secretsmanager.ListSecrets"
 
 
 @pytest.fixture
-def store(world: World, company: Company) -> SecretStore:
-    return SecretStore(aws_of(world, company.admin))
+def store(world: World, company: Company) -> SecretsManager:
+    return SecretsManager(aws_of(world, company.admin))
 
 
 def seen(world: World, name: str) -> SecretView:
@@ -41,7 +41,7 @@ def put_many(world: World, count: int, mark: str = "body") -> list[str]:
     return names
 
 
-def test_a_list_tells_all_but_the_values(world: World, store: SecretStore) -> None:
+def test_a_list_tells_all_but_the_values(world: World, store: SecretsManager) -> None:
     first, second = str(uuid4()), str(uuid4())
     store.create("ci/db", Secret("the first body"), first, {"team": "payments", "empty": ""}, "alias/mine")
     store.put("ci/db", Secret("the second body"), second)
@@ -59,7 +59,7 @@ def test_a_list_tells_all_but_the_values(world: World, store: SecretStore) -> No
     assert store.describe("ci/none") is None
 
 
-def test_names_are_beginnings_and_are_asked_for_together(world: World, store: SecretStore) -> None:
+def test_names_are_beginnings_and_are_asked_for_together(world: World, store: SecretsManager) -> None:
     for name in ("ci/a", "ci/b", "ci", "other", "others", "CI/a"):
         world.aws.put_secret(name, "x")
     assert sorted(store.listed(["ci/", "ci/a", "other"])) == ["ci/a", "ci/b", "other", "others"]
@@ -67,7 +67,7 @@ def test_names_are_beginnings_and_are_asked_for_together(world: World, store: Se
     assert asked(world, LISTS) == 2
 
 
-def test_more_names_than_a_filter_takes_and_more_secrets_than_a_page_has(world: World, store: SecretStore) -> None:
+def test_more_names_than_a_filter_takes_and_more_secrets_than_a_page_has(world: World, store: SecretsManager) -> None:
     names = put_many(world, PAGE + 1)
     assert sorted(store.listed(["ci/"])) == names
     assert asked(world, LISTS) == 2
@@ -76,7 +76,7 @@ def test_more_names_than_a_filter_takes_and_more_secrets_than_a_page_has(world: 
     assert asked(world, LISTS) == 2 + 3
 
 
-def test_tags_are_exact_though_filters_are_not(world: World, store: SecretStore) -> None:
+def test_tags_are_exact_though_filters_are_not(world: World, store: SecretsManager) -> None:
     for name, tags in {
         "a": {"team": "payments"},
         "b": {"team": "payments-eu"},
@@ -91,7 +91,7 @@ def test_tags_are_exact_though_filters_are_not(world: World, store: SecretStore)
     assert sorted(store.listed([], tags={"team": "!söme"})) == ["f"]
 
 
-def test_what_is_there_is_not_created_again(world: World, store: SecretStore) -> None:
+def test_what_is_there_is_not_created_again(world: World, store: SecretsManager) -> None:
     version = str(uuid4())
     for _ in range(2):
         store.create("ci/db", Secret("the first body"), version, {})
@@ -105,7 +105,7 @@ def test_what_is_there_is_not_created_again(world: World, store: SecretStore) ->
     assert current(world, "ci/db") == version
 
 
-def test_a_version_is_written_once(world: World, store: SecretStore) -> None:
+def test_a_version_is_written_once(world: World, store: SecretsManager) -> None:
     first, second = str(uuid4()), str(uuid4())
     store.create("ci/db", Secret("the first body"), first, {})
     for _ in range(2):
@@ -118,7 +118,7 @@ def test_a_version_is_written_once(world: World, store: SecretStore) -> None:
         store.put("ci/none", Secret("the first body"), first)
 
 
-def test_another_version_becomes_the_current_one(world: World, store: SecretStore) -> None:
+def test_another_version_becomes_the_current_one(world: World, store: SecretsManager) -> None:
     first, second, third = (str(uuid4()) for _ in range(3))
     store.create("ci/db", Secret("the first body"), first, {})
     store.put("ci/db", Secret("the second body"), second)
@@ -131,7 +131,7 @@ def test_another_version_becomes_the_current_one(world: World, store: SecretStor
         store.move_current("ci/db", to=third, away_from=first)
 
 
-def test_a_deletion_can_be_taken_back_and_is_asked_for_once(world: World, store: SecretStore) -> None:
+def test_a_deletion_can_be_taken_back_and_is_asked_for_once(world: World, store: SecretsManager) -> None:
     store.create("ci/db", Secret("the first body"), str(uuid4()), {})
     for _ in range(2):
         store.delete("ci/db", 7)
@@ -149,7 +149,7 @@ def test_a_deletion_can_be_taken_back_and_is_asked_for_once(world: World, store:
 
 
 @pytest.mark.parametrize("kind", ["500-after", "cut-after", "429-hint", "503-before"])
-def test_whatever_becomes_of_an_answer_all_is_done_once(world: World, store: SecretStore, kind: str) -> None:
+def test_whatever_becomes_of_an_answer_all_is_done_once(world: World, store: SecretsManager, kind: str) -> None:
     first, second = str(uuid4()), str(uuid4())
     operations = (
         "CreateSecret", "PutSecretValue", "UpdateSecretVersionStage", "TagResource", "DeleteSecret", "RestoreSecret",

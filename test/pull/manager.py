@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pipe.clients.aws import Aws, Endpoint
-from pipe.clients.secret_store import SecretStore
+from pipe.clients.secretsmanager import SecretsManager
 from pipe.patience import Patience
 from pipe.redact import Secret
 from pipe.values import KeyPair
@@ -29,7 +29,7 @@ class ManagerCase(Case):
         super().__init__(world, company, runner)
         self.aws = world.aws
         pair = KeyPair(company.admin.access_key_id, Secret(company.admin.secret_access_key))
-        self.store = SecretStore(Aws.with_keys(pair, None, Endpoint(REGION, world.aws_url), Patience(pace=0.01)))
+        self.store = SecretsManager(Aws.with_keys(pair, None, Endpoint(REGION, world.aws_url), Patience(pace=0.01)))
         self.given = {
             "SOURCE": "secretsmanager",
             "SECRETS": "ci/** *",

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pipe.clients.aws import Aws, Endpoint
-from pipe.clients.secret_store import SecretStore
+from pipe.clients.secretsmanager import SecretsManager
 from pipe.patience import Patience
 from pipe.redact import Secret
 from pipe.values import KeyPair
@@ -33,7 +33,7 @@ class Case(PullCase):
         self.aws = world.aws
         pair = KeyPair(company.admin.access_key_id, Secret(company.admin.secret_access_key))
         admin = Aws.with_keys(pair, None, Endpoint(REGION, world.aws_url), Patience(pace=PACE))
-        self.store, self.client = SecretStore(admin), admin.client("secretsmanager")
+        self.store, self.client = SecretsManager(admin), admin.client("secretsmanager")
         pull, replicate = world.pull_variables(company), world.replicate_variables(company)
         self.given = {**dict.fromkeys(pull.keys() - replicate.keys()), **replicate}
         # Each run has a fresh token.

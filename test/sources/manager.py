@@ -9,7 +9,7 @@ from pipe.actions.sources.secretsmanager import SecretsManagerSource
 from pipe.actions.sources.source import Looked, Survey
 from pipe.assemble.secretsmanager import secretsmanager_source
 from pipe.assemble.signing import AwsSession
-from pipe.clients.secret_store import SecretStore
+from pipe.clients.secretsmanager import SecretsManager
 from pipe.errors import KeyturnError
 from pipe.material import Material
 from pipe.patience import Patience
@@ -29,7 +29,7 @@ class Bench:
         self.world = world
         self.aws = world.aws
         self.company = company
-        self.store = SecretStore(aws_of(world, company.admin))
+        self.store = SecretsManager(aws_of(world, company.admin))
         for name in ("ci/cache", "ci/db", "ci/eu/db", "cicero/db", "other"):
             self.put(name, {"user": "user-of-the-shop", "password": f"password of {name}"})
         self.aws.put_secret("ci/plain", "only a text")

@@ -1,0 +1,166 @@
+"""The one way to AWS: boto3 words the requests and reads the answers, and what is between the two is here."""
+
+from __future__ import annotations
+
+import logging
+import re
+import threading
+from collections import defaultdict
+from collections.abc import Callable
+from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import Any
+from urllib.parse import urlsplit
+
+import botocore.exceptions
+from botocore.awsrequest import AWSPreparedRequest, AWSResponse
+
+from pipe.clients.answer import About, Fields, page_of
+from pipe.clients.aws_errors import is_busy, is_throttled, meaning_of
+from pipe.clients.http import Answer, Door
+from pipe.errors import Busy, Invalid, KeyturnError, ServiceError, Unreadable
+from pipe.patience import Gate, Patience
+
+log = logging.getLogger("keyturn.aws")
+
+CHECK = "AWS_DEFAULT_REGION and AWS_ENDPOINT_URL"
+
+# What is no word of AWS's is botocore's own, where an answer had none.
+_CODE = re.compile(r"(?!Unknown$)[A-Za-z][A-Za-z0-9_.:#-]*")
+_CERTIFICATE = re.compile(r"-----BEGIN ([A-Z ]*CERTIFICATE)-----.*?-----END \1-----", re.DOTALL)
+
+
+class Transport:
+    """Makes all requests of a run to AWS, whoever signs them: each one once and in time, and never redirected.
+
+    Nothing but KeyturnError leaves it, whatever botocore raises. `ca_file` names a file of authorities (PEM) to trust
+    instead of the usual ones. Its `now` is AWS's own clock, so that the machine's decides nothing.
+    """
+
+    def __init__(self, patience: Patience, ca_file: str = "") -> None:
+        self.patience = patience
+        self._ca_file = ca_file
+        self._doors: dict[str, Door] = {}
+        self._lock = threading.Lock()
+        # One for each service: that one of them is throttled says nothing about the others.
+        self._gates: defaultdict[str, Gate] = defaultdict(Gate)
+        self._now: Callable[[], datetime] | None = None
+        # What the request under way in this thread is for, and what was answered to it.
+        self._here = threading.local()
+
+    def carry(self, client: Any) -> None:
+        """Let the requests of boto3's client go this way."""
+        client.meta.events.register("before-send", self._send)
+
+    def now(self) -> datetime:
+        """Return AWS's present time; before the first answer, the machine's."""
+        return self._now() if self._now else datetime.now(UTC)
+
+    def hear(self, now: Callable[[], datetime]) -> None:
+        """Go by another clock of AWS's, until an answer tells the time anew."""
+        self._now = now
+
+    def ask(self, action: str, request: Callable[[], Any], check: str, *, attempts: int = 6) -> Fields:
+        """Make a request that may be repeated, patiently; `action` is the permission that it needs.
+
+        `check` says what to look at where AWS's words do not tell it. Raises ServiceError.
+        """
+        return self.patience.insist(lambda: self.ask_once(action, request, check), attempts=attempts)
+
+    def ask_once(self, action: str, request: Callable[[], Any], check: str) -> Fields:
+        """Make one request, once, as soon as few enough are under way to its service.
+
+        Raises as `ask` does, and Busy with `unclear` where it may have been carried out.
+        """
+        with self._lock:
+            gate = self._gates[action.partition(":")[0]]
+        with gate.one():
+            return self._asked(action, request, check)
+
+    def _asked(self, action: str, request: Callable[[], Any], check: str) -> Fields:
+        self._here.action, self._here.answer = action, None
+        try:
+            fields = Fields(request(), About("AWS", action, CHECK))
+        except KeyturnError:
+            raise
+        except Exception as error:  # noqa: BLE001 - botocore raises what it does not document
+            raise self._failure(error, action, check) from None
+        # All of AWS's answers have an id; to some requests they have nothing else that would tell them from a page.
+        if "RequestId" not in fields.object("ResponseMetadata"):
+            raise _foreign(self._here.answer, action)
+        return fields
+
+    def _send(self, request: AWSPreparedRequest, **_: Any) -> AWSResponse:
+        """Answer a request in place of botocore's own connections, which wait for the next byte without an end."""
+        parts = urlsplit(request.url)
+        door = self._door(f"{parts.scheme}://{parts.netloc}/")
+        # Services that speak XML answer in JSON to who prefers that.
+        headers = {"Accept": "*/*", "Accept-Encoding": "identity"}
+        headers |= {name: _text(value) for name, value in request.headers.items()}
+        body: Any = request.body
+        if isinstance(body, str):
+            body = body.encode()
+        answer = door.ask(request.method, request.url, self._here.action, headers=headers, body=body)
+        self._here.answer = answer
+        if answer.date is not None:
+            self._now = door.now
+        headers_of: Any = answer.headers
+        whole: Any = SimpleNamespace(stream=lambda: [answer.body])
+        return AWSResponse(request.url, answer.status, headers_of, whole)
+
+    def _door(self, root: str) -> Door:
+        with self._lock:
+            if root not in self._doors:
+                self._doors[root] = Door("AWS", root, CHECK, self.patience, ca=self._authorities())
+            return self._doors[root]
+
+    def _authorities(self) -> str:
+        if not self._ca_file:
+            return ""
+        try:
+            with open(self._ca_file, encoding="utf-8", errors="replace") as file:
+                found = _CERTIFICATE.finditer(file.read())
+        except OSError:
+            found = iter(())
+        ca = "\n".join(each[0] for each in found)
+        if not ca:
+            raise Invalid("The file that AWS_CA_BUNDLE names holds no certificates (PEM).", "Check AWS_CA_BUNDLE.")
+        return ca
+
+    def _failure(self, error: Exception, action: str, check: str) -> KeyturnError:
+        """Return what it means that botocore has raised something."""
+        answer: Answer | None = self._here.answer
+        if answer is None:
+            return ServiceError(f"AWS: {action} could not be asked ({type(error).__name__}).", check)
+        said = error.response.get("Error", {}) if isinstance(error, botocore.exceptions.ClientError) else {}
+        code, message = str(said.get("Code", "")), str(said.get("Message", ""))
+        if not _CODE.fullmatch(code):
+            return _foreign(answer, action)
+        if is_busy(code, message) or answer.status == 429 or answer.status >= 500:
+            return Busy(
+                f"AWS: {action} failed: {code}: {message}",
+                "Try again later.",
+                after=answer.pause,
+                # A throttled request was not carried out; one that ended in a server's error may have been.
+                unclear=answer.status >= 500,
+                throttled=is_throttled(code) or answer.status == 429,
+            )
+        ahead = answer.date - datetime.now(UTC) if answer.date else None
+        return meaning_of(code, message, action, check, ahead=ahead)
+
+
+def _foreign(answer: Answer, action: str) -> KeyturnError:
+    """Return the error for an answer that is none of AWS's, such as a proxy's page."""
+    lead = f" It leads to {answer.leads_to}, where nothing is sent." if answer.leads_to else ""
+    page = page_of(answer) if answer.body.strip() else "nothing"
+    kind = {"broken JSON": "JSON of another kind", "XML": "XML of another kind"}.get(page, page)
+    what = f"The answer to {action} is not AWS's: it is {kind} ({answer.status}).{lead}"
+    check = f"Something between, such as a proxy, may have answered: check HTTPS_PROXY and {CHECK}."
+    if answer.status >= 500 or answer.status < 300 or answer.status == 429:
+        throttled = answer.status == 429
+        return Busy(what, check, after=answer.pause, unclear=not throttled, throttled=throttled)
+    return Unreadable(what, check)
+
+
+def _text(value: str | bytes) -> str:
+    return value.decode() if isinstance(value, bytes) else value

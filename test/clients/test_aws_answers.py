@@ -1,0 +1,428 @@
+"""What is not AWS's answer, at each request to it: a proxy's page, a wrong type in any field, too slow, too large."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import gzip
+import json
+import re
+import socket
+import threading
+import time
+import xml.etree.ElementTree as Xml
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Any
+
+import pytest
+
+from pipe.errors import BadCredentials, Busy, KeyturnError, Unreadable
+from sandbox.wire import Answer, Environ, Fault
+from sandbox.world import Company, World
+from test.clients.aws_questions import ATTEMPTS, FEWER, ONCE, OPERATIONS, Questions
+
+HTML = b"<!DOCTYPE html><html><head><title>Blocked</title></head><body>Policy<br>Ask your administrator</body></html>"
+XHTML = b"<html><head><title>Blocked</title></head><body><p>Policy</p></body></html>"
+ENVOY = b"upstream connect error or disconnect/reset before headers. reset reason: connection failure"
+PAGES = {
+    "a portal": Answer("200 OK", [("Content-Type", "text/html")], HTML),
+    "a portal in good XML": Answer("200 OK", [("Content-Type", "text/html")], XHTML),
+    "a foreign object": Answer("200 OK", [("Content-Type", "application/json")], b'{"status": "ok"}'),
+    "a foreign list": Answer("200 OK", [("Content-Type", "application/json")], b"[1]"),
+    "nothing": Answer("200 OK", [], b""),
+    "no content": Answer("204 No Content", [], b""),
+    "a ban": Answer("403 Forbidden", [("Content-Type", "text/html")], HTML),
+    "a ban in good XML": Answer("403 Forbidden", [("Content-Type", "text/html")], XHTML),
+    "a ban in JSON": Answer("403 Forbidden", [("Content-Type", "application/json")], b'{"message": "Forbidden"}'),
+    "a ban in text": Answer("403 Forbidden", [("Content-Type", "text/plain")], b"RBAC: access denied"),
+    "not found": Answer("404 Not Found", [("Content-Type", "text/html")], HTML),
+    "elsewhere": Answer("302 Found", [("Location", "https://login.example.com/?from=aws")], b""),
+    "nowhere": Answer("307 Temporary Redirect", [("Location", "http://[bad")], b""),
+    "no upstream": Answer("503 Service Unavailable", [("Content-Type", "text/plain")], ENVOY),
+    "a page of a gateway": Answer("502 Bad Gateway", [("Content-Type", "text/html")], HTML),
+    "too many": Answer("429 Too Many Requests", [("Content-Type", "text/html")], HTML),
+}
+# What stands in a field's place; its name says what it is.
+WRONG: dict[str, Any] = {
+    "null": None, "a text": "x", "an empty text": "", "a number": 5, "less than nothing": -1, "far too much": 10**18,
+    "a list": [], "a list of nothing": [None], "an object": {}, "true": True,
+}  # fmt: skip
+DEEP = 1000
+
+
+@pytest.fixture
+def questions(world: World, company: Company) -> Questions:
+    return Questions(world, company)
+
+
+def attempts_at(operation: str) -> int:
+    return 1 if operation == ONCE else FEWER.get(operation, ATTEMPTS)
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_a_page_is_not_taken_for_aws(world: World, questions: Questions, operation: str) -> None:
+    for page, answer in PAGES.items():
+        world.aws.wire.mend()
+        world.aws.wire.forget()
+        world.aws.wire.spoil(Fault(operation, "call-answer", times=0, answer=lambda _, answer=answer: answer))  # type: ignore[misc]
+        raised = outcome(questions, operation)
+        again = answer.status[0] in "25" or answer.status.startswith("429")
+        assert isinstance(raised, Busy if again else Unreadable), page
+        assert "is not AWS's" in raised.what, page
+        assert operation.replace(".", ":") in raised.what, page
+        assert "AWS_ENDPOINT_URL" in raised.check, page
+        assert "proxy" in raised.check, page
+        assert "administrator" not in str(raised), page
+        if isinstance(raised, Busy):
+            assert (raised.unclear, raised.throttled) == (page != "too many", page == "too many"), page
+        asked = [seen.operation for seen in world.aws.wire.journal]
+        assert asked == [operation] * (attempts_at(operation) if again else 1), page
+
+
+def test_a_redirect_says_where_it_leads_and_is_not_followed(world: World, questions: Questions) -> None:
+    world.aws.wire.spoil(Fault("iam.*", "call-answer", times=0, answer=lambda _: PAGES["elsewhere"]))
+    with pytest.raises(Unreadable, match=r"login\.example\.com"):
+        questions.ask("iam.ListAccessKeys")
+    assert len(world.aws.wire.journal) == 1
+
+
+@pytest.mark.parametrize("page", ["a portal", "no upstream"])
+def test_what_may_be_asked_again_gets_over_a_page(world: World, questions: Questions, page: str) -> None:
+    for operation in OPERATIONS:
+        if operation != ONCE:
+            world.aws.wire.mend()
+            world.aws.wire.spoil(Fault(operation, "call-answer", answer=lambda _: PAGES[page]))
+            questions.ask(operation)
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_whatever_a_field_holds_it_ends_in_an_error_of_ours(world: World, questions: Questions, operation: str) -> None:
+    recorded = record(world, questions, operation)
+    spoilt = list(mutations(recorded))
+    questions.be_impatient()
+    assert len(spoilt) >= 8
+    for what, body in spoilt:
+        world.aws.wire.mend()
+        answer = Answer(recorded.status, _unmeasured(recorded), body)
+        world.aws.wire.spoil(Fault(operation, "call-answer", times=0, answer=lambda _, answer=answer: answer))  # type: ignore[misc]
+        error = outcome(questions, operation)
+        assert error is None or isinstance(error, KeyturnError), what
+        assert error is None or (operation.replace(".", ":") in error.what and error.check), (what, error)
+
+
+@pytest.mark.parametrize(
+    ("operation", "field"),
+    [
+        ("sts.GetCallerIdentity", "Arn"),
+        ("sts.AssumeRole", "SessionToken"),
+        ("sts.AssumeRole", "AssumedRoleUser"),
+        ("sts.AssumeRoleWithWebIdentity", "SecretAccessKey"),
+        ("iam.ListAccessKeys", "Status"),
+        ("iam.ListAccessKeys", "CreateDate"),
+        ("iam.ListAccessKeys", "AccessKeyMetadata"),
+        (ONCE, "SecretAccessKey"),
+        ("iam.GetAccessKeyLastUsed", "AccessKeyLastUsed"),
+        ("secretsmanager.DescribeSecret", "ARN"),
+        ("secretsmanager.ListSecrets", "SecretList"),
+        ("secretsmanager.ListSecretVersionIds", "VersionId"),
+        ("secretsmanager.GetSecretValue", "VersionId"),
+        ("secretsmanager.BatchGetSecretValue", "Name"),
+        ("secretsmanager.CreateSecret", "ARN"),
+        ("secretsmanager.PutSecretValue", "VersionId"),
+        ("secretsmanager.UpdateSecretVersionStage", "ARN"),
+        ("secretsmanager.DeleteSecret", "ARN"),
+        ("secretsmanager.RestoreSecret", "ARN"),
+    ],
+)
+def test_a_field_that_is_missing_is_named(world: World, questions: Questions, operation: str, field: str) -> None:
+    recorded = record(world, questions, operation)
+    body = re.sub(rf"<{field}>.*?</{field}>|\"{field}\": (\"[^\"]*\"|\[.*\])(, )?".encode(), b"", recorded.body)
+    body = body.replace(b", }", b"}")
+    assert body != recorded.body
+    world.aws.wire.spoil(
+        Fault(operation, "call-answer", answer=lambda _: Answer(recorded.status, _unmeasured(recorded), body))
+    )
+    with pytest.raises(Unreadable, match=field):
+        questions.ask(operation)
+
+
+def test_a_version_that_is_not_the_one_written_is_no_success(world: World, questions: Questions) -> None:
+    recorded = record(world, questions, "secretsmanager.PutSecretValue")
+    world.aws.wire.spoil(Fault("secretsmanager.PutSecretValue", "call-answer", answer=lambda _: recorded))
+    with pytest.raises(Unreadable, match="VersionId"):
+        questions.ask("secretsmanager.PutSecretValue")
+
+
+def test_pages_that_lead_round_in_a_circle_end(world: World, questions: Questions) -> None:
+    recorded = record(world, questions, "secretsmanager.ListSecrets")
+    body = json.dumps({**json.loads(recorded.body), "NextToken": "1"}).encode()
+    again = Answer(recorded.status, _unmeasured(recorded), body)
+    world.aws.wire.spoil(Fault("secretsmanager.ListSecrets", "call-answer", times=0, answer=lambda _: again))
+    with pytest.raises(Unreadable, match="NextToken"):
+        questions.ask("secretsmanager.ListSecrets")
+
+
+class Raw:
+    """A server on a real socket, which sends what it is told and counts who asks."""
+
+    def __init__(self, send: Callable[[socket.socket], None]) -> None:
+        self._send = send
+        self._listening = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._listening.getsockname()[1]}"
+        self.asked = 0
+        self.sent_all = 0
+        self._open = True
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def close(self) -> None:
+        self._open = False
+        self._listening.close()
+
+    def _serve(self) -> None:
+        with contextlib.suppress(OSError):
+            while self._open:
+                connection, _ = self._listening.accept()
+                threading.Thread(target=self._answer, args=(connection,), daemon=True).start()
+
+    def _answer(self, connection: socket.socket) -> None:
+        with contextlib.suppress(OSError), connection:
+            connection.recv(65536)
+            self.asked += 1
+            self._send(connection)
+            self.sent_all += 1
+
+
+@pytest.fixture
+def raw() -> Iterator[Callable[[Callable[[socket.socket], None]], Raw]]:
+    started: list[Raw] = []
+
+    def start(send: Callable[[socket.socket], None]) -> Raw:
+        started.append(Raw(send))
+        return started[-1]
+
+    yield start
+    for each in started:
+        each.close()
+
+
+def trickle(data: bytes, connection: socket.socket) -> None:
+    for number in range(len(data)):
+        connection.sendall(data[number : number + 1])
+        time.sleep(0.05)
+
+
+WHO = (
+    b'<GetCallerIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><GetCallerIdentityResult>'
+    b"<Arn>arn:aws:iam::123456789012:user/a-user</Arn><UserId>A</UserId><Account>123456789012</Account>"
+    b"</GetCallerIdentityResult><ResponseMetadata><RequestId>1</RequestId></ResponseMetadata>"
+    b"</GetCallerIdentityResponse>"
+)
+
+
+def http(body: bytes, *headers: bytes, status: bytes = b"200 OK") -> bytes:
+    return b"\r\n".join([b"HTTP/1.1 " + status, b"Content-Length: %d" % len(body), *headers, b"", body])
+
+
+@pytest.mark.parametrize("where", ["in the head", "in the body"])
+@pytest.mark.parametrize("operation", [ONCE, "secretsmanager.PutSecretValue"])
+def test_an_answer_that_trickles_in_is_given_up(
+    world: World,
+    company: Company,
+    raw: Callable[[Callable[[socket.socket], None]], Raw],
+    operation: str,
+    where: str,
+) -> None:
+    head, _, body = http(b"x" * 1000).partition(b"\r\n\r\n")
+    now, slowly = (b"", head) if where == "in the head" else (head + b"\r\n\r\n", body)
+
+    def send(connection: socket.socket) -> None:
+        connection.sendall(now)
+        trickle(slowly * 20, connection)
+
+    server = raw(send)
+    with pytest.raises(Busy, match="in time") as raised:
+        Questions(world, company, server.url, budget=2.0).ask(operation)
+    assert raised.value.unclear
+    assert server.url.removeprefix("http://") in raised.value.what
+    assert server.sent_all == 0
+    assert server.asked == 1 if operation == ONCE else server.asked > 0
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_an_answer_that_is_too_large_is_not_read(
+    world: World, company: Company, raw: Callable[[Callable[[socket.socket], None]], Raw], packed: bool
+) -> None:
+    huge = b" " * (64 * 2**20)
+    answer = http(gzip.compress(huge, 1), b"Content-Encoding: gzip") if packed else http(huge)
+    server = raw(lambda connection: connection.sendall(answer))
+    for operation in (ONCE, "sts.GetCallerIdentity", "secretsmanager.ListSecrets"):
+        with pytest.raises(Unreadable, match="larger than 8 MiB"):
+            Questions(world, company, server.url).ask(operation)
+
+
+@pytest.mark.parametrize("date", [b"no date", b"Mon, 99 Foo 2026 25:61:61 GMT", b"9" * 5000, b"\xff\xfe", b""])
+def test_a_date_that_is_none_changes_no_clock(
+    world: World, company: Company, raw: Callable[[Callable[[socket.socket], None]], Raw], date: bytes
+) -> None:
+    server = raw(lambda connection: connection.sendall(http(WHO, b"Date: " + date, b"Connection: close")))
+    questions = Questions(world, company, server.url)
+    assert questions.aws.identity().user == "a-user"
+    assert abs(questions.aws.now() - datetime.now(UTC)) < timedelta(minutes=1)
+
+
+@pytest.mark.parametrize("pause", [b"9" * 5000, b"-1", b"1e9", b"\xc2\xb2", b"soon", b""])
+def test_a_pause_that_makes_no_sense_is_chosen_here(
+    world: World, company: Company, raw: Callable[[Callable[[socket.socket], None]], Raw], pause: bytes
+) -> None:
+    busy = http(b"", b"Retry-After: " + pause, b"Connection: close", status=b"503 Service Unavailable")
+    server = raw(lambda connection: connection.sendall(busy))
+    with pytest.raises(Busy) as raised:
+        Questions(world, company, server.url).ask("sts.GetCallerIdentity")
+    assert raised.value.after is None
+    assert server.asked == ATTEMPTS
+
+
+def test_a_pause_that_aws_asks_for_is_kept(
+    world: World, company: Company, raw: Callable[[Callable[[socket.socket], None]], Raw]
+) -> None:
+    busy = http(b"", b"Retry-After: 7", b"Connection: close", status=b"503 Service Unavailable")
+    server = raw(lambda connection: connection.sendall(busy))
+    with pytest.raises(Busy) as raised:
+        Questions(world, company, server.url).ask(ONCE)
+    assert (raised.value.after, raised.value.unclear) == (7.0, True)
+
+
+def test_a_connection_that_fails_names_the_host(world: World, company: Company) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        place = f"127.0.0.1:{closed.getsockname()[1]}"
+    for operation in ("sts.GetCallerIdentity", ONCE, "secretsmanager.DescribeSecret"):
+        with pytest.raises(Busy, match=place) as raised:
+            Questions(world, company, f"http://{place}").ask(operation)
+        assert not raised.value.unclear
+        assert operation.replace(".", ":") in raised.value.what
+
+
+def test_garbage_is_no_answer(
+    world: World, company: Company, raw: Callable[[Callable[[socket.socket], None]], Raw]
+) -> None:
+    for garbage in (b"SSH-2.0-OpenSSH_9.2\r\n", b"\x00" * 100, b"HTTP/1.1 abc\r\n\r\n", b"HTTP/9.9 200\r\n\r\n", b""):
+        server = raw(partial(_sends, garbage))
+        with pytest.raises(KeyturnError) as raised:
+            Questions(world, company, server.url).ask(ONCE)
+        assert "iam:CreateAccessKey" in raised.value.what
+
+
+def test_services_have_no_addresses_of_their_own_from_outside(
+    monkeypatch: pytest.MonkeyPatch, world: World, company: Company
+) -> None:
+    for service in ("STS", "IAM", "SECRETS_MANAGER", "SNS"):
+        monkeypatch.setenv(f"AWS_ENDPOINT_URL_{service}", "http://127.0.0.1:1")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
+    monkeypatch.setenv("AWS_STS_REGIONAL_ENDPOINTS", "legacy")
+    questions = Questions(world, company)
+    for operation in ("sts.GetCallerIdentity", "iam.ListAccessKeys", "secretsmanager.ListSecrets", "sns.Publish"):
+        questions.ask(operation)
+
+
+def test_a_secret_that_does_not_fit_is_still_told_from_a_page(world: World, questions: Questions) -> None:
+    refusal = (
+        b"<ErrorResponse><Error><Type>Sender</Type><Code>SignatureDoesNotMatch</Code><Message>The request signature we "
+        b"calculated does not match</Message></Error><RequestId>1</RequestId></ErrorResponse>"
+    )
+    answer = Answer("403 Forbidden", [("Content-Type", "text/xml")], refusal)
+    world.aws.wire.spoil(Fault("sts.*", "call-answer", answer=lambda _: answer))
+    with pytest.raises(BadCredentials):
+        questions.ask("sts.GetCallerIdentity")
+
+
+def _sends(data: bytes, connection: socket.socket) -> None:
+    connection.sendall(data)
+
+
+def outcome(questions: Questions, operation: str) -> Exception | None:
+    """Return what a question ends in, None where it is answered."""
+    try:
+        questions.ask(operation)
+    except Exception as error:  # noqa: BLE001 - which one it is, is what is tested
+        return error
+    return None
+
+
+def record(world: World, questions: Questions, operation: str) -> Answer:
+    """Return the answer that the sandbox's AWS gives to a question."""
+    recorded: list[Answer] = []
+
+    def kept(environ: Environ) -> Answer:
+        recorded.append(world.aws.wire._run(environ))
+        return recorded[-1]
+
+    world.aws.wire.spoil(Fault(operation, "call-answer", answer=kept))
+    questions.ask(operation)
+    world.aws.wire.mend()
+    (answer,) = recorded
+    return answer
+
+
+def _unmeasured(answer: Answer) -> list[tuple[str, str]]:
+    return [each for each in answer.headers if each[0].lower() != "content-length"]
+
+
+def mutations(answer: Answer) -> Iterator[tuple[str, bytes]]:
+    """Yield an answer with each of its fields spoilt in each way, and what that is."""
+    if answer.body.lstrip().startswith(b"<"):
+        yield from _of_xml(answer.body)
+    else:
+        yield from _of_json(answer.body)
+    for length in (1, len(answer.body) // 2, max(1, len(answer.body) - 1)):
+        yield f"cut at {length}", answer.body[:length]
+    yield "deep JSON", b'{"a":' * 100_000
+    yield "a deep list", b"[" * 100_000
+    yield "deep XML", b"<a>" * DEEP + b"</a>" * DEEP
+    yield "no UTF-8", b"\xff\xfe\x00" + answer.body
+    yield "UTF-16", answer.body.decode().encode("utf-16")
+
+
+def _of_json(body: bytes) -> Iterator[tuple[str, bytes]]:
+    whole = json.loads(body)
+    deep = f"[{'[' * DEEP}{']' * DEEP}]"
+    for path in _paths(whole):
+        for name, wrong in (*WRONG.items(), ("absent", ...), ("deep", "@deep@")):
+            spoilt = copy.deepcopy(whole)
+            place = spoilt
+            for step in path[:-1]:
+                place = place[step]
+            if wrong is ...:
+                del place[path[-1]]
+            else:
+                place[path[-1]] = wrong
+            yield f"{path} is {name}", json.dumps(spoilt).replace('"@deep@"', deep).encode()
+
+
+def _paths(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    if path:
+        yield path
+    if isinstance(value, dict | list):
+        for step, child in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from _paths(child, (*path, step))
+
+
+def _of_xml(body: bytes) -> Iterator[tuple[str, bytes]]:
+    count = len(list(Xml.fromstring(body).iter()))
+    for number in range(1, count):
+        for name in ("absent", "empty", "x", "5", "-1", str(10**18), "0001-01-01T00:00:00+23:59", "other", "deep"):
+            root = Xml.fromstring(body)
+            parents = {child: parent for parent in root.iter() for child in parent}
+            spoilt = list(root.iter())[number]
+            what = f"<{spoilt.tag.rpartition('}')[2]}> is {name}"
+            match name:
+                case "absent":
+                    parents[spoilt].remove(spoilt)
+                case "other":
+                    spoilt.tag = "other"
+                case _:
+                    for child in list(spoilt):
+                        spoilt.remove(child)
+                    spoilt.text = "" if name == "empty" else name
+            yield what, Xml.tostring(root).replace(b">deep<", b">" + b"<a>" * DEEP + b"</a>" * DEEP + b"<")
