@@ -150,9 +150,6 @@ def _clock(ahead: timedelta | None) -> str:
     """Return what to do about a clock that is wrong."""
     if ahead is None:
         return "This machine's clock is wrong: set it by a time server (NTP)."
-    minutes, seconds = divmod(round(abs(ahead.total_seconds())), 60)
+    minutes = round(abs(ahead.total_seconds()) / 60)
     which = "behind" if ahead > timedelta(0) else "ahead of"
-    return (
-        f"This machine's clock is off by {f'{minutes} min' if minutes else f'{seconds} s'}, {which} AWS's: set it by a "
-        "time server (NTP)."
-    )
+    return f"This machine's clock is off by {minutes} min, {which} AWS's: set it by a time server (NTP)."

@@ -30,6 +30,13 @@ _CODE = re.compile(r"(?!Unknown$)[A-Za-z][A-Za-z0-9_.:#-]*")
 _CERTIFICATE = re.compile(r"-----BEGIN ([A-Z ]*CERTIFICATE)-----.*?-----END \1-----", re.DOTALL)
 
 
+class _Here(threading.local):
+    """What the request under way in this thread is for, and what was answered to it."""
+
+    action: str = "a request"
+    answer: Answer | None = None
+
+
 class Transport:
     """Makes all requests of a run to AWS, whoever signs them: each one once and in time, and never redirected.
 
@@ -45,8 +52,7 @@ class Transport:
         # One for each service: that one of them is throttled says nothing about the others.
         self._gates: defaultdict[str, Gate] = defaultdict(Gate)
         self._now: Callable[[], datetime] | None = None
-        # What the request under way in this thread is for, and what was answered to it.
-        self._here = threading.local()
+        self._here = _Here()
 
     def carry(self, client: Any) -> None:
         """Let the requests of boto3's client go this way."""
@@ -86,8 +92,9 @@ class Transport:
         except Exception as error:  # noqa: BLE001 - botocore raises what it does not document
             raise self._failure(error, action, check) from None
         # All of AWS's answers have an id; to some requests they have nothing else that would tell them from a page.
-        if "RequestId" not in fields.object("ResponseMetadata"):
-            raise _foreign(self._here.answer, action)
+        answer = self._here.answer
+        if answer is not None and "RequestId" not in fields.object("ResponseMetadata"):
+            raise _foreign(answer, action)
         return fields
 
     def _send(self, request: AWSPreparedRequest, **_: Any) -> AWSResponse:
@@ -100,7 +107,10 @@ class Transport:
         body: Any = request.body
         if isinstance(body, str):
             body = body.encode()
-        answer = door.ask(request.method, request.url, self._here.action, headers=headers, body=body)
+        # The host tells a region from another, also where a proxy is all that is talked to.
+        what = f"{self._here.action} at {parts.hostname}"
+        answer = door.ask(request.method, request.url, what, headers=headers, body=body)
+        log.debug("%s: %s", self._here.action, answer.status)
         self._here.answer = answer
         if answer.date is not None:
             self._now = door.now
@@ -129,7 +139,7 @@ class Transport:
 
     def _failure(self, error: Exception, action: str, check: str) -> KeyturnError:
         """Return what it means that botocore has raised something."""
-        answer: Answer | None = self._here.answer
+        answer = self._here.answer
         if answer is None:
             return ServiceError(f"AWS: {action} could not be asked ({type(error).__name__}).", check)
         said = error.response.get("Error", {}) if isinstance(error, botocore.exceptions.ClientError) else {}
