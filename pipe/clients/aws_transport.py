@@ -8,6 +8,7 @@ import threading
 from collections import defaultdict
 from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 from urllib.parse import urlsplit
@@ -121,18 +122,19 @@ class Transport:
     def _door(self, root: str) -> Door:
         with self._lock:
             if root not in self._doors:
-                self._doors[root] = Door("AWS", root, CHECK, self.patience, ca=self._authorities())
+                check = f"{CHECK}, and AWS_CA_BUNDLE" if self._ca_file else CHECK
+                self._doors[root] = Door("AWS", root, check, self.patience, ca=self._authorities())
             return self._doors[root]
 
     def _authorities(self) -> str:
+        """Return the certificates of the file, without what people write between them."""
         if not self._ca_file:
             return ""
         try:
-            with open(self._ca_file, encoding="utf-8", errors="replace") as file:
-                found = _CERTIFICATE.finditer(file.read())
+            text = Path(self._ca_file).read_text(encoding="utf-8", errors="replace")
         except OSError:
-            found = iter(())
-        ca = "\n".join(each[0] for each in found)
+            text = ""
+        ca = "\n".join(each[0] for each in _CERTIFICATE.finditer(text))
         if not ca:
             raise Invalid("The file that AWS_CA_BUNDLE names holds no certificates (PEM).", "Check AWS_CA_BUNDLE.")
         return ca
