@@ -19,8 +19,9 @@ from typing import Any
 import pytest
 
 from pipe.errors import BadCredentials, Busy, KeyturnError, Unreadable
+from pipe.values import Described
 from sandbox.wire import Answer, Environ, Fault
-from sandbox.world import Company, World
+from sandbox.world import REGION, Company, World
 from test.clients.aws_questions import ATTEMPTS, FEWER, ONCE, OPERATIONS, Questions
 
 HTML = b"<!DOCTYPE html><html><head><title>Blocked</title></head><body>Policy<br>Ask your administrator</body></html>"
@@ -153,6 +154,27 @@ def test_a_version_that_is_not_the_one_written_is_no_success(world: World, quest
     world.aws.wire.spoil(Fault("secretsmanager.PutSecretValue", "call-answer", answer=lambda _: recorded))
     with pytest.raises(Unreadable, match="VersionId"):
         questions.ask("secretsmanager.PutSecretValue")
+
+
+def test_a_secret_that_somebody_else_keeps_is_told(world: World, questions: Questions) -> None:
+    recorded = record(world, questions, "secretsmanager.DescribeSecret")
+    told: list[tuple[str, str, bool, bool]] = []
+    for more in (
+        {},
+        {"PrimaryRegion": REGION},
+        {"PrimaryRegion": "us-east-1", "OwningService": "rds", "RotationEnabled": True},
+        {"RotationEnabled": False},
+    ):
+        body = json.dumps({**json.loads(recorded.body), **more}).encode()
+        answer = Answer(recorded.status, _unmeasured(recorded), body)
+        world.aws.wire.mend()
+        world.aws.wire.spoil(Fault("secretsmanager.*", "call-answer", answer=lambda _, answer=answer: answer))  # type: ignore[misc]
+        secret = questions.ask("secretsmanager.DescribeSecret")
+        assert isinstance(secret, Described)
+        told.append((secret.primary_region, secret.owner, secret.rotates, secret.is_replica))
+    assert told == [
+        ("", "", False, False), (REGION, "", False, False), ("us-east-1", "rds", True, True), ("", "", False, False),
+    ]  # fmt: skip
 
 
 def test_pages_that_lead_round_in_a_circle_end(world: World, questions: Questions) -> None:
