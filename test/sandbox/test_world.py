@@ -113,11 +113,11 @@ def test_it_says_what_runs_where_and_ends_on_ctrl_c() -> None:
         end(started, signal.SIGINT)
 
 
-@pytest.mark.parametrize("service", ["bitbucket", "aws", "openbao"])
-def test_a_taken_port_is_said_in_one_line(service: str) -> None:
+def test_a_taken_port_is_said_in_one_line() -> None:
     server = Server(lambda *_: [])
+    # OpenBao is started last, when all else runs already.
     ran = subprocess.run(
-        [sys.executable, "-m", "sandbox", *ANY, f"--{service}-port={server.server_port}"],
+        [sys.executable, "-m", "sandbox", *ANY, f"--openbao-port={server.server_port}"],
         cwd=ROOT, capture_output=True, text=True, encoding="utf-8", timeout=60, check=False,
     )  # fmt: skip
     server.close()
