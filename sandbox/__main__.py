@@ -9,6 +9,7 @@ import threading
 from collections.abc import Sequence
 
 from sandbox.control import Control
+from sandbox.moods import UnknownMood
 from sandbox.overview import overview
 from sandbox.ports import PortTaken
 from sandbox.vault import VaultError
@@ -17,14 +18,14 @@ from sandbox.world import World
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Serve until SIGINT or SIGTERM; return 0, or 1 if the sandbox could not be started."""
-    ports = _parser().parse_args(arguments)
+    options = _parser().parse_args(arguments)
     end = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: end.set())
-    world = World(vault=True)
     try:
-        world.start(ports.bitbucket_port, ports.aws_port, ports.openbao_port, front=Control)
-    except (PortTaken, VaultError) as error:
+        world = World(vault=True, moods=options.mood)
+        world.start(options.bitbucket_port, options.aws_port, options.openbao_port, front=Control)
+    except (UnknownMood, PortTaken, VaultError) as error:
         print(f"✖ The sandbox could not be started: {error}.", file=sys.stderr)
         return 1
     try:
@@ -44,6 +45,9 @@ def _parser() -> argparse.ArgumentParser:
         parser.add_argument(
             f"--{service}-port", type=int, default=port, metavar="PORT", help=f"by default {port}; 0 is any free one"
         )
+    parser.add_argument(
+        "--mood", action="append", default=[], help="behave otherwise, e.g. put=replace; docs/sandbox.md has the list"
+    )
     return parser
 
 

@@ -1,4 +1,4 @@
-"""The sandbox's own API, below /_sandbox/ on Bitbucket's port: its clock, faults, journal, and a look at the keys."""
+"""The sandbox's own API, below /_sandbox/ on Bitbucket's port: clock, faults, moods, journal, a look at the keys."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 
 from werkzeug.wrappers import Request, Response
 
+from sandbox.moods import MOODS, UnknownMood
 from sandbox.wire import KINDS, Environ, Fault, StartResponse, Wire, Wsgi
 from sandbox.world import World
 
@@ -20,7 +21,7 @@ Answer = tuple[Any, int]
 # Years that dates can be reckoned in with room to both sides.
 _YEARS = range(1980, 9000)
 # What a fault may be when it comes by HTTP: it cannot bring code to call.
-_KINDS = frozenset(kind for kind in KINDS if not kind.startswith("call"))
+_KINDS = frozenset(kind for kind in KINDS if not kind.startswith(("call", "change")))
 
 
 class WrongInput(Exception):
@@ -38,6 +39,9 @@ class Control:
             ("POST", "clock"): self._move_clock,
             ("POST", "faults"): self._spoil,
             ("DELETE", "faults"): self._mend,
+            ("GET", "moods"): self._moods,
+            ("POST", "moods"): self._turn,
+            ("DELETE", "moods"): self._calm,
             ("GET", "journal"): self._journal,
             ("POST", "reset"): self._reset,
             ("GET", "check"): self._check,
@@ -80,6 +84,7 @@ class Control:
             "services": services,
             "requests": {name: len(wire.journal) for name, wire in self._wires.items()},
             "faults": {name: [_told(fault) for fault in wire.faults] for name, wire in self._wires.items()},
+            "moods": list(world.moods),
             "variables": world.variables(company) if company else {},
             "by_token": world.variables(company, oidc=True) if company else {},
             "pull": world.pull_variables(company) if company and world.vault else {},
@@ -116,6 +121,24 @@ class Control:
         for wire in self._wires.values():
             wire.mend()
         return {"faults": 0}, 200
+
+    def _moods(self, form: _Form) -> Answer:
+        form.only()
+        known = [{"mood": mood.form, "service": mood.service, "meaning": mood.meaning} for mood in MOODS]
+        return {"on": list(self._world.moods), "known": known}, 200
+
+    def _turn(self, form: _Form) -> Answer:
+        form.only("mood")
+        try:
+            self._world.moods.turn(form.text("mood"))
+        except UnknownMood as error:
+            raise WrongInput(str(error)) from None
+        return {"on": list(self._world.moods)}, 200
+
+    def _calm(self, form: _Form) -> Answer:
+        form.only()
+        self._world.moods.clear()
+        return {"on": list(self._world.moods)}, 200
 
     def _journal(self, form: _Form) -> Answer:
         form.only()

@@ -13,6 +13,7 @@ from sandbox.aws import Aws
 from sandbox.aws.keys import iam, sts
 from sandbox.bitbucket import Bitbucket
 from sandbox.clock import Clock
+from sandbox.moods import Moods
 
 
 @dataclass(frozen=True)
@@ -23,21 +24,22 @@ class Moment:
     shift: timedelta
 
 
-def save(clock: Clock, bitbucket: Bitbucket, aws: Aws) -> Moment:
+def save(clock: Clock, bitbucket: Bitbucket, aws: Aws, moods: Moods) -> Moment:
     """Return the present moment."""
     with _still(bitbucket, aws):
         # One copy for all: a key must be the same object in the user's list and in IAM's index.
-        return Moment(copy.deepcopy(tuple(_collections(bitbucket, aws))), clock.shift)
+        return Moment(copy.deepcopy((*_collections(bitbucket, aws), moods.on)), clock.shift)
 
 
-def restore(moment: Moment, clock: Clock, bitbucket: Bitbucket, aws: Aws) -> None:
+def restore(moment: Moment, clock: Clock, bitbucket: Bitbucket, aws: Aws, moods: Moods) -> None:
     """Make the world what it was at that moment."""
     with _still(bitbucket, aws):
         then = copy.deepcopy(moment.contents)
-        for now, before in zip(_collections(bitbucket, aws), then, strict=True):
+        for now, before in zip((*_collections(bitbucket, aws), moods.on), then, strict=True):
             now.clear()
             now.update(before)
         clock.shift = moment.shift
+        moods.settle()
 
 
 def _still(bitbucket: Bitbucket, aws: Aws) -> ExitStack:

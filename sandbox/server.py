@@ -9,7 +9,7 @@ from typing import Any
 
 from werkzeug.serving import ThreadedWSGIServer, WSGIRequestHandler
 
-from sandbox.wire import Wsgi
+from sandbox.wire import Stream, Wsgi
 
 LOOPBACK = "127.0.0.1"
 
@@ -24,18 +24,25 @@ class _Handler(WSGIRequestHandler):
         """Answer one request; werkzeug's own would close the connection after it."""
         heads: list[tuple[str, list[tuple[str, str]]]] = []
         chunks = self.server.app(self.make_environ(), lambda status, headers, *_: heads.append((status, headers)))  # type: ignore[arg-type]
-        body = b"".join(chunks)
+        # What is made while it is sent may have no end.
+        stream = chunks if isinstance(chunks, Stream) else ()
+        body = b"" if stream else b"".join(chunks)
         status, headers = heads[-1]
         if "Transfer-Encoding" in self.headers:
             # The wire reads what Content-Length announces; the rest would be taken for the next request.
             self.close_connection = True
         lines = [f"HTTP/1.1 {status}", *(f"{name}: {value}" for name, value in headers)]
         if not any(name.lower() == "content-length" for name, _ in headers) and not status.startswith("204"):
-            lines.append(f"Content-Length: {len(body)}")
+            if stream:
+                self.close_connection = True
+            else:
+                lines.append(f"Content-Length: {len(body)}")
         if self.close_connection:
             lines.append("Connection: close")
         try:
             self.wfile.write("\r\n".join([*lines, "", ""]).encode("latin-1") + body)
+            for chunk in stream:
+                self.wfile.write(chunk)
         except OSError:
             # The wire has cut the connection, or the client has gone.
             self.close_connection = True

@@ -8,9 +8,11 @@ import itertools
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
+from functools import cache
 from typing import Any, Protocol
 
 from sandbox.clock import Clock
@@ -19,7 +21,20 @@ Environ = dict[str, Any]
 StartResponse = Callable[..., Any]
 Wsgi = Callable[[Environ, StartResponse], Iterable[bytes]]
 
+# What proxies say in place of a service: their pages are neither JSON nor well-formed XML.
+PAGES = {
+    "html-200": ("200 OK", "<!DOCTYPE html><html><head><title>Sign in</title></head><body>Accept the terms.<br>"),
+    "html-403": ("403 Forbidden", "<!DOCTYPE html><html><body><h1>Blocked</h1>This address is not allowed.<br><hr>"),
+    "html-503": ("503 Service Unavailable", "<!DOCTYPE html><html><body><h1>Out of order</h1>Try again later.<br>"),
+    "text-200": ("200 OK", "It works!"),
+    "text-403": ("403 Forbidden", "Access is denied by policy 17."),
+    "text-503": ("503 Service Unavailable", "upstream connect error or disconnect/reset before headers"),
+}
+# Answers that take too long, or too much room.
+SIZES = ("slow", "large", "bomb", "endless")
+
 KINDS = frozenset({
+    *PAGES, *(f"{kind}-after" for kind in (*PAGES, *SIZES)), "change-after",
     "500-before", "500-after", "502-before", "503-before", "503-after",
     "429-hint", "429-reset", "429-bare", "403", "401",
     "cut-before", "cut-after", "slow", "stall-before", "stall-after",
@@ -39,7 +54,9 @@ class Fault:
     sees the request, "after" that it carries it out and the answer is spoilt. `slow` adds `seconds` to each answer;
     `stall-…` holds the answer `seconds` long and then cuts the connection; `call-…` calls `call` and then cuts it, and
     plain `call` lets the request be. With `call-answer` the service never sees the request, and `answer` makes the
-    answer to it.
+    answer to it; with `change-after` it is carried out, and `change` makes another of its answer. `html-403` and its
+    like are a proxy's pages. `slow-after` sends the answer byte by byte, 0.3 seconds or `seconds` each; `large-after`
+    makes it 9 MiB long, `bomb-after` 1 GiB in gzip, `endless-after` without an end. `where` picks requests further.
     """
 
     operation: str
@@ -49,6 +66,8 @@ class Fault:
     seconds: float = 0.0
     call: Callable[[], None] | None = None
     answer: Callable[[Environ], Answer] | None = None
+    change: Callable[[Answer], Answer] | None = None
+    where: Callable[[Environ], bool] | None = None
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
@@ -57,7 +76,7 @@ class Fault:
 
 @dataclass(frozen=True)
 class Seen:
-    """One request as the wire saw it; `status` is 0 where the connection was cut before the answer."""
+    """One request as the wire saw it; `status` is 0 where the connection was cut before there was an `answer`."""
 
     service: str
     operation: str
@@ -65,15 +84,28 @@ class Seen:
     status: int
     at: float
     agent: str = field(default="", repr=False)
+    answer: Answer | None = field(default=None, repr=False)
+
+
+class Stream:
+    """A body that is made while it is sent."""
+
+    def __init__(self, parts: Iterable[bytes]) -> None:
+        self._parts = parts
+
+    def __iter__(self) -> Iterator[bytes]:
+        """Yield its parts."""
+        return iter(self._parts)
 
 
 @dataclass(frozen=True)
 class Answer:
-    """A whole HTTP answer made by a fault."""
+    """A whole HTTP answer; `stream` is sent in the place of its body where it is given."""
 
     status: str
     headers: Sequence[tuple[str, str]]
     body: bytes
+    stream: Stream | None = None
 
 
 class Dialect(Protocol):
@@ -103,6 +135,7 @@ class Wire:
         self._dialect = dialect
         self._clock = clock
         self._lock = threading.Lock()
+        self._standing: list[Fault] = []
         self._counts: dict[int, itertools.count[int]] = {}
         self._occurrences: dict[str, int] = {}
 
@@ -112,10 +145,18 @@ class Wire:
             self.faults.extend(replace(fault) for fault in faults)
 
     def mend(self) -> None:
-        """Remove all faults."""
+        """Remove all faults but the standing ones."""
         with self._lock:
+            for fault in self.faults:
+                self._counts.pop(id(fault), None)
             self.faults.clear()
-            self._counts.clear()
+
+    def standing(self, faults: Sequence[Fault]) -> None:
+        """Let these faults be there until others take their place; they count matches from now on."""
+        with self._lock:
+            for fault in self._standing:
+                self._counts.pop(id(fault), None)
+            self._standing = list(faults)
 
     def forget(self) -> None:
         """Empty the journal and start counting anew."""
@@ -140,7 +181,7 @@ class Wire:
             self.in_flight += 1
             self.most_in_flight = max(self.most_in_flight, self.in_flight)
             occurrence = self._occurrences[operation] = self._occurrences.get(operation, 0) + 1
-            faults = [fault for fault in self.faults if self._strikes(fault, operation)]
+            faults = [fault for fault in (*self.faults, *self._standing) if self._strikes(fault, operation, environ)]
         answer: Answer | None = None
         try:
             answer = self._serve(environ, faults)
@@ -152,16 +193,16 @@ class Wire:
                 self.in_flight -= 1
                 self.journal.append(
                     Seen(self.service, operation, occurrence, int(answer.status.split()[0]) if answer else 0,
-                         time.monotonic(), environ.get("HTTP_USER_AGENT", "")))  # fmt: skip
+                         time.monotonic(), environ.get("HTTP_USER_AGENT", ""), answer))  # fmt: skip
         if answer is None:
             _cut(environ)
             start_response("500 Cut", [])
             return [b""]
-        start_response(answer.status, [*_without_date(answer.headers), ("Date", self._clock.http_date())])
-        return [answer.body]
+        start_response(answer.status, answer.headers)
+        return answer.stream or [answer.body]
 
-    def _strikes(self, fault: Fault, operation: str) -> bool:
-        if not fnmatchcase(operation, fault.operation):
+    def _strikes(self, fault: Fault, operation: str, environ: Environ) -> bool:
+        if not fnmatchcase(operation, fault.operation) or (fault.where and not fault.where(environ)):
             return False
         match = next(self._counts.setdefault(id(fault), itertools.count(1)))
         return match >= fault.nth and (fault.times == 0 or match < fault.nth + fault.times)
@@ -173,12 +214,20 @@ class Wire:
             elif fault.kind == "call":
                 (fault.call or _nothing)()
             elif not fault.kind.endswith("-after"):
-                return self._spoil(fault, environ)
-        answer = self._run(environ)
+                return self._dated(self._spoil(fault, environ))
+        answer = self._dated(self._run(environ))
         for fault in faults:
-            if fault.kind.endswith("-after"):
-                return self._spoil(fault, environ)
+            if fault.kind == "change-after":
+                answer = (fault.change or _same)(answer)
+            elif fault.kind.removesuffix("-after") in SIZES:
+                answer = _sized(answer, fault)
+            elif fault.kind.endswith("-after"):
+                return self._dated(self._spoil(fault, environ))
         return answer
+
+    def _dated(self, answer: Answer) -> Answer:
+        kept = [(name, value) for name, value in answer.headers if name.lower() != "date"]
+        return replace(answer, headers=[*kept, ("Date", self._clock.http_date())])
 
     def _spoil(self, fault: Fault, environ: Environ) -> Answer:
         """Return the service's own error, or cut the connection."""
@@ -191,6 +240,10 @@ class Wire:
             raise _Cut
         if fault.answer is not None:
             return fault.answer(environ)
+        if how in PAGES:
+            status, text = PAGES[how]
+            kind = "text/html" if how.startswith("html") else "text/plain"
+            return Answer(status, [("Content-Type", kind), ("Server", "proxy")], text.encode())
         return self._dialect.error(fault.kind, environ)
 
     def _run(self, environ: Environ) -> Answer:
@@ -210,8 +263,42 @@ def _nothing() -> None:
     pass
 
 
-def _without_date(headers: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
-    return [(name, value) for name, value in headers if name.lower() != "date"]
+def _same(answer: Answer) -> Answer:
+    return answer
+
+
+def _sized(answer: Answer, fault: Fault) -> Answer:
+    """Return the same answer slowly, or with blanks behind it, which neither JSON nor XML minds."""
+    if answer.status.startswith("204"):
+        return answer
+    headers = [(name, value) for name, value in answer.headers if name.lower() != "content-length"]
+    match fault.kind.removesuffix("-after"):
+        case "slow":
+            return replace(answer, stream=Stream(_slowly(answer.body, fault.seconds or 0.3)))
+        case "large":
+            return replace(answer, headers=headers, body=answer.body + b" " * 9 * _MIB)
+        case "bomb":
+            bomb = zlib.compress(answer.body, wbits=_GZIP) + _blanks() * 64
+            return replace(answer, headers=[*headers, ("Content-Encoding", "gzip")], body=bomb)
+        case _:
+            blanks = itertools.repeat(b" " * (_MIB // 16))
+            return replace(answer, headers=headers, stream=Stream(itertools.chain([answer.body], blanks)))
+
+
+def _slowly(body: bytes, seconds: float) -> Iterator[bytes]:
+    for byte in body:
+        time.sleep(seconds)
+        yield bytes([byte])
+
+
+@cache
+def _blanks() -> bytes:
+    """Return 16 MiB of blanks as a member of a gzip file, which may have many."""
+    return zlib.compress(b" " * 16 * _MIB, 9, wbits=_GZIP)
+
+
+_MIB = 1 << 20
+_GZIP = 31
 
 
 def _cut(environ: Environ) -> None:

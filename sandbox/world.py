@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from types import TracebackType
@@ -15,6 +15,7 @@ from sandbox.bitbucket import Bitbucket, Environment, Repository, Token, Workspa
 from sandbox.clock import Clock
 from sandbox.issuer import LIFETIME, Issuer
 from sandbox.moment import Moment, restore, save
+from sandbox.moods import Moods
 from sandbox.ports import free_port
 from sandbox.server import Server
 from sandbox.vault import ROLE as VAULT_ROLE
@@ -58,15 +59,19 @@ class Company:
 
 
 class World:
-    """All services, started and seeded; a context manager that stops them."""
+    """All services, started and seeded; a context manager that stops them.
 
-    def __init__(self, *, lag: float = 2.0, vault: bool = False) -> None:
+    `moods` are on from the beginning, and again after each seed; others are switched on by `moods.turn`.
+    """
+
+    def __init__(self, *, lag: float = 2.0, vault: bool = False, moods: Sequence[str] = ()) -> None:
         self.clock = Clock()
-        self.bitbucket = Bitbucket(self.clock, lag=lag)
-        self.aws = Aws(self.clock)
+        self.moods = Moods(f"lag={lag}", *moods)
+        self.bitbucket = Bitbucket(self.clock, moods=self.moods)
+        self.aws = Aws(self.clock, REGION, self.moods)
         self.issuer = Issuer(Workspace(WORKSPACE))
         self.bitbucket.extend(self.issuer.serve)
-        self.vault = Vault() if vault else None
+        self.vault = Vault(self.moods) if vault else None
         self.company: Company | None = None
         self.bitbucket_url = ""
         self.aws_url = ""
@@ -124,6 +129,8 @@ class World:
         A role trusts the repository's steps; where the world has a Vault, that does so too, and holds twelve secrets,
         whose values are those of the first seed.
         """
+        # A mood may be in the way of what is made here.
+        self.moods.clear(defaults=False)
         self.bitbucket.reset()
         self.aws.reset()
         repository = self.bitbucket.add_repository(WORKSPACE, REPOSITORY)
@@ -144,6 +151,7 @@ class World:
             self.aws.learn(self.issuer.url)
         # OpenBao and AWS have asked Bitbucket for the issuer's documents; a run's journal shall not show that.
         self.bitbucket.wire.forget()
+        self.moods.clear()
         self.company = Company(
             repository, environments, token, admin, old_key, role, self.issuer, self.clock, trust, secrets
         )
@@ -157,11 +165,11 @@ class World:
 
     def save(self) -> Moment:
         """Return the present moment, to which the world can be set back."""
-        return save(self.clock, self.bitbucket, self.aws)
+        return save(self.clock, self.bitbucket, self.aws, self.moods)
 
     def restore(self, moment: Moment) -> None:
-        """Make Bitbucket, AWS and the clock what they were at that moment."""
-        restore(moment, self.clock, self.bitbucket, self.aws)
+        """Make Bitbucket, AWS, the clock and the moods what they were at that moment."""
+        restore(moment, self.clock, self.bitbucket, self.aws, self.moods)
 
     def hand_over(self, environment: Environment, pair: Pair) -> None:
         """Put a pair into an environment by hand, as somebody did long ago."""

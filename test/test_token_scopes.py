@@ -45,7 +45,7 @@ def test_a_dry_run_says_it_too(world: World, company: Company, pipe: Pipe) -> No
 def test_where_answers_tell_no_scopes_the_first_write_does_before_anything_is_made(
     world: World, company: Company, pipe: Pipe
 ) -> None:
-    world.bitbucket.scope_headers = False
+    world.moods.turn("scopes=untold")
     before = outside(world, company)
     result = pipe(BITBUCKET_ACCESS_TOKEN=with_scopes(world, company, "pipeline").secret)
     assert result.code == 1
@@ -57,7 +57,7 @@ def test_where_answers_tell_no_scopes_the_first_write_does_before_anything_is_ma
 def test_no_request_is_made_for_it(world: World, company: Company, pipe: Pipe) -> None:
     assert pipe().code == 0
     told = pipe().asked()
-    world.bitbucket.scope_headers = False
+    world.moods.turn("scopes=untold")
     assert sorted(pipe().asked()) == sorted(told)
 
 
@@ -99,7 +99,7 @@ def test_the_end_of_a_consumers_tokens_is_no_news(world: World, company: Company
 def test_the_scopes_of_the_readme_are_enough_and_no_more(
     world: World, company: Company, pipe: Pipe, kind: Kind, told: bool
 ) -> None:
-    world.bitbucket.scope_headers = told
+    world.moods.turn("scopes=default" if told else "scopes=untold")
     variables, scopes = dict(zip(("repository", "api-token", "oauth"), rows_of_scopes(), strict=True))[kind]
     reach: Repository | Workspace = company.repository if kind == "repository" else company.repository.workspace
 

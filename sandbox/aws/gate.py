@@ -18,20 +18,25 @@ from sandbox.aws.keys import Keys
 from sandbox.aws.policies import Principal
 from sandbox.aws.rights import authorize, context_of
 from sandbox.aws.secretsmanager import SecretsManager
+from sandbox.aws.stale import Stale
 from sandbox.aws.tokens import Tokens, WebIdentity
+from sandbox.aws.users import named_truly, user_of
 from sandbox.clock import Clock
+from sandbox.moods import Moods
 from sandbox.wire import Answer, Environ, StartResponse
 
+_KEY_WRITES = frozenset({"CreateAccessKey", "UpdateAccessKey", "DeleteAccessKey"})
 SERVICES = frozenset({"iam", "sts", "sns", "secretsmanager"})
 
 
 class Gate:
     """The application behind the wire; every refusal of a caller is made here, in each service's own words."""
 
-    def __init__(self, clock: Clock, region: str) -> None:
+    def __init__(self, clock: Clock, region: str, moods: Moods) -> None:
+        self.stale = Stale(moods)
         self.keys = Keys(clock)
         self.anywhere = RolesAnywhere(Registry(region), clock)
-        self.secrets = SecretsManager(clock)
+        self.secrets = SecretsManager(clock, moods, self.stale)
         self.tokens = Tokens(clock)
         # moto's models are plain dictionaries, which break when two requests change them at once.
         self.lock = threading.RLock()
@@ -44,13 +49,14 @@ class Gate:
             self.keys.reset()
             self.secrets.reset()
             self.tokens.reset()
+            self.stale.kept.clear()
             self.anywhere.registry.reset()
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Serve one request."""
         body: bytes = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
         environ["wsgi.input"] = io.BytesIO(body)
-        call = read(environ, body)
+        call = named_truly(read(environ, body))
         try:
             # Outside the lock: an issuer may take its time.
             identity = self._identity(call)
@@ -62,6 +68,8 @@ class Gate:
                     answer = simulation.simulated(call)
                     start_response(answer.status, answer.headers)
                     return [answer.body]
+                if call.service == "iam":
+                    return self._iam(call, start_response)
                 if call.service != "secretsmanager":
                     return cast(Iterable[bytes], self._moto(environ, start_response))
             answer = in_json(self.secrets.handle(call, principal, context_of(call, principal)))
@@ -79,6 +87,20 @@ class Gate:
         except Refused:
             return False
         return True
+
+    def _iam(self, call: Call, start_response: StartResponse) -> Iterable[bytes]:
+        """Hand a request on to moto; a list of keys may be that from before the last write."""
+        user = user_of(call)
+        if user is None:
+            return cast(Iterable[bytes], self._moto(call.environ, start_response))
+        if call.action in _KEY_WRITES:
+            self.stale.wrote(user.name, user.access_keys)
+        before = self.stale.seen(user.name) if call.action == "ListAccessKeys" else None
+        now, user.access_keys = user.access_keys, user.access_keys if before is None else before
+        try:
+            return list(self._moto(call.environ, start_response))
+        finally:
+            user.access_keys = now
 
     def _identity(self, call: Call) -> WebIdentity | None:
         """Return who comes with a token instead of a signature."""

@@ -10,7 +10,8 @@ from sandbox.clock import Clock
 
 CURRENT = "AWSCURRENT"
 PREVIOUS = "AWSPREVIOUS"
-MOST_LABELS = 20
+MOST_LABELS, MOST_TAGS, MOST_VERSIONS = 20, 50, 100
+DAY = 86_400
 
 Value = Mapping[str, str]
 
@@ -85,6 +86,7 @@ class Secret:
         if not self.versions and CURRENT not in named:
             named.append(CURRENT)
         self._count(named)
+        self._make_room(clock.time())
         self.changed = clock.time()
         version = self.versions[token] = Version(token, self.changed, value)
         for stage in named:
@@ -129,6 +131,20 @@ class Secret:
             version.stages.append(stage)
         if stage == CURRENT and holder:
             self._move(PREVIOUS, holder)
+
+    def tag(self, tags: Mapping[str, str]) -> None:
+        """Add tags, in place of those of the same keys."""
+        if len(self.tags.keys() | tags.keys()) > MOST_TAGS:
+            raise _invalid(f"A secret can't have more than {MOST_TAGS} tags.")
+        self.tags.update(tags)
+
+    def _make_room(self, now: float) -> None:
+        """Drop the oldest versions without a label for one more; those of the last day stay, as AWS has it."""
+        old = [version.id for version in self.versions.values() if not version.stages and version.created < now - DAY]
+        for version_id in old[: max(0, len(self.versions) + 1 - MOST_VERSIONS)]:
+            del self.versions[version_id]
+        if len(self.versions) >= MOST_VERSIONS:
+            raise Refused("LimitExceededException", f"A secret can't have more than {MOST_VERSIONS} versions.")
 
     def _count(self, added: Iterable[str]) -> None:
         labels = {stage for version in self.versions.values() for stage in version.stages}

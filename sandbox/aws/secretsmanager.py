@@ -8,6 +8,7 @@ import string
 import threading
 from base64 import b64encode
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 from uuid import uuid4
 
@@ -16,24 +17,30 @@ from sandbox.aws.dialect import Call, Refused, in_json_words
 from sandbox.aws.keys import ACCOUNT
 from sandbox.aws.limits import check
 from sandbox.aws.listing import described, matches, named, page, tags_of, versions
+from sandbox.aws.moods import admit, told
 from sandbox.aws.policies import Principal
-from sandbox.aws.secrets import Secret, Value
+from sandbox.aws.secrets import DAY, MOST_TAGS, Secret, Value
+from sandbox.aws.stale import Stale
 from sandbox.clock import Clock
+from sandbox.moods import Moods
 
 Params = dict[str, Any]
 Reply = dict[str, Any]
 
-DAY = 86_400
 # An answer with more bytes than this ends, and goes on in the next; AWS does not say how many they are.
 LARGEST_ANSWER = 1_000_000
+_STALE = frozenset({"DescribeSecret", "ListSecrets", "ListSecretVersionIds"})
+_READS = _STALE | {"GetSecretValue", "BatchGetSecretValue"}
 _MARKED = "You can't perform this operation on the secret because it was marked for deletion."
 
 
 class SecretsManager:
     """The secrets of all regions, and the operations on them, one at a time."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, moods: Moods, stale: Stale) -> None:
         self._clock = clock
+        self._moods = moods
+        self._stale = stale
         self.lock = threading.RLock()
         self._secrets: dict[tuple[str, str], Secret] = {}
         self._listed: dict[tuple[str, str], Secret] | None = None
@@ -77,7 +84,21 @@ class SecretsManager:
             operation = self._operations.get(call.action)
             if operation is None:
                 raise Refused("InvalidAction", f"The sandbox has no {call.action}")
+            if call.action not in _READS:
+                secret = self.find(call.region, call.params.get("SecretId") or call.params["Name"])
+                admit(self._moods, call, secret)
+                self._stale.wrote("secrets", self._secrets)
+            elif call.action in _STALE and (before := self._stale.seen("secrets")) is not None:
+                return self._as_before(before, partial(operation, call.region, call.params))
             return operation(call.region, call.params)
+
+    def _as_before(self, before: dict[tuple[str, str], Secret], read: Callable[[], Reply]) -> Reply:
+        """Read what was there before the last write."""
+        now, self._secrets = self._secrets, before
+        try:
+            return read()
+        finally:
+            self._secrets = now
 
     def find(self, region: str, secret_id: str) -> Secret | None:
         """Find a secret by name, ARN or ARN without its suffix; a purged one is gone."""
@@ -87,7 +108,8 @@ class SecretsManager:
                     del self._secrets[key]
             if not secret_id.startswith("arn:"):
                 return self._secrets.get((region, secret_id))
-            return next((s for s in self._secrets.values() if secret_id in {s.arn, s.arn[:-7]}), None)
+            here = [secret for (place, _), secret in self._secrets.items() if place == region]
+            return next((secret for secret in here if secret_id in {secret.arn, secret.arn[:-7]}), None)
 
     def plant(self, region: str, name: str, body: str | bytes, version_id: str) -> str:
         """Make a secret, or a current version of one, without a request."""
@@ -118,6 +140,8 @@ class SecretsManager:
         value = _value(params)
         token = _token(params)
         known = self.find(region, name)
+        if len(params.get("Tags", [])) > MOST_TAGS:
+            raise Refused("InvalidParameterException", f"A secret can't have more than {MOST_TAGS} tags.")
         if known is None:
             known = self._new(region, params)
         elif known.deleted is not None:
@@ -186,7 +210,7 @@ class SecretsManager:
 
     def _describe(self, region: str, params: Params) -> Reply:
         secret = self._found(region, params, marked=True)
-        return described(secret, "VersionIdsToStages")
+        return {**described(secret, "VersionIdsToStages"), **told(self._moods, secret, region)}
 
     def _list(self, region: str, params: Params) -> Reply:
         planned = bool(params.get("IncludePlannedDeletion"))
@@ -215,7 +239,7 @@ class SecretsManager:
         return named(secret)
 
     def _tag(self, region: str, params: Params) -> Reply:
-        self._found(region, params).tags.update(tags_of(params))
+        self._found(region, params).tag(tags_of(params))
         return {}
 
     def _untag(self, region: str, params: Params) -> Reply:

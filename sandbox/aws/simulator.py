@@ -16,6 +16,7 @@ from sandbox.aws.gate import Gate
 from sandbox.aws.keys import ACCOUNT, LOOK
 from sandbox.aws.seed import Pair, Seed
 from sandbox.clock import Clock
+from sandbox.moods import Moods
 from sandbox.server import Server
 from sandbox.wire import Environ, Wire
 
@@ -27,11 +28,13 @@ class Aws(Seed):
 
     account = ACCOUNT
 
-    def __init__(self, clock: Clock, region: str = "eu-central-1") -> None:
+    def __init__(self, clock: Clock, region: str = "eu-central-1", moods: Moods | None = None) -> None:
         wind(clock)
-        self._gate = Gate(clock, region)
+        self.moods = moods or Moods()
+        self._gate = Gate(clock, region, self.moods)
         super().__init__(self._gate, clock, region)
         self.wire = Wire("aws", self._gate, AwsDialect(), clock)
+        self.moods.connect(self.wire)
         self._server: Server | None = None
         self.reset()
 
@@ -78,7 +81,8 @@ class Aws(Seed):
     @property
     def collections(self) -> list[Any]:
         """The collections that all state but moto's is kept in."""
-        return [*self._gate.keys.collections, self._gate.secrets.kept, *self.anywhere.collections]
+        kept = [self._gate.secrets.kept, self._gate.stale.kept]
+        return [*self._gate.keys.collections, *kept, *self.anywhere.collections]
 
     def reset(self) -> None:
         """Empty the account, mend the wire, forget its journal, and set the knobs to their defaults."""

@@ -13,7 +13,6 @@ from sandbox.bitbucket import errors
 from sandbox.bitbucket.auth import Keyring
 from sandbox.bitbucket.environments import Environments
 from sandbox.bitbucket.gate import Gate
-from sandbox.bitbucket.lists import Moods
 from sandbox.bitbucket.page import settings
 from sandbox.bitbucket.pipelines import Pipelines
 from sandbox.bitbucket.reports import Reports
@@ -21,6 +20,7 @@ from sandbox.bitbucket.routes import route
 from sandbox.bitbucket.state import Store
 from sandbox.bitbucket.variables import Variables
 from sandbox.clock import Clock
+from sandbox.moods import Moods
 
 OAUTH = "/site/oauth2/access_token"
 
@@ -60,7 +60,7 @@ def _access_token(keyring: Keyring) -> tuple[dict[str, Any], int]:
 
 
 def _tell_scopes(moods: Moods, answer: Response) -> Response:
-    if moods.scope_headers:
+    if moods.value("scopes") != "untold":
         answer.headers.update(g.get("told", {}))
     return answer
 

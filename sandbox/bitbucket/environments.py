@@ -9,9 +9,10 @@ from flask import Flask, Response, jsonify, request
 from sandbox.bitbucket import errors
 from sandbox.bitbucket.auth import READ_PIPELINE, READ_REPOSITORY, WRITE_ENVIRONMENT
 from sandbox.bitbucket.gate import Gate
-from sandbox.bitbucket.lists import Moods, page
+from sandbox.bitbucket.lists import page
 from sandbox.bitbucket.routes import route
 from sandbox.bitbucket.state import KINDS, Environment, Repository
+from sandbox.moods import Moods
 
 _REPOSITORIES = "/2.0/repositories/<workspace>"
 _REPOSITORY = f"{_REPOSITORIES}/<repo>"
@@ -43,7 +44,7 @@ class Environments:
         if found is None:
             raise errors.no_workspace(workspace)
         seen = [_repository(each) for each in self._gate.store.repositories_of(found) if token.covers(each)]
-        return page(seen, self._moods.next_links, core=True)
+        return page(seen, self._moods, core=True)
 
     def repository(self, workspace: str, repo: str) -> dict[str, Any]:
         """Answer with one repository."""
@@ -53,11 +54,11 @@ class Environments:
         """Answer with a repository's environments."""
         repository = self._gate.repository(workspace, repo, READ_PIPELINE)
         found = self._gate.store.environments_of(repository)
-        return page([_environment(each) for each in found], self._moods.next_links)
+        return page([self._shown(each) for each in found], self._moods)
 
     def get(self, workspace: str, repo: str, uuid: str) -> dict[str, Any]:
         """Answer with one environment."""
-        return _environment(self._gate.environment(workspace, repo, uuid, READ_PIPELINE))
+        return self._shown(self._gate.environment(workspace, repo, uuid, READ_PIPELINE))
 
     def create(self, workspace: str, repo: str) -> Response:
         """Make an environment of one of the three kinds."""
@@ -69,7 +70,7 @@ class Environments:
                 raise errors.unexpected_body()
         self._refuse_namesake(repository, name)
         environment = self._gate.store.add_environment(repository, name, kind)
-        answer = jsonify(_environment(environment))
+        answer = jsonify(self._shown(environment))
         answer.status_code = 201
         answer.headers["Location"] = f"{request.base_url.rstrip('/')}/{environment.uuid}"
         return answer
@@ -94,6 +95,12 @@ class Environments:
         environment = self._gate.environment(workspace, repo, uuid, WRITE_ENVIRONMENT, admin=True)
         self._gate.store.remove_environment(environment)
         return "", 204
+
+    def _shown(self, environment: Environment) -> dict[str, Any]:
+        shown = _environment(environment)
+        if self._moods.value("slugs") == "equal":
+            shown["slug"] = self._gate.store.environments_of(environment.repository)[0].slug
+        return shown
 
     def _refuse_namesake(self, repository: Repository, name: str, but: str = "") -> None:
         for other in self._gate.store.environments_of(repository):

@@ -3,39 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 from urllib.parse import quote, urlencode
 
 from flask import request
 
 from sandbox.bitbucket import errors
-
-NextLinks = Literal["always", "never", "broken-loop"]
+from sandbox.moods import Moods
 
 DEFAULT, MOST = 10, 100
+# The parameter of links that lead nowhere.
+_LOST = "lost"
 
 
-@dataclass
-class Moods:
-    """What differs between the times and places in which Bitbucket was observed; may be changed at any time."""
-
-    lag: float
-    next_links: NextLinks
-    scope_headers: bool = True
-
-
-def page(items: Sequence[Mapping[str, Any]], links: NextLinks, *, core: bool = False) -> dict[str, Any]:
+def page(items: Sequence[Mapping[str, Any]], moods: Moods, *, core: bool = False) -> dict[str, Any]:
     """Return the page that the request asks for; past the end Pipelines' lists are empty and the core's are 404."""
+    if _LOST in request.args:
+        raise errors.unauthorized() if request.args[_LOST] == "401" else errors.core(404, "Resource not found")
     pagelen, number = min(_count("pagelen", DEFAULT), MOST), _count("page", 1)
     values = items[(number - 1) * pagelen : number * pagelen]
     if core and not values and number > 1:
         raise errors.core(404, "Invalid page")
     answer = {"page": number, "size": len(items), "pagelen": len(values), "values": values}
-    if links == "always" and number * pagelen < len(items):
-        answer["next"] = _link(number + 1)
-    elif links == "broken-loop" and values:
-        answer["next"] = _link(number)
+    if moods.value("size") == "absent":
+        del answer["size"]
+    more = number * pagelen < len(items)
+    match moods.value("next"):
+        case "loop" if values:
+            answer["next"] = _link(number)
+        case "broken" | "broken-401" as broken if more:
+            answer["next"] = f"{_link(number + 1)}&{_LOST}={broken[-3:]}"
+        case "" if more:
+            answer["next"] = _link(number + 1)
     return answer
 
 

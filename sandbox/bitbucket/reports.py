@@ -9,10 +9,11 @@ from flask import Flask, request
 from sandbox.bitbucket import errors
 from sandbox.bitbucket.auth import READ_REPOSITORY
 from sandbox.bitbucket.gate import Gate
-from sandbox.bitbucket.lists import Moods, page
+from sandbox.bitbucket.lists import page
 from sandbox.bitbucket.routes import route
 from sandbox.bitbucket.state import braced
 from sandbox.clock import Clock
+from sandbox.moods import Moods
 
 MOST_DATA, MOST_AT_ONCE, MOST_ANNOTATIONS = 10, 100, 1000
 
@@ -97,7 +98,7 @@ class Reports:
 
     def annotations(self, name: str, **place: str) -> dict[str, Any]:
         """Answer with a report's annotations."""
-        return page(list(self._report(place, name)["annotations"].values()), self._moods.next_links, core=True)
+        return page(list(self._report(place, name)["annotations"].values()), self._moods, core=True)
 
     def _key(self, place: dict[str, str], name: str) -> tuple[str, str]:
         repository = self._gate.repository(place["workspace"], place["repo"], READ_REPOSITORY)

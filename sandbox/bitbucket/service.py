@@ -13,7 +13,6 @@ from flask import Flask
 from sandbox.bitbucket.api import build
 from sandbox.bitbucket.auth import Keyring, Kind, Reach, Token
 from sandbox.bitbucket.dialect import Dialect
-from sandbox.bitbucket.lists import Moods, NextLinks
 from sandbox.bitbucket.state import (
     KINDS,
     Environment,
@@ -26,6 +25,7 @@ from sandbox.bitbucket.state import (
     Workspace,
 )
 from sandbox.clock import Clock
+from sandbox.moods import Moods
 from sandbox.server import Server
 from sandbox.wire import StartResponse, Wire
 
@@ -33,46 +33,27 @@ from sandbox.wire import StartResponse, Wire
 class Bitbucket:
     """Bitbucket Cloud on this machine, seen from outside its API.
 
-    `lag` is how many real seconds lists stay behind writes over HTTP, `next_links` whether pages name the next one,
-    `scope_headers` whether answers tell of scopes; all may be changed at any time. What is seeded here is in the lists
-    at once.
+    `lag` is how many real seconds lists stay behind writes over HTTP; it is one of the `moods`, which may be changed at
+    any time. What is seeded here is in the lists at once.
     """
 
-    def __init__(self, clock: Clock, *, lag: float = 2.0, next_links: NextLinks = "always") -> None:
+    def __init__(self, clock: Clock, *, lag: float = 2.0, moods: Moods | None = None) -> None:
         self._store = Store()
         self._keyring = Keyring(clock)
-        self._moods = Moods(lag, next_links)
-        self._at_first = replace(self._moods)
-        self._app = build(self._store, self._keyring, self._moods, clock)
+        self.moods = moods or Moods(f"lag={lag}")
+        self._app = build(self._store, self._keyring, self.moods, clock)
         self._server: Server | None = None
         self.wire = Wire("bitbucket", self._serve, Dialect(), clock)
+        self.moods.connect(self.wire)
 
     @property
     def lag(self) -> float:
         """How many real seconds the lists stay behind."""
-        return self._moods.lag
+        return float(self.moods.value("lag") or 0)
 
     @lag.setter
     def lag(self, seconds: float) -> None:
-        self._moods.lag = seconds
-
-    @property
-    def next_links(self) -> NextLinks:
-        """Whether pages name the next one."""
-        return self._moods.next_links
-
-    @next_links.setter
-    def next_links(self, links: NextLinks) -> None:
-        self._moods.next_links = links
-
-    @property
-    def scope_headers(self) -> bool:
-        """Whether answers tell the scopes of who asks, and those that the request takes."""
-        return self._moods.scope_headers
-
-    @scope_headers.setter
-    def scope_headers(self, told: bool) -> None:
-        self._moods.scope_headers = told
+        self.moods.turn(f"lag={seconds}")
 
     @property
     def token_lifetime(self) -> timedelta:
@@ -109,11 +90,10 @@ class Bitbucket:
         return [*self._store.collections, *self._keyring.collections]
 
     def reset(self) -> None:
-        """Forget all that was seeded, issued, written, journalled or to be spoilt, and be in the first mood again."""
+        """Forget everything that was seeded, issued, written, journalled or to be spoilt."""
         with self._store.lock:
             self._store.clear()
             self._keyring.clear()
-            vars(self._moods).update(vars(self._at_first))
         self.wire.mend()
         self.wire.forget()
 

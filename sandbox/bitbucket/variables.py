@@ -12,9 +12,10 @@ from flask import Flask, Response, jsonify, request
 from sandbox.bitbucket import errors
 from sandbox.bitbucket.auth import READ_PIPELINE, WRITE_VARIABLE, Need
 from sandbox.bitbucket.gate import Gate
-from sandbox.bitbucket.lists import Moods, page
+from sandbox.bitbucket.lists import page
 from sandbox.bitbucket.routes import route
 from sandbox.bitbucket.state import Environment, Repository, Scope, Shelf, Variable
+from sandbox.moods import Moods
 
 _REPOSITORY = "/2.0/repositories/<workspace>/<repo>/pipelines_config/variables"
 _ENVIRONMENT = "/2.0/repositories/<workspace>/<repo>/deployments_config/environments/<environment>/variables"
@@ -77,8 +78,8 @@ class Variables:
     def list(self, **place: str) -> dict[str, Any]:
         """Answer with the variables as they were a while ago."""
         shelf = self._shelf(self._scope(place, READ_PIPELINE))
-        listed = shelf.listed(time.monotonic() - self._moods.lag)
-        return page([_shown(variable) for variable in listed], self._moods.next_links)
+        listed = shelf.listed(time.monotonic() - float(self._moods.value("lag") or 0))
+        return page([_shown(variable) for variable in listed], self._moods)
 
     def get(self, uuid: str, **place: str) -> dict[str, Any]:
         """Answer with one variable as it is."""
@@ -105,13 +106,15 @@ class Variables:
         return answer
 
     def update(self, uuid: str, **place: str) -> dict[str, Any]:
-        """Change what the body names and keep the rest."""
+        """Change what the body names and keep the rest, or put it in the variable's place."""
         shelf, variable = self._variable(place, uuid, WRITE_VARIABLE)
         wish = Wish.read()
         wish.check()
+        if self._moods.value("put") == "replace":
+            wish = Wish(wish.key, wish.value or "", bool(wish.secured))
         secured = variable.secured if wish.secured is None else wish.secured
-        if variable.secured and not secured and wish.value is None:
-            _refuse({"value": _WRONG_VALUE})
+        if variable.secured and not secured:
+            secured = self._unsecured(wish)
         key = variable.key if wish.key is None else wish.key
         namesake = shelf.named(key)
         if namesake and namesake.uuid != variable.uuid:
@@ -120,6 +123,14 @@ class Variables:
         changed = replace(variable, key=key, value=value, secured=secured)
         shelf.write(changed, at=time.monotonic())
         return _shown(changed)
+
+    def _unsecured(self, wish: Wish) -> bool:
+        """Return whether a secured variable stays so that is to be secured no more."""
+        if self._moods.value("secured") == "refused":
+            _refuse({"secured": "A secured variable cannot become unsecured."})
+        if wish.value is None:
+            _refuse({"value": _WRONG_VALUE})
+        return self._moods.value("secured") == "sticky"
 
     def delete(self, uuid: str, **place: str) -> tuple[str, int]:
         """Take a variable away."""

@@ -8,6 +8,7 @@ from typing import Any
 from sandbox.bitbucket import Repository
 from sandbox.clock import Clock
 from sandbox.issuer import Issuer
+from sandbox.moods import Moods
 from sandbox.ports import free_port
 from sandbox.server import Server
 from sandbox.vault.front import Dialect, Forward
@@ -24,9 +25,10 @@ class Vault(Undo):
     machine's, as OpenBao's is.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, moods: Moods | None = None) -> None:
         super().__init__(OpenBao())
         self.wire = Wire("vault", Forward(self._server), Dialect(), Clock())
+        (moods or Moods()).connect(self.wire)
         self.url = ""
         self._front: Server | None = None
         self._company = pretended()

@@ -156,7 +156,7 @@ def test_the_token_is_hidden_from_the_moment_it_exists(world: World, registered:
 def test_the_answer_tells_the_scopes_by_its_new_name_and_its_old_one(
     world: World, client: Bitbucket, company: Company, field: str
 ) -> None:
-    world.bitbucket.scope_headers = False
+    world.moods.turn("scopes=untold")
     fields = (("access_token", company.token.secret), ("expires_in", 3600), (field, "repository pipeline"))
     world.bitbucket.wire.spoil(answering(*fields))
     with pytest.raises(Denied, match="needs the scopes pipeline, pipeline:variable, and it has pipeline, repository"):

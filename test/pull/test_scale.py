@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 import pytest
 
 from sandbox.bitbucket import Scope
-from sandbox.bitbucket.lists import NextLinks
 from sandbox.vault import SCAN, USUAL
 from sandbox.world import REPOSITORY, WORKSPACE
 from test.pull.case import Case
@@ -22,7 +21,7 @@ CHANGED = 5
 # Seconds by which lists stay behind.
 LAG = 0.5
 
-NEXT_LINKS: tuple[NextLinks, ...] = ("never", "broken-loop", "always")
+NEXT_LINKS = ("never", "loop", "default")
 
 
 @dataclass
@@ -65,7 +64,7 @@ def scale(case: Case, request: pytest.FixtureRequest) -> Iterator[Scale]:
     assert [len(bitbucket.variables(target)) for target in made.targets] == [SECRETS + 1] * 3
     case.forget()
     yield made
-    bitbucket.next_links, bitbucket.lag = "always", 0
+    bitbucket.moods.clear()
 
 
 def named(secrets: dict[str, dict[str, str]]) -> dict[str, str]:
@@ -98,9 +97,9 @@ def test_a_run_asks_no_more_than_it_must(scale: Scale, idle: int, busy: int) -> 
 def test_pages_that_name_no_next_one_and_lists_that_lag_cost_no_request_more(scale: Scale) -> None:
     bitbucket = scale.case.world.bitbucket
     for links in NEXT_LINKS:
-        bitbucket.next_links = links
+        bitbucket.moods.turn(f"next={links}")
         assert counted(scale.case.idle()) <= 10, links
-    bitbucket.next_links, bitbucket.lag = "never", LAG
+    bitbucket.moods.turn("next=never", f"lag={LAG}")
     time.sleep(LAG)
     wanted = scale.change()
     assert counted(scale.case.well()) <= 39

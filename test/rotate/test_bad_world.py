@@ -70,7 +70,7 @@ def test_a_token_that_is_too_weak_shows_required_and_granted_scopes(
     world: World, company: Company, pipe: Pipe, scopes: list[str]
 ) -> None:
     # Where answers tell scopes, the lists do so before: see test_token_scopes.
-    world.bitbucket.scope_headers = False
+    world.moods.turn("scopes=untold")
     weak = world.bitbucket.issue_token("repository", company.repository, scopes=scopes)
     said = unchanged(world, company, pipe, BITBUCKET_ACCESS_TOKEN=weak.secret)
     required = "pipeline:variable" if "pipeline:write" in scopes else "pipeline"
@@ -78,7 +78,7 @@ def test_a_token_that_is_too_weak_shows_required_and_granted_scopes(
 
 
 def test_an_api_token_that_is_too_weak_names_its_own_variables(world: World, company: Company, pipe: Pipe) -> None:
-    world.bitbucket.scope_headers = False
+    world.moods.turn("scopes=untold")
     weak = world.bitbucket.issue_token("api-token", company.repository, scopes=["read:pipeline:bitbucket"])
     said = unchanged(
         world, company, pipe,

@@ -104,7 +104,7 @@ def test_04_some_targets_fail(case: Case, kind: str) -> None:
         for number in range(120 if name == "Europe" else 0):
             bitbucket.set_variable(case.environment(name), f"OTHER_{number}", "x")
         case.world.hand_over(case.environment(name), case.old)
-    bitbucket.next_links = "never"
+    bitbucket.moods.turn("next=never")
     case.given["TARGETS"] = ",".join(f"deployment:{name}" for name in names)
     asia = case.environment("Asia")
     if kind == "gone":

@@ -9,7 +9,6 @@ import pytest
 import requests
 
 from sandbox.bitbucket import Environment
-from sandbox.bitbucket.lists import NextLinks
 from sandbox.world import SECRET, USER, Company, World
 from test.support import Pipe, outside, pipe_in, statuses
 
@@ -41,16 +40,16 @@ def listed(world: World, company: Company, environment: Environment) -> list[str
             return names
 
 
-@pytest.mark.parametrize("links", ["always", "never", "broken-loop"])
+@pytest.mark.parametrize("links", ["default", "never", "loop"])
 @pytest.mark.parametrize("known", [True, False], ids=["pair-on-page-two", "no-pair-yet"])
-def test_130_variables_and_lists_that_lag(world: World, links: NextLinks, known: bool) -> None:
+def test_130_variables_and_lists_that_lag(world: World, links: str, known: bool) -> None:
     company = world.seed()
     world.aws.refusals = 0
     test = company.environments["Test"]
     fill(world, test, 130)
     if known:
         world.hand_over(test, company.old_key)
-    world.bitbucket.next_links, world.bitbucket.lag = links, 5.0
+    world.moods.turn(f"next={links}", "lag=5")
     pipe = pipe_in(world, company)
     first = pipe(TARGETS="deployment:test")
     assert first.code == 0, first.output
@@ -81,13 +80,11 @@ def pages(result_requests: list[str], ending: str) -> int:
     return len([operation for operation in result_requests if operation.endswith(ending)])
 
 
-@pytest.mark.parametrize("links", ["always", "never"])
+@pytest.mark.parametrize("links", ["default", "never"])
 @pytest.mark.parametrize(("environments", "variables"), [(3, 2), (99, 100), (101, 101), (200, 130), (201, 200)])
-def test_nothing_due_costs_a_page_per_hundred(
-    world: World, links: NextLinks, environments: int, variables: int
-) -> None:
+def test_nothing_due_costs_a_page_per_hundred(world: World, links: str, environments: int, variables: int) -> None:
     company = world.seed(key_age_days=5)
-    world.bitbucket.next_links = links
+    world.moods.turn(f"next={links}")
     crowd(world, environments)
     fill(world, company.environments["Staging"], variables - 2)
     world.aws.put_secret(SECRET, json.dumps({"AccessKeyId": company.old_key.access_key_id,

@@ -192,7 +192,7 @@ def test_answers_tell_the_scopes_of_who_asks_and_the_classic_ones_that_are_taken
 def test_strangers_are_told_no_scopes_and_nobody_is_in_the_other_mood(bench: Bench) -> None:
     path = variables_of(bench.production)
     assert "X-OAuth-Scopes" not in bench.ask("GET", path, headers={}).headers
-    bench.bitbucket.scope_headers = False
+    bench.bitbucket.moods.turn("scopes=untold")
     answer = bench.ask("GET", path)
     assert answer.status_code == 200
     assert not {"X-OAuth-Scopes", "X-Accepted-OAuth-Scopes", "X-Credential-Type"} & set(answer.headers)

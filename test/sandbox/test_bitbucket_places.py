@@ -60,7 +60,7 @@ def test_pages_hold_ten_at_first_and_a_hundred_at_most_and_end_empty(bench: Benc
 
 def test_next_can_be_missing(bench: Bench) -> None:
     keys = seed(bench)
-    bench.bitbucket.next_links = "never"
+    bench.bitbucket.moods.turn("next=never")
     path = variables_of(bench.production)
     pages = [bench.ask("GET", f"{path}?pagelen=100&page={number}").json() for number in (1, 2)]
     assert not any("next" in page for page in pages)
@@ -69,7 +69,7 @@ def test_next_can_be_missing(bench: Bench) -> None:
 
 def test_next_can_lead_in_circles(bench: Bench) -> None:
     seed(bench)
-    bench.bitbucket.next_links = "broken-loop"
+    bench.bitbucket.moods.turn("next=loop")
     first = bench.ask("GET", f"{variables_of(bench.production)}?pagelen=100").json()
     again = bench.ask("GET", first["next"]).json()
     assert (again["values"], again["next"]) == (first["values"], first["next"])

@@ -1,0 +1,46 @@
+"""What Secrets Manager refuses and tells in some moods: of secrets that are not this account's alone to change."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sandbox.aws.dialect import Call, Refused
+from sandbox.aws.keys import ACCOUNT
+from sandbox.aws.secrets import Secret
+from sandbox.moods import Moods
+
+_PRIMARY = "us-east-1"
+_REPLICA = "Operation not permitted on a replica secret. Call must be made in primary secret's region."
+_OWNED = "The secret is managed by another service, and you must use that service to update it."
+
+
+def admit(moods: Moods, call: Call, secret: Secret | None) -> None:
+    """Refuse a write that is not let through in these moods."""
+    match moods.secret(secret.name) if secret else "":
+        case "replica":
+            raise Refused("InvalidParameterException", _REPLICA)
+        case "owned":
+            raise Refused("InvalidRequestException", _OWNED)
+    action = "TagResource" if call.action == "CreateSecret" and call.params.get("Tags") else call.action
+    what = {"TagResource": "tags", "UntagResource": "tags", "UpdateSecretVersionStage": "labels"}.get(action, "")
+    if moods.value(what) == "refused":
+        arn = secret.arn if secret else f"arn:aws:secretsmanager:{call.region}:{ACCOUNT}:secret:{call.params['Name']}"
+        raise Refused(
+            "AccessDenied",
+            f"User: {call.access_key_id} is not authorized to perform: secretsmanager:{action} on resource: {arn} "
+            "with an explicit deny in a service control policy",
+        )
+
+
+def told(moods: Moods, secret: Secret, region: str) -> dict[str, Any]:
+    """Return what DescribeSecret adds in these moods."""
+    rotation = {"RotationEnabled": True, "RotationRules": {"AutomaticallyAfterDays": 30}}
+    match moods.secret(secret.name):
+        case "replica":
+            status = [{"Region": region, "Status": "InSync", "StatusMessage": "Replication succeeded"}]
+            return {"PrimaryRegion": _PRIMARY, "ReplicationStatus": status}
+        case "owned":
+            return {"OwningService": "rds", **rotation}
+        case "rotated":
+            return {"RotationLambdaARN": f"arn:aws:lambda:{region}:{ACCOUNT}:function:rotate", **rotation}
+    return {}
