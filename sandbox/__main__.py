@@ -23,7 +23,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: end.set())
     try:
-        world = World(vault=True, moods=options.mood)
+        world = World(vault=True, moods=[mood for moods in options.mood for mood in moods.split(",")])
         world.start(options.bitbucket_port, options.aws_port, options.openbao_port, front=Control)
     except (UnknownMood, PortTaken, VaultError) as error:
         print(f"✖ The sandbox could not be started: {error}.", file=sys.stderr)
@@ -46,7 +46,11 @@ def _parser() -> argparse.ArgumentParser:
             f"--{service}-port", type=int, default=port, metavar="PORT", help=f"by default {port}; 0 is any free one"
         )
     parser.add_argument(
-        "--mood", action="append", default=[], help="behave otherwise, e.g. put=replace; docs/sandbox.md has the list"
+        "--mood",
+        action="append",
+        default=[],
+        metavar="MOODS",
+        help="behave otherwise: put=replace,lag=24; docs/sandbox.md lists the moods",
     )
     return parser
 

@@ -1,4 +1,4 @@
-"""What is made from the pipe's own lists: the README's table, policies and commands, and the templates in `infra/`.
+"""What is made from lists: the README's table, policies and commands, the sandbox's moods, the templates in `infra/`.
 
 `python -m test.readme` writes them.
 """
@@ -18,6 +18,7 @@ from pipe.templates import cli, cloudformation, rules, terraform
 from pipe.templates.setup import Setup, Vault
 from pipe.variables import VARIABLES, Variable
 from test.infra.setups import AWS, VAULT
+from test.sandbox import page
 from test.support import ROOT
 
 README = ROOT / "README.md"
@@ -144,5 +145,6 @@ def _row(variable: Variable) -> str:
 
 if __name__ == "__main__":
     README.write_text(filled(README.read_text(encoding="utf-8")), encoding="utf-8")
+    page.PAGE.write_text(page.filled(page.PAGE.read_text(encoding="utf-8")), encoding="utf-8")
     for path, text in templates().items():
         path.write_text(text, encoding="utf-8")

@@ -127,6 +127,17 @@ def test_a_taken_port_is_said_in_one_line() -> None:
     )
 
 
+def test_an_unknown_mood_is_said_in_one_line() -> None:
+    ran = subprocess.run(
+        [sys.executable, "-m", "sandbox", *ANY, "--mood=size=absent,put=merge"],
+        cwd=ROOT, capture_output=True, text=True, encoding="utf-8", timeout=60, check=False,
+    )  # fmt: skip
+    assert (ran.returncode, ran.stdout) == (1, "")
+    assert ran.stderr.startswith(
+        "✖ The sandbox could not be started: there is no mood put=merge; there are put=replace,"
+    )
+
+
 def test_a_world_that_cannot_start_leaves_nothing_running() -> None:
     server = Server(lambda *_: [])
     world = World()
