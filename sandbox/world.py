@@ -110,6 +110,7 @@ class World:
         for wire in self.wires:
             wire.settle()
         self.clock.shift = timedelta()
+        self.moods.clear()
         self.issuer.reset()
         self.bitbucket.reset()
         self.aws.reset()

@@ -23,7 +23,8 @@ PARTS = ("sandbox.", "moto.iam", "moto.sts", "moto.sns", "moto.utilities")
 PLAIN = (str, int, float, bool, bytes, timedelta, datetime, type(None))
 # What is the same whatever is done to it.
 CONSTANT = re.compile(
-    r"world(\.\w+)*\.(region|service|_look|_operations\(\)|in_flight|_server|_path|host|slug|vault|\w+_url|_at_first\.\w+)"
+    r"world(\.\w+|\[\d\])*\.(region|service|_look|_operations\(\)|in_flight|_server|_path|host|slug|vault|\w+_url"
+    r"|_wires\(\)|_defaults\(\)|_defaults\[lag\])"
 )
 
 
@@ -58,7 +59,7 @@ def live(world: World) -> None:
     """Change everything about a world that a test can."""
     company = world.seed()
     bitbucket, aws = world.bitbucket, world.aws
-    bitbucket.lag, bitbucket.next_links, bitbucket.scope_headers = 1.0, "never", False
+    world.moods.turn("lag=1", "next=never", "put=replace", "reads=stale", "answers=large")
     bitbucket.token_lifetime = timedelta(days=1)
     bitbucket.issue_token("oauth", company.repository)
     bitbucket.define_pipelines(company.repository, "rotate-key")
@@ -79,6 +80,7 @@ def live(world: World) -> None:
     bitbucket._store.reports["commit", "report"] = {}
     bitbucket._store.pipelines["repository"] = ()
     aws._gate.keys._calls["AKIA"] = 1
+    aws._gate.stale.kept["secrets"] = ({}, 1)
     for url in (world.bitbucket_url, world.aws_url):
         requests.get(url, timeout=10)
 
