@@ -46,9 +46,15 @@ class Refused(KeyturnError):
 
 
 class ServiceError(KeyturnError):
-    """A service answered with an error that asking again does not mend; `code` is its own name for it, if known."""
+    """A service answered with an error that asking again does not mend; `code` is its own name for it, if known.
+
+    `check` is required: whoever reads of a service's error is told which variable, permission or network to look at.
+    """
 
     code = ""
+
+    def __init__(self, what: str, check: str, *, changed: bool = False, details: str = "") -> None:
+        super().__init__(what, check, changed=changed, details=details)
 
 
 class Denied(ServiceError):
@@ -102,7 +108,7 @@ class Busy(ServiceError):
     def __init__(
         self,
         what: str,
-        check: str = "",
+        check: str,
         *,
         after: float | None = None,
         unclear: bool = False,

@@ -45,14 +45,16 @@ def test_a_service_that_throttles_gets_half_as_many_attempts_but_always_one() ->
     gate, limits = Gate(), []
     for _ in range(6):
         with pytest.raises(Busy):
-            attempt(gate, Busy("too many", throttled=True))
+            attempt(gate, Busy("too many", "Check it.", throttled=True))
         attempt(gate)
         limits.append(gate.limit)
     assert limits == [8, 4, 2, 1, 1, 1]
     assert most_at_a_time(gate, 5) == 1
 
 
-@pytest.mark.parametrize("error", [Busy("busy"), Busy("busy", after=1, unclear=True), Denied("no")])
+@pytest.mark.parametrize(
+    "error", [Busy("busy", "Check it."), Busy("busy", "Check it.", after=1, unclear=True), Denied("no", "Check it.")]
+)
 def test_other_errors_leave_the_places_as_they_are(error: KeyturnError) -> None:
     gate = Gate(4)
     with pytest.raises(KeyturnError):
@@ -67,7 +69,7 @@ def test_attempts_that_are_throttled_side_by_side_halve_the_places_once() -> Non
     def task() -> None:
         with gate.one():
             together.wait(10)
-            raise Busy("too many", throttled=True)
+            raise Busy("too many", "Check it.", throttled=True)
 
     side_by_side([task] * 8)
     assert gate.limit == 4
@@ -82,7 +84,7 @@ def test_who_waits_to_ask_again_holds_no_place() -> None:
         with gate.one():
             attempts.append(1)
             asked.set()
-            raise Busy("busy", after=30)
+            raise Busy("busy", "Check it.", after=30)
 
     thread = threading.Thread(target=side_by_side, args=([lambda: patience.insist(request, attempts=2)],))
     thread.start()

@@ -26,35 +26,35 @@ def failing(times: int, error: KeyturnError) -> tuple[Callable[[], str], list[in
 
 
 def test_a_busy_service_is_asked_again_until_it_answers() -> None:
-    request, attempts = failing(5, Busy("busy"))
+    request, attempts = failing(5, Busy("busy", "Check it."))
     assert Patience(pace=0).insist(request) == "done"
     assert len(attempts) == 6
 
 
 @pytest.mark.parametrize("most", [1, 3, 12])
 def test_attempts_are_bounded(most: int) -> None:
-    request, attempts = failing(100, Busy("busy"))
+    request, attempts = failing(100, Busy("busy", "Check it."))
     with pytest.raises(Busy):
         Patience(pace=0).insist(request, attempts=most)
     assert len(attempts) == most
 
 
 def test_what_asking_again_does_not_mend_is_asked_once() -> None:
-    request, attempts = failing(100, Denied("no"))
+    request, attempts = failing(100, Denied("no", "Check it."))
     with pytest.raises(Denied):
         Patience(pace=0).insist(request)
     assert len(attempts) == 1
 
 
 def test_a_pause_beyond_the_budget_is_not_begun() -> None:
-    request, attempts = failing(100, Busy("busy", after=3600))
+    request, attempts = failing(100, Busy("busy", "Check it.", after=3600))
     with pytest.raises(Busy):
         Patience(budget=60, pace=0).insist(request)
     assert len(attempts) == 1
 
 
 def test_a_pause_that_the_service_asks_for_is_kept() -> None:
-    request, attempts = failing(1, Busy("busy", after=30))
+    request, attempts = failing(1, Busy("busy", "Check it.", after=30))
     assert Patience(budget=60, pace=0).insist(request) == "done"
     assert len(attempts) == 2
 
@@ -91,7 +91,7 @@ def test_sigterm_ends_a_wait_that_has_begun() -> None:
 def test_what_must_not_be_cut_short_goes_on_after_sigterm() -> None:
     patience = Patience(budget=0, pace=0)
     patience.stop()
-    request, attempts = failing(3, Busy("busy"))
+    request, attempts = failing(3, Busy("busy", "Check it."))
     with patience.uninterrupted():
         with patience.uninterrupted():
             patience.wait(10)
@@ -103,7 +103,7 @@ def test_what_must_not_be_cut_short_goes_on_after_sigterm() -> None:
 
 def test_even_then_no_pause_of_an_hour_is_kept() -> None:
     patience = Patience(pace=0)
-    request, attempts = failing(3, Busy("busy", after=3600))
+    request, attempts = failing(3, Busy("busy", "Check it.", after=3600))
     with patience.uninterrupted(), pytest.raises(Busy):
         patience.insist(request)
     assert len(attempts) == 1
@@ -131,7 +131,7 @@ def test_only_the_thread_that_asked_for_it_goes_on() -> None:
 def test_what_is_begun_side_by_side_within_goes_on_as_well(count: int) -> None:
     patience = Patience(pace=0)
     patience.stop()
-    tasks = [partial(patience.insist, failing(3, Busy("busy"))[0]) for _ in range(count)]
+    tasks = [partial(patience.insist, failing(3, Busy("busy", "Check it."))[0]) for _ in range(count)]
     with patience.uninterrupted():
         assert side_by_side(tasks) == ["done"] * count
     with pytest.raises(Stopped):
@@ -144,7 +144,7 @@ def test_results_side_by_side_keep_their_order(count: int) -> None:
 
 
 def test_an_error_beside_others_is_returned_and_any_other_is_raised() -> None:
-    error = Denied("no")
+    error = Denied("no", "Check it.")
 
     def deny() -> int:
         raise error

@@ -61,7 +61,7 @@ class Kv:
         A folder that is not there is empty. Raises Unsupported where the server has no such list.
         """
         if mount.engine is not Engine.KV2:
-            raise Unsupported(f"The {mount.engine.value} mount `{mount.path}` has no versions.")
+            raise Unsupported(f"The {mount.engine.value} mount `{mount.path}` has no versions.", "Check SECRETS.")
         path = f"{mount.path}/detailed-metadata/{folder}/" if folder else f"{mount.path}/detailed-metadata/"
         versions: dict[str, Version] = {}
         folders: list[str] = []

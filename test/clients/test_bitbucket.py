@@ -185,7 +185,7 @@ def test_an_email_and_a_token_are_hidden_as_header_too() -> None:
     header = basic("me@example.com", Secret("canary-of-basic")).current().header
     assert header.startswith("Basic ")
     with pytest.raises(ServiceError) as raised:
-        raise ServiceError(f"{header} is wrong")
+        raise ServiceError(f"{header} is wrong", "Check it.")
     assert header.removeprefix("Basic ") not in str(raised.value)
 
 

@@ -79,12 +79,12 @@ class FakeVault:
         for mount in self.mounts:
             if f"{path}/".startswith(f"{mount.path}/"):
                 return mount
-        raise Missing(f"no mount at {path}")
+        raise Missing(f"no mount at {path}", "Check it.")
 
     def tree(self, mount: Mount, folder: str, *, recursive: bool) -> Tree:
         self._ask("scan" if recursive else "detailed", _address(mount, folder))
         if mount.engine is not Engine.KV2:
-            raise Unsupported("no versions")
+            raise Unsupported("no versions", "Check it.")
         below = self._below(mount, folder)
         if recursive:
             return Tree({path: self._stored(mount, folder, path).version for path in below})
@@ -100,7 +100,7 @@ class FakeVault:
         address = _address(mount, path)
         self._ask("metadata", address)
         if address not in self.secrets or self._mount_of(address).engine is not mount.engine:
-            raise Missing(f"nothing at {address}")
+            raise Missing(f"nothing at {address}", "Check it.")
         return self.secrets[address].version
 
     def read(self, mount: Mount, path: str, number: int | None = None) -> Material:
@@ -108,14 +108,14 @@ class FakeVault:
         self._ask("data", address if number is None else f"{address}@{number}")
         stored = self.secrets.get(address)
         if stored is None or self._mount_of(address).engine is not mount.engine or stored.version.number == 0:
-            raise Missing(f"nothing at {address}")
+            raise Missing(f"nothing at {address}", "Check it.")
         if mount.engine is Engine.OTHER:
             return Material(stored.values[1], lease=Lease(f"lease-{len(self.asked)}", 60))
         if mount.engine is Engine.KV1:
             return Material(stored.values[stored.version.number])
         if number is not None and number != stored.version.number:
             if number not in stored.values:
-                raise Missing(f"no version {number} of {address}")
+                raise Missing(f"no version {number} of {address}", "Check it.")
             return Material(stored.values[number], Version(number, f"c1-{number}"))
         live = stored.version.state(self.time) is State.LIVE
         return Material(stored.values[stored.version.number] if live else None, stored.version)
@@ -129,10 +129,10 @@ class FakeVault:
         if kind == "mount":
             return
         if kind not in self.knows:
-            raise Unsupported(f"no {kind}")
+            raise Unsupported(f"no {kind}", "Check it.")
         rules = {where: rule for where, rule in self.allowed.items() if address.startswith(where)}
         if kind not in rules[max(rules, key=len)]:
-            raise Denied(f"{kind} on {address}")
+            raise Denied(f"{kind} on {address}", "Check it.")
 
     def _mount_of(self, address: str) -> Mount:
         return next(mount for mount in self.mounts if address.startswith(f"{mount.path}/"))

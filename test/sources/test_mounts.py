@@ -87,7 +87,7 @@ def test_version_1_is_read_each_run() -> None:
 
 def test_a_secret_of_version_1_that_goes_between_list_and_look_is_not_there() -> None:
     vault = with_mounts(one=KV1)
-    vault.errors[("data", "one/x/db")] = Missing("gone")
+    vault.errors[("data", "one/x/db")] = Missing("gone", "Check it.")
     assert survey(vault, "one/** *").looked[0].found == ()
 
 
@@ -138,7 +138,7 @@ def test_a_mount_that_went_deeper_is_found_there() -> None:
     assert found.memory == {"team/kv": Ability(KV2, Way.SCAN, NOW)}
 
 
-@pytest.mark.parametrize("error", [Busy("sealed"), Denied("no")])
+@pytest.mark.parametrize("error", [Busy("sealed", "Check it."), Denied("no", "Check it.")])
 def test_where_the_mount_cannot_be_asked_for_again_missing_is_not_certain(error: Busy | Denied) -> None:
     vault = with_mounts(secret=KV2)
     vault.errors = {("mount", path): error for path in ("secret/x/db", "secret/no")}

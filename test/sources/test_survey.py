@@ -137,7 +137,7 @@ def test_a_folder_within_that_cannot_be_listed_leaves_open_what_there_is(vault: 
 
 
 def test_a_busy_server_is_no_refusal(vault: FakeVault) -> None:
-    vault.errors[("scan", "secret/ci")] = Busy("sealed")
+    vault.errors[("scan", "secret/ci")] = Busy("sealed", "Check it.")
     found = survey(vault, "secret/ci/** *")
     assert isinstance(found.looked[0].problem, Busy)
     assert found.memory["secret"].way is Way.SCAN
@@ -226,7 +226,7 @@ def test_deleted_destroyed_and_empty_secrets_are_found_as_what_they_are(vault: F
 
 def test_one_secret_that_fails_does_not_stop_the_others(vault: FakeVault) -> None:
     vault.allowed = {"": USUAL}
-    vault.errors[("metadata", "secret/ci/db")] = Busy("too many")
+    vault.errors[("metadata", "secret/ci/db")] = Busy("too many", "Check it.")
     vault.allowed["secret/ci/cache"] = frozenset()
     tree, single, other = survey(vault, "secret/ci/** *; secret/ci/db *; secret/other *").looked
     assert addresses(tree) == ["secret/ci/eu/db", "secret/ci/eu/live/db"]
@@ -273,12 +273,12 @@ def test_a_folder_that_its_parent_lists_and_that_shows_nothing_leaves_open_what_
 
 def test_a_secret_that_its_folder_lists_and_that_is_not_there_is_a_failure(vault: FakeVault) -> None:
     vault.allowed = {"": USUAL}
-    vault.errors[("metadata", "secret/ci/db")] = Missing("gone")
+    vault.errors[("metadata", "secret/ci/db")] = Missing("gone", "Check it.")
     tree, single = survey(vault, "secret/ci/** *; secret/other *").looked
     assert "secret/ci/db" not in addresses(tree)
     assert list(tree.failed) == ["secret/ci/db"]
     assert "the folder above lists it" in str(tree.failed["secret/ci/db"])
-    vault.errors[("metadata", "secret/other")] = Missing("gone")
+    vault.errors[("metadata", "secret/other")] = Missing("gone", "Check it.")
     single = survey(vault, "secret/other *").looked[0]
     assert (single.found, single.failed, single.problem) == ((), {}, None)
 

@@ -139,7 +139,7 @@ class SecretJournal:
         number = max(self._numbers(self._seen.arn), default=0) + 1
         # Whoever announced before the numbers were listed shows now; whoever does so later asks for the same number.
         if self._described().version(INTENT) not in (None, before):
-            raise Conflict("Another run has announced a rotation.")
+            raise Conflict("Another run has announced a rotation.", "Run again when it has ended.")
         intent = Intent(number, now, run.id, run.build, frozenset(keys))
         self._versions.put(version_of_intent(self._seen.arn, number), intent_body(intent), INTENT)
         self._mine = intent
