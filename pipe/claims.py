@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -20,9 +19,9 @@ def claims_of(token: Secret) -> Mapping[str, str]:
         return {}
     try:
         claims = json.loads(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
-    except (ValueError, binascii.Error):
+        return {name: _text(name, value) for name, value in claims.items()} if isinstance(claims, dict) else {}
+    except (ValueError, RecursionError):
         return {}
-    return {name: _text(name, value) for name, value in claims.items()} if isinstance(claims, dict) else {}
 
 
 def _text(name: str, value: Any) -> str:

@@ -5,10 +5,37 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 from pipe.redact import clean, one_line
 
 log = logging.getLogger("keyturn")
+
+# How many characters of a problem are told.
+_LONGEST = 1200
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that is wrong: with which `variable`, if it is one's fault, `what` it is, and what helps, if known.
+
+    `what` has no full stop at its end, `advice` has one. `lacks` names the variable that is not given where that is
+    what is wrong.
+    """
+
+    variable: str
+    what: str
+    advice: str = ""
+    lacks: str = ""
+
+    @property
+    def sentence(self) -> str:
+        """What is wrong, and with which variable, without the advice."""
+        said = f"{self.variable}: {self.what}" if self.variable else self.what
+        return said if said.endswith((".", "…")) else f"{said}."
+
+    def __str__(self) -> str:
+        return f"{self.sentence} {self.advice}".strip()
 
 
 class KeyturnError(Exception):
@@ -31,12 +58,20 @@ class KeyturnError(Exception):
 
 
 class Refused(KeyturnError):
-    """The run cannot begin; every reason is named and nothing was touched."""
+    """The run cannot begin; every reason is named and nothing was touched.
 
-    def __init__(self, problems: Sequence[str], details: str = "") -> None:
-        self.problems = tuple(dict.fromkeys(one_line(problem, 1200) for problem in problems))
-        what = f"{len(self.problems)} problems" if len(self.problems) > 1 else self.problems[0]
-        super().__init__(what, details=details)
+    A problem that is a plain text is one of no single variable.
+    """
+
+    def __init__(self, problems: Sequence[Problem | str], details: str = "") -> None:
+        self.problems = tuple(dict.fromkeys(map(_cleaned, problems)))
+        first = self.problems[0]
+        alone = len(self.problems) == 1
+        super().__init__(
+            first.sentence if alone else f"{len(self.problems)} problems",
+            first.advice if alone else "",
+            details=details,
+        )
 
     @classmethod
     def by(cls, errors: Sequence[KeyturnError]) -> Refused:
@@ -142,12 +177,20 @@ class Stopped(KeyturnError):
     """The run was told to end (SIGTERM) or its time is over."""
 
 
-def problems_of(errors: Iterable[KeyturnError]) -> list[str]:
-    """Return the texts of several errors, those of refusals one by one."""
-    texts: list[str] = []
+def problems_of(errors: Iterable[KeyturnError]) -> list[Problem]:
+    """Return what is wrong by several errors, by those of refusals one by one."""
+    problems: list[Problem] = []
     for error in errors:
-        texts.extend(error.problems if isinstance(error, Refused) else [str(error)])
-    return texts
+        problems += error.problems if isinstance(error, Refused) else [Problem("", error.what, error.check)]
+    return problems
+
+
+def _cleaned(problem: Problem | str) -> Problem:
+    """Return a problem without secrets, each of its parts on one line."""
+    if isinstance(problem, str):
+        return Problem("", one_line(problem, _LONGEST))
+    what, advice = one_line(problem.what, _LONGEST), one_line(problem.advice, _LONGEST)
+    return Problem(problem.variable, what, advice, problem.lacks)
 
 
 def _where(error: Exception) -> str:

@@ -42,17 +42,17 @@ def main(environ: Mapping[str, str] | None = None, patience: Patience | None = N
     patience = patience or Patience()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: patience.stop())
-    action = environ.get("ACTION", "").strip()
+    action = environ.get("ACTION", "").strip().lower()
     action = action if action in ACTIONS else "run"
     try:
         ended = _run(read_settings(environ), patience, style)
     except Refused as refused:
         _tell(refused)
         for problem in refused.problems:
-            _say(style.paint("✖ ", RED) + problem)
+            _say(style.paint("✖ ", RED) + str(problem))
         count = len(refused.problems)
         last = f"Refused, nothing was touched: {count} problem{'' if count == 1 else 's'}, see above."
-        ended = _cut_short(action, 1, last, [(problem, "") for problem in refused.problems])
+        ended = _cut_short(action, 1, last, [(problem.sentence, problem.advice) for problem in refused.problems])
     except KeyturnError as error:
         ended = _failed(action, error)
     except Exception as error:  # noqa: BLE001 - the last resort: no traceback reaches a user
@@ -90,13 +90,13 @@ def _notify(environ: Mapping[str, str], action: str, ended: Ended, patience: Pat
     """Send a notice where one is wanted; that it cannot be sent is said, and changes nothing else."""
     if action in OFFLINE:
         return
-    settings = read_notice_alone(environ)
-    if not settings.topic or not ended.is_worth(settings.when):
-        return
-    from pipe.assemble.notice import send  # noqa: PLC0415 - a run without a notice does not pay for AWS's library
-
     told_to_stop = patience.stopping and patience.left > 0
     try:
+        settings = read_notice_alone(environ)
+        if not settings.topic or not ended.is_worth(settings.when):
+            return
+        from pipe.assemble.notice import send  # noqa: PLC0415 - a run without a notice does not pay for AWS's library
+
         text = notice(ended, Build(action, settings.repository, settings.build))
         send(settings, text, at_once=told_to_stop)
     except KeyturnError as error:
@@ -107,6 +107,8 @@ def _notify(environ: Mapping[str, str], action: str, ended: Ended, patience: Pat
 
 def _run(settings: Settings, patience: Patience, style: Style) -> Ended:
     """Do what the settings ask for; return how it ended."""
+    for doubt in settings.doubts:
+        log.warning("%s", doubt)
     if isinstance(settings.job, Wishes):
         from pipe.assemble.setup import setup  # noqa: PLC0415 - no other action pays for templates
 

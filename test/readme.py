@@ -1,4 +1,4 @@
-"""What is made from lists: the README's table, policies and commands, the sandbox's moods, the templates in `infra/`.
+"""What is made from lists: pipe.yml's variables, the README's table and policies, the sandbox's moods, and `infra/`.
 
 `python -m test.readme` writes them.
 """
@@ -16,12 +16,14 @@ from pipe.policies import Home, Statement, document
 from pipe.selectors import Selector
 from pipe.templates import cli, cloudformation, rules, terraform
 from pipe.templates.setup import Setup, Vault
-from pipe.variables import VARIABLES, Variable
+from pipe.variable import Variable
+from pipe.variables import VARIABLES
 from test.infra.setups import AWS, VAULT
 from test.sandbox import page
 from test.support import ROOT
 
 README = ROOT / "README.md"
+METADATA = ROOT / "pipe.yml"
 BEGIN, END = "<!-- variables: made by `make docs` -->\n", "<!-- end of variables -->"
 
 _BLOCK = re.compile(r"^( *)```(\w+)\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
@@ -50,6 +52,22 @@ def table() -> str:
         rows.append(f"| **{group}** | |")
         rows += [_row(variable) for variable in variables]
     return "\n" + "\n".join(rows) + "\n\n"
+
+
+def metadata(text: str) -> str:
+    """Return pipe.yml with its variables as they should be; a default is the step's own variable of the name.
+
+    What has a default in the table gets none here: an empty value takes that one.
+    """
+    lines = []
+    for variable in VARIABLES:
+        lines.append(f"  - name: {variable.name}\n")
+        if variable.from_step:
+            lines.append(f"    default: '${variable.name}'\n")
+    made, count = re.subn(r"(?<=^variables:\n)(?:^[ -].*\n)*", lambda _: "".join(lines), text, flags=re.MULTILINE)
+    if count != 1:
+        raise ValueError("pipe.yml has no variables, or several lists of them")
+    return made
 
 
 def parts(readme: str) -> tuple[str, str, str]:
@@ -146,5 +164,6 @@ def _row(variable: Variable) -> str:
 if __name__ == "__main__":
     README.write_text(filled(README.read_text(encoding="utf-8")), encoding="utf-8")
     page.PAGE.write_text(page.filled(page.PAGE.read_text(encoding="utf-8")), encoding="utf-8")
+    METADATA.write_text(metadata(METADATA.read_text(encoding="utf-8")), encoding="utf-8")
     for path, text in templates().items():
         path.write_text(text, encoding="utf-8")

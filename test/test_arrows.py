@@ -22,6 +22,7 @@ VALUES = {
     "selectors",
     "material",
     "claims",
+    "pem",
     "state",
     "values",
     "policies",
@@ -49,19 +50,28 @@ LAYERS: dict[str, set[str]] = {
     "patience": VALUES,
     "plan": VALUES,
     "notice": VALUES,
-    "variables": VALUES,
-    "reading": VALUES | {"variables"},
+    "pem": set(),
+    "rules": VALUES,
+    "variable": VALUES | {"rules"},
+    "variables": VALUES | {"rules", "variable"},
+    "misnamed": VALUES | {"variables"},
+    "toolkit": set(),
+    "face": VALUES | {"toolkit", "variable", "variables"},
+    "reading": VALUES | {"rules", "variables", "misnamed", "face"},
     "settings": VALUES | {"variables", "reading"},
     "templates": VALUES,
     "apply": GROUND,
     "report": GROUND,
     "clients": GROUND - {"plan", "view"},
     "actions": GROUND | {"apply", "templates"},
-    "assemble": GROUND | {"settings", "report", "notice", "clients", "actions"},
+    "assemble": GROUND | {"settings", "variables", "report", "notice", "clients", "actions"},
     "shell": GROUND
     | {"pipe", "settings", "reading", "variables", "report", "notice", "clients", "actions", "assemble", "apply"},
 }
 LIBRARIES = {
+    "bitbucket_pipes_toolkit": ("toolkit.py",),
+    "cerberus": ("face.py",),
+    "colorama": ("toolkit.py",),
     "boto3": ("clients/aws*.py",),
     "botocore": ("clients/aws*.py",),
     "cryptography": ("clients/x509.py",),
@@ -157,7 +167,7 @@ def test_only_the_shell_reads_the_environment_prints_and_exits() -> None:
 def test_a_refused_run_does_not_pay_for_the_libraries() -> None:
     code = (
         "import sys, pipe.shell; code = pipe.shell.main({'ACTION': 'dance'});"
-        "sys.__stdout__.write(str([name for name in ('boto3', 'botocore', 'requests') if name in sys.modules]));"
+        "sys.__stdout__.write(str([name for name in ('boto3', 'botocore', 'cryptography') if name in sys.modules]));"
         "sys.exit(code)"
     )
     ended = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)

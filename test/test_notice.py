@@ -154,19 +154,25 @@ def test_a_topic_s_region_is_in_its_arn() -> None:
 @pytest.mark.parametrize(
     ("variables", "problem"),
     [
-        ({"SNS_TOPIC_ARN": "keyturn"}, "SNS_TOPIC_ARN: must be the ARN of a standard topic of Amazon SNS."),
-        ({"SNS_TOPIC_ARN": f"{TOPIC}.fifo"}, "SNS_TOPIC_ARN: must be the ARN of a standard topic of Amazon SNS."),
-        ({"NOTIFY_ON": "never"}, "NOTIFY_ON: must be failure or change or always."),
+        (
+            {"SNS_TOPIC_ARN": "keyturn"},
+            "SNS_TOPIC_ARN: must be the ARN of a standard topic of Amazon SNS, not “keyturn”.",
+        ),
+        (
+            {"SNS_TOPIC_ARN": f"{TOPIC}.fifo"},
+            f"SNS_TOPIC_ARN: must be the ARN of a standard topic of Amazon SNS, not “{TOPIC}.fifo”.",
+        ),
+        ({"NOTIFY_ON": "never"}, "NOTIFY_ON: must be failure or change or always, not “never”."),
         (
             {"SNS_TOPIC_ARN": TOPIC, "AWS_ACCESS_KEY_ID": ""},
-            "AWS_ACCESS_KEY_ID: needed where AWS_OIDC_ROLE_ARN is not given.",
+            "AWS_ACCESS_KEY_ID: needed together with AWS_SECRET_ACCESS_KEY.",
         ),
     ],
 )
 def test_what_is_wrong_with_the_settings_of_a_notice(variables: dict[str, str], problem: str) -> None:
     reader = Reader({**KEYS, **variables})
     read_notice(reader)
-    assert Refused(reader.problems).problems == (problem,)
+    assert tuple(map(str, Refused(reader.problems).problems)) == (problem,)
 
 
 @pytest.mark.parametrize(

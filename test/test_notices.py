@@ -122,7 +122,7 @@ def test_a_configuration_that_is_wrong(office: Office, wrong: dict[str, str], ac
     assert subject == f"Keyturn: {action} failed, build 17 of acme/shop"
     assert office.asked == [PUBLISH]
     problems = [line.removeprefix("✖ ") for line in result.output.splitlines()[:-1] if line.startswith("✖ ")]
-    assert [failed["what"] for failed in report["failed"]] == problems
+    assert [f"{failed['what']} {failed['check']}".strip() for failed in report["failed"]] == problems
     assert all(problem in text for problem in problems)
     assert all(any(problem.startswith(f"{name}:") for problem in problems) for name in wrong)
 

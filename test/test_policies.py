@@ -43,7 +43,7 @@ def policy_of(environ: dict[str, str]) -> Any:
 def problems(**variables: str) -> str:
     with pytest.raises(Refused) as refused:
         read_settings({**ROTATE, **variables})
-    return " ".join(refused.value.problems)
+    return " ".join(map(str, refused.value.problems))
 
 
 @pytest.mark.parametrize(
@@ -123,9 +123,13 @@ def test_no_policy_no_narrowing() -> None:
     assert policy_of({**ROTATE, "AWS_SESSION_POLICY": ""}) is None
 
 
-@pytest.mark.parametrize("policy", ["smallest", "{", "[]", '"minimal"', "{}", '{"Statement": []}'])
+@pytest.mark.parametrize("policy", ["smallest", "{", "[]", "{}", '{"Statement": []}', "[" * 100_000])
 def test_what_is_no_policy(policy: str) -> None:
     assert problems(AWS_SESSION_POLICY=policy) == "AWS_SESSION_POLICY: must be `minimal`, or a policy of IAM as JSON."
+
+
+def test_quotes_are_a_part_of_the_value() -> None:
+    assert "The quotes are part of the value; leave them out." in problems(AWS_SESSION_POLICY='"minimal"')
 
 
 def test_a_policy_that_is_too_long() -> None:
@@ -145,7 +149,8 @@ def test_keys_alone_cannot_be_narrowed() -> None:
 
 
 @pytest.mark.parametrize(("seconds", "chained", "right"), [
-    ("900", False, True), ("43200", False, True), ("899", False, False), ("43201", False, False), ("1h", False, False),
+    ("900", False, True), ("43200", False, True), ("899", False, False), ("43201", False, False),
+    ("9" * 5_000, False, False), ("1h", False, False),
     ("3600", True, True), ("3601", True, False),
 ])  # fmt: skip
 def test_how_long_a_session_may_last(seconds: str, chained: bool, right: bool) -> None:
@@ -162,4 +167,5 @@ def test_how_long_a_session_may_last(seconds: str, chained: bool, right: bool) -
         assert isinstance(job, RotateJob)
         assert job.aws.seconds == int(seconds)
     else:
-        assert problems(**given).startswith("AWS_SESSION_SECONDS: must be a whole number of seconds from 900 to ")
+        most = "must be at most 3,600" if chained else "must be a whole number of seconds, from 900 to 43,200"
+        assert problems(**given).startswith(f"AWS_SESSION_SECONDS: {most}, not ")

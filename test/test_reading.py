@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from pipe.errors import Problem
 from pipe.reading import Reader, learn_secrets
 from pipe.redact import HIDDEN, clean
+from pipe.settings.targets import read_places
 from pipe.values import Target, TargetKind
 
 HERE = {"BITBUCKET_WORKSPACE": "acme", "BITBUCKET_REPO_SLUG": "shop"}
@@ -34,8 +36,14 @@ def deployment(environment: str, workspace: str = "acme", repository: str = "sho
 )
 def test_lists_in_either_form(environ: dict[str, str], expected: tuple[str, ...]) -> None:
     reader = Reader(environ)
-    assert reader.listed("TARGETS") == expected
-    assert reader.problems == []
+    assert reader.items("TARGETS") == expected
+
+
+@pytest.mark.parametrize("count", ["x", "-1", "1.0", "10000", "٣"])
+def test_a_count_is_a_number(count: str) -> None:
+    reader = Reader({"TARGETS_COUNT": count, "TARGETS_0": "repository"})
+    assert read_places(reader) == ()
+    assert reader.problems == [Problem("TARGETS", "TARGETS_COUNT must be a whole number")]
 
 
 @pytest.mark.parametrize(
@@ -50,28 +58,33 @@ def test_lists_in_either_form(environ: dict[str, str], expected: tuple[str, ...]
         ("repository", Target(TargetKind.REPOSITORY, "acme", "shop")),
         ("other/repo:repository", Target(TargetKind.REPOSITORY, "other", "repo")),
         ("workspace", Target(TargetKind.WORKSPACE, "acme")),
+        ("other:workspace", Target(TargetKind.WORKSPACE, "other")),
+        ("Deployment: Production", deployment("Production")),
+        ("other/repo: Repository", Target(TargetKind.REPOSITORY, "other", "repo")),
+        ("deployment:5680ef7d-9325-5695-8665-753b33b13092", deployment("{5680ef7d-9325-5695-8665-753b33b13092}")),
     ],
 )
 def test_targets(text: str, expected: Target) -> None:
     reader = Reader({**HERE, "TARGETS": text})
-    assert reader.targets() == (expected,)
+    assert read_places(reader) == (expected,)
     assert reader.problems == []
 
 
 @pytest.mark.parametrize(
     "text",
     ["production", "deployment", "deployment:", "environment:x", "other:repository", "a/b/c:repository",
-     "other/repo:workspace", "other/:repository", "/repo:repository", "Repository", "deployment: "],
+     "other/:repository", "/repo:repository", "repositories", "workspaces", "deployment: ",
+     "other/repo:workspace", "repository:x"],
 )  # fmt: skip
 def test_what_is_no_target(text: str) -> None:
     reader = Reader({**HERE, "TARGETS_COUNT": "1", "TARGETS_0": text})
-    assert reader.targets() == ()
+    assert read_places(reader) == ()
     assert len(reader.problems) == 1
 
 
 def test_the_same_target_twice_is_one() -> None:
     reader = Reader({**HERE, "TARGETS": "repository, acme/shop:repository, repository"})
-    assert len(reader.targets()) == 1
+    assert len(read_places(reader)) == 1
 
 
 @pytest.mark.parametrize(
@@ -82,7 +95,7 @@ def test_the_same_target_twice_is_one() -> None:
     ],
 )
 def test_the_steps_own_environment(environ: dict[str, str], expected: str) -> None:
-    assert Reader({**HERE, **environ}).targets() == (deployment(expected),)
+    assert read_places(Reader({**HERE, **environ})) == (deployment(expected),)
 
 
 @pytest.mark.parametrize(
@@ -114,9 +127,9 @@ def test_the_steps_own_environment(environ: dict[str, str], expected: str) -> No
 )
 def test_addresses(value: str, good: bool) -> None:
     reader = Reader({"BITBUCKET_API_URL": value})
-    reader.url("BITBUCKET_API_URL")
+    reader.text("BITBUCKET_API_URL")
     assert (reader.problems == []) == good
-    assert "pass" not in " ".join(reader.problems)
+    assert "me:pass" not in " ".join(map(str, reader.problems))
 
 
 @pytest.mark.parametrize(
@@ -127,7 +140,7 @@ def test_addresses(value: str, good: bool) -> None:
 )  # fmt: skip
 def test_names_of_variables(value: str, good: bool) -> None:
     reader = Reader({"CREDENTIALS_VARIABLE": value})
-    assert reader.variable_name("CREDENTIALS_VARIABLE") == value
+    assert reader.text("CREDENTIALS_VARIABLE") == (value if good else "")
     assert (reader.problems == []) == good
 
 
@@ -136,14 +149,14 @@ def test_names_of_variables(value: str, good: bool) -> None:
 )  # fmt: skip
 def test_days(value: str, expected: int) -> None:
     reader = Reader({"ROTATE_AFTER_DAYS": value})
-    assert reader.days("ROTATE_AFTER_DAYS") == expected
+    assert reader.number("ROTATE_AFTER_DAYS") == expected
     assert reader.problems == []
 
 
 @pytest.mark.parametrize("value", ["0", "-1", "1.0", "1e2", "x", "10000", "٩", "0x10", "1 2", "+5", "1\n2"])
 def test_no_days(value: str) -> None:
     reader = Reader({"ROTATE_AFTER_DAYS": value})
-    assert reader.days("ROTATE_AFTER_DAYS") is None
+    assert reader.number("ROTATE_AFTER_DAYS") is None
     assert len(reader.problems) == 1
 
 
@@ -160,7 +173,7 @@ def test_switches(value: str, expected: bool) -> None:
 def test_no_switches(value: str) -> None:
     reader = Reader({"DRY_RUN": value})
     reader.switch("DRY_RUN")
-    assert reader.problems == ["DRY_RUN: must be true or false."]
+    assert reader.problems == [Problem("DRY_RUN", f"must be true or false, not “{value}”")]
 
 
 @pytest.mark.parametrize(
@@ -180,7 +193,7 @@ def test_the_name_of_the_session_passes_at_aws(environ: dict[str, str], expected
 def test_allowed_accounts(count: int) -> None:
     accounts = tuple(f"{number:012}" for number in range(count))
     reader = Reader({"ALLOWED_AWS_ACCOUNT_IDS": ", ".join(accounts)})
-    assert (reader.accounts(), reader.problems) == (accounts, [])
+    assert (reader.listed("ALLOWED_AWS_ACCOUNT_IDS"), reader.problems) == (accounts, [])
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import sys
+from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 from string import Template
@@ -64,7 +65,7 @@ def environment_of(variables: dict[str, str | list[str]]) -> dict[str, str]:
         if isinstance(value, list):
             environ |= {f"{name}_COUNT": str(len(value)), **{f"{name}_{n}": item for n, item in enumerate(value)}}
         else:
-            environ[name] = Template(value).safe_substitute(STEP)
+            environ[name] = Template(value).substitute(defaultdict(lambda: "made-for-the-step", STEP))
     return environ
 
 

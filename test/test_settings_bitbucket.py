@@ -146,7 +146,7 @@ def test_what_the_source_needs_is_needed_by_every_action_and_said_at_once() -> N
         "ACTION": "pull", "SECRETS": "secret/ci/db *", "BITBUCKET_ACCESS_TOKEN_FROM": "secretsmanager: ci/bb",
         "AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": "", **VAULT,
     }  # fmt: skip
-    assert wrong(**pull) == ["AWS_DEFAULT_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"]
+    assert wrong(**pull) == ["AWS_DEFAULT_REGION", "AWS_OIDC_ROLE_ARN"]
 
 
 def test_no_repr_shows_a_secret() -> None:

@@ -55,7 +55,7 @@ def vault_of(**variables: str) -> VaultAccess:
 def problems(**variables: str) -> tuple[str, ...]:
     with pytest.raises(Refused) as refused:
         read_settings({**LEAST, **variables})
-    return refused.value.problems
+    return tuple(map(str, refused.value.problems))
 
 
 def test_the_least_that_is_enough() -> None:
@@ -110,7 +110,7 @@ def test_by_iam_it_is_aws_that_is_asked_who_this_is() -> None:
     vault = vault_of(VAULT_AUTH_METHOD="aws", **KEYS)
     assert vault.aws is not None
     assert vault.aws.pair is not None
-    assert "AWS_ACCESS_KEY_ID: needed" in problems(VAULT_AUTH_METHOD="aws")[0]
+    assert "AWS_OIDC_ROLE_ARN: no way to sign in to AWS is given." in problems(VAULT_AUTH_METHOD="aws")[0]
 
 
 def test_certificates_may_be_text_or_base64() -> None:
@@ -142,8 +142,11 @@ def test_all_problems_at_once() -> None:
         ({"VAULT_ADDR": ""}, "VAULT_ADDR: needed"),
         ({"VAULT_ROLE": ""}, "VAULT_ROLE: needed for VAULT_AUTH_METHOD jwt"),
         (NO_TOKEN, "VAULT_AUTH_METHOD: the step has no OIDC token"),
-        ({**NO_TOKEN, "VAULT_ROLE": "r", "VAULT_AUTH_METHOD": "jwt"}, "put `oidc: true` into the step"),
-        ({**NO_TOKEN, "VAULT_ROLE_ID": "id"}, "VAULT_SECRET_ID or VAULT_WRAPPED_SECRET_ID: needed"),
+        ({**NO_TOKEN, "VAULT_ROLE": "r", "VAULT_AUTH_METHOD": "jwt"}, "Put `oidc: true` into the step"),
+        (
+            {**NO_TOKEN, "VAULT_ROLE_ID": "id"},
+            "VAULT_SECRET_ID: needed for VAULT_AUTH_METHOD approle, or VAULT_WRAPPED_SECRET_ID.",
+        ),
         (
             {**NO_TOKEN, "VAULT_ROLE_ID": "id", "VAULT_SECRET_ID": "a", "VAULT_WRAPPED_SECRET_ID": "b"},
             "VAULT_SECRET_ID: give either it or VAULT_WRAPPED_SECRET_ID",
@@ -170,7 +173,7 @@ def test_from_secrets_manager_nothing_of_vault_is_needed() -> None:
         ({"AWS_DEFAULT_REGION": ""}, "AWS_DEFAULT_REGION: needed; the region of the secrets."),
         ({"AWS_DEFAULT_REGION": "here"}, "AWS_DEFAULT_REGION: must be a region"),
         ({"AWS_ACCESS_KEY_ID": ""}, "AWS_ACCESS_KEY_ID: needed"),
-        ({"SECRETS": ""}, "SECRETS: needed; which secrets, one a line, e.g. ci/db password | DB_PASSWORD."),
+        ({"SECRETS": ""}, "SECRETS: needed; which secrets. Give one a line, e.g. ci/db password | DB_PASSWORD."),
         ({"SECRETS": "** *"}, "SECRETS: “** *” does not say which secrets"),
         ({"AWS_DEFAULT_REGION": "eu-central-1", "SECRETS": f"{ARN} password"}, "is in eu-west-1, and"),
     ],

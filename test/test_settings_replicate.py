@@ -29,7 +29,7 @@ def job(**variables: str) -> ReplicateJob:
 def problems(**variables: str) -> str:
     with pytest.raises(Refused) as refused:
         read_settings({**LEAST, **variables})
-    return "\n".join(refused.value.problems)
+    return "\n".join(map(str, refused.value.problems))
 
 
 def test_the_least_that_is_enough() -> None:
@@ -59,7 +59,9 @@ def test_all_that_can_be_said() -> None:
 
 @pytest.mark.parametrize("days", ["6", "31", "0", "-7", "7.5", "a week", "²"])
 def test_a_recovery_window_that_aws_does_not_have(days: str) -> None:
-    assert "RECOVERY_WINDOW_DAYS: must be a whole number of days, from 7 to 30." in problems(RECOVERY_WINDOW_DAYS=days)
+    assert "RECOVERY_WINDOW_DAYS: must be a whole number of days, from 7 to 30, not “" in problems(
+        RECOVERY_WINDOW_DAYS=days
+    )
 
 
 @pytest.mark.parametrize("prefix", ["with blank/", "ümlaut/", "star*", "!not", "x" * 401])
@@ -69,7 +71,7 @@ def test_a_prefix_that_no_name_can_have(prefix: str) -> None:
 
 @pytest.mark.parametrize("source", ["secretsmanager", "elsewhere"])
 def test_vault_is_the_only_source(source: str) -> None:
-    assert "SOURCE: must be vault." in problems(SOURCE=source)
+    assert "SOURCE: must be vault" in problems(SOURCE=source)
 
 
 def test_a_replica_has_no_variables_name() -> None:
@@ -82,7 +84,7 @@ def test_a_replica_has_no_variables_name() -> None:
         ("SECRETS", "SECRETS: needed"),
         ("VAULT_ADDR", "VAULT_ADDR: needed"),
         ("AWS_DEFAULT_REGION", "AWS_DEFAULT_REGION: needed; the region of the replicas."),
-        ("AWS_OIDC_ROLE_ARN", "AWS_ACCESS_KEY_ID: needed where AWS_OIDC_ROLE_ARN is not given."),
+        ("AWS_OIDC_ROLE_ARN", "AWS_OIDC_ROLE_ARN: no way to sign in to AWS is given."),
     ],
 )
 def test_what_is_needed(missing: str, said: str) -> None:
@@ -91,7 +93,7 @@ def test_what_is_needed(missing: str, said: str) -> None:
 
 @pytest.mark.parametrize("name", ["PRUNE", "ADOPT", "FORCE"])
 def test_a_switch_is_true_or_false(name: str) -> None:
-    assert f"{name}: must be true or false." in problems(**{name: "yes"})
+    assert f"{name}: must be true or false, not “yes”." in problems(**{name: "yes"})
 
 
 def test_all_problems_are_said_together() -> None:

@@ -12,7 +12,7 @@ from pipe.actions.rotate.decide import decide
 from pipe.actions.rotate.steps import KeyPlan, KeyStep
 from pipe.actions.rotate.world import World
 from pipe.actions.status_words import activity, briefly, holding, last_sign_of_life, last_use, role_of, shown
-from pipe.errors import Refused
+from pipe.errors import Problem, Refused
 from pipe.plan import Do
 from pipe.values import AccessKey, Rotation, last_four, stamp
 from pipe.view import Table, Tone, View
@@ -50,7 +50,7 @@ class Status:
 
     world: World
     keys: tuple[KeyStatus, ...]
-    problems: tuple[str, ...]
+    problems: tuple[Problem, ...]
     busy: str = ""
 
     @property
@@ -63,8 +63,8 @@ class Status:
         """The last line's words."""
         user = self.world.user
         if self.problems:
-            count, first = len(self.problems), self.problems[0].partition(". ")[0]
-            return f"{user}: {count} problem{'' if count == 1 else 's'}: {first}"
+            count, first = len(self.problems), self.problems[0]
+            return f"{user}: {count} problem{'' if count == 1 else 's'}: {first.what}"
         if self.busy:
             return f"{user}: nothing can be told yet: {self.busy}"
         ahead = "; ".join(f"{key.key.name} {key.next}" for key in self.keys)
@@ -87,7 +87,14 @@ class Status:
     def key_rows(self) -> list[tuple[str, ...]]:
         """Return the keys as a table for people."""
         return [
-            (key.key.name, f"{key.age_days} days", key.role, key.last_use, str(len(key.held_by)), key.next)
+            (
+                key.key.name,
+                f"{key.age_days} days",
+                f"{key.role}, {activity(key.key)}",
+                key.last_use,
+                str(len(key.held_by)),
+                key.next,
+            )
             for key in self.keys
         ]
 
@@ -107,7 +114,7 @@ class Status:
         tones = tuple(Tone.DOUBTFUL if key.blocked else Tone.PLAIN for key in self.keys)
         keys = Table(KEY_HEAD, tuple(self.key_rows()), tones)
         targets = Table(TARGET_HEAD, tuple(self.target_rows()))
-        return View(self.exit_code, self.sentence, (keys, "", targets), self.problems, self.as_json())
+        return View(self.exit_code, self.sentence, (keys, "", targets), tuple(map(str, self.problems)), self.as_json())
 
     def as_json(self) -> dict[str, Any]:
         """Return the report for machines; it holds no secret."""
@@ -120,7 +127,7 @@ class Status:
             "keys": [
                 {
                     "id": key.key.id,
-                    "role": key.role.partition(",")[0],
+                    "role": key.role,
                     "active": key.key.active,
                     "created": stamp(key.key.created),
                     "age_days": key.age_days,
@@ -142,7 +149,7 @@ class Status:
             ],
             "quiet_since": stamp(self.quiet_since) if self.quiet_since else None,
             "busy": self.busy or None,
-            "problems": list(self.problems),
+            "problems": list(map(str, self.problems)),
         }
 
 
@@ -163,7 +170,7 @@ TARGET_HEAD = ("target", "holds", "which is")
 
 def status_of(world: World, policy: Rotation) -> Status:
     """Return the status of a world that was observed with every key's last use."""
-    refused: tuple[str, ...] = ()
+    refused: tuple[Problem, ...] = ()
     try:
         plan = decide(world, policy)
     except Refused as error:
@@ -172,13 +179,13 @@ def status_of(world: World, policy: Rotation) -> Status:
     return Status(world, keys, (*refused, *_problems(world, plan)), plan.busy)
 
 
-def _problems(world: World, plan: KeyPlan) -> Iterator[str]:
+def _problems(world: World, plan: KeyPlan) -> Iterator[Problem]:
     for step in plan.steps:
         name = "" if step.do is Do.CREATE else f"{step.on}: "
         if step.acts and step.due is not None and step.due < world.now.date():
-            yield f"{name}{_what(step)}, {_since(step, world)}: {step.reason}"
+            yield Problem("", f"{name}{_what(step)}, {_since(step, world)}: {step.reason}")
         elif step.warn or _mends(step, world):
-            yield f"{name or 'rotate: '}{step.reason}"
+            yield Problem("", f"{name or 'rotate: '}{step.reason}")
 
 
 def _mends(step: KeyStep, world: World) -> bool:
@@ -192,7 +199,7 @@ def _key(world: World, plan: KeyPlan, key: AccessKey) -> KeyStatus:
     step = next((step for step in plan.steps if _is_fate(step, key)), None)
     return KeyStatus(
         key=key,
-        role=f"{role_of(world, key)}, {activity(key)}",
+        role=role_of(world, key),
         age_days=key.age_days(world.now),
         last_use=briefly(world.last_use.get(key.id)),
         held_by=tuple(target.place.label for target in world.targets if target.key_id == key.id),
@@ -212,9 +219,8 @@ def _next(step: KeyStep, world: World) -> str:
     """Say what becomes of a key, briefly where it has a date of its own."""
     today = world.now.date()
     if step.do is Do.KEEP:
-        if step.warn and step.due and step.due > today:
-            return f"{step.reason.partition(':')[0]}; not before {step.due}"
-        return step.reason.rpartition("; ")[2] if step.due else step.reason
+        postponed = step.warn and step.due and step.due > today
+        return f"postponed; not before {step.due}" if postponed else step.ahead
     return (
         f"{_what(step)}, {_since(step, world)}" if step.due and step.due <= today else f"{_what(step)}: {step.reason}"
     )

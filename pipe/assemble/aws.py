@@ -7,7 +7,7 @@ import logging
 from pipe.clients.aws import Aws, Endpoint, Terms
 from pipe.clients.aws_assumed_role import by_assumed_role
 from pipe.clients.aws_web_identity import by_web_identity
-from pipe.errors import Refused
+from pipe.errors import Problem, Refused
 from pipe.patience import Patience
 from pipe.report import who
 from pipe.settings.anywhere import Anywhere
@@ -32,18 +32,21 @@ def admit(access: AwsAccess, caller: Identity) -> None:
         raise Refused([why])
 
 
-def objection(access: AwsAccess, caller: Identity) -> str:
-    """Return why somebody who has signed in must not go on; empty where nothing is against it."""
+def objection(access: AwsAccess, caller: Identity) -> Problem | None:
+    """Return why somebody who has signed in must not go on; None where nothing is against it."""
     if caller.arn.endswith(":root"):
-        return (
-            "AWS_ACCESS_KEY_ID: this is the key of the account's root user, who can do everything and cannot be "
-            "narrowed. Delete it (AWS Console, Security credentials), and give a role or a user of its own."
+        return Problem(
+            "AWS_ACCESS_KEY_ID",
+            "this is the key of the account's root user, who can do everything and cannot be narrowed",
+            "Delete it (AWS Console, Security credentials), and give a role or a user of its own.",
         )
     if access.allowed_accounts and caller.account not in access.allowed_accounts:
-        return (
-            f"ALLOWED_AWS_ACCOUNT_IDS: these credentials belong to account {caller.account}, which is not among them."
+        allowed = ", ".join(access.allowed_accounts)
+        return Problem(
+            "ALLOWED_AWS_ACCOUNT_IDS",
+            f"these credentials belong to account {caller.account}, which is not among them: {allowed}",
         )
-    return ""
+    return None
 
 
 def sign_in(access: AwsAccess, session_name: str, patience: Patience) -> Aws:
@@ -65,4 +68,4 @@ def sign_in(access: AwsAccess, session_name: str, patience: Patience) -> Aws:
             aws = Aws.with_keys(pair, token, endpoint, patience)
             return by_assumed_role(aws, role_arn, terms) if role_arn else aws
         case _:
-            raise Refused(["AWS_OIDC_ROLE_ARN: needed, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY."])
+            raise Refused([Problem("AWS_OIDC_ROLE_ARN", "needed, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY")])

@@ -26,6 +26,7 @@ from pipe.settings.rotation import RotateJob
 from pipe.settings.setup import DoctorJob
 from pipe.settings.vault import VaultAccess
 from pipe.values import Target
+from pipe.variables import STEP_TOKEN
 
 # Seconds for which it is worth while to wait for a service that does not answer.
 BUDGET = 60.0
@@ -78,10 +79,10 @@ def _setup(job: DoctorJob, jobs: Iterable[Job], access: BitbucketAccess | None) 
     names = (rotation.secret_variable, rotation.credentials_variable) if rotation else ()
     return Setup(
         job.actions,
-        job.problems,
+        tuple(problem for problem in job.problems if problem.lacks != STEP_TOKEN),
         job.step,
         job.has_token,
-        needs_token=any("OIDC token" in problem for problem in job.problems),
+        needs_token=any(problem.lacks == STEP_TOKEN for problem in job.problems),
         targets=tuple(dict.fromkeys(targets)),
         credentials=access.variables if access else "",
         state=state,

@@ -18,7 +18,7 @@ from pipe.actions.status import status_of
 from pipe.assemble.secretsmanager import secretsmanager_source
 from pipe.assemble.signing import AwsSession
 from pipe.clients.bitbucket import Bitbucket
-from pipe.errors import Refused
+from pipe.errors import Problem, Refused
 from pipe.patience import Patience, side_by_side
 from pipe.policies import Home
 from pipe.selectors import Selector
@@ -67,7 +67,7 @@ class AwsAccount:
         """Whether the session has a policy of its own."""
         return bool(self._session.access.policy)
 
-    def enter(self) -> tuple[Identity, str, Rights]:
+    def enter(self) -> tuple[Identity, Problem | None, Rights]:
         """Sign in; return who that is and why that is not allowed, if so; raises Refused and ServiceError."""
         aws = self._session.sign_in()
         # AWS's library is imported by now.
@@ -173,7 +173,7 @@ class _Untouched:
     """A state variable that is only looked at."""
 
     def create(self, value: str) -> Variable:  # noqa: ARG002 - a journal's own interface
-        raise Refused(["STATE_VARIABLE: it is only looked at."])
+        raise Refused([Problem("STATE_VARIABLE", "it is only looked at")])
 
     def write(self, value: str, known: Variable) -> Variable:
         return self.create(value or known.key)

@@ -9,7 +9,7 @@ from pipe.assemble.secretsmanager import secretsmanager_source
 from pipe.assemble.signing import AwsSession
 from pipe.assemble.stored import Fetcher
 from pipe.assemble.vault import VaultSession, vault_session, vault_source
-from pipe.errors import Refused
+from pipe.errors import Problem, Refused
 from pipe.patience import Patience
 from pipe.settings import Settings
 from pipe.settings.pull import PullJob
@@ -36,4 +36,4 @@ def _source(job: PullJob, vault: VaultSession | None, aws: AwsSession | None, *,
         return vault_source(vault, force=job.pull.force, dry_run=dry_run)
     if aws:
         return secretsmanager_source(aws, job.pull.selectors)
-    raise Refused(["SOURCE: nothing is known of it."])
+    raise Refused([Problem("SOURCE", "nothing is known of it")])

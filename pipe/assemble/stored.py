@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from pipe.assemble.signing import AwsSession
 from pipe.assemble.vault import VaultSession, vault_session
-from pipe.errors import KeyturnError, Refused, ServiceError, Stopped
+from pipe.errors import Invalid, KeyturnError, Missing, Refused, ServiceError, Stopped, problems_of
 from pipe.patience import Patience
 from pipe.redact import Secret
 from pipe.settings.aws import AwsAccess
@@ -45,11 +45,10 @@ class Fetcher:
             raise
         except KeyturnError as error:
             # Not as what it is: to who asks Bitbucket, nothing is missing or busy there.
-            what = " ".join(error.problems) if isinstance(error, Refused) else error.what
-            place = stored.selector.text
+            place, by_place = stored.selector.text, isinstance(error, Missing | Invalid)
             raise ServiceError(
-                f"{stored.variable}: “{place}” could not be fetched. {what}",
-                error.check.replace("SECRETS", stored.variable),
+                f"{stored.variable}: “{place}” could not be fetched. {_reasons(error)}",
+                f"Check {stored.variable}." if by_place else error.check,
                 details=error.details,
             ) from None
 
@@ -77,3 +76,8 @@ class Fetcher:
         from pipe.clients.secretsmanager import SecretsManager  # noqa: PLC0415 - AWS's library is imported by now
 
         return from_secretsmanager(SecretsManager(aws, stored.region), stored.selector)
+
+
+def _reasons(error: KeyturnError) -> str:
+    several = isinstance(error, Refused) and len(error.problems) > 1
+    return " ".join(map(str, problems_of([error]))) if several else error.what

@@ -10,7 +10,7 @@ from pipe.actions.sources.vault import VaultSource
 from pipe.clients.vault import Vault
 from pipe.clients.vault_kv import Kv
 from pipe.clients.vault_logins import AppRole, AwsIam, Jwt, Kubernetes, Ldap, Login, Token, Userpass, WrappedAppRole
-from pipe.errors import KeyturnError, Refused
+from pipe.errors import KeyturnError, Problem, Refused
 from pipe.patience import Patience
 from pipe.redact import Secret
 from pipe.settings.vault import VaultAccess
@@ -97,7 +97,7 @@ class VaultSession:
         from pipe.clients.aws_proof import proof  # noqa: PLC0415 - see above
 
         if self.access.aws is None:
-            raise Refused(["VAULT_AUTH_METHOD: aws needs credentials of AWS."])
+            raise Refused([Problem("VAULT_AUTH_METHOD", "aws needs credentials of AWS")])
         aws = sign_in(self.access.aws, self._session_name, self._patience)
         return AwsIam(self.access.role, lambda: proof(aws), self.access.path)
 
@@ -107,4 +107,5 @@ def _service_account() -> Secret:
     try:
         return Secret(SERVICE_ACCOUNT.read_text(encoding="ascii").strip())
     except (OSError, UnicodeDecodeError):
-        raise Refused([f"VAULT_AUTH_METHOD: kubernetes needs the pod's own token at {SERVICE_ACCOUNT}."]) from None
+        what = f"kubernetes needs the pod's own token at {SERVICE_ACCOUNT}"
+        raise Refused([Problem("VAULT_AUTH_METHOD", what)]) from None

@@ -45,7 +45,7 @@ class Kv:
                 )
             return kind(
                 f"Vault does not say what is mounted at `{path}` ({refusal.status}): {refusal.said}",
-                "Check SECRETS: is there such a mount, and does the token's policy allow anything below it?",
+                "Is there such a mount, and does the token's policy allow anything below it?",
             )
 
         data = self._vault.ask(Question(plain("GET", f"sys/internal/ui/mounts/{path}"), explain=explain)).data

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat,
 from cryptography.x509.oid import NameOID, SignatureAlgorithmOID
 
 from pipe.clients.anywhere_facts import Facts
-from pipe.errors import Refused
+from pipe.errors import Problem, Refused
 from pipe.redact import Secret
 
 CERTIFICATE, CHAIN, KEY = (f"AWS_ROLESANYWHERE_{name}" for name in ("CERTIFICATE", "CHAIN", "PRIVATE_KEY"))
@@ -49,58 +49,57 @@ def read(certificate: str, key: Secret, chain: str) -> Papers:
 
     Raises Refused with all problems, none of which shows a value.
     """
-    problems: list[str] = []
+    problems: list[Problem] = []
     own = _certificates(CERTIFICATE, certificate, problems)
     above = [each for each in (*own[1:], *_certificates(CHAIN, chain, problems)) if each not in own[:1]]
     private = _key(key, problems)
     if own:
         problems += _problems_of(own[0], above)
         if private and _public(own[0]) != private.public_key().public_bytes(Encoding.DER, _INFO):
-            problems.append(f"{KEY}: is the key of another certificate than the first one of {CERTIFICATE}.")
+            problems.append(Problem(KEY, f"is the key of another certificate than the first one of {CERTIFICATE}"))
     if problems or not private:
         raise Refused(problems)
     return Papers(own[0], list(dict.fromkeys(above)), private)
 
 
-def _certificates(name: str, text: str, problems: list[str]) -> list[x509.Certificate]:
+def _certificates(name: str, text: str, problems: list[Problem]) -> list[x509.Certificate]:
     try:
         return x509.load_pem_x509_certificates(text.encode()) if text else []
     except ValueError:
-        problems.append(f"{name}: cannot be read; it must be certificates as PEM, or base64 of that.")
+        problems.append(Problem(name, "cannot be read; it must be certificates as PEM, or base64 of that"))
         return []
 
 
-def _key(key: Secret, problems: list[str]) -> Key | None:
+def _key(key: Secret, problems: list[Problem]) -> Key | None:
     try:
         found = load_pem_private_key(key.reveal().encode(), password=None)
     except TypeError:
-        problems.append(f"{KEY}: is encrypted; give the key as it is, in a secured variable.")
+        problems.append(Problem(KEY, "is encrypted", "Give the key as it is, in a secured variable."))
     except (ValueError, UnsupportedAlgorithm):
-        problems.append(f"{KEY}: cannot be read; it must be a private key as PEM, or base64 of that.")
+        problems.append(Problem(KEY, "cannot be read; it must be a private key as PEM, or base64 of that"))
     else:
         if isinstance(found, rsa.RSAPrivateKey):
             return found
         if isinstance(found, ec.EllipticCurvePrivateKey) and isinstance(found.curve, _CURVES):
             return found
-        problems.append(f"{KEY}: is of a kind that AWS does not take here; it takes {_KINDS}.")
+        problems.append(Problem(KEY, "is of a kind that AWS does not take here", f"It takes {_KINDS}."))
     return None
 
 
-def _problems_of(own: x509.Certificate, chain: list[x509.Certificate]) -> list[str]:
+def _problems_of(own: x509.Certificate, chain: list[x509.Certificate]) -> list[Problem]:
     """Return why AWS cannot take a certificate, whatever its trust anchor is."""
-    problems = []
+    problems: list[Problem] = []
     extensions = {type(each.value): each.value for each in _extensions(own)}
     constraints, usage = extensions.get(x509.BasicConstraints), extensions.get(x509.KeyUsage)
     if isinstance(constraints, x509.BasicConstraints) and constraints.ca:
-        problems.append(
-            f"{CERTIFICATE}: the first certificate is a CA's; give one that the CA has issued, and the CA's in {CHAIN}."
-        )
+        advice = f"Give one that the CA has issued, and the CA's in {CHAIN}."
+        problems.append(Problem(CERTIFICATE, "the first certificate is a CA's", advice))
     if isinstance(usage, x509.KeyUsage) and not usage.digital_signature:
-        problems.append(f"{CERTIFICATE}: its key usage lacks digitalSignature, which AWS asks for.")
+        problems.append(Problem(CERTIFICATE, "its key usage lacks digitalSignature, which AWS asks for"))
     if own.signature_algorithm_oid in _WEAK:
-        problems.append(f"{CERTIFICATE}: is signed with SHA-1 or MD5; AWS takes SHA-256 or stronger.")
+        problems.append(Problem(CERTIFICATE, "is signed with SHA-1 or MD5", "AWS takes SHA-256 or stronger."))
     if chain and not any(_has_issued(each, own) for each in chain):
-        problems.append(f"{CHAIN}: none of its certificates has issued {CERTIFICATE}'s first one.")
+        problems.append(Problem(CHAIN, f"none of its certificates has issued {CERTIFICATE}'s first one"))
     return problems
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from pipe.errors import Refused
+from pipe.errors import Problem, Refused
 from pipe.reading import Reader
 from pipe.settings.notice import read_notice
 from pipe.settings.pull import PullJob, read_pull_job
@@ -14,9 +14,8 @@ from pipe.settings.replicate import ReplicateJob, read_replicate_job
 from pipe.settings.rotation import RotateJob, read_rotate_job
 from pipe.settings.setup import DoctorJob, read_doctor_job, read_wishes
 from pipe.values import OUTSIDE, Run
+from pipe.variables import ACTIONS as ACTIONS
 from pipe.wishes import Wishes
-
-ACTIONS = ("rotate", "pull", "replicate", "status", "setup", "doctor")
 
 # Those that ask nobody for anything, so that they send no notice either.
 OFFLINE = ("setup",)
@@ -28,25 +27,30 @@ Job = RotateJob | PullJob | ReplicateJob | DoctorJob | Wishes
 
 @dataclass(frozen=True)
 class Settings:
-    """All that the environment says about a run; `job` is what its action needs."""
+    """All that the environment says about a run; `job` is what its action needs.
+
+    `doubts` are variables that are not Keyturn's, but look as if they were meant to be.
+    """
 
     action: str
     dry_run: bool
     run: Run
     session_name: str
     job: Job
+    doubts: tuple[Problem, ...] = ()
 
 
 def read_settings(environ: Mapping[str, str]) -> Settings:
     """Return what the environment says; raises Refused with every problem that it has."""
     reader = Reader(environ)
-    action = reader.choice("ACTION", ACTIONS)
+    action = _action(reader)
     settings = Settings(
         action=action,
         dry_run=reader.switch("DRY_RUN"),
         run=_run(reader),
         session_name=reader.session_name(),
         job=_job(reader, action),
+        doubts=tuple(_doubts(reader)),
     )
     if action not in _WITHOUT_NOTICE:
         read_notice(reader)
@@ -54,6 +58,18 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
     if reader.problems:
         raise Refused(reader.problems)
     return settings
+
+
+def _action(reader: Reader) -> str:
+    action = reader.text("ACTION")
+    if not action and not reader.complained("ACTION"):
+        reader.missing("ACTION", f"needed; {', '.join(ACTIONS[:-1])} or {ACTIONS[-1]}")
+    return action
+
+
+def _doubts(reader: Reader) -> Iterator[Problem]:
+    for meant, given in reader.misnamed.items():
+        yield Problem(given, "Keyturn has no such variable", f"Is {meant} meant?")
 
 
 def _job(reader: Reader, action: str) -> Job:

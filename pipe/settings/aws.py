@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -10,11 +9,12 @@ from pipe.policies import Home, Statement, compact, document, kms, notice
 from pipe.reading import Reader
 from pipe.redact import Secret
 from pipe.settings.anywhere import Anywhere, read_anywhere, wants_anywhere
-from pipe.settings.arns import ROLE_ARN
+from pipe.settings.token import WHERE_EMPTY, lacks_token
 from pipe.values import KeyPair
+from pipe.variables import STEP_TOKEN
 
-# How long a session may last in seconds: at least, at most, and at most where a role is assumed by temporary keys.
-SHORTEST, LONGEST, LONGEST_CHAINED = 900, 43_200, 3_600
+# How many seconds a session may last where a role is assumed by temporary keys.
+LONGEST_CHAINED = 3_600
 # How many characters a session's policy may have.
 LONGEST_POLICY = 2_048
 
@@ -70,96 +70,90 @@ def read_aws(reader: Reader, needs: Needs) -> AwsAccess:
     way = _way(reader)
     return AwsAccess(
         region=region,
-        endpoint=reader.url("AWS_ENDPOINT_URL"),
+        endpoint=reader.text("AWS_ENDPOINT_URL") or None,
         way=way,
         # A profile of Roles Anywhere has a policy of its own, and takes no other.
-        policy="" if isinstance(way, Anywhere) else _policy(reader, way.role_arn if way else "", region, needs),
+        policy="" if isinstance(way, Anywhere) else _policy(reader, way, region, needs),
         seconds=_seconds(reader, way),
-        allowed_accounts=reader.accounts(),
+        allowed_accounts=reader.listed("ALLOWED_AWS_ACCOUNT_IDS"),
     )
 
 
 def _region(reader: Reader) -> str:
-    region = reader.matching("AWS_DEFAULT_REGION", r"[a-z]{2,}(-[a-z]+)+-\d", "a region such as eu-central-1")
-    secret_arn = reader.plain("SECRET_ID").split(":")
-    if not region and len(secret_arn) > 3:
-        region = secret_arn[3]
-    if not region and reader.plain("SECRET_ID") and not reader.complained("AWS_DEFAULT_REGION"):
-        reader.problem("AWS_DEFAULT_REGION: needed to find SECRET_ID, which is no ARN.")
+    region, secret = reader.text("AWS_DEFAULT_REGION"), reader.text("SECRET_ID")
+    arn = secret.split(":")
+    if len(arn) > 3:
+        region = region or arn[3]
+    elif secret and not reader.is_given("AWS_DEFAULT_REGION"):
+        reader.missing("AWS_DEFAULT_REGION", "needed to find SECRET_ID, which is no ARN")
     return region or "us-east-1"
 
 
 def _way(reader: Reader) -> WebIdentity | Anywhere | Keys | None:
     """Return the first way that is given: a role for the step, Roles Anywhere, an access key."""
-    role_arn = reader.matching("AWS_OIDC_ROLE_ARN", ROLE_ARN, "the ARN of a role")
-    if role_arn:
-        token = reader.plain("BITBUCKET_STEP_OIDC_TOKEN")
+    if reader.is_given("AWS_OIDC_ROLE_ARN"):
+        role_arn, token = reader.text("AWS_OIDC_ROLE_ARN"), reader.plain(STEP_TOKEN)
         if not token:
-            reader.problem(
-                "AWS_OIDC_ROLE_ARN: the step has no OIDC token (BITBUCKET_STEP_OIDC_TOKEN); put `oidc: true` into the "
-                "step."
-            )
-        return WebIdentity(role_arn, Secret(token))
+            lacks_token(reader, "AWS_OIDC_ROLE_ARN", "the step has no OIDC token")
+        return WebIdentity(role_arn, Secret(token)) if role_arn else None
     if wants_anywhere(reader):
         return read_anywhere(reader)
     return _keys(reader)
 
 
 def _keys(reader: Reader) -> Keys | None:
-    key_id = reader.matching("AWS_ACCESS_KEY_ID", r"\w{16,128}", "an access key id")
-    secret, token = reader.text("AWS_SECRET_ACCESS_KEY"), reader.text("AWS_SESSION_TOKEN")
-    role_arn = reader.matching("AWS_ROLE_ARN", ROLE_ARN, "the ARN of a role")
-    for name, value in (("AWS_ACCESS_KEY_ID", key_id), ("AWS_SECRET_ACCESS_KEY", secret)):
-        if not value and not reader.complained(name):
-            reader.problem(f"{name}: needed where AWS_OIDC_ROLE_ARN is not given.")
+    names = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
+    given = [name for name in names if reader.is_given(name)]
+    if not given:
+        reader.missing(
+            "AWS_OIDC_ROLE_ARN",
+            "no way to sign in to AWS is given",
+            f"Give AWS_OIDC_ROLE_ARN, and `oidc: true` to the step, or {' and '.join(names)}. {WHERE_EMPTY}",
+        )
+    elif len(given) == 1:
+        (name,) = set(names) - set(given)
+        reader.missing(name, f"needed together with {given[0]}")
+    key_id, secret, token = (reader.text(name) for name in (*names, "AWS_SESSION_TOKEN"))
+    role_arn = reader.text("AWS_ROLE_ARN")
     if not (key_id and secret):
         return None
     return Keys(KeyPair(key_id, Secret(secret)), Secret(token) if token else None, role_arn)
 
 
-def _policy(reader: Reader, role_arn: str, region: str, needs: Needs) -> str:
+def _policy(reader: Reader, way: WebIdentity | Anywhere | Keys | None, region: str, needs: Needs) -> str:
     """Return the policy of the session as compact JSON, or an empty string."""
-    text, name = reader.text("AWS_SESSION_POLICY"), "AWS_SESSION_POLICY"
-    if not text:
+    name = "AWS_SESSION_POLICY"
+    given = reader.value(name)
+    if not given or way is None:
         return ""
-    if not role_arn:
-        reader.problem(f"{name}: only the session of a role can be narrowed; give AWS_OIDC_ROLE_ARN or AWS_ROLE_ARN.")
+    if not way.role_arn:
+        reader.problem(
+            name,
+            "only the session of a role can be narrowed",
+            "Give AWS_OIDC_ROLE_ARN or AWS_ROLE_ARN, or leave it out.",
+        )
         return ""
-    if text == "minimal":
-        home = Home.of(role_arn, region)
+    if given == "minimal":
+        home = Home.of(way.role_arn, region)
         topic = reader.text("SNS_TOPIC_ARN")
         statements = [*needs(home), *(notice(topic) if topic else [])]
         secrets = any("secretsmanager:" in compact(document([each])) for each in statements)
-        policy = compact(document([*statements, *(kms(home) if secrets else [])]))
-    else:
-        policy = _given(text)
-    if not policy:
-        reader.problem(f"{name}: must be `minimal`, or a policy of IAM as JSON.")
-    elif len(policy) > LONGEST_POLICY:
+        given = document([*statements, *(kms(home) if secrets else [])])
+    policy = compact(given)
+    if len(policy) > LONGEST_POLICY:
         reader.problem(
-            f"{name}: it has {len(policy):,} characters, and AWS takes {LONGEST_POLICY:,}; "
-            "name beginnings of names instead of single secrets."
+            name,
+            f"it has {len(policy):,} characters, and AWS takes {LONGEST_POLICY:,}",
+            "Name beginnings of names instead of single secrets.",
         )
     return policy
 
 
-def _given(text: str) -> str:
-    """Return a policy without blanks; empty where it is none."""
-    try:
-        policy = json.loads(text)
-    except ValueError:
-        return ""
-    return compact(policy) if isinstance(policy, dict) and policy.get("Statement") else ""
-
-
 def _seconds(reader: Reader, way: WebIdentity | Anywhere | Keys | None) -> int:
-    text = reader.text("AWS_SESSION_SECONDS")
-    chained = isinstance(way, Keys) and bool(way.role_arn) and way.token is not None
-    longest = LONGEST_CHAINED if chained else LONGEST
-    if not (text.isascii() and text.isdecimal() and SHORTEST <= int(text) <= longest):
+    name = "AWS_SESSION_SECONDS"
+    seconds = reader.number(name) or LONGEST_CHAINED
+    if seconds > LONGEST_CHAINED and isinstance(way, Keys) and way.role_arn and way.token is not None:
         reader.problem(
-            f"AWS_SESSION_SECONDS: must be a whole number of seconds from {SHORTEST} to {longest:,}"
-            f"{', since a role is assumed by temporary keys' if chained else ''}."
+            name, f"must be at most {LONGEST_CHAINED:,}, not {seconds:,}, since a role is assumed by temporary keys"
         )
-        return LONGEST_CHAINED
-    return int(text)
+    return seconds

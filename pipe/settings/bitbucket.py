@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pipe.reading import Reader
 from pipe.redact import Secret
 from pipe.settings.stored import Stored, read_secret
+from pipe.settings.targets import read_places
+from pipe.settings.token import WHERE_EMPTY
 from pipe.values import Target
 
 ACCESS_TOKEN = "BITBUCKET_ACCESS_TOKEN"  # noqa: S105 - a variable's name
@@ -80,30 +82,30 @@ class Targets:
 
 def read_targets(reader: Reader) -> Targets:
     """Return the targets."""
-    return Targets(reader.targets(), read_bitbucket(reader))
+    return Targets(read_places(reader), read_bitbucket(reader))
 
 
 def read_bitbucket(reader: Reader) -> BitbucketAccess:
     """Return how Bitbucket is asked."""
-    url = reader.url("BITBUCKET_API_URL") or ""
+    url = reader.text("BITBUCKET_API_URL")
     email, client_id = reader.text(EMAIL), reader.text(CLIENT_ID)
     token, api_token, client_secret = (read_secret(reader, name) for name in (ACCESS_TOKEN, API_TOKEN, CLIENT_SECRET))
     kinds = {
         ACCESS_TOKEN: token is not None,
-        API_TOKEN: bool(email) or api_token is not None,
-        CLIENT_SECRET: bool(client_id) or client_secret is not None,
+        API_TOKEN: reader.is_given(EMAIL) or api_token is not None,
+        CLIENT_SECRET: reader.is_given(CLIENT_ID) or client_secret is not None,
     }
     given = [name for name, some in kinds.items() if some]
     if reader.plain("BITBUCKET_APP_PASSWORD"):
-        reader.problem(f"BITBUCKET_APP_PASSWORD: app passwords are gone since July 2026; use {_KINDS}.")
+        reader.problem("BITBUCKET_APP_PASSWORD", "app passwords are gone since July 2026", f"Use {_KINDS}.")
     elif len(given) > 1:
-        reader.problem(f"{given[0]}: give one kind of credentials, not several: {_KINDS}.")
+        reader.problem(given[0], f"{' and '.join(given)} are different kinds of credentials", f"Give one: {_KINDS}.")
     elif not given:
-        reader.problem(f"{ACCESS_TOKEN}: credentials are needed to ask Bitbucket; give {_KINDS}.")
+        reader.missing(ACCESS_TOKEN, "credentials are needed to ask Bitbucket", f"Give {_KINDS}. {WHERE_EMPTY}")
     elif API_TOKEN in given:
-        _together(reader, EMAIL, API_TOKEN, bool(email), api_token is not None)
+        _together(reader, EMAIL, API_TOKEN, reader.is_given(EMAIL), api_token is not None)
     elif CLIENT_SECRET in given:
-        _together(reader, CLIENT_ID, CLIENT_SECRET, bool(client_id), client_secret is not None)
+        _together(reader, CLIENT_ID, CLIENT_SECRET, reader.is_given(CLIENT_ID), client_secret is not None)
     credential: Credential = AccessToken(token or Secret(""))
     if given[:1] == [API_TOKEN]:
         credential = ApiToken(email, api_token or Secret(""))
@@ -115,9 +117,9 @@ def read_bitbucket(reader: Reader) -> BitbucketAccess:
 def _together(reader: Reader, name: str, secret: str, has_name: bool, has_secret: bool) -> None:
     """Note where one of two is missing."""
     if not has_name:
-        reader.problem(f"{name}: needed together with {secret}.")
+        reader.missing(name, f"needed together with {secret}")
     elif not has_secret:
-        reader.problem(f"{secret}: needed together with {name}; or {secret}_FROM.")
+        reader.missing(secret, f"needed together with {name}", f"Or give {secret}_FROM.")
 
 
 def _name(variable: str, secret: Secret | Stored) -> str:

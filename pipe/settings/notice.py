@@ -8,10 +8,6 @@ from dataclasses import dataclass, replace
 from pipe.reading import Reader
 from pipe.settings.aws import AwsAccess, read_aws
 
-WHEN = ("failure", "change", "always")
-
-_TOPIC = r"arn:aws[\w-]*:sns:[a-z0-9-]+:\d{12}:[\w-]{1,256}"
-
 
 @dataclass(frozen=True)
 class NoticeSettings:
@@ -30,11 +26,10 @@ class NoticeSettings:
 
 def read_notice(reader: Reader) -> NoticeSettings:
     """Return whom a notice goes to; a topic needs a way to sign in to AWS, whatever the action."""
-    topic = reader.matching("SNS_TOPIC_ARN", _TOPIC, "the ARN of a standard topic of Amazon SNS")
-    when = reader.choice("NOTIFY_ON", WHEN)
+    topic = reader.text("SNS_TOPIC_ARN")
     return NoticeSettings(
         topic=topic,
-        when=when if when in WHEN else "failure",
+        when=reader.text("NOTIFY_ON") or "failure",
         aws=_access(reader, topic) if topic else None,
         session_name=reader.session_name(),
         repository=reader.plain("BITBUCKET_REPO_FULL_NAME"),

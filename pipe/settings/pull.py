@@ -13,8 +13,9 @@ from pipe.settings.bitbucket import Targets, read_targets
 from pipe.settings.selectors import read_secrets
 from pipe.settings.vault import VaultAccess, read_vault
 from pipe.values import Pull
+from pipe.variables import SOURCES
 
-VAULT, SECRETS_MANAGER = SOURCES = ("vault", "secretsmanager")
+VAULT, SECRETS_MANAGER = SOURCES
 
 
 @dataclass(frozen=True)
@@ -29,20 +30,20 @@ class PullJob:
 
 def read_pull_job(reader: Reader) -> PullJob:
     """Return what is pulled from where."""
-    source = SECRETS_MANAGER if reader.choice("SOURCE", SOURCES) == SECRETS_MANAGER else VAULT
+    source = reader.text("SOURCE") or VAULT
     selectors = read_secrets(reader, source)
-    state_variable = reader.variable_name("STATE_VARIABLE")
+    state_variable = reader.text("STATE_VARIABLE")
     for selector in selectors:
         if selector.name == state_variable and not selector.wild:
-            reader.problem(f"SECRETS: “{selector.text}”: {state_variable} is the variable that Keyturn remembers in.")
+            reader.problem("SECRETS", f"“{selector.text}”: {state_variable} is the variable that Keyturn remembers in")
     pull = Pull(
         selectors=selectors,
         secured=reader.switch("SECURED"),
         prune=reader.switch("PRUNE"),
-        fail_on_missing=reader.choice("ON_MISSING", ("fail", "keep")) == "fail",
+        fail_on_missing=reader.text("ON_MISSING") != "keep",
         force=reader.switch("FORCE"),
-        encode=reader.choice("ENCODE", ("", "base64")) == "base64",
-        trim=reader.choice("TRIM", ("", "newline")) == "newline",
+        encode=reader.text("ENCODE") == "base64",
+        trim=reader.text("TRIM") == "newline",
         state_variable=state_variable,
     )
     targets = read_targets(reader)
@@ -54,12 +55,13 @@ def read_pull_job(reader: Reader) -> PullJob:
 def _read_aws(reader: Reader, selectors: Sequence[Selector]) -> AwsAccess:
     """Return how AWS is asked in the one region that all secrets are in."""
     region = reader.text("AWS_DEFAULT_REGION")
-    if not region:
-        reader.problem("AWS_DEFAULT_REGION: needed; the region of the secrets.")
+    if not reader.is_given("AWS_DEFAULT_REGION"):
+        reader.missing("AWS_DEFAULT_REGION", "needed; the region of the secrets")
     for selector in selectors:
         arn = selector.path.split(":")
         if region and arn[0] == "arn" and arn[3] != region:
             reader.problem(
-                f"SECRETS: “{selector.text}” is in {arn[3]}, and AWS_DEFAULT_REGION is {region}; a run has one region."
+                "SECRETS",
+                f"“{selector.text}” is in {arn[3]}, and AWS_DEFAULT_REGION is {region}; a run has one region",
             )
     return read_aws(reader, lambda home: policies.pull(home, selectors))

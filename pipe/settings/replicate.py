@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pipe import policies
 from pipe.reading import Reader
 from pipe.settings.aws import AwsAccess, read_aws
+from pipe.settings.pull import VAULT
 from pipe.settings.selectors import read_secrets
 from pipe.settings.vault import VaultAccess, read_vault
 from pipe.values import Replication
@@ -23,25 +24,23 @@ class ReplicateJob:
 
 def read_replicate_job(reader: Reader) -> ReplicateJob:
     """Return what is replicated, from where, and to which names."""
-    reader.choice("SOURCE", ("vault",))
+    if reader.text("SOURCE") != VAULT and not reader.complained("SOURCE"):
+        reader.problem("SOURCE", "must be vault; nothing else is replicated")
     selectors = read_secrets(reader, "vault")
     for selector in selectors:
         if selector.name:
-            reader.problem(f"SECRETS: “{selector.text}” names a variable, and a replica has none; leave “|” out.")
-    prefix = reader.matching("AWS_SECRET_PREFIX", r"[\w/+=.@-]{1,400}", "the beginning of names, such as vault/")
-    window = reader.text("RECOVERY_WINDOW_DAYS")
-    if not window.isdecimal() or not 7 <= int(window) <= 30:
-        reader.problem("RECOVERY_WINDOW_DAYS: must be a whole number of days, from 7 to 30.")
-    if not reader.plain("AWS_DEFAULT_REGION"):
-        reader.problem("AWS_DEFAULT_REGION: needed; the region of the replicas.")
+            reader.problem("SECRETS", f"“{selector.text}” names a variable, and a replica has none", "Leave “|” out.")
+    prefix = reader.text("AWS_SECRET_PREFIX")
+    if not reader.is_given("AWS_DEFAULT_REGION"):
+        reader.missing("AWS_DEFAULT_REGION", "needed; the region of the replicas")
     replication = Replication(
         selectors=selectors,
         prefix=prefix,
         kms_key=reader.text("KMS_KEY_ID"),
-        window=int(window) if window.isdecimal() else 30,
+        window=reader.number("RECOVERY_WINDOW_DAYS") or 30,
         prune=reader.switch("PRUNE"),
         adopt=reader.switch("ADOPT"),
-        fail_on_missing=reader.choice("ON_MISSING", ("fail", "keep")) == "fail",
+        fail_on_missing=reader.text("ON_MISSING") != "keep",
         force=reader.switch("FORCE"),
     )
     aws = read_aws(reader, lambda home: policies.replicate(home, prefix, prune=replication.prune))

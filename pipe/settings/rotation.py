@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from pipe import policies
-from pipe.errors import Refused
+from pipe.errors import Problem, Refused
 from pipe.reading import Reader
-from pipe.settings.arns import arn_parts
 from pipe.settings.aws import AwsAccess, Keys, read_aws
 from pipe.settings.bitbucket import Targets, read_targets
 from pipe.values import Identity, Rotation
 
-_SECRET_ARN = ("arn", "partition", "secretsmanager", "region", "account", "secret", "name")
+ROTATE, DEACTIVATE, DELETE = "ROTATE_AFTER_DAYS", "DEACTIVATE_AFTER_DAYS", "DELETE_AFTER_DAYS"
+
+# How many days before the next rotation the replaced key has to be gone: a user has two keys at most, and a key that is
+# still used, or a run that did not come, takes some days more.
+SPARE = 5
+# The lowest age at which keys can be replaced, so that there is a day each for what comes then.
+SHORTEST = SPARE + 2
 
 
 @dataclass(frozen=True)
@@ -30,12 +34,13 @@ class RotateJob:
 
         Raises Refused where there is none, or where the secret is another account's.
         """
-        problems = []
+        problems: list[Problem] = []
         if not self.rotation.user and not caller.user:
-            problems.append("IAM_USER_NAME: needed, since these credentials are no IAM user's own.")
-        owner = arn_parts(self.rotation.secret_id)[4:5]
+            problems.append(Problem("IAM_USER_NAME", "needed, since these credentials are no IAM user's own"))
+        owner = _arn_parts(self.rotation.secret_id)[4:5]
         if owner and owner != [caller.account]:
-            problems.append(f"SECRET_ID: is in account {owner[0]}, and these credentials belong to {caller.account}.")
+            what = f"is in account {owner[0]}, and these credentials belong to {caller.account}"
+            problems.append(Problem("SECRET_ID", what))
         if problems:
             raise Refused(problems)
         return replace(self.rotation, user=self.rotation.user or caller.user)
@@ -47,47 +52,45 @@ def read_rotate_job(reader: Reader, *, only_look: bool) -> RotateJob:
     allowed = policies.status if only_look else policies.rotate
     aws = read_aws(reader, lambda home: allowed(home, rotation.user, rotation.secret_id))
     job = RotateJob(read_targets(reader), aws, rotation)
-    if len(job.targets.places) > 1 and not rotation.secret_id and not reader.complained("SECRET_ID"):
-        reader.problem(
-            "SECRET_ID: needed for more than one target; a secret that is only in secured variables can never be read "
-            "again."
+    if len(job.targets.places) > 1 and not reader.is_given("SECRET_ID"):
+        reader.missing(
+            "SECRET_ID",
+            "needed for more than one target; a secret that is only in secured variables can never be read again",
         )
-    _check_arn(reader, rotation.secret_id, aws.region)
+    _check_region(reader, rotation.secret_id, aws.region)
     way = aws.way
-    if isinstance(way, Keys) and way.token and not way.role_arn and not rotation.user:
-        reader.problem("IAM_USER_NAME: needed with temporary credentials; they do not say whose key is to be rotated.")
-    if aws.role_arn and not rotation.user:
-        reader.problem("IAM_USER_NAME: needed with a role; a role has no access keys of its own.")
+    if not reader.is_given("IAM_USER_NAME"):
+        if isinstance(way, Keys) and way.token and not way.role_arn:
+            reader.missing(
+                "IAM_USER_NAME", "needed with temporary credentials; they do not say whose key is to be rotated"
+            )
+        if aws.role_arn:
+            reader.missing("IAM_USER_NAME", "needed with a role; a role has no access keys of its own")
     return job
 
 
-def _check_arn(reader: Reader, secret_id: str, region: str) -> None:
-    """Note where a secret's ARN cannot be found in the run's region; a name has nothing to check."""
-    parts = arn_parts(secret_id)
-    if not parts:
-        return
-    if len(parts) != len(_SECRET_ARN) or not re.fullmatch(r".+-[A-Za-z0-9]{6}", parts[-1]):
-        reader.problem("SECRET_ID: an ARN ends with “-” and six characters that AWS has chosen; or give the name.")
-    elif parts[3] != region:
-        reader.problem(f"SECRET_ID: is in {parts[3]}, and AWS_DEFAULT_REGION is {region}; a run has one region.")
+def _check_region(reader: Reader, secret_id: str, region: str) -> None:
+    """Note where a secret's ARN is of another region than the run's; a name has nothing to check."""
+    parts = _arn_parts(secret_id)
+    if parts and parts[3] != region:
+        reader.problem("SECRET_ID", f"is in {parts[3]}, and AWS_DEFAULT_REGION is {region}; a run has one region")
+
+
+def _arn_parts(text: str) -> list[str]:
+    """Return the parts of an ARN, its region the fourth and its account the fifth; none where the text is a name."""
+    return text.split(":", 6) if text.startswith("arn:") else []
 
 
 def _rotation(reader: Reader) -> Rotation:
-    days = [reader.days(name) for name in ("ROTATE_AFTER_DAYS", "DEACTIVATE_AFTER_DAYS", "DELETE_AFTER_DAYS")]
-    given = [number for number in days if number is not None]
-    if len(given) == len(days) and not given[0] < given[1] < given[2]:
-        reader.problem(
-            "ROTATE_AFTER_DAYS, DEACTIVATE_AFTER_DAYS, DELETE_AFTER_DAYS: each must be more than the one before."
-        )
-    rotate, deactivate, delete = (timedelta(days=number or 0) for number in days)
+    rotate, deactivate, delete = (timedelta(days=days) for days in _days(reader))
     names = {
-        name: reader.variable_name(name)
+        name: reader.text(name)
         for name in ("ACCESS_KEY_ID_VARIABLE", "SECRET_ACCESS_KEY_VARIABLE", "CREDENTIALS_VARIABLE", "STATE_VARIABLE")
     }
     reader.distinct(names)
     return Rotation(
-        user=reader.matching("IAM_USER_NAME", r"[\w+=,.@-]{1,64}", "the name of an IAM user"),
-        secret_id=reader.matching("SECRET_ID", r"[\w/+=.@:-]{1,2048}", "a secret's name or ARN"),
+        user=reader.text("IAM_USER_NAME"),
+        secret_id=reader.text("SECRET_ID"),
         rotate_after=rotate,
         deactivate_after=deactivate,
         delete_after=delete,
@@ -96,8 +99,36 @@ def _rotation(reader: Reader) -> Rotation:
         credentials_variable=names["CREDENTIALS_VARIABLE"],
         state_variable=names["STATE_VARIABLE"],
         force=reader.switch("FORCE"),
-        revoke=reader.matching(
-            "REVOKE", r"[A-Z0-9]{4,128}|(?i:true|false)", "an access key's id, or its last letters, at least four"
-        ).upper(),
-        deactivate_if_used=reader.choice("IF_STILL_USED", ("postpone", "deactivate")) == "deactivate",
+        revoke=reader.text("REVOKE").upper(),
+        deactivate_if_used=reader.text("IF_STILL_USED") == "deactivate",
     )
+
+
+def _days(reader: Reader) -> tuple[int, int, int]:
+    """Return the ages at which a key is replaced, made inactive and deleted; the last two follow from the first."""
+    given = [reader.number(name) for name in (ROTATE, DEACTIVATE, DELETE)]
+    rotate = given[0] or 0
+    between = _between(rotate)
+    deactivate, delete = given[1] or rotate + between, given[2] or rotate + 2 * between
+    if any(map(reader.complained, (ROTATE, DEACTIVATE, DELETE))):
+        return 0, 0, 0
+    they = f"they are {rotate}, {deactivate} and {delete}"
+    least = max(rotate, SHORTEST)
+    works = (
+        f"{ROTATE} {least} goes with {DEACTIVATE} {least + _between(least)} and {DELETE} {least + 2 * _between(least)}."
+    )
+    if not rotate < deactivate < delete:
+        reader.problem(ROTATE, f"must be less than {DEACTIVATE}, and that less than {DELETE}; {they}", works)
+    elif delete - rotate + SPARE > rotate:
+        reader.problem(
+            ROTATE,
+            f"a replaced key would still be there when the next one is due, {SPARE} days before that at the latest it "
+            f"has to be deleted; {they}",
+            works,
+        )
+    return rotate, deactivate, delete
+
+
+def _between(rotate: int) -> int:
+    """Return how many days lie between each two of the ages by default: ten, less where keys are replaced often."""
+    return max(1, min(10, rotate // 4, (rotate - SPARE) // 2))

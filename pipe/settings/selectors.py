@@ -8,10 +8,10 @@ from pipe.selectors import Selector, read_selectors
 
 def read_secrets(reader: Reader, source: str) -> tuple[Selector, ...]:
     """Return the selectors of SECRETS for a source."""
-    selectors, problems = read_selectors(reader.lines("SECRETS"), source)
+    selectors, problems = read_selectors(reader.text("SECRETS"), source)
     for problem in problems:
-        reader.problem(f"SECRETS: {problem}")
-    if not selectors and not problems:
+        reader.problem("SECRETS", problem)
+    if not selectors and not problems and not reader.complained("SECRETS"):
         example = "secret/ci/db" if source == "vault" else "ci/db"
-        reader.problem(f"SECRETS: needed; which secrets, one a line, e.g. {example} password | DB_PASSWORD.")
+        reader.missing("SECRETS", "needed; which secrets", f"Give one a line, e.g. {example} password | DB_PASSWORD.")
     return selectors

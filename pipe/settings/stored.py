@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -10,11 +9,9 @@ from pipe import policies
 from pipe.policies import Home, Statement
 from pipe.reading import Reader
 from pipe.redact import Secret
-from pipe.selectors import Selector, read_selectors
+from pipe.selectors import Selector
 from pipe.settings.aws import AwsAccess, read_aws
 from pipe.settings.vault import VaultAccess, read_vault
-
-_FROM = re.compile(r"(?P<source>vault|secretsmanager):\s*(?P<selector>\S.*)")
 
 
 @dataclass(frozen=True)
@@ -36,26 +33,20 @@ def read_secret(reader: Reader, name: str) -> Secret | Stored | None:
 
     Returns None where neither is given.
     """
-    given, place = reader.text(name), reader.text(f"{name}_FROM")
-    if given and place:
-        reader.problem(f"{name}: give either it or {name}_FROM, not both.")
-    if place:
-        return _stored(reader, f"{name}_FROM", place)
-    return Secret(given) if given else None
+    place = f"{name}_FROM"
+    if reader.is_given(name) and reader.is_given(place):
+        reader.problem(name, f"give either it or {place}, not both")
+    if reader.is_given(place):
+        return _stored(reader, place)
+    return Secret(reader.text(name)) if reader.is_given(name) else None
 
 
-def _stored(reader: Reader, variable: str, place: str) -> Stored:
-    found = _FROM.fullmatch(place)
-    selectors, problems = read_selectors(found["selector"], found["source"]) if found else ((), [])
-    if not found or problems or len(selectors) != 1 or selectors[0].wild or selectors[0].name:
-        # What stands there may be the secret itself, so that none of it is repeated.
-        reader.problem(
-            f"{variable}: must name one key of one secret: `vault: <path> <key>` or `secretsmanager: <name> <key>`, "
-            "where the key may be left out."
-        )
+def _stored(reader: Reader, variable: str) -> Stored:
+    place = reader.value(variable)
+    if place is None:
         return Stored(variable, Selector("", ""))
-    (selector,) = selectors
-    if found["source"] == "vault":
+    source, selector = place
+    if source == "vault":
         return Stored(variable, selector, vault=read_vault(reader))
     region = _region(reader, variable, selector)
     return Stored(variable, selector, aws=read_aws(reader, partial(_needs, selector.path, region)), region=region)
@@ -72,6 +63,6 @@ def _region(reader: Reader, variable: str, selector: Selector) -> str:
     if selector.path.startswith("arn:"):
         return selector.path.split(":")[3]
     region = reader.text("AWS_DEFAULT_REGION")
-    if not region:
-        reader.problem(f"AWS_DEFAULT_REGION: needed to find the secret of {variable}, which is no ARN.")
+    if not reader.is_given("AWS_DEFAULT_REGION"):
+        reader.missing("AWS_DEFAULT_REGION", f"needed to find the secret of {variable}, which is no ARN")
     return region

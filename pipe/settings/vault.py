@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import ssl
+import re
 from dataclasses import dataclass
 
 from pipe.reading import Reader
 from pipe.redact import Secret
 from pipe.settings.aws import AwsAccess, read_aws
-from pipe.settings.pem import as_pem
+from pipe.settings.token import WHERE_EMPTY, lacks_token
+from pipe.variables import METHODS, STEP_TOKEN
 
-METHODS = ("jwt", "approle", "token", "aws", "userpass", "kubernetes", "ldap")
+# What addresses have behind Vault's own where they were copied from a browser or a script.
+_BEHIND = re.compile(r"/(v1|ui(/.*)?)/*$")
 
 # Which variables a method cannot go without; of each group one is enough.
 _NEEDED: dict[str, tuple[tuple[str, ...], ...]] = {
@@ -47,21 +49,20 @@ class VaultAccess:
 
 def read_vault(reader: Reader) -> VaultAccess:
     """Return how Vault is asked."""
-    address = reader.url("VAULT_ADDR") or ""
-    if not address:
-        reader.problem("VAULT_ADDR: needed; the address of Vault or OpenBao, e.g. https://vault.example.com:8200.")
-    token = reader.plain("BITBUCKET_STEP_OIDC_TOKEN")
+    if not reader.is_given("VAULT_ADDR"):
+        reader.missing(
+            "VAULT_ADDR", "needed; the address of Vault or OpenBao", "Give e.g. https://vault.example.com:8200."
+        )
+    token = reader.plain(STEP_TOKEN)
     method = _method(reader, token)
     for names in _NEEDED.get(method, ()):
-        if not any(map(reader.text, names)):
-            reader.problem(f"{' or '.join(names)}: needed for VAULT_AUTH_METHOD {method}.")
+        if not any(map(reader.is_given, names)):
+            other = f", or {names[1]}" if len(names) > 1 else ""
+            reader.missing(names[0], f"needed for VAULT_AUTH_METHOD {method}{other}")
     if method == "jwt" and not token:
-        reader.problem(
-            "VAULT_AUTH_METHOD: jwt needs the step's OIDC token (BITBUCKET_STEP_OIDC_TOKEN); put `oidc: true` into the "
-            "step, or choose another method."
-        )
-    if method == "approle" and reader.text("VAULT_SECRET_ID") and reader.text("VAULT_WRAPPED_SECRET_ID"):
-        reader.problem("VAULT_SECRET_ID: give either it or VAULT_WRAPPED_SECRET_ID, not both.")
+        lacks_token(reader, "VAULT_AUTH_METHOD", "jwt needs the step's OIDC token, which is not there")
+    if method == "approle" and reader.is_given("VAULT_SECRET_ID") and reader.is_given("VAULT_WRAPPED_SECRET_ID"):
+        reader.problem("VAULT_SECRET_ID", "give either it or VAULT_WRAPPED_SECRET_ID, not both")
     wrapped = reader.text("VAULT_WRAPPED_SECRET_ID")
     secret = {
         "jwt": token,
@@ -71,44 +72,32 @@ def read_vault(reader: Reader) -> VaultAccess:
         "ldap": reader.text("VAULT_PASSWORD"),
     }.get(method, "")
     return VaultAccess(
-        address=address.rstrip("/"),
+        address=_BEHIND.sub("", reader.text("VAULT_ADDR")).rstrip("/"),
         namespace=reader.text("VAULT_NAMESPACE").strip("/"),
-        ca=_certificates(reader),
+        ca=reader.text("VAULT_CACERT"),
         method=method,
         path=reader.text("VAULT_AUTH_PATH").strip("/") or method,
         role=reader.text("VAULT_ROLE"),
         name=reader.text("VAULT_ROLE_ID" if method == "approle" else "VAULT_USERNAME"),
         secret=Secret(secret) if secret else None,
         wrapped=bool(wrapped) and method == "approle",
-        # Who one is may everybody ask.
+        # GetCallerIdentity needs no permission.
         aws=read_aws(reader, lambda _: []) if method == "aws" else None,
     )
 
 
 def _method(reader: Reader, token: str) -> str:
     """Return the method that is named, or else the one that what is given is for."""
-    if reader.text("VAULT_AUTH_METHOD"):
-        return reader.choice("VAULT_AUTH_METHOD", METHODS)
+    if reader.is_given("VAULT_AUTH_METHOD"):
+        return reader.text("VAULT_AUTH_METHOD")
     if token:
         return "jwt"
     for name, method in _TELLING.items():
-        if reader.text(name):
+        if reader.is_given(name):
             return method
-    reader.problem(
-        "VAULT_AUTH_METHOD: the step has no OIDC token to sign in with (put `oidc: true` into it), and no other "
-        f"method is given: {', '.join(METHODS)}."
+    reader.missing(
+        "VAULT_AUTH_METHOD",
+        "the step has no OIDC token to sign in to Vault with, and no other method is given",
+        f"Put `oidc: true` into the step, or give what another method needs: {', '.join(METHODS)}. {WHERE_EMPTY}",
     )
     return ""
-
-
-def _certificates(reader: Reader) -> str:
-    """Return the certificates of VAULT_CACERT, given as PEM or as base64 of it, as PEM."""
-    text = reader.text("VAULT_CACERT")
-    if text:
-        try:
-            # What is no PEM at all is refused as what cannot be read is.
-            text = as_pem(text) or "-"
-            ssl.create_default_context(cadata=text)
-        except (ssl.SSLError, ValueError):
-            reader.problem("VAULT_CACERT: must be certificates as PEM, or base64 of that.")
-    return text

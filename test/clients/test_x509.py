@@ -31,7 +31,7 @@ def papers(issued: Issued, chain: str = "") -> Papers:
 def problems(certificate: str = MINE.certificate, key: str = MINE.key, chain: str = "") -> tuple[str, ...]:
     with pytest.raises(Refused) as refused:
         read(certificate, Secret(key), chain)
-    return refused.value.problems
+    return tuple(map(str, refused.value.problems))
 
 
 def test_a_certificate_tells_its_facts() -> None:
@@ -76,7 +76,7 @@ def test_a_key_of_another_certificate_is_refused() -> None:
 def test_an_encrypted_key_is_said_to_be_one() -> None:
     issued = MACHINES.issue("runner-1", password="a password")
     assert problems(issued.certificate, issued.key) == (
-        f"{KEY} is encrypted; give the key as it is, in a secured variable.",
+        f"{KEY} is encrypted. Give the key as it is, in a secured variable.",
     )
 
 
@@ -84,7 +84,7 @@ def test_an_encrypted_key_is_said_to_be_one() -> None:
 def test_kinds_of_keys_that_aws_does_not_take_are_refused(kind: Kind) -> None:
     issued = MACHINES.issue("runner-1", kind=kind)
     (problem,) = problems(issued.certificate, issued.key)
-    assert problem == f"{KEY} is of a kind that AWS does not take here; it takes RSA, or EC on P-256, P-384 or P-521."
+    assert problem == f"{KEY} is of a kind that AWS does not take here. It takes RSA, or EC on P-256, P-384 or P-521."
 
 
 def test_a_key_for_dsa_is_refused() -> None:
@@ -113,7 +113,7 @@ def test_a_certificate_that_is_signed_weakly_is_refused() -> None:
         changed = der_of(issued.certificate).replace(strong, each)
         certificate = x509.load_der_x509_certificate(changed).public_bytes(Encoding.PEM).decode()
         assert problems(certificate, issued.key) == (
-            f"{CERTIFICATE} is signed with SHA-1 or MD5; AWS takes SHA-256 or stronger.",
+            f"{CERTIFICATE} is signed with SHA-1 or MD5. AWS takes SHA-256 or stronger.",
         )
 
 

@@ -56,7 +56,7 @@ def test_names(text: str, key: str, below: str, expected: str) -> None:
 def test_names_that_cannot_be(text: str, key: str, below: str, words: str) -> None:
     with pytest.raises(Refused) as refused:
         named(text, key, below)
-    assert words in refused.value.problems[0]
+    assert words in str(refused.value.problems[0])
 
 
 def test_a_whole_secret_is_named_by_its_path() -> None:
@@ -92,4 +92,4 @@ def test_an_address_and_a_key_are_not_taken_for_others_of_the_same_text() -> Non
 
 def test_names_that_differ_only_by_case_are_warned_of() -> None:
     problems, warnings = collisions([Entry("Token", "secret/a", "k"), Entry("TOKEN", "secret/b", "k")])
-    assert (problems, warnings) == ([], ["Token and TOKEN differ only by case."])
+    assert (problems, warnings) == ([], ["Token and TOKEN differ only by case"])

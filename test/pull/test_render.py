@@ -44,7 +44,7 @@ def test_texts(value: Any, expected: str) -> None:
 def test_nothing(value: Any, trim: bool) -> None:
     left_out = render(value, WHAT, named=False, trim=trim)
     assert text_of(left_out) is None
-    assert left_out.warnings == (f"{WHAT}: the value is empty; it is left out.",)
+    assert left_out.warnings == (f"{WHAT}: the value is empty; it is left out",)
     assert render(value, WHAT, named=True, trim=trim) == Rendered(
         problem=f"{WHAT}: the value is empty, and a variable cannot be."
     )
@@ -107,7 +107,7 @@ def test_the_size_is_that_of_what_is_written() -> None:
 def test_numbers_that_may_have_lost_digits(value: Any) -> None:
     rendered = render(value, WHAT, named=True)
     assert text_of(rendered) == json.dumps(value, separators=(",", ":"))
-    assert rendered.warnings == (f"{WHAT}: stored as a number, digits may be lost; store it as a string.",)
+    assert rendered.warnings == (f"{WHAT}: stored as a number, digits may be lost; store it as a string",)
 
 
 @pytest.mark.parametrize("value", [2**53, -(2**53), True, "12345678901234567890"])
@@ -119,7 +119,7 @@ def test_numbers_that_have_all_digits(value: Any) -> None:
 def test_short_values_cannot_be_masked(value: Any) -> None:
     rendered = render(value, WHAT, named=True)
     assert rendered.text
-    assert rendered.warnings == (f"{WHAT}: the value is too short to be masked in Pipelines' logs.",)
+    assert rendered.warnings == (f"{WHAT}: the value is too short to be masked in Pipelines' logs",)
 
 
 def test_all_forms_are_hidden_from_then_on() -> None:

@@ -14,8 +14,8 @@ SECRETS = ("SECRET-of-a-test-" + LONG, "TOKEN-of-a-test-" + LONG)
 ROLE = "arn:aws:iam::123456789012:role/rotator"
 
 BAD = {
-    "no-action": ({"ACTION": None}, ["ACTION: must be "]),
-    "empty-action": ({"ACTION": ""}, ["ACTION: must be "]),
+    "no-action": ({"ACTION": None}, ["ACTION: needed; rotate, pull,"]),
+    "empty-action": ({"ACTION": ""}, ["ACTION: needed; rotate, pull,"]),
     "unknown-action": ({"ACTION": "dance"}, ["ACTION: must be "]),
     "action-in-capitals": ({"ACTION": "ROTATE!"}, ["ACTION:"]),
     "days-in-words": ({"ROTATE_AFTER_DAYS": "ninety"}, ["ROTATE_AFTER_DAYS: must be a whole number of days"]),
@@ -29,12 +29,20 @@ BAD = {
     ),
     "out-of-order": (
         {"ROTATE_AFTER_DAYS": "100", "DEACTIVATE_AFTER_DAYS": "90"},
-        ["ROTATE_AFTER_DAYS, DEACTIVATE_AFTER_DAYS, DELETE_AFTER_DAYS: each must be more than the one before"],
+        ["ROTATE_AFTER_DAYS: must be less than DEACTIVATE_AFTER_DAYS, and that less than DELETE_AFTER_DAYS; they are "
+         "100, 90 and 120. ROTATE_AFTER_DAYS 100 goes with DEACTIVATE_AFTER_DAYS 110 and DELETE_AFTER_DAYS 120."],
     ),
-    "equal-days": ({"DELETE_AFTER_DAYS": "100"}, ["each must be more than the one before"]),
-    "beyond-the-default": ({"ROTATE_AFTER_DAYS": "365"}, ["each must be more than the one before"]),
+    "equal-days": ({"DELETE_AFTER_DAYS": "100"}, ["they are 90, 100 and 100."]),
+    "a-key-in-the-way": (
+        {"ROTATE_AFTER_DAYS": "30", "DEACTIVATE_AFTER_DAYS": "40", "DELETE_AFTER_DAYS": "56"},
+        ["they are 30, 40 and 56. ROTATE_AFTER_DAYS 30 goes with DEACTIVATE_AFTER_DAYS 37 and DELETE_AFTER_DAYS 44."],
+    ),
+    "days-too-short": ({"ROTATE_AFTER_DAYS": "5"}, ["they are 5, 6 and 7. ROTATE_AFTER_DAYS 7 goes with DEACTIVATE_"]),
     "role-without-token": ({"AWS_OIDC_ROLE_ARN": ROLE}, ["AWS_OIDC_ROLE_ARN: the step has no OIDC token"]),
-    "no-role": ({"AWS_OIDC_ROLE_ARN": "rotator"}, ["AWS_OIDC_ROLE_ARN: must be the ARN of a role"]),
+    "no-role": (
+        {"AWS_OIDC_ROLE_ARN": "rotator"},
+        ["AWS_OIDC_ROLE_ARN: must be the ARN of a role, not “rotator”.", "AWS_OIDC_ROLE_ARN: the step has no OIDC"],
+    ),
     "role-without-user": (
         {"AWS_OIDC_ROLE_ARN": ROLE, "BITBUCKET_STEP_OIDC_TOKEN": JWT, "IAM_USER_NAME": None},
         ["IAM_USER_NAME: needed with a role"],
@@ -45,12 +53,12 @@ BAD = {
     ),
     "app-password": (
         {"BITBUCKET_APP_PASSWORD": SECRETS[1], "BITBUCKET_ACCESS_TOKEN": None},
-        ["BITBUCKET_APP_PASSWORD: app passwords are gone since July 2026; use BITBUCKET_ACCESS_TOKEN"],
+        ["BITBUCKET_APP_PASSWORD: app passwords are gone since July 2026. Use BITBUCKET_ACCESS_TOKEN"],
     ),
     "no-token": ({"BITBUCKET_ACCESS_TOKEN": None}, ["BITBUCKET_ACCESS_TOKEN: credentials are needed"]),
     "two-tokens": (
         {"ATLASSIAN_ACCOUNT_EMAIL": "a@b.example", "ATLASSIAN_API_TOKEN": SECRETS[1]},
-        ["BITBUCKET_ACCESS_TOKEN: give one kind of credentials, not several"],
+        ["BITBUCKET_ACCESS_TOKEN: BITBUCKET_ACCESS_TOKEN and ATLASSIAN_API_TOKEN are different kinds of credentials."],
     ),
     "email-without-token": (
         {"ATLASSIAN_ACCOUNT_EMAIL": "a@b.example", "BITBUCKET_ACCESS_TOKEN": None},
@@ -62,21 +70,21 @@ BAD = {
     ),
     "no-aws-key": (
         {"AWS_ACCESS_KEY_ID": None, "AWS_SECRET_ACCESS_KEY": None},
-        ["AWS_ACCESS_KEY_ID: needed where", "AWS_SECRET_ACCESS_KEY: needed where"],
+        ["AWS_OIDC_ROLE_ARN: no way to sign in to AWS is given. Give AWS_OIDC_ROLE_ARN, and `oidc: true` to"],
     ),
-    "half-an-aws-key": ({"AWS_SECRET_ACCESS_KEY": ""}, ["AWS_SECRET_ACCESS_KEY: needed where"]),
+    "half-an-aws-key": ({"AWS_SECRET_ACCESS_KEY": ""}, ["AWS_SECRET_ACCESS_KEY: needed together with AWS_ACCESS"]),
     "swapped-aws-key": ({"AWS_ACCESS_KEY_ID": SECRETS[0] + "/+"}, ["AWS_ACCESS_KEY_ID: must be an access key id"]),
     "no-region": ({"AWS_DEFAULT_REGION": None}, ["AWS_DEFAULT_REGION: needed to find SECRET_ID"]),
     "bad-region": ({"AWS_DEFAULT_REGION": "Frankfurt"}, ["AWS_DEFAULT_REGION: must be a region"]),
     "bad-accounts": ({"ALLOWED_AWS_ACCOUNT_IDS": "12345"}, ["ALLOWED_AWS_ACCOUNT_IDS: must be a list"]),
     "bad-user": ({"IAM_USER_NAME": "deploy bot"}, ["IAM_USER_NAME: must be the name of an IAM user"]),
     "bad-secret": ({"SECRET_ID": "a secret?"}, ["SECRET_ID: must be a secret's name or ARN"]),
-    "name-with-hyphen": ({"ACCESS_KEY_ID_VARIABLE": "KEY-ID"}, ["ACCESS_KEY_ID_VARIABLE: no variable can have"]),
-    "name-with-digit-first": ({"SECRET_ACCESS_KEY_VARIABLE": "1ST"}, ["SECRET_ACCESS_KEY_VARIABLE: no variable can"]),
-    "name-with-umlaut": ({"CREDENTIALS_VARIABLE": "SCHLÜSSEL"}, ["CREDENTIALS_VARIABLE: no variable can have"]),
-    "name-with-line-break": ({"STATE_VARIABLE": "A\nB"}, ["STATE_VARIABLE: no variable can have"]),
-    "reserved-prefix": ({"STATE_VARIABLE": "BITBUCKET_STATE"}, ["STATE_VARIABLE: that name is reserved"]),
-    "reserved-name": ({"CREDENTIALS_VARIABLE": "PATH"}, ["CREDENTIALS_VARIABLE: that name is reserved"]),
+    "name-with-hyphen": ({"ACCESS_KEY_ID_VARIABLE": "KEY-ID"}, ["ACCESS_KEY_ID_VARIABLE: must be a name"]),
+    "name-with-digit-first": ({"SECRET_ACCESS_KEY_VARIABLE": "1ST"}, ["SECRET_ACCESS_KEY_VARIABLE: must be a name"]),
+    "name-with-umlaut": ({"CREDENTIALS_VARIABLE": "SCHLÜSSEL"}, ["CREDENTIALS_VARIABLE: must be a name"]),
+    "name-with-line-break": ({"STATE_VARIABLE": "A\nB"}, ["STATE_VARIABLE: must be a name"]),
+    "reserved-prefix": ({"STATE_VARIABLE": "BITBUCKET_STATE"}, ["STATE_VARIABLE: must be a name that Bit"]),
+    "reserved-name": ({"CREDENTIALS_VARIABLE": "PATH"}, ["CREDENTIALS_VARIABLE: must be a name that Bit"]),
     "one-name-for-two": (
         {"ACCESS_KEY_ID_VARIABLE": "SAME", "SECRET_ACCESS_KEY_VARIABLE": "SAME"},
         ["SECRET_ACCESS_KEY_VARIABLE: must differ from ACCESS_KEY_ID_VARIABLE"],
@@ -92,9 +100,9 @@ BAD = {
     "bad-choice": ({"IF_STILL_USED": "ignore"}, ["IF_STILL_USED: must be postpone or deactivate"]),
     "no-targets": ({"TARGETS": None}, ["TARGETS: needed, since the step has no deployment environment"]),
     "empty-targets": ({"TARGETS": " , \n "}, ["TARGETS: needed"]),
-    "bad-target": ({"TARGETS": "production"}, ["TARGETS: “production” is not of the form"]),
+    "bad-target": ({"TARGETS": "production"}, ["not “production”. Is deployment:production meant?"]),
     "bad-count": ({"TARGETS_COUNT": "two"}, ["TARGETS: TARGETS_COUNT must be a whole number"]),
-    "two-bad-targets": ({"TARGETS": "staging, x/y:workspace"}, ["TARGETS: “staging”", "TARGETS: “x/y:workspace”"]),
+    "two-bad-targets": ({"TARGETS": "staging, x/y:workspace"}, ["Is deployment:staging", "not “x/y:workspace”."]),
     "nameless-environment": ({"TARGETS": "deployment: "}, ["TARGETS:"]),
     "no-repository": (
         {"BITBUCKET_WORKSPACE": None, "BITBUCKET_REPO_SLUG": None, "TARGETS": "repository"},
@@ -110,6 +118,31 @@ BAD = {
     ),
     "url-with-bad-port": ({"BITBUCKET_API_URL": "https://bitbucket.example:port/2.0"}, ["BITBUCKET_API_URL: must be"]),
     "url-with-bad-brackets": ({"BITBUCKET_API_URL": "https://[bitbucket/2.0"}, ["BITBUCKET_API_URL: must be"]),
+    "a-variable-that-nothing-expanded": (
+        {"BITBUCKET_ACCESS_TOKEN": "$BITBUCKET_ACCESS_TOKEN", "IAM_USER_NAME": "${IAM_USER}"},
+        ["BITBUCKET_ACCESS_TOKEN: is the name of a variable and not its value. Nothing has put the variable's value",
+         "IAM_USER_NAME: is the name of a variable and not its value, not “${IAM_USER}”."],
+    ),
+    "another-kind-of-token": (
+        {"BITBUCKET_ACCESS_TOKEN": f"ATATT{SECRETS[1]}"},
+        ["BITBUCKET_ACCESS_TOKEN: begins with ATATT, so that it is of another kind. That is a user's API token: give"],
+    ),
+    "a-list-as-json": ({"TARGETS": '["deployment:staging", "deployment:production"]'}, ["Give a YAML list, or one"]),
+    "quotes-in-the-value": (
+        {"AWS_OIDC_ROLE_ARN": f"'{ROLE}'", "BITBUCKET_STEP_OIDC_TOKEN": JWT},
+        ["The quotes are part of the value; leave them out."],
+    ),
+    "a-repository-alone": (
+        {"TARGETS": "billing:deployment:production"},
+        ["Name the workspace, too: <workspace>/billing:deployment:production."],
+    ),
+    "a-user-as-an-arn": (
+        {"IAM_USER_NAME": "arn:aws:iam::123456789012:user/bots/deploy-bot"},
+        ["That is an ARN; the name is deploy-bot."],
+    ),
+    "no-scheme": ({"AWS_ENDPOINT_URL": "127.0.0.1:4566"}, ["It lacks https:// at its beginning."]),
+    "a-name-nearly-right": ({"TARGETS": None, "TARGET": "repository"}, ["TARGET is given: is TARGETS meant?"]),
+    "another-tool-s-name": ({"AWS_DEFAULT_REGION": None, "AWS_REGION": "eu-west-1"}, ["AWS_REGION is given: is AWS_"]),
     "everything-at-once": (
         {
             "ACTION": "dance", "TARGETS": "staging", "ROTATE_AFTER_DAYS": "x", "DRY_RUN": "maybe",
@@ -151,7 +184,7 @@ def test_all_problems_are_named_and_nothing_is_asked(
 def test_an_empty_environment_is_refused_with_everything_that_is_needed() -> None:
     ended = run_bare({})
     assert ended.returncode == 1
-    for name in ("ACTION", "TARGETS", "BITBUCKET_ACCESS_TOKEN", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+    for name in ("ACTION", "TARGETS", "BITBUCKET_ACCESS_TOKEN", "AWS_OIDC_ROLE_ARN"):
         assert re.search(rf"^✖ {name}: ", ended.stdout, re.MULTILINE), ended.stdout
     assert "Traceback" not in ended.stdout
 

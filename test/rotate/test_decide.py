@@ -121,7 +121,7 @@ def test_force_without_a_slot_names_the_day(inactive: Noted | None, published: f
     noted = Noted(NEW, ago(published))
     with pytest.raises(Refused) as refused:
         decide(rotated(1, active=inactive is None, inactive=inactive, published=noted), replace(POLICY, force=True))
-    assert f"deleted on {free} at the earliest" in refused.value.problems[0]
+    assert f"deleted on {free} at the earliest" in str(refused.value.problems[0])
 
 
 def test_force_finishes_a_rotation_that_was_not_noted_as_published() -> None:
@@ -238,7 +238,7 @@ def test_a_revocation_that_names_no_key_or_two_is_refused_with_the_keys(name: st
     seen = world(key(one, 95), key(other, 3, active=False), targets=(target("a", one), target("b", one)))
     with pytest.raises(Refused) as refused:
         decide(seen, replace(POLICY, revoke=name))
-    (problem,) = refused.value.problems
+    (problem,) = map(str, refused.value.problems)
     assert problem.startswith(said)
     assert f"{one} is active, 95 days old, held by a, b; {other} is inactive, 3 days old, held by no target." in problem
 
@@ -246,7 +246,7 @@ def test_a_revocation_that_names_no_key_or_two_is_refused_with_the_keys(name: st
 def test_the_key_in_use_cannot_be_revoked_while_the_one_before_it_takes_the_second_place() -> None:
     with pytest.raises(Refused) as refused:
         decide(rotated(1), replace(POLICY, revoke=NEW))
-    (problem,) = refused.value.problems
+    (problem,) = map(str, refused.value.problems)
     assert f"aws iam delete-access-key --user-name bot --access-key-id {OLD}" in problem
     assert f"aws iam update-access-key --user-name bot --access-key-id {NEW} --status Inactive" in problem
 

@@ -164,7 +164,8 @@ def test_the_pipeline_is_valid_and_the_pipe_takes_it(given: dict[str, str], tmp_
     for pipe in step["step"]["script"]:
         variables = {"BITBUCKET_STEP_OIDC_TOKEN": "a.b.c", "BITBUCKET_WORKSPACE": "acme", "BITBUCKET_REPO_SLUG": "shop"}
         for name, value in pipe["variables"].items():
-            variables[name] = "\n".join(value) if isinstance(value, list) else value
+            text = "\n".join(value) if isinstance(value, list) else value
+            variables[name] = "made-for-the-step" if text == f"${name}" else text
         assert read_settings(variables).action == pipe["variables"]["ACTION"]
 
 

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from pipe.actions.doctor.rights import Duty, Excess, Right, Rights, observe_excess, observe_rights
 from pipe.actions.sources.source import Source, Survey
-from pipe.errors import KeyturnError
+from pipe.errors import KeyturnError, Problem
 from pipe.material import Material
 from pipe.patience import side_by_side
 from pipe.policies import Home
@@ -47,7 +47,7 @@ class Account(Protocol):
     def narrowed(self) -> bool:
         """Whether the session has a policy of its own."""
 
-    def enter(self) -> tuple[Identity, str, Rights]:
+    def enter(self) -> tuple[Identity, Problem | None, Rights]:
         """Sign in; return who that is and why that is not allowed, if so; raises Refused and ServiceError."""
 
     def home(self) -> Home:
@@ -90,7 +90,7 @@ class AccountFacts:
     role_arn: str
     narrowed: bool
     identity: Identity | KeyturnError
-    objection: str = ""
+    objection: Problem | None = None
     rights: tuple[Right, ...] = ()
     told_by_iam: bool = False
     excess: tuple[Excess, ...] = ()

@@ -15,7 +15,7 @@ from pipe.actions.doctor.places import PlaceFacts, Places, check_places, observe
 from pipe.actions.doctor.token import TokenFacts, check_token
 from pipe.actions.doctor.vault import Server, VaultFacts, observe_vault
 from pipe.actions.doctor.vault_checks import check_vault
-from pipe.errors import KeyturnError
+from pipe.errors import KeyturnError, Problem
 from pipe.patience import side_by_side
 from pipe.selectors import Selector
 from pipe.step import Step
@@ -34,14 +34,14 @@ class Issuer(Protocol):
 
 @dataclass(frozen=True)
 class Setup:
-    """What is to be tried: for which actions, and what the settings say, with their problems.
+    """What is to be tried: for which actions, and what the settings say, with their problems but for the step's token.
 
-    `needs_token` tells whether anything signs in by the step's token, `has_token` whether there is one. `state` is the
+    `needs_token` tells whether anything that signs in lacks that, `has_token` whether there is one. `state` is the
     state variable's name, `hidden` are those of variables that must be secured.
     """
 
     actions: tuple[str, ...]
-    problems: tuple[str, ...]
+    problems: tuple[Problem, ...]
     step: Step
     has_token: bool
     needs_token: bool
@@ -117,10 +117,8 @@ class Doctor:
 
 
 def _settings(setup: Setup) -> Iterator[Check]:
-    """Yield the settings' problems; one about the step's token is told with the token."""
-    problems = [problem for problem in setup.problems if "OIDC token" not in problem]
-    for problem in problems:
-        name, _, why = problem.partition(": ")
-        yield bad(SETTINGS, name, why, "")
-    if not problems:
+    """Yield the settings' problems; that the step's token is not there is told with the token."""
+    for problem in setup.problems:
+        yield bad(SETTINGS, problem.variable, problem.what, problem.advice)
+    if not setup.problems:
         yield good(SETTINGS, "variables", f"all that {listed(setup.actions)} must know is given")

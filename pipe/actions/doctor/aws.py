@@ -27,7 +27,7 @@ def check_account(facts: AccountFacts, step: Step, now: datetime, *, fail_on_mis
     narrowed = ", in a session that AWS_SESSION_POLICY narrows" if facts.narrowed else ""
     yield good(area, "sign-in", _who(facts.identity) + narrowed)
     if facts.objection:
-        yield bad(area, "account", facts.objection, "Sign in elsewhere: nothing else was asked here.")
+        yield bad(area, "account", str(facts.objection), "Sign in elsewhere: nothing else was asked here.")
         return
     if facts.rotation:
         yield from _rotation(area, facts.rotation, now)
@@ -90,7 +90,12 @@ def _rotation(area: str, facts: RotationFacts, now: datetime) -> Iterator[Check]
         labels = sorted(label for stages in facts.secret.stages.values() for label in stages)
         yield good(area, f"secret {facts.secret_id}", f"it is there, with {', '.join(labels) or 'no version yet'}")
     if isinstance(facts.ahead, KeyturnError):
-        yield bad(area, "next rotation", " ".join(problems_of([facts.ahead])), "Resolve it: a rotation would refuse.")
+        yield bad(
+            area,
+            "next rotation",
+            " ".join(map(str, problems_of([facts.ahead]))),
+            "Resolve it: a rotation would refuse.",
+        )
     elif facts.ahead is not None:
         yield good(area, "next rotation", facts.ahead)
 

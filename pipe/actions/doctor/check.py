@@ -52,7 +52,7 @@ def bad(area: str, what: str, why: str, todo: str, details: str = "") -> Check:
 def failed(area: str, what: str, error: KeyturnError) -> Check:
     """Return that a thing could not be had, by the error that tells why."""
     if isinstance(error, Refused):
-        return bad(area, what, " ".join(error.problems), "", error.details)
+        return bad(area, what, " ".join(map(str, error.problems)), "", error.details)
     return bad(area, what, error.what, error.check, error.details)
 
 

@@ -12,7 +12,7 @@ from pipe.actions.pull.render import pick, render
 from pipe.actions.pull.world import World
 from pipe.actions.sources.guards import condition
 from pipe.actions.sources.source import Found, Looked
-from pipe.errors import Refused
+from pipe.errors import Problem, Refused
 from pipe.material import Material, State, Version
 from pipe.redact import Secret
 from pipe.values import Pull
@@ -49,7 +49,7 @@ class Bringing:
     """
 
     brought: dict[str, list[Brought]] = field(default_factory=dict)
-    problems: list[str] = field(default_factory=list)
+    problems: list[Problem | str] = field(default_factory=list)
     notices: list[tuple[str, str]] = field(default_factory=list)
     gone: dict[tuple[str, str], State] = field(default_factory=dict)
     unsure: set[tuple[str, str]] = field(default_factory=set)
@@ -73,7 +73,7 @@ def bring(world: World, policy: Pull) -> Bringing:
             _bring(bringing, world, policy, looked, found)
     problems, warnings = collisions(_entries(world, bringing.everything))
     bringing.problems += problems
-    bringing.notices += [("names", warning.removesuffix(".")) for warning in warnings]
+    bringing.notices += [("names", warning) for warning in warnings]
     return bringing
 
 
@@ -127,7 +127,7 @@ def _gifts(bringing: Bringing, policy: Pull, found: Found, material: Material) -
             continue
         what = origin(found.address, key)
         rendered = render(value, what, named=not selector.wild, encode=policy.encode, trim=policy.trim)
-        bringing.notices += [(name, warning.removesuffix(".")) for warning in rendered.warnings]
+        bringing.notices += [(name, warning) for warning in rendered.warnings]
         if rendered.problem:
             bringing.problems.append(rendered.problem)
         elif rendered.text is not None:
@@ -137,9 +137,8 @@ def _gifts(bringing: Bringing, policy: Pull, found: Found, material: Material) -
 
 def _missing(bringing: Bringing, policy: Pull, selector: str, why: str) -> None:
     if policy.fail_on_missing:
-        bringing.problems.append(
-            f"SECRETS: “{selector}”: {why}. Check the path and the policy, or set ON_MISSING: keep."
-        )
+        advice = "Check the path and the policy, or set ON_MISSING: keep."
+        bringing.problems.append(Problem("SECRETS", f"“{selector}”: {why}", advice))
     else:
         bringing.notices.append((selector, why))
 

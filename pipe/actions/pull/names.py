@@ -65,7 +65,7 @@ def collisions(entries: Iterable[Entry]) -> tuple[list[str], list[str]]:
         for name, same in clashes.items()
         if len(same) > 1
     ]
-    warnings = [f"{' and '.join(names)} differ only by case." for names in alike.values() if len(names) > 1]
+    warnings = [f"{' and '.join(names)} differ only by case" for names in alike.values() if len(names) > 1]
     return problems, warnings
 
 

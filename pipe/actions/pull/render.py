@@ -70,7 +70,7 @@ def render(value: Any, what: str, *, named: bool, encode: bool = False, trim: bo
         empty = f"{what}: the value is empty"
         if named:
             return Rendered(problem=f"{empty}, and a variable cannot be.")
-        return Rendered(warnings=(f"{empty}; it is left out.",))
+        return Rendered(warnings=(f"{empty}; it is left out",))
     unfit = _unfit(text)
     if unfit:
         if not encode:
@@ -114,9 +114,9 @@ def _unfit(text: str) -> str:
 
 def _warnings(value: Any, text: str, what: str) -> Iterator[str]:
     if any(abs(number) > EXACT for number in _numbers(value)):
-        yield f"{what}: stored as a number, digits may be lost; store it as a string."
+        yield f"{what}: stored as a number, digits may be lost; store it as a string"
     if len(text) < SHORTEST:
-        yield f"{what}: the value is too short to be masked in Pipelines' logs."
+        yield f"{what}: the value is too short to be masked in Pipelines' logs"
 
 
 def _leaves(value: Any) -> Iterator[Any]:

@@ -27,7 +27,7 @@ from pipe.actions.replicate.world import Wanted, World, wanted_of
 from pipe.actions.sources.asking import failures
 from pipe.actions.sources.guards import condition, named, refusal
 from pipe.actions.sources.source import Looked
-from pipe.errors import Refused
+from pipe.errors import Problem, Refused
 from pipe.material import Engine, State
 from pipe.plan import Do, Step
 from pipe.redact import Secret
@@ -42,7 +42,7 @@ class _Thoughts:
     """What the decision is made of while it is made."""
 
     steps: list[Step] = field(default_factory=list)
-    problems: list[str] = field(default_factory=list)
+    problems: list[Problem | str] = field(default_factory=list)
     # What is said of something by several selectors is said once.
     notes: dict[tuple[str, str], None] = field(default_factory=dict)
     unchanged: int = 0
@@ -102,9 +102,8 @@ def _decide(thoughts: _Thoughts, world: World, policy: Replication, wanted: Want
         thoughts.problems.append(f"{found.address} would be replicated to {wanted.name}, but {problem}.")
         return True
     if found.engine is Engine.OTHER:
-        thoughts.problems.append(
-            f"SECRETS: “{found.selector.text}”: dynamic secrets are made anew by each reading; they have no replicas."
-        )
+        what = f"“{found.selector.text}”: dynamic secrets are made anew by each reading; they have no replicas"
+        thoughts.problems.append(Problem("SECRETS", what))
         return True
     problem = _not_ours(wanted, replica, world, policy) if replica else ""
     if problem:
@@ -211,9 +210,8 @@ def _not_ours(wanted: Wanted, replica: Described, world: World, policy: Replicat
 
 def _missing(thoughts: _Thoughts, policy: Replication, selector: str, why: str) -> None:
     if policy.fail_on_missing:
-        thoughts.problems.append(
-            f"SECRETS: “{selector}”: {why}. Check the path and the policy, or set ON_MISSING: keep."
-        )
+        advice = "Check the path and the policy, or set ON_MISSING: keep."
+        thoughts.problems.append(Problem("SECRETS", f"“{selector}”: {why}", advice))
     else:
         thoughts.note(selector, why)
 

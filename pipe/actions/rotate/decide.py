@@ -192,7 +192,7 @@ def _standing(world: World, policy: Rotation, base: AccessKey | None) -> Iterato
         overdue = due <= world.now
         age = f"{base.age_days(world.now)} days old"
         plan = "is due, but the key before it has to go first" if overdue else f"rotates on {due:%Y-%m-%d}"
-        yield KeyStep(Do.KEEP, base.name, f"{age}; {plan}", base.id, due=due.date(), warn=overdue)
+        yield KeyStep(Do.KEEP, base.name, f"{age}; {plan}", base.id, due=due.date(), warn=overdue, outlook=plan)
     behind: list[TargetState] = []
     if current is not None:
         behind = [target for target in world.targets if record.readable and not _holds(target, current.id)]

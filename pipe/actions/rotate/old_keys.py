@@ -93,7 +93,8 @@ def _deactivation(key: AccessKey, reason: str, due: date | None = None) -> Itera
 
 
 def _kept(key: AccessKey, state: str, what: str, due: datetime) -> KeyStep:
-    return KeyStep(Do.KEEP, key.name, f"{state}; {what} on {due:%Y-%m-%d}", key.id, due=due.date())
+    outlook = f"{what} on {due:%Y-%m-%d}"
+    return KeyStep(Do.KEEP, key.name, f"{state}; {outlook}", key.id, due=due.date(), outlook=outlook)
 
 
 def used(use: LastUse | None) -> str:

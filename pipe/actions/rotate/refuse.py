@@ -6,31 +6,42 @@ from collections.abc import Iterable
 
 from pipe.actions.rotate.old_keys import used
 from pipe.actions.rotate.world import World
-from pipe.errors import Refused
+from pipe.errors import Problem, Refused
 from pipe.values import AccessKey, last_four
 
 
 def refuse_contradictions(world: World) -> None:
     """Raise Refused where what is stored and what IAM has do not fit together."""
-    record, problems = world.record, []
+    record = world.record
+    problems: list[Problem] = []
     current = world.key(record.current)
     if record.current and current is None:
         alive = [key.name for key in world.keys if key.active]
         others = f"; IAM has {', '.join(alive)}" if alive else "; IAM has no active key"
         problems.append(
-            f"AWSCURRENT of SECRET_ID names {last_four(record.current)}, which {world.user} does not have{others}. "
-            "Put the right pair into the secret, or move AWSCURRENT to the version that holds it."
+            Problem(
+                "",
+                f"AWSCURRENT of SECRET_ID names {last_four(record.current)}, which {world.user} does not have{others}",
+                "Put the right pair into the secret, or move AWSCURRENT to the version that holds it.",
+            )
         )
     elif current is not None and not current.active and not record.pending:
         problems.append(
-            f"{current.name} is the current key, but it is inactive. To make it active again: "
-            f"aws iam update-access-key --user-name {world.user} --access-key-id {current.id} --status Active"
+            Problem(
+                "",
+                f"{current.name} is the current key, but it is inactive",
+                "To make it active again: "
+                f"aws iam update-access-key --user-name {world.user} --access-key-id {current.id} --status Active",
+            )
         )
     if not record.current and not record.pending and world.keys:
         known = {key.id for key in world.keys}
         problems += [
-            f"{target.place.label} holds {last_four(target.key_id)}, which is no key of {world.user}. "
-            "Check IAM_USER_NAME and TARGETS; remove the variable if it is no longer wanted."
+            Problem(
+                "",
+                f"{target.place.label} holds {last_four(target.key_id)}, which is no key of {world.user}",
+                "Check IAM_USER_NAME and TARGETS; remove the variable if it is no longer wanted.",
+            )
             for target in world.targets
             if target.key_id and target.key_id not in known
         ]
@@ -45,9 +56,12 @@ def refuse_strangers(world: World, strangers: Iterable[AccessKey], current: Acce
         return
     raise Refused(
         [
-            f"{world.user} has {len(world.keys)} access keys, so that none can be made, and Keyturn cannot prove that "
-            f"it made {' or '.join(key.name for key in foreign)}. "
-            + " ".join(_described(world, key) for key in world.keys)
+            Problem(
+                "",
+                f"{world.user} has {len(world.keys)} access keys, so that none can be made, and Keyturn cannot prove "
+                f"that it made {' or '.join(key.name for key in foreign)}",
+                " ".join(_described(world, key) for key in world.keys),
+            )
         ]
     )
 

@@ -9,10 +9,19 @@ from pipe.plan import Failure, Outcome, Plan, Step
 
 @dataclass(frozen=True)
 class KeyStep(Step):
-    """A step about a key: `key_id` names it for AWS, and `replaces` the key that a new one takes the place of."""
+    """A step about a key: `key_id` names it for AWS, and `replaces` the key that a new one takes the place of.
+
+    `outlook` is what becomes of a key that is kept, briefly, where the reason says more.
+    """
 
     key_id: str = ""
     replaces: str = ""
+    outlook: str = ""
+
+    @property
+    def ahead(self) -> str:
+        """What becomes of the key, briefly."""
+        return self.outlook or self.reason
 
 
 KeyFailure = Failure[KeyStep]

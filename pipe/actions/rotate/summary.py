@@ -53,8 +53,4 @@ def _sentence(world: World, done: tuple[KeyStep, ...]) -> str:
 def _ahead(plan: KeyPlan) -> str:
     """Say what the plan leaves for another day."""
     kept = [step for step in plan.steps if step.do is Do.KEEP and step.key_id]
-    return "; ".join(f"{step.on} {_briefly(step)}" for step in kept)
-
-
-def _briefly(step: KeyStep) -> str:
-    return step.reason.rpartition("; ")[2] if step.due else step.reason
+    return "; ".join(f"{step.on} {step.ahead}" for step in kept)

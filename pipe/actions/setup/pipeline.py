@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 
 from pipe.actions.setup.what import ROLE, Gaps, secret_of
 from pipe.wishes import Wishes
@@ -64,14 +65,13 @@ def _targets(wishes: Wishes, gaps: Gaps) -> Iterator[str]:
 
 
 def _secrets(wishes: Wishes, action: str, gaps: Gaps) -> Iterator[str]:
-    named = [selector.text for selector in wishes.selectors]
+    # A replica has no variable that would be named.
+    named = [(replace(each, name="") if action == "replicate" else each).text for each in wishes.selectors]
     if not named:
         folder = gaps.fill("", "folder")
         named = [f"{folder}/** *" if wishes.source == "secretsmanager" else f"{gaps.fill('', 'mount')}/{folder}/** *"]
     yield "SECRETS:"
-    for text in named:
-        # A replica has no variable that would be named.
-        yield f"  - {_word(text.partition(' | ')[0] if action == 'replicate' else text)}"
+    yield from (f"  - {_word(text)}" for text in named)
     if wishes.source == "secretsmanager":
         yield "SOURCE: secretsmanager"
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import re
 
 _BLOCK = re.compile(r"-----BEGIN ([A-Z0-9 ]+)-----.*?-----END \1-----", re.DOTALL)
@@ -15,7 +14,7 @@ def as_pem(text: str) -> str:
         return text
     try:
         decoded = base64.b64decode("".join(text.split()), validate=True).decode("ascii")
-    except (binascii.Error, UnicodeError):
+    except ValueError:  # no base64, or not of ASCII
         return ""
     return decoded.strip() if "-----BEGIN" in decoded else ""
 
