@@ -1,0 +1,77 @@
+"""What is known of a secret for certain, and when what is not there any more may be deleted."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from pipe.actions.sources.guards import condition, named, refusal
+from pipe.actions.sources.source import Found, Looked
+from pipe.errors import Denied
+from pipe.material import Engine, Material, State, Version
+from pipe.selectors import Selector
+
+NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
+SELECTOR = Selector("secret/ci", "*", recursive=True)
+LISTED = Version(2, "c2")
+FOUND = Found(SELECTOR, "secret/ci/a", "secret", Engine.KV2, version=LISTED)
+READ = Material({"key": "value"}, Version(3, "c3"))
+LOOKED = Looked(SELECTOR, (FOUND,))
+
+
+def test_what_was_read_is_newer_than_what_was_listed() -> None:
+    assert condition(FOUND, None, NOW).version == LISTED
+    assert condition(FOUND, READ, NOW).version == READ.version
+    assert condition(FOUND, replace(READ, version=None), NOW).version == LISTED
+
+
+def test_what_has_no_version_is_live() -> None:
+    assert condition(replace(FOUND, version=None), Material({}), NOW).state is State.LIVE
+
+
+def test_a_version_without_values_was_deleted_this_very_second() -> None:
+    now = condition(FOUND, replace(READ, values=None), NOW)
+    assert (now.state, now.note) == (State.DELETED, "its current version is deleted")
+    assert condition(FOUND, replace(READ, values={}), NOW).state is State.LIVE
+
+
+@pytest.mark.parametrize(
+    ("version", "state", "note"),
+    [
+        (Version(0, ""), State.EMPTY, "it is without any version"),
+        (Version(2, "c", destroyed=True), State.DESTROYED, "its current version is destroyed and cannot come back"),
+        (Version(2, "c", NOW), State.DELETED, "its current version is deleted"),
+        (Version(2, "c", NOW + timedelta(hours=1)), State.LIVE, "it will be deleted on 2026-11-22 13:00 UTC"),
+        (Version(2, "c", NOW + timedelta(days=1)), State.LIVE, ""),
+        (LISTED, State.LIVE, ""),
+    ],
+)
+def test_what_became_of_a_version_is_said(version: Version, state: State, note: str) -> None:
+    now = condition(replace(FOUND, version=version), None, NOW)
+    assert (now.state, now.note) == (state, note)
+    # Of a version that is not live there are no values, and no more can be told from that.
+    if state is not State.LIVE:
+        assert condition(replace(FOUND, version=version), Material(None, version), NOW) == now
+
+
+def test_nothing_goes_where_not_all_could_be_looked_at() -> None:
+    denied = Denied("No.")
+    for looked in (replace(LOOKED, problem=denied), replace(LOOKED, failed={"secret/ci/b": denied})):
+        assert refusal(looked, 1, 100) == "not deleted, since not all secrets could be looked at"
+    assert refusal(Looked(SELECTOR), 1, 100) == "not deleted, since nothing at all was found"
+
+
+@pytest.mark.parametrize(
+    ("left", "whole", "allowed"), [(1, 1, True), (5, 5, True), (6, 30, True), (6, 29, False), (20, 100, True), (21, 100, False)]
+)  # fmt: skip
+def test_more_than_five_and_more_than_a_fifth_never_go_in_one_run(left: int, whole: int, allowed: bool) -> None:
+    said = f"not deleted: {left} of {whole} would go, which is too many for one run"
+    assert refusal(LOOKED, left, whole) == ("" if allowed else said)
+
+
+def test_five_names_are_told_and_how_many_more() -> None:
+    assert named("abcde") == "a, b, c, d, e"
+    assert named("abcdefg") == "a, b, c, d, e and 2 more"
+    assert named(["A"]) == "A"
