@@ -1,0 +1,469 @@
+"""What a pull decides, from nothing but what was seen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from pipe.actions.pull.decide import BATCH, LARGEST_STATE, LARGEST_TARGET, decide
+from pipe.actions.pull.remembered import Entry, Group, Remembered, origin_digest, stamp_of, uuid_digest, with_remembered
+from pipe.actions.pull.steps import Prune, PullPlan, Remember, Write
+from pipe.actions.pull.world import TargetState, World, to_read
+from pipe.actions.sources.source import Ability, Found, Looked, Survey, Way
+from pipe.errors import Denied, Refused
+from pipe.material import Engine, Lease, Material, Version
+from pipe.plan import Do, Step
+from pipe.selectors import Selector, read_selectors
+from pipe.values import Place, Pull, Variable
+
+NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
+ORIGIN = "https://vault.example "
+STATE = "KEYTURN_STATE"
+POLICY = Pull((), secured=True, prune=False, fail_on_missing=True, force=False, encode=False, trim=False,
+              state_variable=STATE)  # fmt: skip
+PRUNING = replace(POLICY, prune=True)
+KEEPING = replace(POLICY, fail_on_missing=False)
+ALL, ONE = (read_selectors(text)[0][0] for text in ("secret/ci/** *", "secret/ci/db password"))
+LONG = "a-value-long-enough"
+MARK = "AAAA"
+MEMORY = {"secret": Ability(Engine.KV2, Way.SCAN, NOW)}
+
+
+SECOND = Version(2, "c2")
+
+
+def found(name: str, version: Version | None = SECOND, selector: Selector = ALL, **more: Any) -> Found:
+    return Found(selector, f"secret/ci/{name}", "secret", Engine.KV2, below=name, version=version, **more)
+
+
+def variable(name: str, value: str | None = None, *, secured: bool = True, uuid: str = "") -> Variable:
+    return Variable(uuid or f"{{{name}}}", name, value, secured)
+
+
+def entry(each: Found, *names: str, policy: Pull = POLICY) -> Entry:
+    """Return what a target remembers of a secret whose variables are as `variable` makes them."""
+    return Entry(stamp_of(each, ORIGIN, policy), {name: uuid_digest(f"{{{name}}}") for name in names})
+
+
+def remembered(entries: Mapping[str, Entry], selector: str = ALL.text, origin: str = ORIGIN) -> Remembered:
+    digest = origin_digest(origin)
+    return Remembered("run", origin_digest(ORIGIN), {selector: Group(digest, entries)}, MEMORY)
+
+
+def target(before: Remembered | None = None, *variables: Variable, name: str = "a") -> TargetState:
+    """Return a target that remembers this in its state variable; None for one without any."""
+    state = None if before is None else variable(STATE, with_remembered(None, before), secured=False)
+    held = {each.key: each for each in (*variables, *([state] if state else []))}
+    return TargetState(Place(name, f"/{name}"), held, state, before or Remembered())
+
+
+def world(*targets: TargetState, secrets: Mapping[Found, Material | None] | None = None, **more: Any) -> World:
+    """Return a world in which one selector for each of the secrets' has found these, with what was read of them."""
+    secrets = secrets or {}
+    by: dict[Selector, list[Found]] = {}
+    for each in secrets:
+        by.setdefault(each.selector, []).append(each)
+    looked = more.pop("looked", tuple(Looked(selector, tuple(some)) for selector, some in by.items()))
+    materials = {each.address: material for each, material in secrets.items() if material is not None}
+    return World(NOW, ORIGIN, Survey(looked, more.pop("memory", MEMORY)), targets, materials, more.pop("unread", {}))
+
+
+def read(**values: Any) -> Material:
+    return Material(values, Version(2, "c2"))
+
+
+def done(plan: PullPlan) -> list[str]:
+    return [f"{step.do} {step.on}" for step in plan.actions]
+
+
+def told(plan: PullPlan) -> list[str]:
+    return [f"{'! ' if step.warn else ''}{step.on}: {step.reason}" for step in plan.steps if not step.acts]
+
+
+def of(plan: PullPlan, kind: type[Any]) -> list[Any]:
+    return [step for step in plan.steps if isinstance(step, kind)]
+
+
+def refused(seen: World, policy: Pull = POLICY) -> tuple[str, ...]:
+    with pytest.raises(Refused) as caught:
+        decide(seen, policy)
+    return caught.value.problems
+
+
+DB, CACHE = found("db"), found("cache")
+KEPT = target(remembered({DB.address: entry(DB, "DB_PASSWORD")}), variable("DB_PASSWORD"))
+
+
+def test_a_new_secret_is_written_to_every_target_and_then_remembered() -> None:
+    plan = decide(
+        world(target(name="a"), target(name="b"), secrets={DB: read(password=LONG, user="shop-user")}), POLICY
+    )
+    assert done(plan) == [
+        "write a: DB_PASSWORD", "write a: DB_USER", "write b: DB_PASSWORD", "write b: DB_USER",
+        "remember a", "remember b",
+    ]  # fmt: skip
+    write = of(plan, Write)[0]
+    assert (write.name, write.text.reveal(), write.known, write.source) == ("DB_PASSWORD", LONG, None, DB.address)
+    assert (write.reason, write.warn, write.place.label) == (f"{DB.address}: version 2 is new here", False, "a")
+    remembers = of(plan, Remember)[0].remembers
+    new = Entry(stamp_of(DB, ORIGIN, POLICY), {"DB_PASSWORD": "", "DB_USER": ""})
+    assert remembers.groups == {ALL.text: Group(origin_digest(ORIGIN), {DB.address: new})}
+    assert (remembers.origin, remembers.memory) == (origin_digest(ORIGIN), MEMORY)
+
+
+def test_what_is_unchanged_is_neither_read_nor_written_and_told_in_one_line() -> None:
+    seen = world(KEPT, secrets={DB: None})
+    assert to_read(seen, POLICY) == ()
+    plan = decide(seen, POLICY)
+    assert (done(plan), told(plan)) == ([], ["a: 1 variable unchanged"])
+    both = target(remembered({DB.address: entry(DB, "X", "Y")}), variable("X"), variable("Y"))
+    assert told(decide(world(both, secrets={DB: None}), POLICY)) == ["a: 2 variables unchanged"]
+
+
+OTHERS: dict[str, tuple[TargetState, Pull]] = {
+    "made anew": (replace(KEPT, variables={"DB_PASSWORD": variable("DB_PASSWORD", uuid="{other}")}), POLICY),
+    "deleted": (replace(KEPT, variables={}), POLICY),
+    "unsecured": (replace(KEPT, variables={"DB_PASSWORD": variable("DB_PASSWORD", "x", secured=False)}), POLICY),
+    "secured": (KEPT, replace(POLICY, secured=False)),
+    "forced": (KEPT, replace(POLICY, force=True)),
+    "encoded": (KEPT, replace(POLICY, encode=True)),
+    "trimmed": (KEPT, replace(POLICY, trim=True)),
+    "not remembered": (target(None, variable("DB_PASSWORD")), POLICY),
+    "another version": (
+        target(remembered({DB.address: entry(found("db", Version(1, "c1")), "DB_PASSWORD")}), variable("DB_PASSWORD")),
+        POLICY,
+    ),
+}
+WHY = {
+    "made anew": "somebody has made it anew", "deleted": "somebody has deleted it", "forced": "FORCE",
+    "unsecured": "it is not secured: its value can be seen", "secured": "it is secured, and SECURED is false",
+    "not remembered": "version 2 is new here", "another version": "version 2 is newer",
+    "encoded": "version 2 is newer", "trimmed": "version 2 is newer",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_all_else_is_read_and_written_and_the_reason_is_told(name: str) -> None:
+    behind, policy = OTHERS[name]
+    seen = world(KEPT, behind, secrets={DB: None})
+    assert to_read(seen, policy) == (DB,)
+    (write,) = of(decide(world(behind, secrets={DB: read(password=LONG)}), policy), Write)
+    assert write.reason == f"{DB.address}: {WHY[name]}"
+    assert write.known == behind.variables.get("DB_PASSWORD")
+    assert write.warn is (name == "unsecured")
+
+
+def test_what_was_read_or_could_not_be_read_is_not_read_once_more() -> None:
+    new = target()
+    assert to_read(world(new, secrets={DB: read(), CACHE: None}), POLICY) == (CACHE,)
+    assert to_read(world(new, secrets={DB: None}, unread={DB.address: Denied("No.")}), POLICY) == ()
+    gone = found("db", Version(2, "c2", deleted_at=NOW))
+    assert to_read(world(new, secrets={gone: None}), POLICY) == ()
+    assert to_read(world(new, secrets={DB: None, found("db", selector=ONE): None}), POLICY) == (DB,)
+
+
+def test_only_the_variables_that_differ_are_written_of_a_secret_that_was_read() -> None:
+    before = remembered({DB.address: entry(DB, "DB_PASSWORD", "DB_USER")})
+    plan = decide(world(target(before, variable("DB_USER")), secrets={DB: read(password=LONG, user=LONG)}), POLICY)
+    assert [write.name for write in of(plan, Write)] == ["DB_PASSWORD"]
+    assert told(plan) == ["a: 1 variable unchanged"]
+    (remember,) = of(plan, Remember)
+    (now,) = remember.remembers.groups[ALL.text].entries.values()
+    assert now.names == {"DB_PASSWORD": "", "DB_USER": uuid_digest("{DB_USER}")}
+
+
+@pytest.mark.parametrize(
+    ("secured", "known", "writes"), [(False, LONG, 0), (False, "other", 1), (False, None, 1), (True, LONG, 1)]
+)
+def test_an_unsecured_variable_that_shows_the_value_already_is_right(
+    secured: bool, known: str | None, writes: int
+) -> None:
+    policy = replace(POLICY, secured=secured)
+    old = found("db", Version(1, "c1"))
+    before = remembered({DB.address: entry(old, "DB_PASSWORD", policy=policy)})
+    held = target(before, variable("DB_PASSWORD", known, secured=False))
+    assert len(of(decide(world(held, secrets={DB: read(password=LONG)}), policy), Write)) == writes
+    stranger = target(remembered({}), variable("DB_PASSWORD", known, secured=False))
+    assert len(of(decide(world(stranger, secrets={DB: read(password=LONG)}), policy), Write)) == 1
+
+
+def test_a_secret_without_versions_is_written_each_time_and_its_lease_is_told() -> None:
+    first = found("db", None)
+    material = Material({"password": LONG})
+    before = remembered({DB.address: Entry("", {"DB_PASSWORD": uuid_digest("{DB_PASSWORD}")})})
+    held = target(before, variable("DB_PASSWORD"))
+    (write,) = of(decide(world(held, secrets={first: material}), POLICY), Write)
+    assert write.reason == f"{DB.address}: KV version 2 has no versions"
+    for renewable, words in ((True, "renewable"), (False, "not renewable")):
+        leased = replace(material, lease=Lease("id", 60, renewable))
+        (write,) = of(decide(world(held, secrets={first: leased}), POLICY), Write)
+        assert write.reason == f"{DB.address}: a lease of 60 s, {words}"
+
+
+def test_a_dynamic_secret_that_a_dry_run_did_not_read_is_named_and_still_remembered() -> None:
+    dynamic = replace(found("db", None), engine=Engine.OTHER)
+    before = remembered({DB.address: Entry("", {"DB_PASSWORD": uuid_digest("{DB_PASSWORD}")})})
+    for held in (target(before, variable("DB_PASSWORD")), target()):
+        plan = decide(world(held, secrets={dynamic: None}), PRUNING)
+        assert (done(plan), told(plan)) == ([], [f"{DB.address}: dynamic: read anew by each run, but by no dry one"])
+
+
+def test_a_secret_that_several_selectors_bring_is_written_once_for_each_name() -> None:
+    again, third = found("db", selector=ONE), found("db", selector=replace(ONE, name="DB_PASSWORD"))
+    values = read(password=LONG, user=LONG)
+    plan = decide(world(target(), secrets={DB: values, again: values}), POLICY)
+    assert sorted(write.name for write in of(plan, Write)) == ["DB_PASSWORD", "DB_USER", "PASSWORD"]
+    plan = decide(world(target(), secrets={again: values, third: values}), POLICY)
+    assert sorted(write.name for write in of(plan, Write)) == ["DB_PASSWORD", "PASSWORD"]
+
+
+GONE = remembered({DB.address: entry(DB, "DB_PASSWORD"), CACHE.address: entry(CACHE, "CACHE_URL", "CACHE_USER")})
+LEFT = target(GONE, *map(variable, ("DB_PASSWORD", "CACHE_URL", "CACHE_USER")))
+
+
+def test_what_nothing_brings_any_more_is_kept_and_named_or_with_prune_deleted() -> None:
+    seen = world(LEFT, secrets={DB: None})
+    plan = decide(seen, POLICY)
+    assert done(plan) == []
+    assert told(plan) == [
+        f"! a: CACHE_URL, CACHE_USER: {CACHE.address} is not there any more, and the like; "
+        "set PRUNE: true to delete it",
+        "a: 1 variable unchanged",
+    ]
+    plan = decide(seen, PRUNING)
+    assert done(plan) == ["prune a: CACHE_URL", "prune a: CACHE_USER", "remember a"]
+    assert [(step.name, step.known, step.reason) for step in of(plan, Prune)] == [
+        (name, variable(name), f"{CACHE.address} is not there any more") for name in ("CACHE_URL", "CACHE_USER")
+    ]
+    (remember,) = of(plan, Remember)
+    assert set(remember.remembers.groups[ALL.text].entries) == {DB.address}
+
+
+def test_one_left_over_is_told_without_the_like() -> None:
+    one = target(remembered({DB.address: entry(DB, "DB_PASSWORD"), CACHE.address: entry(CACHE, "CACHE_URL")}),
+                 variable("DB_PASSWORD"), variable("CACHE_URL"))  # fmt: skip
+    said = f"! a: CACHE_URL: {CACHE.address} is not there any more; set PRUNE: true to delete it"
+    assert said in told(decide(world(one, secrets={DB: None}), POLICY))
+
+
+def test_what_is_gone_is_told_by_what_became_of_it() -> None:
+    deleted = found("cache", Version(2, "c2", deleted_at=NOW))
+    plan = decide(world(LEFT, secrets={DB: None, deleted: None}), PRUNING)
+    assert {step.reason for step in of(plan, Prune)} == {f"{CACHE.address} is deleted"}
+    assert f"! {CACHE.address}: its current version is deleted" in told(plan)
+
+
+def test_a_key_that_a_secret_gives_no_more_is_left_over() -> None:
+    cache = found("cache", Version(3, "c3"))
+    plan = decide(world(LEFT, secrets={DB: None, cache: Material({"url": LONG}, Version(3, "c3"))}), PRUNING)
+    assert [(step.name, step.reason) for step in of(plan, Prune)] == [
+        ("CACHE_USER", f"{CACHE.address} gives it no more")
+    ]
+    kept = decide(world(LEFT, secrets={DB: None, cache: Material({"url": LONG}, Version(3, "c3"))}), POLICY)
+    (remember,) = of(kept, Remember)
+    entries = remember.remembers.groups[ALL.text].entries
+    assert entries[f"~{CACHE.address}"].names == {"CACHE_USER": uuid_digest("{CACHE_USER}")}
+    assert entries[CACHE.address].names == {"CACHE_URL": uuid_digest("{CACHE_URL}")} or entries[
+        CACHE.address
+    ].names == {"CACHE_URL": ""}
+
+
+@pytest.mark.parametrize("unsure", ["problem", "failed", "unread"])
+def test_what_could_not_be_looked_at_is_remembered_as_it_was_and_nothing_goes(unsure: str) -> None:
+    denied = Denied("No.")
+    looked = {
+        "problem": Looked(ALL, (DB,), problem=denied),
+        "failed": Looked(ALL, (DB,), {CACHE.address: denied}),
+        "unread": Looked(ALL, (DB, found("cache", Version(3, "c3")))),
+    }[unsure]
+    unread = {CACHE.address: denied} if unsure == "unread" else {}
+    plan = decide(world(LEFT, secrets={DB: None}, looked=(looked,), unread=unread), PRUNING)
+    assert (done(plan), told(plan)) == ([], ["a: 1 variable unchanged"])
+    assert [failure.what for failure in plan.failures] == ["No."]
+
+
+def test_what_another_origin_brought_is_never_deleted() -> None:
+    theirs = target(
+        remembered({CACHE.address: entry(CACHE, "CACHE_URL")}, origin="https://other "), variable("CACHE_URL")
+    )
+    assert of(decide(world(theirs, secrets={DB: read(password=LONG)}), PRUNING), Prune) == []
+
+
+def test_a_variable_that_somebody_has_made_anew_is_never_deleted() -> None:
+    theirs = replace(LEFT, variables={**LEFT.variables, "CACHE_URL": variable("CACHE_URL", uuid="{other}")})
+    assert [step.name for step in of(decide(world(theirs, secrets={DB: None}), PRUNING), Prune)] == ["CACHE_USER"]
+
+
+def test_a_variable_that_another_selector_brings_now_is_not_left_over() -> None:
+    moved = read_selectors("secret/ci/cache url | CACHE_URL")[0][0]
+    new = found("cache", Version(3, "c3"), moved)
+    plan = decide(world(LEFT, secrets={DB: None, new: Material({"url": LONG}, Version(3, "c3"))}), PRUNING)
+    assert done(plan) == ["write a: CACHE_URL", "prune a: CACHE_USER", "remember a"]
+
+
+def test_what_selectors_of_other_runs_brought_stays_and_is_named_where_it_would_be_pruned() -> None:
+    other = {"secret/x *": Group("there", {"secret/x": Entry(MARK, {"X": MARK, "DB_PASSWORD": MARK})}),
+             "secret/y *": Group("there", {"secret/y": Entry(MARK, {"DB_PASSWORD": MARK})})}  # fmt: skip
+    held = target(Remembered("run", groups=other))
+    plan = decide(world(held, secrets={DB: read(password=LONG)}), PRUNING)
+    assert "a: 2 variables of “secret/x *”, which is not among SECRETS" in told(plan)
+    (remember,) = of(plan, Remember)
+    groups = remember.remembers.groups
+    assert groups["secret/x *"].entries["secret/x"].names == {"X": MARK}, "what this run brings is this run's"
+    assert "secret/y *" not in groups
+    assert not any("not among" in line for line in told(decide(world(held, secrets={DB: read(password=LONG)}), POLICY)))
+
+
+def test_a_state_that_cannot_be_read_is_written_anew_and_nothing_goes() -> None:
+    broken = replace(LEFT, remembered=Remembered(readable=False), state=variable(STATE, "{", secured=False))
+    plan = decide(world(broken, secrets={DB: read(password=LONG)}), PRUNING)
+    assert done(plan) == ["write a: DB_PASSWORD", "remember a"]
+    (write,) = of(plan, Write)
+    assert write.reason == f"{DB.address}: what was written before cannot be told"
+    (remember,) = of(plan, Remember)
+    assert remember.remembers.readable
+    assert done(decide(world(broken, secrets={found("db", None): None}), PRUNING)) == ["remember a"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "news"),
+    [({}, False), ({"state": variable(STATE, "x", secured=True)}, True), ({"memory": {}}, False),
+     ({"memory": {"kv": MEMORY["secret"]}}, True)],
+)  # fmt: skip
+def test_a_target_without_writes_remembers_only_what_is_news(changes: dict[str, Any], news: bool) -> None:
+    memory = changes.pop("memory", MEMORY)
+    plan = decide(world(replace(KEPT, **changes), secrets={DB: None}, memory=memory), POLICY)
+    assert done(plan) == (["remember a"] if news else [])
+
+
+def test_a_target_that_gets_nothing_gets_no_state() -> None:
+    gone = found("db", Version(2, "c2", deleted_at=NOW))
+    assert decide(world(target(), secrets={gone: None}), KEEPING).actions == ()
+
+
+def test_a_selector_that_finds_nothing_is_refused_or_named() -> None:
+    nothing = world(target(), looked=(Looked(ALL),))
+    said = "SECRETS: “secret/ci/** *”: nothing is there. Check the path and the policy, or set ON_MISSING: keep."
+    assert refused(nothing) == (said,)
+    assert told(decide(nothing, KEEPING)) == ["! secret/ci/** *: nothing is there"]
+    for looked in (Looked(ALL, problem=Denied("No.")), Looked(ALL, failed={DB.address: Denied("No.")})):
+        assert told(decide(world(target(), looked=(looked,)), POLICY)) == []
+
+
+def test_a_secret_that_is_named_and_is_gone_is_refused_or_named_and_in_a_folder_named() -> None:
+    gone = Version(2, "c2", destroyed=True)
+    named = world(target(), secrets={found("db", gone, ONE): None})
+    assert "its current version is destroyed and cannot come back" in refused(named)[0]
+    assert told(decide(named, KEEPING)) == [
+        "! secret/ci/db password: its current version is destroyed and cannot come back"
+    ]
+    folder = world(target(), secrets={found("db", gone): None, CACHE: read()})
+    assert told(decide(folder, POLICY)) == [f"! {DB.address}: its current version is destroyed and cannot come back"]
+
+
+def test_a_secret_that_will_be_deleted_soon_is_told() -> None:
+    soon = found("db", Version(2, "c2", NOW + timedelta(hours=3)))
+    assert f"! {DB.address}: it will be deleted on 2026-11-22 15:00 UTC" in told(
+        decide(world(KEPT, secrets={soon: None}), POLICY)
+    )
+
+
+def test_a_key_that_is_not_there_is_refused_where_it_was_named_and_left_out_in_a_folder() -> None:
+    named = world(target(), secrets={found("db", selector=ONE): read(user=LONG)})
+    assert refused(named) == (
+        "SECRETS: “secret/ci/db password”: the secret has no key password. "
+        "Check the path and the policy, or set ON_MISSING: keep.",
+    )
+    assert told(decide(named, KEEPING)) == ["! secret/ci/db password: the secret has no key password"]
+    folder = read_selectors("secret/ci/** password")[0][0]
+    plan = decide(world(target(), secrets={found("db", selector=folder): read(user=LONG)}), POLICY)
+    assert of(plan, Write) == []
+
+
+def test_a_secret_that_is_no_object_has_no_keys() -> None:
+    text = Material({}, Version(2, "c2"), whole="plain-text-secret")
+    (problem,) = refused(world(target(), secrets={found("db", selector=ONE): text}))
+    assert (
+        problem == f"{DB.address}: the secret is no JSON object and has no keys; leave the key out to take all of it."
+    )
+    assert told(decide(world(target(), secrets={DB: text}), POLICY)) == [
+        f"! {DB.address}: it is no JSON object and has no keys; a selector without a key takes it"
+    ]
+    whole = read_selectors("ci/db | WHOLE", "secretsmanager")[0][0]
+    (write,) = of(decide(world(target(), secrets={found("db", selector=whole): text}), POLICY), Write)
+    assert (write.name, write.text.reveal()) == ("WHOLE", "plain-text-secret")
+
+
+def test_every_problem_with_values_and_names_is_told_at_once() -> None:
+    problems = refused(world(target(), secrets={DB: read(password="two\nlines", path=LONG), CACHE: read(url="a\0b")}))
+    assert len(problems) == 2
+    assert "more than one line" in problems[0]
+    assert "a NUL character" in problems[1]
+
+
+def test_two_secrets_that_give_one_name_are_refused_even_where_one_was_not_read() -> None:
+    other = replace(DB, address="secret/ci/sub/db")
+    before = remembered({DB.address: entry(DB, "DB_PASSWORD")})
+    held = target(before, variable("DB_PASSWORD"))
+    (problem,) = refused(world(held, secrets={DB: None, other: read(password=LONG)}))
+    assert "DB_PASSWORD" in problem
+    assert DB.address in problem
+    assert other.address in problem
+
+
+def test_short_values_are_warned_of_and_base64_is_told() -> None:
+    plan = decide(
+        world(target(), secrets={DB: read(password="abc", key="two\nlines-of-it")}), replace(POLICY, encode=True)
+    )
+    assert told(plan) == [
+        f"! DB_PASSWORD: {DB.address} password: the value is too short to be masked in Pipelines' logs"
+    ]
+    assert [write.reason for write in of(plan, Write)] == [
+        f"{DB.address}: version 2 is new here", f"{DB.address}: version 2 is new here; as base64",
+    ]  # fmt: skip
+
+
+def many(count: int, size: int = 8) -> Material:
+    return Material({f"k{number:04}": "v" * size for number in range(count)}, Version(2, "c2"))
+
+
+def test_after_each_batch_its_targets_remember_what_was_written() -> None:
+    plan = decide(world(target(name="a"), target(name="b"), secrets={DB: many(BATCH // 2 + 50)}), POLICY)
+    remembers = [(number, step.on) for number, step in enumerate(plan.actions) if step.do is Do.REMEMBER]
+    assert remembers == [(BATCH, "a"), (BATCH + 1, "b"), (BATCH + 102, "b")]
+
+
+@pytest.mark.parametrize(("count", "warned"), [(400, False), (401, True)])
+def test_more_than_eight_hundred_writes_are_warned_of_since_they_take_an_hour(count: int, warned: bool) -> None:
+    plan = decide(world(target(name="a"), target(name="b"), secrets={DB: many(count)}), POLICY)
+    first = plan.steps[0]
+    text = "802 variables are to be written, and it takes a thousand requests an hour; the next runs do the rest"
+    assert (first == Step(Do.KEEP, "Bitbucket", text, warn=True)) is warned
+
+
+@pytest.mark.parametrize(("more", "fits"), [(0, True), (1, False)])
+def test_a_target_that_could_not_hold_all_is_refused_with_the_largest(more: int, fits: bool) -> None:
+    secrets = {DB: Material({f"k{number}": "v" * 10_000 for number in range(10)}, Version(2, "c2"))}
+    one = decide(world(target(None, variable("OTHER", "x", secured=False)), secrets=secrets), POLICY)
+    (remember,) = of(one, Remember)
+    state = len(with_remembered(None, remember.remembers))
+    used = state + sum(len(step.name) + 10_000 for step in of(one, Write))
+    filler = variable("OTHER", "x" * (LARGEST_TARGET - used - len("OTHER") + more), secured=False)
+    seen = world(target(None, filler), secrets=secrets)
+    if fits:
+        assert len(of(decide(seen, POLICY), Write)) == 10
+    else:
+        (problem,) = refused(seen)
+        assert f"would have {LARGEST_TARGET + 1} characters" in problem
+        assert "The largest are DB_K0, DB_K1, DB_K2, DB_K3, DB_K4." in problem
+
+
+def test_a_state_that_would_be_too_large_is_refused() -> None:
+    some = {found(f"n{number}", Version(number, f"{number * number}")): many(3) for number in range(1000)}
+    (problem,) = refused(world(target(), secrets=some))
+    assert problem.startswith(f"a: what {STATE} has to remember takes ")
+    assert f"a variable may have {LARGEST_STATE}" in problem
