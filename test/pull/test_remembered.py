@@ -1,0 +1,159 @@
+"""What a target's state variable remembers, how it is written, and what is taken for the same version."""
+
+from __future__ import annotations
+
+import base64
+import json
+import zlib
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from pipe.actions.pull.remembered import (
+    Entry,
+    Group,
+    Remembered,
+    origin_digest,
+    remembered_of,
+    stamp_of,
+    uuid_digest,
+    with_remembered,
+)
+from pipe.actions.pull.world import TargetState
+from pipe.actions.sources.source import Ability, Found, Way
+from pipe.material import Engine, Version
+from pipe.selectors import Selector
+from pipe.values import Place, Pull, Variable
+
+ORIGIN = "https://vault.example team"
+POLICY = Pull((), True, False, True, False, encode=False, trim=False, state_variable="KEYTURN_STATE")
+FOUND = Found(
+    Selector("secret/ci", "*", recursive=True), "secret/ci/db", "secret", Engine.KV2, version=Version(2, "c2")
+)
+STAMP = stamp_of(FOUND, ORIGIN, POLICY)
+DAY = datetime(2026, 11, 22, tzinfo=UTC)
+X, Y = uuid_digest("{x}"), uuid_digest("{y}")
+ONE = Remembered(
+    "run-1",
+    origin_digest(ORIGIN),
+    {
+        "secret/b *": Group(
+            "there", {"secret/b/two": Entry(STAMP, {"X": X, "Y": ""}), "secret/b/one": Entry("", {"Y": Y})}
+        ),
+        "secret/ä *": Group(origin_digest(ORIGIN), {"secret/ä/none": Entry(STAMP, {})}),
+    },
+    {
+        "kv": Ability(Engine.KV1, Way.DATA, DAY),
+        "aws": Ability(Engine.OTHER, Way.EACH, DAY - timedelta(days=400)),
+        "secret": Ability(Engine.KV2, Way.SCAN, DAY),
+    },
+)  # fmt: skip
+
+
+def packed(value: object, marks: bytes = b"") -> str:
+    text = base64.b64encode(zlib.compress(json.dumps(value).encode()) + marks).decode()
+    return json.dumps({"pull": f"1.{text}"})
+
+
+def test_what_is_written_is_read_again_as_it_was() -> None:
+    assert remembered_of(with_remembered(None, ONE)) == ONE
+    assert remembered_of(with_remembered("not JSON", Remembered())) == Remembered()
+
+
+def test_what_is_remembered_is_one_short_line_and_leaves_what_others_remember_there() -> None:
+    state = with_remembered('{"rotate":{"bot":{"Number":1}},"pull":"old"}', ONE)
+    assert json.loads(state).keys() == {"pull", "rotate"}
+    assert json.loads(state)["rotate"] == {"bot": {"Number": 1}}
+    assert "\n" not in state
+    assert remembered_of(state) == ONE
+
+
+def test_the_same_is_written_alike_in_whatever_order_it_came() -> None:
+    turned = replace(
+        ONE,
+        groups={
+            text: replace(group, entries={
+                address: replace(entry, names=dict(reversed(list(entry.names.items()))))
+                for address, entry in reversed(list(group.entries.items()))
+            })
+            for text, group in reversed(list(ONE.groups.items()))
+        },
+        memory=dict(reversed(list(ONE.memory.items()))),
+    )  # fmt: skip
+    assert with_remembered(None, turned) == with_remembered(None, ONE)
+
+
+def test_a_server_is_asked_again_for_what_it_could_not_do_by_the_day() -> None:
+    later = replace(ONE, memory={"secret": Ability(Engine.KV2, Way.SCAN, DAY + timedelta(hours=23))})
+    assert remembered_of(with_remembered(None, later)).memory == {"secret": ONE.memory["secret"]}
+
+
+@pytest.mark.parametrize("state", [None, "{}", '{"rotate":{}}'])
+def test_where_nothing_was_written_nothing_is_remembered(state: str | None) -> None:
+    assert remembered_of(state) == Remembered()
+
+
+ENTRY = {"run": "r", "of": "o", "by": {"secret/a *": ["o", ["secret/a"], ["A"]]}, "can": {}}
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        "{", "[]", "note", '{"pull": 7}', '{"pull": "2.AAAA"}', '{"pull": "1.AAAA"}', '{"pull": "1.*"}', '{"pull": {}}',
+        packed([]), packed({}), packed("run"), packed(ENTRY), packed(ENTRY, bytes(14)),
+        packed({**ENTRY, "by": []}, bytes(15)), packed({**ENTRY, "by": {"s": "xy"}}, bytes(15)),
+        packed({**ENTRY, "by": {"s": ["o", ["a", "b"], ["A"]]}}, bytes(15)),
+        packed({**ENTRY, "can": {"secret": [7, "scan", 1]}}, bytes(15)),
+        packed({**ENTRY, "can": {"secret": [2, "flight", 1]}}, bytes(15)),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_read_is_told_apart_from_nothing(state: str) -> None:
+    assert remembered_of(state) == Remembered(readable=False)
+
+
+def test_what_can_be_read_is_not_spoilt_by_what_the_others_lack() -> None:
+    assert remembered_of(packed(ENTRY, bytes(15))).groups == {
+        "secret/a *": Group("o", {"secret/a": Entry("", {"A": ""})})
+    }
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"mount": "secret/ci"}, {"address": "secret/ci/db2"}, {"version": Version(3, "c2")}, {"version": Version(2, "c3")},
+     {"selector": Selector("secret/ci", "*", recursive=True, name="CI")}],
+)  # fmt: skip
+def test_another_place_or_version_makes_another_stamp(changes: dict[str, Any]) -> None:
+    assert stamp_of(replace(FOUND, **changes), ORIGIN, POLICY) not in (STAMP, "")
+
+
+def test_so_do_another_source_and_another_way_to_write_but_nothing_else() -> None:
+    others = [stamp_of(FOUND, "https://vault.example ", POLICY)]
+    others += [stamp_of(FOUND, ORIGIN, replace(POLICY, **{name: True})) for name in ("encode", "trim")]  # type: ignore[arg-type]
+    assert len({*others, STAMP}) == 4
+    changes: list[dict[str, Any]] = [
+        {"force": True}, {"secured": False}, {"prune": True}, {"fail_on_missing": False}, {"state_variable": "S"},
+    ]  # fmt: skip
+    assert {stamp_of(FOUND, ORIGIN, replace(POLICY, **change)) for change in changes} == {STAMP}
+    assert stamp_of(replace(FOUND, below="db", version=Version(2, "c2", DAY)), ORIGIN, POLICY) == STAMP
+
+
+def test_a_version_that_was_read_counts_before_the_one_that_was_listed() -> None:
+    read = Version(3, "c3")
+    assert stamp_of(FOUND, ORIGIN, POLICY, read) == stamp_of(replace(FOUND, version=read), ORIGIN, POLICY)
+    assert stamp_of(replace(FOUND, version=None), ORIGIN, POLICY, read) == stamp_of(FOUND, ORIGIN, POLICY, read)
+    assert stamp_of(replace(FOUND, version=None), ORIGIN, POLICY) == ""
+
+
+def test_all_variables_that_were_written_are_known_and_those_that_nobody_made_anew_are_ours() -> None:
+    assert ONE.names == {"X", "Y"}
+    variables = {"X": Variable("{x}", "X", None, True), "Y": Variable("{other}", "Y", None, True)}
+    assert TargetState(Place("a", "/a"), variables, None, ONE).ours == {"X"}
+    assert TargetState(Place("a", "/a"), {}, None, ONE).ours == frozenset()
+
+
+def test_what_a_selectors_secret_gave_is_found() -> None:
+    assert ONE.entry("secret/b *", "secret/b/one") == Entry("", {"Y": Y})
+    assert ONE.entry("secret/b *", "secret/b/three") is None
+    assert ONE.entry("secret/c *", "secret/b/one") is None
