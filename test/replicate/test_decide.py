@@ -1,0 +1,352 @@
+"""What a replication decides, from nothing but what was seen."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from pipe.actions.replicate.body import LARGEST
+from pipe.actions.replicate.decide import decide, step_for
+from pipe.actions.replicate.identity import next_id, tags_of, token_of
+from pipe.actions.replicate.steps import Copy, Prune, PutBack, ReplicaPlan, Tag
+from pipe.actions.replicate.world import World, to_read, wanted_of
+from pipe.actions.sources.source import Found, Looked, Survey
+from pipe.errors import Denied, Refused
+from pipe.material import Engine, Material, Version
+from pipe.plan import Do
+from pipe.redact import Secret
+from pipe.selectors import Selector, read_selectors
+from pipe.values import Described, Replication
+
+NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
+ORIGIN, OTHER = "https://vault.example ", "https://other.example "
+ALL, ONE, TWO = (
+    read_selectors(text)[0][0] for text in ("secret/ci/** *", "secret/ci/db password", "secret/ci/db user")
+)
+POLICY = Replication((), "team/", "", 30, prune=False, adopt=False, fail_on_missing=True, force=False)
+PRUNING, KEEPING = replace(POLICY, prune=True), replace(POLICY, fail_on_missing=False)
+SECOND = Version(2, "c2")
+THEIRS = "01234567-89ab-cdef-0123-456789abcdef"
+
+
+def found(name: str, version: Version | None = SECOND, selector: Selector = ALL, **more: Any) -> Found:
+    return Found(selector, f"secret/ci/{name}", "secret", **{"engine": Engine.KV2, "version": version, **more})
+
+
+def replica(of: Found, *stages: str, keys: tuple[str, ...] = (), origin: str = ORIGIN, **more: Any) -> Described:
+    """Return a replica whose version of a secret has these stages, by default AWSCURRENT."""
+    token = token_of(of, of.version, keys, origin)
+    versions = {token: frozenset(stages or ("AWSCURRENT",)), **more.pop("others", {})}
+    return Described("arn", versions, {**tags_of(of, of.version, origin), **more.pop("tags", {})}, changed=NOW, **more)
+
+
+def world(*secrets: Found, replicas: Mapping[str, Described] | None = None, **more: Any) -> World:
+    """Return a world in which a selector for each of the secrets' has found these; `read` are their materials."""
+    by: dict[Selector, list[Found]] = {}
+    for each in secrets:
+        by.setdefault(each.selector, []).append(each)
+    looked = more.pop("looked", tuple(Looked(selector, tuple(some)) for selector, some in by.items()))
+    names = {f"team/ci/{name}": each for name, each in (replicas or {}).items()}
+    return World(NOW, ORIGIN, Survey(looked, {}), names, more.pop("read", {}), more.pop("unread", {}))
+
+
+def read(values: Mapping[str, Any] | None, *secrets: Found) -> dict[str, Material]:
+    return {each.address: Material(values, each.version) for each in secrets}
+
+
+def done(plan: ReplicaPlan) -> list[str]:
+    return [f"{step.do} {step.on}" for step in plan.actions]
+
+
+def told(plan: ReplicaPlan) -> list[str]:
+    return [f"{'! ' if step.warn else ''}{step.on}: {step.reason}" for step in plan.steps if not step.acts]
+
+
+def only(plan: ReplicaPlan, kind: type[Any]) -> Any:
+    (step,) = [step for step in plan.steps if isinstance(step, kind)]
+    return step
+
+
+def refused(seen: World, policy: Replication = POLICY) -> tuple[str, ...]:
+    with pytest.raises(Refused) as caught:
+        decide(seen, policy)
+    return caught.value.problems
+
+
+DB, CACHE = found("db"), found("cache")
+VALUES = {"password": "p", "user": "u"}
+NAME = "team/ci/db"
+
+
+def test_a_secret_without_a_replica_is_read_and_written() -> None:
+    assert to_read(world(DB), POLICY) == [DB]
+    step = only(decide(world(DB, read=read(VALUES, DB)), POLICY), Copy)
+    token = token_of(DB, SECOND, (), ORIGIN)
+    assert (step.do, step.on, step.version, step.seen) == (Do.WRITE, NAME, token, None)
+    assert step.reason == f"{DB.address}: is new there"
+    assert json.loads(step.body.reveal()) == VALUES
+    assert step.tags == tags_of(DB, SECOND, ORIGIN)
+
+
+def test_what_is_right_is_neither_read_nor_written_and_told_in_one_line() -> None:
+    seen = world(DB, CACHE, replicas={"db": replica(DB), "cache": replica(CACHE)})
+    assert to_read(seen, POLICY) == []
+    plan = decide(seen, POLICY)
+    assert (done(plan), told(plan)) == ([], ["Secrets Manager: 2 unchanged"])
+    again = replace(seen, materials=read(VALUES, DB))
+    assert (done(decide(again, POLICY)), told(decide(again, POLICY))) == ([], ["Secrets Manager: 2 unchanged"])
+
+
+OLD = replace(DB, version=Version(1, "c1"))
+BEHIND: dict[str, tuple[Described, Replication, str]] = {
+    "newer": (replica(OLD), POLICY, "version 2 is newer"),
+    "edited": (
+        replica(OLD, "AWSPREVIOUS", others={THEIRS: frozenset({"AWSCURRENT"})}), POLICY,
+        "somebody has written another value there",
+    ),
+    "forced": (replica(DB), replace(POLICY, force=True), "FORCE"),
+    "adopted": (
+        Described("arn", {THEIRS: frozenset({"AWSCURRENT"})}, {"team": "shop"}), replace(POLICY, adopt=True),
+        "it is taken over",
+    ),
+    "of another Vault": (replica(DB, origin=OTHER), replace(POLICY, adopt=True), "version 2 is newer"),
+    "without a value": (Described("arn", {}, tags_of(DB, SECOND, ORIGIN)), POLICY, "version 2 is newer"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", BEHIND)
+def test_a_replica_that_is_behind_gets_a_version_of_which_everybody_who_sees_the_same_knows_the_id(name: str) -> None:
+    seen, policy, why = BEHIND[name]
+    assert to_read(world(DB, replicas={"db": seen}), policy) == [DB]
+    step = only(decide(world(DB, replicas={"db": seen}, read=read(VALUES, DB)), policy), Copy)
+    assert (step.do, step.reason) == (Do.WRITE, f"{DB.address}: {why}")
+    assert (step.version, step.seen) == (next_id(seen, token_of(DB, SECOND, (), ORIGIN)), seen)
+    assert json.loads(step.body.reveal()) == VALUES
+
+
+def test_a_source_without_versions_is_written_each_time() -> None:
+    one = replace(DB, version=None, engine=Engine.KV1)
+    seen = world(one, replicas={"db": replica(DB)}, read=read(VALUES, one))
+    assert only(decide(seen, POLICY), Copy).reason == f"{DB.address}: has no versions"
+
+
+def test_a_secret_that_waits_for_its_deletion_is_restored_and_written_only_if_it_is_behind() -> None:
+    right = replica(DB, deleted=True)
+    assert to_read(world(DB, replicas={"db": right}), POLICY) == []
+    for materials in ({}, read(VALUES, DB)):
+        step = only(decide(world(DB, replicas={"db": right}, read=materials), POLICY), Copy)
+        assert (step.do, step.body) == (Do.RESTORE, None)
+        assert step.reason == f"{DB.address}: waits for its deletion, and is restored"
+    previous = replica(DB, "AWSPREVIOUS", others={THEIRS: frozenset({"AWSCURRENT"})}, deleted=True)
+    for behind, policy in (
+        (replica(OLD, deleted=True), POLICY),
+        (previous, POLICY),
+        (right, replace(POLICY, force=True)),
+    ):
+        assert to_read(world(DB, replicas={"db": behind}), policy) == [DB]
+        step = only(decide(world(DB, replicas={"db": behind}, read=read(VALUES, DB)), policy), Copy)
+        assert step.do is Do.RESTORE
+        assert json.loads(step.body.reveal()) == VALUES
+
+
+def test_a_version_that_has_lost_its_stage_to_another_is_put_back() -> None:
+    seen = replica(DB, "AWSPREVIOUS", others={THEIRS: frozenset({"AWSCURRENT"})})
+    assert to_read(world(DB, replicas={"db": seen}), POLICY) == []
+    plan = decide(world(DB, replicas={"db": seen}), POLICY)
+    step = only(plan, PutBack)
+    assert (step.to, step.away_from, step.on) == (token_of(DB, SECOND, (), ORIGIN), THEIRS, NAME)
+    assert (done(plan), told(plan)) == ([f"put back {NAME}"], [])
+    alone = replica(DB, "KEPT")
+    assert only(decide(world(DB, replicas={"db": alone}), POLICY), PutBack).away_from == ""
+
+
+def test_tags_that_are_not_those_of_the_version_are_written_and_others_are_let_be() -> None:
+    plan = decide(world(DB, replicas={"db": replica(DB, tags={"vault-version": "1"})}), POLICY)
+    assert only(plan, Tag).tags == tags_of(DB, SECOND, ORIGIN)
+    assert told(plan) == []
+    assert decide(world(DB, replicas={"db": replica(DB, tags={"team": "shop"})}), POLICY).actions == ()
+
+
+NOT_OURS: dict[str, tuple[Described, str]] = {
+    "somebody's": (Described("arn", {}, {"team": "shop"}), "is there already, and not made by Keyturn. Choose"),
+    "of another Vault": (replica(DB, origin=OTHER), "is the replica of another Vault. Choose"),
+    "keys": (replica(DB, tags={"keyturn:published": "x"}), "holds the keys that a rotation keeps there. Choose"),
+}
+
+
+@pytest.mark.parametrize("name", NOT_OURS)
+@pytest.mark.parametrize("materials", [{}, read(VALUES, DB)], ids=["listed", "read"])
+def test_a_secret_that_is_not_ours_is_never_written(name: str, materials: dict[str, Material]) -> None:
+    seen, why = NOT_OURS[name]
+    (problem,) = refused(world(DB, replicas={"db": seen}, read=materials))
+    assert problem.startswith(f"{DB.address}: {NAME} {why} another AWS_SECRET_PREFIX")
+    adopting = replace(POLICY, adopt=True)
+    if name == "keys":
+        assert refused(world(DB, replicas={"db": seen}, read=materials), adopting) == (problem,)
+    else:
+        assert decide(world(DB, replicas={"db": seen}, read=read(VALUES, DB)), adopting).has(Do.WRITE)
+    with pytest.raises(Refused):
+        step_for(next(wanted_of(world(DB), POLICY)), seen, world(DB), POLICY, Secret("{}"))
+
+
+def test_names_that_secrets_manager_does_not_take_and_dynamic_secrets_are_refused_together() -> None:
+    odd, dynamic = found("ümlaut"), found("role", None, engine=Engine.OTHER)
+    assert to_read(world(dynamic), POLICY) == []
+    problems = refused(world(odd, dynamic, DB))
+    assert len(problems) == 2
+    assert problems[0].startswith("secret/ci/ümlaut would be replicated to team/ci/ümlaut, but Secrets Manager takes")
+    assert problems[1].startswith("SECRETS: “secret/ci/** *”: dynamic secrets are made anew by each reading")
+
+
+def test_two_secrets_with_one_name_are_refused() -> None:
+    other = replace(DB, address="kv/ci/db", mount="kv")
+    assert refused(world(DB, other)) == (f"{NAME} would be the replica of 2 secrets: {DB.address}; kv/ci/db.",)
+
+
+@pytest.mark.parametrize(("size", "fits"), [(LARGEST - len('{"k":""}'), True), (LARGEST - len('{"k":""}') + 1, False)])
+def test_more_than_secrets_manager_takes_is_refused(size: int, fits: bool) -> None:
+    seen = world(DB, read=read({"k": "v" * size}, DB))
+    if fits:
+        assert done(decide(seen, POLICY)) == [f"write {NAME}"]
+    else:
+        assert refused(seen) == (f"{DB.address}: it has more than 64 KiB, too much for Secrets Manager.",)
+
+
+def test_several_selectors_of_one_secret_make_one_replica_of_all_their_keys() -> None:
+    one, two = found("db", selector=ONE), found("db", selector=TWO)
+    step = only(decide(world(one, two, read=read({**VALUES, "host": "h"}, one)), POLICY), Copy)
+    assert json.loads(step.body.reveal()) == VALUES
+    assert step.version == token_of(one, SECOND, ("password", "user"), ORIGIN)
+    whole = only(decide(world(one, DB, read=read({**VALUES, "host": "h"}, one)), POLICY), Copy)
+    assert json.loads(whole.body.reveal()) == {**VALUES, "host": "h"}
+
+
+def test_a_key_that_is_not_there_is_refused_or_left_out() -> None:
+    one, two = found("db", selector=ONE), found("db", selector=TWO)
+    said = "the secret has no key password"
+    seen = world(one, two, read=read({"user": "u"}, one))
+    assert refused(seen) == (
+        f"SECRETS: “{ONE.text}”: {said}. Check the path and the policy, or set ON_MISSING: keep.",
+    )  # fmt: skip
+    plan = decide(seen, KEEPING)
+    assert json.loads(only(plan, Copy).body.reveal()) == {"user": "u"}
+    assert told(plan) == [f"! {ONE.text}: {said}"]
+    none = decide(world(one, read=read({"user": "u"}, one)), KEEPING)
+    assert (done(none), told(none)) == ([], [f"! {ONE.text}: {said}"])
+    folder = found("db", selector=read_selectors("secret/ci/** password")[0][0])
+    assert told(decide(world(folder, read=read({"user": "u"}, folder)), POLICY)) == []
+
+
+def test_the_replica_of_a_secret_without_its_keys_is_left_over() -> None:
+    one = found("db", selector=ONE)
+    seen = world(one, replicas={"db": replica(replace(one, version=Version(1, "c1")), keys=("password",))})
+    plan = decide(replace(seen, materials=read({"user": "u"}, one)), replace(KEEPING, prune=True))
+    assert done(plan) == [f"prune {NAME}"]
+
+
+def test_a_secret_of_which_nothing_is_left_in_a_folder_is_an_empty_replica() -> None:
+    assert json.loads(only(decide(world(DB, read=read({}, DB)), POLICY), Copy).body.reveal()) == {}
+
+
+def test_a_selector_that_finds_nothing_is_refused_or_named() -> None:
+    nothing = world(looked=(Looked(ALL),))
+    assert refused(nothing)[0].startswith("SECRETS: “secret/ci/** *”: nothing is there.")
+    assert told(decide(nothing, KEEPING)) == ["! secret/ci/** *: nothing is there"]
+    for looked in (Looked(ALL, problem=Denied("No.")), Looked(ALL, failed={DB.address: Denied("No.")})):
+        plan = decide(world(looked=(looked,)), POLICY)
+        assert (told(plan), [failure.what for failure in plan.failures]) == ([], ["No."])
+
+
+def test_what_is_gone_or_will_be_soon_is_told_and_refused_where_it_was_named() -> None:
+    gone, soon = Version(2, "c2", NOW), Version(2, "c2", NOW + timedelta(hours=3))
+    assert told(decide(world(found("db", gone), read={}), POLICY)) == [
+        f"! {DB.address}: its current version is deleted"
+    ]
+    named = world(found("db", gone, ONE))
+    assert "its current version is deleted" in refused(named)[0]
+    assert told(decide(named, KEEPING)) == [f"! {ONE.text}: its current version is deleted"]
+    for selector in (ALL, ONE):
+        one = found("db", soon, selector)
+        keys = () if selector is ALL else ("password",)
+        plan = decide(world(one, replicas={"db": replica(one, keys=keys)}), POLICY)
+        assert told(plan) == [
+            f"! {DB.address}: it will be deleted on 2026-11-22 15:00 UTC", "Secrets Manager: 1 unchanged",
+        ]  # fmt: skip
+
+
+def test_a_secret_that_could_not_be_read_is_neither_written_nor_pruned() -> None:
+    seen = world(DB, CACHE, replicas={"db": replica(OLD), "cache": replica(CACHE)}, unread={DB.address: Denied("No.")})
+    plan = decide(seen, PRUNING)
+    assert (done(plan), [failure.what for failure in plan.failures]) == ([], ["No."])
+
+
+LEFT = {"db": replica(DB), "cache": replica(CACHE)}
+
+
+def test_what_has_no_source_any_more_is_kept_and_named_or_with_prune_deleted() -> None:
+    seen = world(DB, replicas=LEFT)
+    plan = decide(seen, POLICY)
+    kept = "! team/ci/cache: the source is not there any more; set PRUNE: true to delete it"
+    assert (done(plan), kept in told(plan)) == ([], True)
+    plan = decide(seen, PRUNING)
+    assert done(plan) == ["prune team/ci/cache"]
+    assert only(plan, Prune).reason == "the source is not there any more; it can be restored for 30 days"
+
+
+OTHERS: dict[str, Described] = {
+    "another selector's": replica(found("cache", selector=ONE)),
+    "another Vault's": replica(CACHE, origin=OTHER),
+    "nobody's": Described("arn", {}, {}),
+    "one that waits for its deletion": replica(CACHE, deleted=True),
+}
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_nothing_goes_but_what_this_selector_has_brought_before(name: str) -> None:
+    plan = decide(world(DB, replicas={**LEFT, "cache": OTHERS[name]}), PRUNING)
+    assert (done(plan), told(plan)) == ([], ["Secrets Manager: 1 unchanged"])
+
+
+def test_nothing_goes_where_not_all_could_be_looked_at() -> None:
+    denied = Denied("No.")
+    problem = world(replicas=LEFT, looked=(Looked(ALL, (DB,), problem=denied),))
+    assert done(decide(problem, PRUNING)) == []
+    assert any("not all secrets could be looked at" in line for line in told(decide(problem, PRUNING)))
+    assert told(decide(problem, POLICY)) == ["Secrets Manager: 1 unchanged"], "it may still be there"
+    failed = world(replicas=LEFT, looked=(Looked(ALL, (DB,), {CACHE.address: denied}),))
+    assert told(decide(failed, PRUNING)) == ["Secrets Manager: 1 unchanged"], "it may still be there"
+    nothing = world(replicas=LEFT, looked=(Looked(ALL),))
+    assert done(decide(nothing, replace(PRUNING, fail_on_missing=False))) == []
+
+
+def test_more_than_five_and_more_than_a_fifth_never_go_in_one_run() -> None:
+    some = {f"n{number}": replica(found(f"n{number}")) for number in range(6)}
+    plan = decide(world(DB, replicas={**some, **LEFT}), PRUNING)
+    assert done(plan) == []
+    assert any("not deleted: 7 of 8 would go, which is too many for one run" in line for line in told(plan))
+
+
+def test_steps_of_one_kind_stand_together() -> None:
+    secrets = [found(name) for name in "abcdef"]
+    by = {each.address[-1]: each for each in secrets}
+    seen = world(
+        *secrets,
+        replicas={
+            "a": replica(by["a"], tags={"vault-version": "1"}),
+            "b": replica(by["b"], "KEPT"),
+            "c": replica(by["c"], deleted=True),
+            "f": replica(by["f"], tags={"vault-version": "1"}),
+            "x": replica(found("x")),
+        },
+        read=read(VALUES, by["d"], by["e"]),
+    )
+    assert done(decide(seen, PRUNING)) == [
+        f"{do} team/ci/{name}"
+        for do, name in (("write", "d"), ("write", "e"), ("restore", "c"), ("put back", "b"), ("tag", "a"),
+                         ("tag", "f"), ("prune", "x"))
+    ]  # fmt: skip
