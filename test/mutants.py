@@ -28,6 +28,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import CodeType
 from typing import Any, NoReturn, TypeVar
 
 import pytest
@@ -478,10 +479,16 @@ def chosen(seed: int, number: int) -> tuple[list[Mutant], int]:
 
 
 def _differs(mutant: Mutant) -> bool:
+    """Tell whether a mutant is Python, and other code than what it is made from."""
     try:
-        return ast.dump(ast.parse(mutant.mutated)) != ast.dump(ast.parse(mutant.source))
+        return _code(compile(mutant.mutated, "", "exec")) != _code(compile(mutant.source, "", "exec"))
     except SyntaxError:
         return False
+
+
+def _code(code: CodeType) -> object:
+    constants = [_code(each) if isinstance(each, CodeType) else repr(each) for each in code.co_consts]
+    return code.co_code, code.co_names, code.co_varnames, code.co_exceptiontable, constants
 
 
 def main() -> int:

@@ -305,7 +305,8 @@ def test_a_variable_that_another_selector_brings_now_is_not_left_over() -> None:
 
 def test_what_selectors_of_other_runs_brought_stays_and_is_named_where_it_would_be_pruned() -> None:
     other = {"secret/x *": Group("there", {"secret/x": Entry(MARK, {"X": MARK, "DB_PASSWORD": MARK})}),
-             "secret/y *": Group("there", {"secret/y": Entry(MARK, {"DB_PASSWORD": MARK})})}  # fmt: skip
+             "secret/y *": Group("there", {"secret/y": Entry(MARK, {"DB_PASSWORD": MARK})}),
+             "secret/z *": Group("there", {"secret/z": Entry(MARK, {})})}  # fmt: skip
     held = target(Remembered("run", groups=other))
     plan = decide(world(held, secrets={DB: read(password=LONG)}), PRUNING)
     assert "a: 2 variables of “secret/x *”, which is not among SECRETS" in told(plan)
@@ -313,6 +314,7 @@ def test_what_selectors_of_other_runs_brought_stays_and_is_named_where_it_would_
     groups = remember.remembers.groups
     assert groups["secret/x *"].entries["secret/x"].names == {"X": MARK}, "what this run brings is this run's"
     assert "secret/y *" not in groups
+    assert groups["secret/z *"].entries == {"secret/z": Entry(MARK, {})}, "it has no keys, and is not read each time"
     assert not any("not among" in line for line in told(decide(world(held, secrets={DB: read(password=LONG)}), POLICY)))
 
 
