@@ -19,7 +19,7 @@ READY  := .venv/ready
 INSTALL := pip install --quiet --disable-pip-version-check --require-hashes --no-deps --only-binary :all:
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo sandbox test faults lint docs image image-test bench lock clean
+.PHONY: help setup demo sandbox test faults mutants lint docs image image-test bench lock clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
@@ -44,6 +44,9 @@ test: $(READY) ## Run the tests; those of the image are apart
 
 faults: $(READY) ## Spoil every request in every way, which takes half an hour; the tests try a sample
 	SPOILT=$(SPOILT) PAIRS=$(PAIRS) SEED=$(SEED) $(BIN)/python -m pytest -n 2 --dist worksteal test/faults $(if $(ONLY),-k "$(ONLY)")
+
+mutants: $(READY) ## Change the pipe in 200 small ways and see that tests fail; SEED=1
+	$(BIN)/python -m test.mutants --seed $(or $(SEED),1)
 
 lint: $(READY) ## Check style, types, the Dockerfile and the pipeline
 	$(BIN)/ruff check .

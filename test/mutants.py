@@ -7,7 +7,6 @@ those that need services. Before that, all tests run once in copies that tell wh
 from __future__ import annotations
 
 import argparse
-import ast
 import builtins
 import contextlib
 import fnmatch
@@ -17,21 +16,21 @@ import json
 import os
 import queue
 import random
-import re
 import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import CodeType
 from typing import Any, NoReturn, TypeVar
 
 import pytest
+
+from test.changes import Finder, Mutant, differs, traced
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -50,8 +49,8 @@ SLOW = ("test_scale*", "test_leaks*", "test_canaries*", "test_status.py")
 # What takes long to import and knows nothing of the pipe.
 PREPARED = ("xdist", "hypothesis", "boto3", "requests", "cryptography.x509", "sandbox.world", "sandbox.vault")
 
-GONE = ""  # in the place of an element: it and its comma
 ENOUGH = 90  # of a hundred
+PURELY, WHOLLY = "pure", "end-to-end"
 FIRST = 8  # tests, before all others are collected
 LONGEST = 900  # seconds, for a test of which nothing is known yet
 
@@ -65,215 +64,8 @@ def _reach(where):
 builtins.reached, builtins._reach = set(), _reach
 """
 
-OPPOSITE: Mapping[type, tuple[type, ...]] = {
-    ast.Eq: (ast.NotEq,), ast.NotEq: (ast.Eq,), ast.Is: (ast.IsNot,), ast.IsNot: (ast.Is,), ast.In: (ast.NotIn,),
-    ast.NotIn: (ast.In,), ast.Lt: (ast.LtE, ast.GtE), ast.LtE: (ast.Lt, ast.Gt), ast.Gt: (ast.GtE, ast.LtE),
-    ast.GtE: (ast.Gt, ast.Lt), ast.And: (ast.Or,), ast.Or: (ast.And,), ast.Add: (ast.Sub,), ast.Sub: (ast.Add,),
-    ast.BitOr: (ast.BitAnd,), ast.BitAnd: (ast.BitOr,), ast.Mult: (ast.FloorDiv,), ast.FloorDiv: (ast.Mult,),
-}  # fmt: skip
-TWIN = {"any": "all", "all": "any", "min": "max", "max": "min"}
-NOTHING = {"tuple[": "()", "list[": "[]", "dict[": "{}", "Mapping[": "{}", "frozenset[": "frozenset()", "set[": "set()"}
-# Fields that hold types, and keywords that change nothing but what a person who debugs gets to see.
-TYPES = ("annotation", "returns", "decorator_list", "bases")
-KEYWORDS = ("repr", "strict", "exc_info")
-
-
 T = TypeVar("T")
 R = TypeVar("R")
-
-
-@dataclass(frozen=True)
-class Mutant:
-    """A file in which the bytes from `start` to `end` are another text; `where` is what a test has to reach."""
-
-    file: str
-    line: int
-    start: int
-    end: int
-    text: str
-    where: str
-    source: bytes = field(repr=False)
-
-    @property
-    def mutated(self) -> bytes:
-        return self.source[: self.start] + self.text.encode() + self.source[self.end :]
-
-    def __str__(self) -> str:
-        old = self.source[self.start : self.end].decode()
-        return f"{self.file}:{self.line}: {' '.join(old.split())}  →  {' '.join(self.text.split())}"
-
-
-def _places(file: str, source: str | bytes, tree: ast.AST) -> dict[ast.AST, str]:
-    """Return a name for every statement of a function, which stays the same while lines move."""
-    lines = (source.decode() if isinstance(source, bytes) else source).splitlines()
-    places: dict[ast.AST, str] = {}
-
-    def visit(node: ast.AST, path: str, *, inside: bool) -> None:
-        for child in ast.iter_child_nodes(node):
-            if inside and isinstance(child, ast.stmt):
-                places[child] = f"{file}:{path}: {lines[child.lineno - 1].strip()}"
-            if isinstance(child, ast.FunctionDef | ast.ClassDef):
-                visit(child, f"{path}.{child.name}".lstrip("."), inside=isinstance(child, ast.FunctionDef))
-            else:
-                visit(child, path, inside=inside)
-
-    visit(tree, "", inside=False)
-    return places
-
-
-class Finder:
-    """Finds all changes of one file that may change what it does."""
-
-    def __init__(self, file: str, source: bytes) -> None:
-        self.file, self.source, tree = file, source, ast.parse(source)
-        self.starts = [0, *itertools.accumulate(map(len, source.splitlines(keepends=True)))]
-        self.places = _places(file, source, tree)
-        self.found: dict[Mutant, None] = {}
-        self._visit(tree, file, "")
-
-    def _visit(self, node: ast.AST, where: str, returns: str) -> None:
-        if _is_wording(node):
-            return
-        where = self.places.get(node, where)
-        if isinstance(node, ast.FunctionDef):
-            returns = ast.unparse(node.returns) if node.returns else ""
-        for place, text in _changes(node, returns):
-            self._note(place, text, where)
-        for name, value in ast.iter_fields(node):
-            for child in value if isinstance(value, list) else [value]:
-                if isinstance(child, ast.AST) and name not in TYPES:
-                    self._visit(child, where, returns)
-
-    def _note(self, place: Any, text: str, where: str) -> None:
-        start = self.starts[place.lineno - 1] + place.col_offset
-        end = self.starts[place.end_lineno - 1] + place.end_col_offset
-        if text == GONE:
-            comma = re.compile(rb"\s*,[^\S\n]*").match(self.source, end)
-            end = comma.end() if comma else end
-        elif not isinstance(place, ast.stmt):
-            text = f"({text})"
-        text += "\n" * self.source[start:end].count(b"\n")
-        self.found[Mutant(self.file, place.lineno, start, end, text, where, self.source)] = None
-
-
-def _is_wording(node: ast.AST) -> bool:
-    """Tell whether a node is but a text for people, a type, a lock or something that tests and people alone look at."""
-    match node:
-        case ast.JoinedStr() | ast.Assert():
-            return True
-        case ast.Expr(value=ast.Call(func=ast.Attribute(value=ast.Name(id="log")))):
-            return True
-        case ast.IfExp(body=body, orelse=orelse):
-            return all(isinstance(each, ast.JoinedStr) or _is_text(each) for each in (body, orelse))
-        case ast.ClassDef(bases=bases):
-            return any(ast.unparse(base).startswith("Protocol") for base in bases)
-        case ast.FunctionDef(name=name):
-            return name in ("__repr__", "about", "many")
-        case ast.Assign(targets=[ast.Attribute(value=ast.Name(id="self"), attr=attr)], value=ast.Name(id=name)):
-            return attr.lstrip("_") == name  # What the constructor takes: without it nothing at all works.
-        case ast.Assign(targets=[ast.Tuple()], value=ast.Tuple()):
-            return True
-        case ast.keyword(arg=name):
-            return name in KEYWORDS
-        case ast.Assign(value=ast.Call(func=func)):
-            return ast.unparse(func) in ("TypeVar", "logging.getLogger")
-    return False
-
-
-def _is_text(node: ast.AST) -> bool:
-    return isinstance(node, ast.Constant) and isinstance(node.value, str)
-
-
-def _changes(node: ast.AST, returns: str) -> Iterator[tuple[ast.AST, str]]:
-    """Yield what may stand in the place of a node, or of one in it."""
-    match node:
-        case ast.Compare(left=left, ops=ops, comparators=comparators):
-            for i, op in enumerate(ops):
-                for other in OPPOSITE.get(type(op), ()):
-                    yield node, ast.unparse(ast.Compare(left, [*ops[:i], other(), *ops[i + 1 :]], comparators))
-        case ast.BoolOp(op=op, values=values):
-            yield node, ast.unparse(ast.BoolOp(OPPOSITE[type(op)][0](), values))
-            for i in range(len(values)):
-                left_over = values[:i] + values[i + 1 :]
-                yield node, ast.unparse(ast.BoolOp(op, left_over) if len(left_over) > 1 else left_over[0])
-        case ast.BinOp(left=left, op=op, right=right) if not any(map(_is_text, (left, right))):
-            for other in OPPOSITE.get(type(op), ()):
-                yield node, ast.unparse(ast.BinOp(left, other(), right))
-        case ast.UnaryOp(op=ast.Not(), operand=operand):
-            yield node, ast.unparse(operand)
-        case ast.If(test=test) | ast.While(test=test) | ast.IfExp(test=test):
-            yield from _negated(test)
-        case ast.comprehension(ifs=tests):
-            for test in tests:
-                yield from _negated(test)
-                yield test, "True"
-        case ast.Constant(value=bool(value)):
-            yield node, str(not value)
-        case ast.Constant(value=int(value)):
-            yield from ((node, str(value + by)) for by in (1, -1))
-        case ast.Expr(value=ast.Yield() | ast.YieldFrom()):
-            yield node, "yield from ()"
-        case ast.Expr(value=ast.Call()) | ast.Raise() | ast.Continue() | ast.Break() | ast.AugAssign() | ast.Delete():
-            yield node, "pass"
-        case ast.Assign(targets=[ast.Attribute() | ast.Subscript()]):
-            yield node, "pass"
-        case ast.Return(value=value) if value is not None:
-            yield from _returned(value, returns)
-        case ast.Call(func=ast.Name(id=name)) if name in TWIN:
-            yield node.func, TWIN[name]
-        case ast.Call(args=[first, second, *rest]) if not any(map(_is_text, (first, second))):
-            if not re.match("isinstance|getattr|next|[A-Z]", ast.unparse(node.func)):
-                yield node, ast.unparse(ast.Call(node.func, [second, first, *rest], node.keywords))
-        case ast.With(items=[ast.withitem(context_expr=entered, optional_vars=None)]) if "lock" not in ast.dump(
-            entered
-        ):
-            yield entered, "__import__('contextlib').nullcontext()"
-        case ast.ExceptHandler(type=kind) if kind is not None:
-            yield kind, "()"
-        case ast.Set(elts=elts) | ast.List(elts=elts) | ast.Tuple(elts=elts) if len(elts) > 1:
-            if not isinstance(getattr(node, "ctx", None), ast.Store):
-                yield from ((each, GONE) for each in elts)
-        case ast.Dict(keys=keys, values=values) if len(keys) > 1:
-            yield from ((_pair(key, value), GONE) for key, value in zip(keys, values, strict=True) if key)
-
-
-def _pair(key: ast.expr, value: ast.expr) -> ast.AST:
-    """Return what stands where a key and its value do."""
-    return ast.expr(
-        lineno=key.lineno, col_offset=key.col_offset, end_lineno=value.end_lineno, end_col_offset=value.end_col_offset
-    )
-
-
-def _negated(test: ast.expr) -> Iterator[tuple[ast.AST, str]]:
-    """Yield a condition's opposite, but for one whose own change says the same."""
-    if not isinstance(test, ast.UnaryOp) and not (isinstance(test, ast.Compare) and len(test.ops) == 1):
-        yield test, f"not ({ast.unparse(test)})"
-
-
-def _returned(value: ast.expr, returns: str) -> Iterator[tuple[ast.AST, str]]:
-    """Yield what may be returned in the place of a value."""
-    if isinstance(value, ast.Constant | ast.JoinedStr):
-        return
-    if returns == "bool" and not isinstance(value, ast.Compare | ast.UnaryOp):
-        yield value, f"not ({ast.unparse(value)})"
-    if returns == "str":
-        yield value, "''"
-    if "None" in returns:
-        yield value, "None"
-    for kind, nothing in NOTHING.items():
-        if returns.startswith(kind):
-            yield value, nothing
-
-
-def traced(file: str, source: str) -> str:
-    """Return a file that tells which of its functions' statements are reached."""
-    tree = ast.parse(source)
-    places = _places(file, source, tree)
-    blocks = [getattr(node, name, None) for node in ast.walk(tree) for name in ("body", "orelse", "finalbody")]
-    for block in blocks:
-        if isinstance(block, list) and block and block[0] in places:
-            block[:] = [each for one in block for each in (*ast.parse(f"_reach({places[one]!r})").body, one)]
-    return ast.unparse(tree)
 
 
 class Teller:
@@ -380,7 +172,7 @@ class Worker:
 
 @dataclass
 class Known:
-    """What is known of the tests: how long each takes, what it reaches, and how many mutants of a file it has killed."""
+    """What is known of the tests: how long each takes, what it reaches, and which mutants of a file it has killed."""
 
     took: dict[str, float] = field(default_factory=dict)
     reached: dict[str, list[str]] = field(default_factory=dict)
@@ -440,28 +232,30 @@ def learn(worker: Worker, tests: Sequence[str], known: Known) -> None:
 
 
 def attempt(worker: Worker, mutant: Mutant, known: Known) -> str:
-    """Try a mutant; return "pure" or "end-to-end" with what killed it, or how it survived."""
-    result = _attempt(worker, mutant, known)
+    """Try a mutant; return what kind of test killed it and which, or how many tests it survived."""
+    pure, others = known.telling(mutant)
+    limits = {test: int(30 + 10 * took) for test, took in known.took.items()}
+    result = f"survived: {len(pure)} pure tests and {len(others)} others reach it"
+    worker.write(mutant.file, mutant.mutated)
+    for what, tests in ((PURELY, pure), (WHOLLY, others[:FIRST]), (WHOLLY, others[FIRST:])):
+        killer = _killer(worker, tests, limits, certain=what == PURELY)
+        if killer:
+            known.kills[mutant.file][killer] += 1
+            result = f"{what}: {killer}"
+            break
+    worker.write(mutant.file, mutant.source)
     print(f"{mutant}\n    {result}", file=sys.stderr, flush=True)
     return result
 
 
-def _attempt(worker: Worker, mutant: Mutant, known: Known) -> str:
-    pure, others = known.telling(mutant)
-    limits = {test: int(30 + 10 * took) for test, took in known.took.items()}
-    worker.write(mutant.file, mutant.mutated)
-    try:
-        for what, tests in (("pure", pure), ("end-to-end", others[:FIRST]), ("end-to-end", others[FIRST:])):
-            while tests:
-                killer = worker.first_failure(tests, limits)
-                # A test with services may fail by chance, too, but not twice.
-                if killer and (what == "pure" or worker.first_failure([killer], limits)):
-                    known.kills[mutant.file][killer] += 1
-                    return f"{what}: {killer}"
-                tests = tests[tests.index(killer) + 1 :] if killer else []
-    finally:
-        worker.write(mutant.file, mutant.source)
-    return f"survived: {len(pure)} pure tests and {len(others)} others reach it"
+def _killer(worker: Worker, tests: Sequence[str], limits: Mapping[str, int], *, certain: bool) -> str:
+    """Return the first test that fails; one that may fail by chance, too, has to do so twice."""
+    left = tests
+    while left and (killer := worker.first_failure(left, limits)):
+        if certain or worker.first_failure([killer], limits):
+            return killer
+        left = left[left.index(killer) + 1 :]
+    return ""
 
 
 def files_of() -> list[str]:
@@ -474,21 +268,8 @@ def chosen(seed: int, number: int) -> tuple[list[Mutant], int]:
     """Return so many mutants, and out of how many."""
     everything = [mutant for file in files_of() for mutant in Finder(file, (ROOT / file).read_bytes()).found]
     random.Random(seed).shuffle(everything)
-    taken = itertools.islice(filter(_differs, everything), number)
+    taken = itertools.islice(filter(differs, everything), number)
     return sorted(taken, key=lambda each: (each.file, each.line)), len(everything)
-
-
-def _differs(mutant: Mutant) -> bool:
-    """Tell whether a mutant is Python, and other code than what it is made from."""
-    try:
-        return _code(compile(mutant.mutated, "", "exec")) != _code(compile(mutant.source, "", "exec"))
-    except SyntaxError:
-        return False
-
-
-def _code(code: CodeType) -> object:
-    constants = [_code(each) if isinstance(each, CodeType) else repr(each) for each in code.co_consts]
-    return code.co_code, code.co_names, code.co_varnames, code.co_exceptiontable, constants
 
 
 def main() -> int:
@@ -536,15 +317,17 @@ def known_by(workers: Sequence[Worker], kept: Path | None) -> Known:
 
 def report(results: Mapping[Mutant, str], of: int, seed: int, known: Known) -> int:
     """Print what became of the mutants."""
-    count = Counter(result.partition(":")[0].partition(" ")[0] for result in results.values())
-    killed = count["pure"] + count["end-to-end"]
-    for test in known.failed:
+    count = Counter(result.partition(":")[0] for result in results.values())
+    killed = count[PURELY] + count[WHOLLY]
+    for test in sorted(set(known.failed)):
         print(f"not used, since it fails without any change: {test}")
     for mutant, result in results.items():
         if result.startswith("survived"):
             print(f"{mutant}\n    {result}")
-    print(f"{len(results)} of {of} mutants, seed {seed}: {count['pure']} killed by pure tests, {count['end-to-end']} by "
-          f"others, {count['survived']} survived; {100 * killed / max(len(results), 1):.1f} % died")  # fmt: skip
+    print(
+        f"{len(results)} mutants of {of}, seed {seed}: {count[PURELY]} killed by pure tests, {count[WHOLLY]} by others, "
+        f"{count['survived']} survived; {100 * killed / max(len(results), 1):.1f} % died"
+    )
     return 0 if 100 * killed >= ENOUGH * len(results) else 1
 
 
