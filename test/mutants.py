@@ -325,8 +325,8 @@ def report(results: Mapping[Mutant, str], of: int, seed: int, known: Known) -> i
         if result.startswith("survived"):
             print(f"{mutant}\n    {result}")
     print(
-        f"{len(results)} mutants of {of}, seed {seed}: {count[PURELY]} killed by pure tests, {count[WHOLLY]} by others, "
-        f"{count['survived']} survived; {100 * killed / max(len(results), 1):.1f} % died"
+        f"{len(results)} mutants of {of}, seed {seed}: {count[PURELY]} killed by pure tests, "
+        f"{count[WHOLLY]} by others, {count['survived']} survived; {100 * killed / max(len(results), 1):.1f} % died"
     )
     return 0 if 100 * killed >= ENOUGH * len(results) else 1
 
