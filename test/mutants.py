@@ -121,7 +121,6 @@ def _try(order: Mapping[str, Any]) -> NoReturn:
     arguments = [
         "-p",
         "no:xdist",
-        *(f"--ignore-glob=*/{name}" for name in SLOW),
         *(["-x"] if order["stop"] else []),
         *order["tests"],
     ]
@@ -305,14 +304,20 @@ def main() -> int:
 
 
 def known_by(workers: Sequence[Worker], kept: Path | None) -> Known:
-    """Run all tests unchanged, or only the pure ones where it is kept what is known of the others."""
+    """Run all tests unchanged, but for those with services of which it is kept what they reach."""
     known = Known(*json.loads(kept.read_text())) if kept and kept.exists() else Known()
-    pure = [str(path.relative_to(ROOT)) for pattern in PURE for path in ROOT.glob(f"{pattern}.py")]
-    tasks = [pure, *([each] for each in TESTS if not known.took)]
-    _each(workers, tasks, lambda worker, tests: learn(worker, tests, known))
+    seen = {test.partition("::")[0] for test in known.took}
+    pure = _files(PURE)
+    tasks = [pure, *([file for file in _files([f"{each}/test_*"]) if file not in {*pure, *seen}] for each in TESTS)]
+    _each(workers, list(filter(None, tasks)), lambda worker, tests: learn(worker, tests, known))
     if kept:
         kept.write_text(json.dumps([known.took, known.reached, known.failed]))
     return known
+
+
+def _files(patterns: Sequence[str]) -> list[str]:
+    found = {path for pattern in patterns for path in ROOT.glob(f"{pattern}.py")}
+    return sorted(str(path.relative_to(ROOT)) for path in found if not any(map(path.match, SLOW)))
 
 
 def report(results: Mapping[Mutant, str], of: int, seed: int, known: Known) -> int:
