@@ -55,13 +55,23 @@ def test_steps_are_done_in_order_and_those_that_only_tell_are_left_out() -> None
     assert outcome.exit_code == 0
 
 
-@pytest.mark.parametrize(
-    ("do", "changes"),
-    [(do, do not in (Do.RUN, Do.TIDY, Do.PROVE, Do.INTEND, Do.VERIFY, Do.READ, Do.KEEP, Do.WAIT) and "note" not in do
-      and do is not Do.REMEMBER) for do in Do],
-)  # fmt: skip
+NO_CHANGES = {
+    Do.RUN, Do.TIDY, Do.REMOVE, Do.PROVE, Do.INTEND, Do.VERIFY, Do.READ, Do.REMEMBER, Do.REMEMBER_PUBLISHED,
+    Do.REMEMBER_INACTIVE, Do.REMEMBER_ACTIVE, Do.KEEP, Do.WAIT,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("do", "changes"), [(do, do not in NO_CHANGES) for do in Do])
 def test_what_is_done_to_keys_secrets_and_targets_has_changed_something(do: Do, changes: bool) -> None:
     assert outcome_of(Plan(steps(do)), Hands()).changed is changes
+
+
+def test_a_left_over_key_that_is_removed_is_no_part_of_what_was_wanted_but_has_touched_something() -> None:
+    outcome = outcome_of(Plan(steps(Do.REMOVE, Do.CREATE)), Hands(b=FAILED))
+    assert (outcome.changed, outcome.touched, outcome.exit_code) == (False, True, 1)
+    nothing = outcome_of(Plan(steps(Do.INTEND)), Hands())
+    assert (nothing.changed, nothing.touched) == (False, False)
+    assert outcome_of(Plan(steps(Do.DELETE)), Hands()).touched
 
 
 def test_a_vital_step_that_fails_ends_the_run() -> None:
@@ -119,7 +129,7 @@ def test_steps_side_by_side_do_not_hold_each_other_up_but_what_comes_after_them(
 
 
 def test_what_another_run_is_doing_ends_this_one_well() -> None:
-    outcome = outcome_of(Plan(steps(Do.REMOVE, Do.INTEND, Do.CREATE)), Hands(b=Elsewhere("Build 7 is at it.")))
+    outcome = outcome_of(Plan(steps(Do.PROMOTE, Do.INTEND, Do.CREATE)), Hands(b=Elsewhere("Build 7 is at it.")))
     assert (on(outcome.done), outcome.elsewhere, outcome.undone) == ("a", "Build 7 is at it.", ())
     assert (outcome.changed, outcome.exit_code) == (True, 0)
 
@@ -145,6 +155,25 @@ def test_a_step_that_was_not_begun_is_a_failure_only_where_no_other_one_says_why
     assert (on(beside.undone), failed(beside)) == ("a", [("b", "No.", "Check the permission.")])
 
 
+@pytest.mark.parametrize(("do", "changed"), [(Do.CREATE, True), (Do.VERIFY, False)])
+def test_an_error_that_nobody_has_thought_of_ends_the_run_as_a_failure_and_what_comes_last_is_still_noted(
+    do: Do, changed: bool
+) -> None:
+    def stumble(step: Step) -> str:
+        if step.do is not Do.REMEMBER:
+            raise ZeroDivisionError("a secret")
+        return ""
+
+    outcome = outcome_of(Plan(steps(do, Do.DELETE, Do.REMEMBER)), stumble)
+    assert (on(outcome.done), on(outcome.undone), outcome.changed) == ("c", "b", changed)
+    ((where, what, _),) = failed(outcome)
+    assert (where, what) == ("a", "An unexpected ZeroDivisionError ended the run.")
+
+
+def test_what_was_wanted_and_waits_is_never_a_run_that_went_well() -> None:
+    assert (Outcome(unmet=True).exit_code, Outcome(unmet=True, elsewhere="Build 7 is at it.").exit_code) == (2, 2)
+
+
 def test_what_has_failed_while_looking_is_a_failure_of_the_run_and_ends_it_only_if_it_was_vital() -> None:
     (seen,) = steps(Do.READ, vital=False)
     plan = Plan(steps(Do.WRITE), failures=(Failure(seen, "No.", "Check."),))
@@ -168,15 +197,15 @@ def test_what_was_not_begun_is_not_logged(caplog: pytest.LogCaptureFixture) -> N
 
 
 def test_the_report_says_of_each_step_what_became_of_it() -> None:
-    plan = Plan(steps(Do.REMOVE, Do.CREATE, Do.DELETE))
+    plan = Plan(steps(Do.PUBLISH, Do.CREATE, Do.DELETE))
     report = outcome_of(plan, Hands(b=FAILED)).as_json(plan, "✖ Partly done")
     assert report == {
         "schema": "keyturn/run/1",
         "exit_code": 2,
         "outcome": "✖ Partly done",
         "plan": [{"do": do, "on": on, "why": "why", "due": None}
-                 for do, on in (("remove", "a"), ("create", "b"), ("delete", "c"))],
-        "done": [{"do": "remove", "on": "a"}],
+                 for do, on in (("publish", "a"), ("create", "b"), ("delete", "c"))],
+        "done": [{"do": "publish", "on": "a"}],
         "failed": [{"do": "create", "on": "b", "what": "No.", "check": "Check the permission."}],
         "not_done": [{"do": "delete", "on": "c"}],
     }  # fmt: skip
