@@ -29,6 +29,7 @@ from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 import pytest
+from _pytest.runner import runtestprotocol
 
 from test.changes import Finder, Mutant, differs, traced
 
@@ -71,20 +72,34 @@ R = TypeVar("R")
 class Teller:
     """Writes down which tests began, failed and ended, and what they reached; ends one that takes too long."""
 
-    def __init__(self, limits: Mapping[str, int]) -> None:
-        self.limits, self.took, self.read = limits, 0.0, 0
+    def __init__(self, limits: Mapping[str, int], *, stop: bool) -> None:
+        self.limits, self.stop, self.took, self.read = limits, stop, 0.0, 0
         signal.alarm(LONGEST)
 
     def pytest_runtest_logstart(self, nodeid: str) -> None:
-        self.took = 0.0
         getattr(builtins, "reached", set()).clear()
         signal.alarm(self.limits.get(nodeid, LONGEST))
         self._tell("began", nodeid)
 
-    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        self.took += report.duration
-        if report.failed:
-            self._tell("failed", report.nodeid)
+    def pytest_runtest_protocol(self, item: pytest.Item, nextitem: pytest.Item | None) -> bool:
+        """Run a test, and once more if it fails, which may be by chance; with `stop`, end where it has failed twice."""
+        item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
+        for last in (False, True):
+            # As if the same test came next, so that what is for many tests stays.
+            reports = runtestprotocol(item, log=False, nextitem=item)
+            self.took = sum(report.duration for report in reports)
+            if last or not any(report.failed for report in reports):
+                break
+            item._initrequest()  # type: ignore[attr-defined]
+        if any(report.failed for report in reports):
+            self._tell("failed", item.nodeid)
+            if self.stop:
+                os._exit(1)
+        for report in reports:
+            item.ihook.pytest_runtest_logreport(report=report)
+        item.session._setupstate.teardown_exact(nextitem)
+        item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
+        return True
 
     def pytest_runtest_logfinish(self, nodeid: str) -> None:
         told = Path("reached").read_text().splitlines() if Path("reached").exists() else []
@@ -118,13 +133,8 @@ def _try(order: Mapping[str, Any]) -> NoReturn:
     out = os.open("out", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     os.dup2(out, 1)
     os.dup2(out, 2)
-    arguments = [
-        "-p",
-        "no:xdist",
-        *(["-x"] if order["stop"] else []),
-        *order["tests"],
-    ]
-    os._exit(pytest.main(arguments, plugins=[Teller(order["limits"])]))
+    teller = Teller(order["limits"], stop=order["stop"])
+    os._exit(pytest.main(["-p", "no:xdist", *order["tests"]], plugins=[teller]))
 
 
 class Worker:
@@ -182,6 +192,8 @@ class Known:
         for kind, test, *more in events:
             if kind == "ended":
                 self.took[test], self.reached[test] = more
+        begun = {test for _, test, *_ in events}
+        self.failed = [test for test in self.failed if test not in begun]
         self.failed += [test for kind, test, *_ in events if kind == "failed"]
 
     def telling(self, mutant: Mutant) -> tuple[list[str], list[str]]:
@@ -237,7 +249,7 @@ def attempt(worker: Worker, mutant: Mutant, known: Known) -> str:
     result = f"survived: {len(pure)} pure tests and {len(others)} others reach it"
     worker.write(mutant.file, mutant.mutated)
     for what, tests in ((PURELY, pure), (WHOLLY, others[:FIRST]), (WHOLLY, others[FIRST:])):
-        killer = _killer(worker, tests, limits, certain=what == PURELY)
+        killer = worker.first_failure(tests, limits) if tests else ""
         if killer:
             known.kills[mutant.file][killer] += 1
             result = f"{what}: {killer}"
@@ -245,16 +257,6 @@ def attempt(worker: Worker, mutant: Mutant, known: Known) -> str:
     worker.write(mutant.file, mutant.source)
     print(f"{mutant}\n    {result}", file=sys.stderr, flush=True)
     return result
-
-
-def _killer(worker: Worker, tests: Sequence[str], limits: Mapping[str, int], *, certain: bool) -> str:
-    """Return the first test that fails; one that may fail by chance, too, has to do so twice."""
-    left = tests
-    while left and (killer := worker.first_failure(left, limits)):
-        if certain or worker.first_failure([killer], limits):
-            return killer
-        left = left[left.index(killer) + 1 :]
-    return ""
 
 
 def files_of() -> list[str]:
