@@ -85,8 +85,8 @@ class Teller:
         """Run a test, and once more if it fails, which may be by chance; with `stop`, end where it has failed twice."""
         item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
         for last in (False, True):
-            # As if the same test came next, so that what is for many tests stays.
-            reports = runtestprotocol(item, log=False, nextitem=item)
+            # As if another test of the same module came next, so that what is for many tests stays.
+            reports = runtestprotocol(item, log=False, nextitem=item.parent)  # type: ignore[arg-type]
             self.took = sum(report.duration for report in reports)
             if last or not any(report.failed for report in reports):
                 break
