@@ -203,8 +203,14 @@ class Known:
             if test not in self.failed and (mutant.where in reached if ":" in mutant.where else
                                             any(each.startswith(f"{mutant.where}:") for each in reached))
         ]  # fmt: skip
-        kills = self.kills[mutant.file]
-        tests.sort(key=lambda test: (-kills[test], self.took[test]))
+        # Those that have killed another mutant of the file; then one case of each test, then a second one, and so on.
+        kills, cases = self.kills[mutant.file], Counter[str]()
+        ranks: dict[str, tuple[int, int]] = {}
+        for test in sorted(tests, key=lambda test: self.took[test]):
+            name = test.partition("[")[0]
+            ranks[test] = (-kills[test], cases[name])
+            cases[name] += 1
+        tests = sorted(ranks, key=lambda test: ranks[test])
         return [test for test in tests if _is_pure(test)], [test for test in tests if not _is_pure(test)]
 
 
@@ -242,11 +248,12 @@ def learn(worker: Worker, tests: Sequence[str], known: Known) -> None:
         worker.write(file, (ROOT / file).read_bytes())
 
 
-def attempt(worker: Worker, mutant: Mutant, known: Known) -> str:
+def attempt(worker: Worker, mutant: Mutant, known: Known, most: int | None) -> str:
     """Try a mutant; return what kind of test killed it and which, or how many tests it survived."""
     pure, others = known.telling(mutant)
+    others = others[:most]
     limits = {test: int(30 + 10 * took) for test, took in known.took.items()}
-    result = f"survived: {len(pure)} pure tests and {len(others)} others reach it"
+    result = f"survived: {len(pure)} pure tests and {len(others)} others tried"
     worker.write(mutant.file, mutant.mutated)
     for what, tests in ((PURELY, pure), (WHOLLY, others[:FIRST]), (WHOLLY, others[FIRST:])):
         killer = worker.first_failure(tests, limits) if tests else ""
@@ -279,6 +286,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--number", type=int, default=200)
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--most", type=int, help="so many tests with services for each mutant, by default all")
     parser.add_argument("--only", default="*", help="only mutants whose text is like this")
     parser.add_argument("--known", type=Path, help="a file that keeps what is known of the tests for another time")
     parser.add_argument("--list", action="store_true", help="only list the mutants")
@@ -300,7 +308,11 @@ def main() -> int:
             stack.callback(workers[-1].close)
         known = known_by(workers, given.known)
         results = dict(
-            zip(mutants, _each(workers, mutants, lambda worker, mutant: attempt(worker, mutant, known)), strict=True)
+            zip(
+                mutants,
+                _each(workers, mutants, lambda worker, mutant: attempt(worker, mutant, known, given.most)),
+                strict=True,
+            )
         )
     return report(results, of, given.seed, known)
 
