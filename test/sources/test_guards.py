@@ -64,7 +64,8 @@ def test_nothing_goes_where_not_all_could_be_looked_at() -> None:
 
 
 @pytest.mark.parametrize(
-    ("left", "whole", "allowed"), [(1, 1, True), (5, 5, True), (6, 30, True), (6, 29, False), (20, 100, True), (21, 100, False)]
+    ("left", "whole", "allowed"),
+    [(1, 1, True), (5, 5, True), (6, 30, True), (6, 29, False), (20, 100, True), (21, 100, False)],
 )  # fmt: skip
 def test_more_than_five_and_more_than_a_fifth_never_go_in_one_run(left: int, whole: int, allowed: bool) -> None:
     said = f"not deleted: {left} of {whole} would go, which is too many for one run"
