@@ -122,6 +122,21 @@ def test_of_many_that_are_denied_not_all_are_tried(case: Case) -> None:
     assert 50 <= case.to_aws(result).count("CreateSecret") < 50 + 16
 
 
+def test_a_replica_whose_first_request_is_denied_has_not_changed(kept: Case) -> None:
+    arn = kept.seen("ci/database").arn
+    statements = [
+        {"Effect": "Allow", "Action": "*", "Resource": "*"},
+        {"Effect": "Deny", "Action": "secretsmanager:Put*", "Resource": [arn]},
+    ]
+    by_user(kept, json.dumps({"Version": "2012-10-17", "Statement": statements}))
+    before = kept.seen("ci/database")
+    kept.put("secret/ci/database", {"value": "the-next-value"})
+    result = kept.run()
+    assert result.code == 1, result.output
+    assert result.last_line.startswith("✖ Failed; no replica was changed: "), result.output
+    assert kept.seen("ci/database") == before
+
+
 @pytest.mark.parametrize("denied", [["ci/database"], ["ci/chat", "ci/database", "ci/smtp"]])
 def test_what_is_denied_for_some_does_not_hold_up_the_others(kept: Case, denied: list[str]) -> None:
     before = {name: kept.body(name) for name in denied}

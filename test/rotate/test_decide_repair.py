@@ -67,6 +67,12 @@ def test_a_demand_does_not_start_a_second_rotation(demand: dict[str, Any]) -> No
     assert plan.has(Do.DEACTIVATE) == ("revoke" in demand)
 
 
+def test_a_first_key_of_all_that_is_pending_goes_on_and_replaces_none() -> None:
+    plan = decide(world(key(NEW, 0), pending=NEW, targets=(target("a", secret=False),)), POLICY)
+    assert said(plan) == ["verify …XNEW", "promote …XNEW", "publish a", "note published …XNEW"]
+    assert step_of(plan, Do.PROMOTE, "…XNEW").replaces == ""
+
+
 def test_a_label_that_is_not_wanted_is_removed_and_holds_up_nothing() -> None:
     plan = decide(rotated(1, untidy=True), POLICY)
     step = step_of(plan, Do.TIDY, "AWSPENDING")
