@@ -199,6 +199,12 @@ def test_revoke_with_an_old_key_still_there_makes_no_new_one() -> None:
     assert step_of(again, Do.KEEP, "…XOLD").reason == "inactive; deleted on 2026-12-01"
 
 
+def test_force_beside_a_revoke_of_the_old_key_makes_no_new_one_either() -> None:
+    assert said(decide(rotated(1), replace(POLICY, force=True, revoke=OLD))) == said(
+        decide(rotated(1), replace(POLICY, revoke=OLD))
+    )
+
+
 def test_the_key_that_signs_the_run_stays() -> None:
     plan = decide(rotated(20, use=LastUse(None), signer=OLD), POLICY)
     assert not plan.has(Do.DEACTIVATE, Do.DELETE)
