@@ -8,6 +8,7 @@ import boto3
 import pytest
 
 from sandbox.aws import Pair
+from sandbox.wire import Fault
 from sandbox.world import REGION, SECRET, USER, Company, World
 from test.support import Pipe, outside
 
@@ -37,6 +38,16 @@ def test_a_user_that_is_not_there_is_named(world: World, company: Company, pipe:
     said = unchanged(world, company, pipe, IAM_USER_NAME="deploy-bto")
     assert "deploy-bto" in said
     assert "Check IAM_USER_NAME" in said
+
+
+def test_keys_that_may_not_be_listed_are_refused_with_the_permission_that_lacks(
+    world: World, company: Company, pipe: Pipe
+) -> None:
+    assert pipe().code == 0
+    world.aws.wire.spoil(Fault("iam.ListAccessKeys", "403", times=0))
+    said = unchanged(world, company, pipe)
+    assert "iam:ListAccessKeys" in said
+    assert "unexpected" not in said
 
 
 def test_user_environment_and_repository_are_refused_together(world: World, company: Company, pipe: Pipe) -> None:

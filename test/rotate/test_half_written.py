@@ -1,0 +1,96 @@
+"""A target of which only the secret could be written holds a pair that works again as soon as anybody can see to it."""
+
+from __future__ import annotations
+
+import base64
+
+import pytest
+
+from sandbox.wire import Fault
+from test.rotate.case import ID, KEY, PARTLY, Case
+
+FILE = "AWS_CREDENTIALS"
+
+
+@pytest.fixture
+def due(case: Case) -> Case:
+    """Return a company whose second key is due, the secret of which is stored."""
+    case.given |= {
+        "AWS_ACCESS_KEY_ID": None,
+        "AWS_SECRET_ACCESS_KEY": None,
+        "AWS_OIDC_ROLE_ARN": case.company.role_arn,
+        "CREDENTIALS_VARIABLE": FILE,
+    }
+    well(case)
+    case.world.clock.move(days=10)
+    well(case)
+    case.world.clock.move(days=11)
+    well(case)
+    case.world.clock.move(days=80)
+    case.old = case.held
+    return case
+
+
+def fresh(case: Case) -> dict[str, str | None]:
+    return {"BITBUCKET_STEP_OIDC_TOKEN": case.company.oidc_token}
+
+
+def well(case: Case) -> None:
+    case.well(**fresh(case))
+
+
+def file_of(case: Case, name: str) -> str:
+    held = case.world.bitbucket.variables(case.environment(name))
+    return base64.b64decode(held[FILE].value).decode()
+
+
+def test_the_old_pair_is_put_back_where_the_id_is_refused(due: Case) -> None:
+    due.spoil(Fault(due.write_of("Staging", ID), "403", times=0, nth=2))
+    result = due.run(**fresh(due))
+    assert (result.code, result.last_line.startswith(PARTLY)) == (2, True), result.output
+    assert "Its old pair was put back." in result.output
+    assert due.world.consumer(due.environment("Staging")) == due.old
+    assert due.broken == set()
+    assert due.old.secret_access_key in file_of(due, "Staging")
+    assert due.old.secret_access_key not in file_of(due, "Production")
+    due.mend()
+    well(due)
+    assert due.held != due.old
+    assert due.held.secret_access_key in file_of(due, "Staging")
+
+
+def test_a_secret_that_nobody_knows_cannot_be_put_back_and_the_next_run_mends_it(case: Case) -> None:
+    case.spoil(Fault(case.write_of("Staging", ID), "403", times=0, nth=2))
+    result = case.run()
+    assert (result.code, result.last_line.startswith(PARTLY)) == (2, True), result.output
+    assert "put back" not in result.output
+    assert "it works again after the next run" in " ".join(result.output.split())
+    case.mend()
+    case.rotated(case.run())
+
+
+@pytest.mark.parametrize("kind", ["500-after", "500-before"])
+def test_a_write_of_the_id_without_a_good_answer_counts_only_if_the_list_shows_it(due: Case, kind: str) -> None:
+    due.spoil(Fault(due.write_of("Staging", ID), kind, times=0, nth=2))
+    result = due.run(**fresh(due))
+    assert due.broken == set()
+    now = due.world.consumer(due.environment("Staging"))
+    if kind == "500-after":
+        assert result.code == 0, result.output
+        assert now != due.old
+    else:
+        assert result.code == 2, result.output
+        assert "Its old pair was put back." in result.output
+        assert now == due.old
+
+
+@pytest.mark.parametrize(
+    ("kind", "open_"), [("403", False), ("429-hint", False), ("500-after", True), ("500-before", True)]
+)
+def test_the_old_secret_is_put_back_only_where_the_new_one_may_be_there(due: Case, kind: str, open_: bool) -> None:
+    due.spoil(Fault(due.write_of("Staging", KEY), kind, times=6, nth=1))
+    result = due.run(**fresh(due))
+    assert (result.code, result.last_line.startswith(PARTLY)) == (2, True), result.output
+    assert ("Its old pair was put back." in result.output) is open_
+    assert due.world.consumer(due.environment("Staging")) == due.old
+    assert due.broken == set()
