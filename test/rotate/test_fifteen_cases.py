@@ -62,6 +62,29 @@ def test_02_store_fails(case: Case, how: str) -> None:
         assert not left & set(statuses(case.world))
 
 
+def test_02_a_key_that_cannot_be_stored_is_deleted_also_by_a_run_that_is_told_to_stop(case: Case) -> None:
+    case.spoil(
+        Fault(STORE, "403", nth=2, times=0),
+        Fault("iam.UpdateAccessKey", "call", call=case.runner.terminate),
+        Fault("iam.UpdateAccessKey", "503-before", times=3),
+    )
+    result = case.run()
+    assert (result.code, result.last_line.startswith(AS_THEY_WERE)) == (1, True), result.output
+    assert case.keys == {"old": "Active"}
+
+
+def test_01_after_a_lost_reply_no_key_is_deleted_that_another_run_may_have_made(case: Case) -> None:
+    def another_run() -> None:
+        case.world.aws.put_secret(SECRET, body_of(case.old))
+
+    case.spoil(Fault("iam.CreateAccessKey", "call-after", call=another_run))
+    result = case.run()
+    assert (result.code, result.last_line.startswith(PARTLY)) == (2, True), result.output
+    assert len(case.keys) == 2
+    assert result.asked("iam.DeleteAccessKey") == []
+    assert case.held == case.old
+
+
 @pytest.mark.parametrize("how", ["soft", "hard", "killed", "killed at the id"])
 def test_03_crash_between_the_two_writes(case: Case, how: str) -> None:
     case.given["TARGETS"] = "deployment:production"

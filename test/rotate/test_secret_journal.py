@@ -12,7 +12,7 @@ from pipe.actions.rotate.journal import version_of, version_of_intent
 from pipe.actions.rotate.secret_journal import SecretJournal
 from pipe.actions.rotate.world import Noted, Record
 from pipe.clients.secretsmanager import SecretVersions
-from pipe.errors import Conflict, Refused
+from pipe.errors import Conflict, KeyturnError, Refused, WrongState
 from pipe.patience import Patience
 from pipe.redact import Secret
 from pipe.values import AccessKey, KeyPair, Run
@@ -265,6 +265,27 @@ def test_a_run_closes_its_own_announcement_and_no_other(journals: Journals) -> N
     second.close(finished=True)
     assert journals.says().intent is None
     second.close(finished=True)
+
+
+class Stuck(SecretVersions):
+    """The versions of a secret whose labels cannot be moved, whatever AWS says they carry."""
+
+    def move(self, stage: str, *, to: str | None, away_from: str | None) -> None:
+        raise WrongState("The label cannot be moved.")
+
+
+def test_a_label_that_stays_where_it_is_is_an_error_and_one_that_has_gone_is_none(
+    world: World, company: Company, journals: Journals
+) -> None:
+    journal = SecretJournal(
+        Stuck(aws_of(world, company.admin), SECRET), Patience(pace=0.01), "bot", "123456789012"
+    )  # fmt: skip
+    journal.record(())
+    journal.announce(RUN, NOW, [])
+    with pytest.raises(KeyturnError, match="keyturn-intent could not be removed: The label cannot be moved"):
+        journal.close(finished=True)
+    journals.one().announce(OTHER, NOW, [])
+    journal.close(finished=True)
 
 
 def test_a_key_is_promoted_only_in_the_place_of_the_one_that_was_current(journals: Journals) -> None:
