@@ -41,9 +41,14 @@ class Mutant:
     def mutated(self) -> bytes:
         return self.source[: self.start] + self.text.encode() + self.source[self.end :]
 
+    @property
+    def change(self) -> str:
+        """The old text and the new one."""
+        old, new = (" ".join(text.split()) for text in (self.source[self.start : self.end].decode(), self.text))
+        return f"{old}  →  {new or 'nothing'}"
+
     def __str__(self) -> str:
-        old = self.source[self.start : self.end].decode()
-        return f"{self.file}:{self.line}: {' '.join(old.split())}  →  {' '.join(self.text.split())}"
+        return f"{self.file}:{self.line}: {self.change}"
 
 
 def _places(file: str, source: str | bytes, tree: ast.AST) -> dict[ast.AST, str]:

@@ -10,12 +10,12 @@ import argparse
 import builtins
 import contextlib
 import fnmatch
+import hashlib
 import importlib
 import itertools
 import json
 import os
 import queue
-import random
 import shutil
 import signal
 import subprocess
@@ -275,7 +275,8 @@ def files_of() -> list[str]:
 def chosen(seed: int, number: int) -> tuple[list[Mutant], int]:
     """Return so many mutants, and out of how many."""
     everything = [mutant for file in files_of() for mutant in Finder(file, (ROOT / file).read_bytes()).found]
-    random.Random(seed).shuffle(everything)
+    # By digests, so that other mutants of a seed stay the same when one of the files changes.
+    everything.sort(key=lambda each: hashlib.sha256(f"{seed} {each.where} {each.change}".encode()).digest())
     taken = itertools.islice(filter(differs, everything), number)
     return sorted(taken, key=lambda each: (each.file, each.line)), len(everything)
 
