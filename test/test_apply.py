@@ -67,7 +67,7 @@ def test_what_is_done_to_keys_secrets_and_targets_has_changed_something(do: Do, 
 
 
 def test_a_left_over_key_that_is_removed_is_no_part_of_what_was_wanted_but_has_touched_something() -> None:
-    outcome = outcome_of(Plan(steps(Do.REMOVE, Do.CREATE)), Hands(b=FAILED))
+    outcome = outcome_of(Plan(steps(Do.REMOVE, Do.INTEND, Do.CREATE)), Hands(c=FAILED))
     assert (outcome.changed, outcome.touched, outcome.exit_code) == (False, True, 1)
     nothing = outcome_of(Plan(steps(Do.INTEND)), Hands())
     assert (nothing.changed, nothing.touched) == (False, False)

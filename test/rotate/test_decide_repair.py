@@ -101,6 +101,19 @@ def test_a_lost_key_is_removed_also_when_nothing_is_due() -> None:
 
 
 @pytest.mark.parametrize(
+    ("service", "keeps_secrets", "removed"), [("sts", False, True), ("s3", False, False), ("sts", True, False)]
+)
+def test_a_key_without_a_stored_secret_is_lost_also_after_its_own_verification_and_after_nothing_else(
+    service: str, keeps_secrets: bool, removed: bool
+) -> None:
+    seen = world(
+        key(OLD, 5), key(LOST, 29 * MINUTE), current=OLD, targets=(target("a", OLD),), keeps_secrets=keeps_secrets,
+        evidence=intent(30, OLD), use={LOST: LastUse(ago(0.01), service)},
+    )  # fmt: skip
+    assert decide(seen, POLICY).has(Do.REMOVE) == removed
+
+
+@pytest.mark.parametrize(
     ("evidence", "created", "use", "holder"),
     [
         (None, 29, LastUse(None), OLD),
