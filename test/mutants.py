@@ -121,10 +121,12 @@ def serve() -> None:
         pid = os.fork()
         if pid == 0:
             _try(json.loads(line))
-        status = os.waitpid(pid, 0)[1]
-        # What a test that was ended has left running.
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(pid, signal.SIGKILL)
+        try:
+            status = os.waitpid(pid, 0)[1]
+        finally:
+            # What a test that was ended has left running; all of it where this one is interrupted.
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(pid, signal.SIGKILL)
         print(status, flush=True)
 
 
@@ -308,14 +310,8 @@ def main() -> int:
             workers.append(Worker(Path(folder, str(number))))
             stack.callback(workers[-1].close)
         known = known_by(workers, given.known)
-        results = dict(
-            zip(
-                mutants,
-                _each(workers, mutants, lambda worker, mutant: attempt(worker, mutant, known, given.most)),
-                strict=True,
-            )
-        )
-    return report(results, of, given.seed, known)
+        told = _each(workers, mutants, lambda worker, mutant: attempt(worker, mutant, known, given.most))
+    return report(dict(zip(mutants, told, strict=True)), of, given.seed, known)
 
 
 def known_by(workers: Sequence[Worker], kept: Path | None) -> Known:
