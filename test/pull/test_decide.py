@@ -160,7 +160,7 @@ def test_all_else_is_read_and_written_and_the_reason_is_told(name: str) -> None:
 def test_what_was_read_or_could_not_be_read_is_not_read_once_more() -> None:
     new = target()
     assert to_read(world(new, secrets={DB: read(), CACHE: None}), POLICY) == (CACHE,)
-    assert to_read(world(new, secrets={DB: None}, unread={DB.address: Denied("No.")}), POLICY) == ()
+    assert to_read(world(new, secrets={DB: None}, unread={DB.address: Denied("No.", "Check.")}), POLICY) == ()
     gone = found("db", Version(2, "c2", deleted_at=NOW))
     assert to_read(world(new, secrets={gone: None}), POLICY) == ()
     assert to_read(world(new, secrets={DB: None, found("db", selector=ONE): None}), POLICY) == (DB,)
@@ -272,7 +272,7 @@ def test_a_key_that_a_secret_gives_no_more_is_left_over() -> None:
 
 @pytest.mark.parametrize("unsure", ["problem", "failed", "unread"])
 def test_what_could_not_be_looked_at_is_remembered_as_it_was_and_nothing_goes(unsure: str) -> None:
-    denied = Denied("No.")
+    denied = Denied("No.", "Check.")
     looked = {
         "problem": Looked(ALL, (DB,), problem=denied),
         "failed": Looked(ALL, (DB,), {CACHE.address: denied}),
@@ -350,7 +350,10 @@ def test_a_selector_that_finds_nothing_is_refused_or_named() -> None:
     said = "SECRETS: “secret/ci/** *”: nothing is there. Check the path and the policy, or set ON_MISSING: keep."
     assert refused(nothing) == (said,)
     assert told(decide(nothing, KEEPING)) == ["! secret/ci/** *: nothing is there"]
-    for looked in (Looked(ALL, problem=Denied("No.")), Looked(ALL, failed={DB.address: Denied("No.")})):
+    for looked in (
+        Looked(ALL, problem=Denied("No.", "Check.")),
+        Looked(ALL, failed={DB.address: Denied("No.", "Check.")}),
+    ):
         assert told(decide(world(target(), looked=(looked,)), POLICY)) == []
 
 

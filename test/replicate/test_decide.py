@@ -257,7 +257,10 @@ def test_a_selector_that_finds_nothing_is_refused_or_named() -> None:
     nothing = world(looked=(Looked(ALL),))
     assert refused(nothing)[0].startswith("SECRETS: “secret/ci/** *”: nothing is there.")
     assert told(decide(nothing, KEEPING)) == ["! secret/ci/** *: nothing is there"]
-    for looked in (Looked(ALL, problem=Denied("No.")), Looked(ALL, failed={DB.address: Denied("No.")})):
+    for looked in (
+        Looked(ALL, problem=Denied("No.", "Check.")),
+        Looked(ALL, failed={DB.address: Denied("No.", "Check.")}),
+    ):
         plan = decide(world(looked=(looked,)), POLICY)
         assert (told(plan), [failure.what for failure in plan.failures]) == ([], ["No."])
 
@@ -280,7 +283,9 @@ def test_what_is_gone_or_will_be_soon_is_told_and_refused_where_it_was_named() -
 
 
 def test_a_secret_that_could_not_be_read_is_neither_written_nor_pruned() -> None:
-    seen = world(DB, CACHE, replicas={"db": replica(OLD), "cache": replica(CACHE)}, unread={DB.address: Denied("No.")})
+    seen = world(
+        DB, CACHE, replicas={"db": replica(OLD), "cache": replica(CACHE)}, unread={DB.address: Denied("No.", "Check.")}
+    )
     plan = decide(seen, PRUNING)
     assert (done(plan), [failure.what for failure in plan.failures]) == ([], ["No."])
 
@@ -313,7 +318,7 @@ def test_nothing_goes_but_what_this_selector_has_brought_before(name: str) -> No
 
 
 def test_nothing_goes_where_not_all_could_be_looked_at() -> None:
-    denied = Denied("No.")
+    denied = Denied("No.", "Check.")
     problem = world(replicas=LEFT, looked=(Looked(ALL, (DB,), problem=denied),))
     assert done(decide(problem, PRUNING)) == []
     assert any("not all secrets could be looked at" in line for line in told(decide(problem, PRUNING)))

@@ -271,7 +271,7 @@ class Stuck(SecretVersions):
     """The versions of a secret whose labels cannot be moved, whatever AWS says they carry."""
 
     def move(self, stage: str, *, to: str | None, away_from: str | None) -> None:
-        raise WrongState("The label cannot be moved.")
+        raise WrongState("The label cannot be moved.", "Check.")
 
 
 def test_a_label_that_stays_where_it_is_is_an_error_and_one_that_has_gone_is_none(

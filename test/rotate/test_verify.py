@@ -16,7 +16,7 @@ from test.rotate.test_decide import NOW
 RIGHT = Identity("arn:aws:iam::123456789012:user/bot", "123456789012", "bot", "AKIA")
 WORLD = World(NOW, Identity("arn:aws:iam::123456789012:user/admin", "123456789012", "admin"), "bot", (), Record(), ())
 Answer = Identity | KeyturnError
-UNKNOWN, SILENT = BadCredentials("Not known."), Busy("No answer.")
+UNKNOWN, SILENT = BadCredentials("Not known.", "Check."), Busy("No answer.", "Wait.")
 
 
 def endpoints(count: int, answers: list[Answer], asked: list[int]) -> list[Callable[[], Identity]]:
@@ -58,7 +58,7 @@ def test_it_is_given_up_after_three_minutes_and_not_before(error: KeyturnError) 
 
 def test_another_error_is_not_waited_for() -> None:
     with pytest.raises(Denied):
-        asked_until_it_works(1, Denied("No."), RIGHT)
+        asked_until_it_works(1, Denied("No.", "Check."), RIGHT)
 
 
 @pytest.mark.parametrize(

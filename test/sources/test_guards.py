@@ -57,7 +57,7 @@ def test_what_became_of_a_version_is_said(version: Version, state: State, note: 
 
 
 def test_nothing_goes_where_not_all_could_be_looked_at() -> None:
-    denied = Denied("No.")
+    denied = Denied("No.", "Check.")
     for looked in (replace(LOOKED, problem=denied), replace(LOOKED, failed={"secret/ci/b": denied})):
         assert refusal(looked, 1, 100) == "not deleted, since not all secrets could be looked at"
     assert refusal(Looked(SELECTOR), 1, 100) == "not deleted, since nothing at all was found"
