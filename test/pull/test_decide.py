@@ -91,7 +91,7 @@ def of(plan: PullPlan, kind: type[Any]) -> list[Any]:
 def refused(seen: World, policy: Pull = POLICY) -> tuple[str, ...]:
     with pytest.raises(Refused) as caught:
         decide(seen, policy)
-    return caught.value.problems
+    return tuple(map(str, caught.value.problems))
 
 
 DB, CACHE = found("db"), found("cache")

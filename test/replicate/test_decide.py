@@ -75,7 +75,7 @@ def only(plan: ReplicaPlan, kind: type[Any]) -> Any:
 def refused(seen: World, policy: Replication = POLICY) -> tuple[str, ...]:
     with pytest.raises(Refused) as caught:
         decide(seen, policy)
-    return caught.value.problems
+    return tuple(map(str, caught.value.problems))
 
 
 DB, CACHE = found("db"), found("cache")
