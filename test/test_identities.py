@@ -196,7 +196,7 @@ def test_a_step_without_a_token_is_told_the_line_of_its_pipeline(vaulted: World,
         wire.forget()
     said = refused(vaulted, company, variables(vaulted, company, action, ""))
     assert "the step has no OIDC token" in said
-    assert "put `oidc: true` into " in said
+    assert "Put `oidc: true` into " in said
     assert vaulted.aws.wire.journal == vaulted.bitbucket.wire.journal == []
 
 
