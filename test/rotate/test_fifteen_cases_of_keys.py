@@ -129,7 +129,9 @@ def test_10_last_use_unknown(case: Case, kind: str) -> None:
     case.spoil(Fault("iam.GetAccessKeyLastUsed", kind, times=0))
     for days in (0, 10, 300):
         case.world.clock.move(days=days)
-        result = case.well()
+        result = case.run()
+        # In the end the new key is due, too, and held up by the one whose use nobody tells.
+        assert result.code == (1 if days == 300 else 0), result.output
         assert "WARNING" in result.output
         assert "IAM does not tell its last use" in result.last_line
         assert result.writes == []
