@@ -23,7 +23,7 @@ from test.pull.manager import ManagerCase
 from test.readme import made
 from test.replicate.case import Case as ReplicateCase
 from test.rotate.case import Case, body_of
-from test.support import Result, consumers, statuses
+from test.support import Result, consumers
 
 HOME = Home("aws", "123456789012", REGION)
 WHERE = {"TARGETS": "deployment:staging, deployment:production"}
@@ -232,19 +232,13 @@ def minimal(world: World, company: Company, **variables: str) -> dict[str, str |
     }
 
 
-def previous_of(case: Case) -> str:
-    """Return the id of the one key that no target holds."""
-    (key_id,) = set(statuses(case.world)) - {case.held.access_key_id}
-    return key_id
-
-
 def test_the_smallest_session_of_a_rotation_is_enough_for_all_that_it_does(case: Case) -> None:
     topic = case.world.aws.add_topic("keyturn")
     needed = [*policies.rotate(HOME, USER, SECRET), *policies.notice(topic), *policies.kms(HOME)]
     told = {"SNS_TOPIC_ARN": topic, "NOTIFY_ON": "always"}
     for number, (days, given) in enumerate((*LIFE, (0, MORE)), start=1):
         case.world.clock.move(days=days)
-        revoked = {"REVOKE": previous_of(case)} if number > len(LIFE) else {}
+        revoked = {"REVOKE": case.held.access_key_id} if number > len(LIFE) else {}
         case.well(**minimal(case.world, case.company, **given, **told, **revoked))
         only(case.world, *needed, sessions=2)
         only(case.world, *policies.notice(topic))
