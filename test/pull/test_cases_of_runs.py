@@ -14,7 +14,7 @@ from pipe.actions.pull.remembered import Entry, Group, Remembered, origin_digest
 from sandbox.vault import USUAL
 from sandbox.wire import Fault
 from test.faults.runner import Runner
-from test.pull.case import KILLED, STATE, Case
+from test.pull.case import CALM, KILLED, STATE, Case
 from test.pull.spoiling import answering, many
 from test.support import Result
 
@@ -29,6 +29,7 @@ def state_of(case: Case) -> str:
 
 
 def test_10_two_hundred_secrets_are_counts_in_the_output_and_six_kilobytes_of_state(case: Case) -> None:
+    case.pace = CALM
     wanted = case.vault.put_many("secret/ci/many", 200 - 18)
     case.heard(wanted)
     first = case.well(TARGETS=ONE)
@@ -46,6 +47,7 @@ def test_10_two_hundred_secrets_are_counts_in_the_output_and_six_kilobytes_of_st
 
 
 def test_10_two_hundred_secrets_on_the_usual_policy_are_asked_for_side_by_side(case: Case) -> None:
+    case.pace = CALM
     case.vault.role(policies=(USUAL,))
     case.heard(case.vault.put_many("secret/ci/many", 200 - 12))
     case.well(TARGETS=ONE)
