@@ -219,9 +219,11 @@ class Wire:
         for fault in faults:
             if fault.kind == "change-after":
                 answer = (fault.change or _same)(answer)
+            elif not fault.kind.endswith("-after"):
+                continue
             elif fault.kind.removesuffix("-after") in SIZES:
                 answer = _sized(answer, fault)
-            elif fault.kind.endswith("-after"):
+            else:
                 return self._dated(self._spoil(fault, environ))
         return answer
 
