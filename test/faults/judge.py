@@ -10,6 +10,7 @@ from typing import ClassVar, Generic, Protocol, Self, TypeVar
 
 from sandbox.wire import Fault, Wire
 from sandbox.world import World
+from sandbox.wrong import change
 from test.faults.runner import Result, Runner
 
 # Longer than the pipe waits for an answer at the pace of the matrix.
@@ -172,7 +173,19 @@ class Bench(Generic[S]):
         return self.scenario.chosen(spots[: last + 1])
 
 
+# What is certainly not carried out, and is not asked for again.
+REFUSALS = frozenset({"403", "html-403", "text-403"})
+
+# What begins a kind of fault that makes an answer's field wrong: `wrong:<field>:<way>`, as `sandbox.wrong` has them.
+WRONG = "wrong:"
+
+
 def spoil(world: World, spot: Spot, kind: str, runner: Runner) -> None:
+    if kind.startswith(WRONG):
+        pointer, _, way = kind.removeprefix(WRONG).rpartition(":")
+        fault = Fault(_literal(spot.operation), "change-after", nth=spot.nth, change=change(pointer, way))
+        wires(world)[spot.service].spoil(fault)
+        return
     call = runner.terminate if kind == "term" else runner.kill
     name = {"kill-before": "call-before", "kill-after": "call-after", "term": "call"}.get(kind, kind)
     fault = Fault(_literal(spot.operation), name, nth=spot.nth, seconds=STALL, call=call)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from test.faults.judge import Scenario, Spot, Trial, quiet, wires
+from test.faults.judge import REFUSALS, WRONG, Scenario, Spot, Trial, quiet, wires
 from test.faults.pull.stage import Picture, Stage
 from test.faults.runner import Runner
 
@@ -82,5 +82,5 @@ class Pulling(Scenario[Stage]):
 def costs_the_token(spot: Spot, kind: str) -> bool:
     """Tell whether a fault takes the token from the run, or the right to revoke it."""
     if spot.operation == LOGIN:
-        return kind.endswith("-after")
-    return spot.operation == REVOKE and kind == "403"
+        return kind.endswith("-after") or kind.startswith(WRONG)
+    return spot.operation == REVOKE and kind in REFUSALS

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from test.faults.judge import Scenario, Spot, Trial
+from test.faults.judge import REFUSALS, Scenario, Spot, Trial
 from test.faults.rotation.company import ID, Stage
 from test.faults.runner import Result
 
@@ -52,7 +52,7 @@ class Rotation(Scenario[Stage]):
             return False
         if kind.startswith("kill"):
             return True
-        return not self.restorable and kind in {"403"} and _is_id(stage, spot)
+        return not self.restorable and kind in REFUSALS and _is_id(stage, spot)
 
 
 def _is_id(stage: Stage, spot: Spot) -> bool:

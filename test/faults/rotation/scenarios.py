@@ -161,6 +161,14 @@ def _current_wrong(picture: Picture) -> list[str]:
     return [] if fits else ["AWSCURRENT is not what the targets hold"]
 
 
+def _looked_at(world: World, runner: Runner) -> Stage:
+    """A rotation is over; nothing is done but look."""
+    stage = _rotated(world, runner)
+    return replace(stage, variables={**stage.variables, "ACTION": "status"})
+
+
+STATUS = Rotation("status", _looked_at, _rotated_right)
+
 SCENARIOS = {
     scenario.name: scenario
     for scenario in (
