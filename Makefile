@@ -6,6 +6,8 @@ TESTS  ?= test --ignore=test/image
 # Of each kind of run, how many are spoilt by one fault (or `all`) and by two, in which sample, and of which action
 # (ONLY=rotation, pull or replication).
 SPOILT ?= all
+# How many wrong answers each kind of run gets: so many, `each` field and request once, or `all` in every way.
+ANSWERS ?= all
 PAIRS  ?= 20
 SEED   ?= 7
 ONLY   ?=
@@ -43,7 +45,7 @@ test: $(READY) ## Run the tests; those of the image are apart
 	$(BIN)/python -m pytest -n 2 --dist worksteal $(TESTS)
 
 faults: $(READY) ## Spoil every request in every way, which takes half an hour; the tests try a sample
-	SPOILT=$(SPOILT) PAIRS=$(PAIRS) SEED=$(SEED) $(BIN)/python -m pytest -n 2 --dist worksteal test/faults $(if $(ONLY),-k "$(ONLY)")
+	SPOILT=$(SPOILT) ANSWERS=$(ANSWERS) PAIRS=$(PAIRS) SEED=$(SEED) $(BIN)/python -m pytest -n 2 --dist worksteal test/faults $(if $(ONLY),-k "$(ONLY)")
 
 mutants: $(READY) ## Change the pipe in 200 small ways and see that tests fail; SEED=1
 	$(BIN)/python -m test.mutants --seed $(or $(SEED),1)

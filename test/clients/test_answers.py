@@ -19,9 +19,7 @@ from pipe.clients.aws_web_identity import by_web_identity
 from pipe.clients.bitbucket import Bitbucket
 from pipe.clients.bitbucket_auth import bearer
 from pipe.clients.iam import AccessKeys
-from pipe.clients.secret_bodies import SecretBodies
-from pipe.clients.secret_store import SecretStore
-from pipe.clients.secretsmanager import SecretVersions
+from pipe.clients.secretsmanager import SecretsManager, SecretVersions
 from pipe.clients.vault import Vault
 from pipe.clients.vault_kv import Kv
 from pipe.clients.vault_logins import Jwt
@@ -125,7 +123,7 @@ def of_aws(url: str) -> Asks:
     patience, endpoint = Patience(pace=0), Endpoint("eu-central-1", url)
     aws = Aws.with_keys(KEY, None, endpoint, patience)
     keys, versions = AccessKeys(aws, "deploy-bot"), SecretVersions(aws, "ci/deploy-bot")
-    store, bodies = SecretStore(aws), SecretBodies(aws)
+    store = SecretsManager(aws)
     body, role = Secret("a body"), "arn:aws:iam::123456789012:role/keyturn"
     by_token = partial(by_web_identity, role, Secret(TOKEN), Terms("a-test"), endpoint, patience)
     return {
@@ -134,11 +132,11 @@ def of_aws(url: str) -> Asks:
         "iam.GetAccessKeyLastUsed": [partial(keys.last_use, KEY.id)],
         "iam.ListAccessKeys": [keys.list],
         "iam.UpdateAccessKey": [partial(keys.deactivate, KEY.id)],
-        "secretsmanager.BatchGetSecretValue": [lambda: _raised(bodies.read_many(["vault/ci/chat", "no"]).values())],
+        "secretsmanager.BatchGetSecretValue": [lambda: _raised(store.read_many(["vault/ci/chat", "no"]).values())],
         "secretsmanager.CreateSecret": [versions.create, partial(store.create, "a", body, ID, {"a": "b"})],
         "secretsmanager.DeleteSecret": [partial(store.delete, "a", 7)],
         "secretsmanager.DescribeSecret": [versions.describe, partial(store.describe, "a")],
-        "secretsmanager.GetSecretValue": [partial(versions.read, ID), partial(bodies.read, "a")],
+        "secretsmanager.GetSecretValue": [partial(versions.read, ID), partial(store.read, "a")],
         "secretsmanager.ListSecretVersionIds": [versions.all_versions],
         "secretsmanager.ListSecrets": [partial(store.listed, ["vault/"])],
         "secretsmanager.PutSecretValue": [partial(versions.put, ID, "x", "L"), partial(store.put, "a", body, ID)],

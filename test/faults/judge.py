@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from typing import ClassVar, Generic, Protocol, Self, TypeVar
 
 from sandbox.wire import Fault, Wire
@@ -178,6 +179,12 @@ REFUSALS = frozenset({"403", "html-403", "text-403"})
 
 # What begins a kind of fault that makes an answer's field wrong: `wrong:<field>:<way>`, as `sandbox.wrong` has them.
 WRONG = "wrong:"
+# What nobody can tell from the truth: a list that is shorter, a secret without labels, and what botocore itself reads
+# as labels.
+LIES = (
+    f"{WRONG}*/[*]:absent", f"{WRONG}*/member:absent", f"{WRONG}/ListAccessKeysResult/AccessKeyMetadata:*",
+    f"{WRONG}*ToStages/[*]:type", f"{WRONG}*ToStages:null", f"{WRONG}*ToStages:absent",
+)  # fmt: skip
 
 
 def spoil(world: World, spot: Spot, kind: str, runner: Runner) -> None:
@@ -231,7 +238,8 @@ def _judge_words(scenario: Scenario[S], trial: Trial[S]) -> None:
         trial.blame(f"exit {result.code} with the last line {told!r}", "untrue words")
     if "Traceback" in result.output or "unexpected" in result.output:
         trial.blame(f"a traceback or an unexpected error:\n{result.output}", "untrue words")
-    if result.code == 0 and scenario.finished(result) and scenario.right(trial.stage):
+    lied = any(fnmatchcase(kind, lie) for _, kind in trial.faults for lie in LIES)
+    if result.code == 0 and not lied and scenario.finished(result) and scenario.right(trial.stage):
         trial.blame(f"exit 0, but {scenario.right(trial.stage)}\n{result.output}", "untrue words")
     if result.code == 1 and trial.after != trial.before:
         changed = f"{trial.before}\n{trial.after}"

@@ -28,8 +28,11 @@ from test.faults.rotation.scenarios import SCENARIOS as ROTATIONS
 from test.faults.rotation.scenarios import STATUS
 from test.faults.runner import Runner
 
-ANSWERS = os.environ.get("ANSWERS") or "3"
+ANSWERS = os.environ.get("ANSWERS") or "2"
 SEED = os.environ.get("SEED") or "1"
+
+# What a secret holds is its owner's, and may be of any type.
+OWN = ("GET secret/data/* /data/data/?*", "GET legacy/* /data/?*")
 
 # The runs, and of which operations the answers are made wrong there; those that are not named are in another run.
 EVERY = ("*",)
@@ -64,7 +67,8 @@ def test_a_field_that_is_not_what_it_should_be(
 @pytest.mark.parametrize("name", ["rotate", "pull", "replicate"])
 def test_a_proxys_page_in_place_of_an_answer(name: str, vault_world: World, runner: Runner, conclude: Conclude) -> None:
     bench = Bench(vault_world, RUNS[name][0], runner)
-    pages = [page + moment for page in PAGES for moment in ("", "-after")]
+    # A proxy that forbids something has let nothing through.
+    pages = [*PAGES, *(f"{page}-after" for page in PAGES if not page.endswith("403"))]
     _try(bench, [(spot, pages) for spot in bench.spots()], f"{name} behind a proxy", conclude)
 
 
@@ -75,6 +79,8 @@ def _fields(world: World, operations: Iterable[str]) -> Iterator[tuple[Spot, str
         if each.answer is None or not any(fnmatchcase(each.operation, pattern) for pattern in operations):
             continue
         for pointer in pointers(each.answer):
+            if any(fnmatchcase(f"{each.operation} {pointer}", own) for own in OWN):
+                continue
             field = (family_of(each.service, each.operation), each.status, pointer)
             if field not in seen:
                 seen.add(field)
