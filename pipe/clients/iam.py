@@ -25,7 +25,7 @@ class AccessKeys:
         """Return all keys, oldest first; raises Missing where there is no such user."""
         answer = self._aws.ask("iam:ListAccessKeys", lambda: self._iam.list_access_keys(UserName=self.user), CHECK)
         keys = (
-            AccessKey(key.text("AccessKeyId"), key.text("Status") == "Active", _moment(key, "CreateDate"))
+            AccessKey(key.text("AccessKeyId"), _active(key), _moment(key, "CreateDate"))
             for key in answer.objects("AccessKeyMetadata")
         )
         return tuple(sorted(keys, key=lambda key: (key.created, key.id)))
@@ -65,6 +65,14 @@ class AccessKeys:
         used = answer.object("AccessKeyLastUsed")
         at = _moment(used, "LastUsedDate") if "LastUsedDate" in used else None
         return LastUse(at, used.optional_text("ServiceName") or "", used.optional_text("Region") or "")
+
+
+def _active(key: Fields) -> bool:
+    status = key.text("Status")
+    # A word that is not known must not be taken for "switched off".
+    if status not in {"Active", "Inactive"}:
+        raise key.wrong("Status", "neither Active nor Inactive")
+    return status == "Active"
 
 
 def _moment(fields: Fields, name: str) -> datetime:

@@ -8,10 +8,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from pipe.clients.answer import Fields
+from pipe.clients.answer import About, Fields
 from pipe.clients.aws import Aws
 from pipe.clients.aws_errors import meaning_of
-from pipe.errors import Busy, Conflict, Denied, KeyturnError, Missing, ServiceError, WrongState
+from pipe.clients.aws_transport import CHECK as TRANSPORT_CHECK
+from pipe.errors import Busy, Conflict, Denied, KeyturnError, Missing, ServiceError, Unreadable, WrongState
 from pipe.patience import side_by_side
 from pipe.redact import Secret, learn, learn_all
 from pipe.values import Body, Described
@@ -127,7 +128,7 @@ class SecretsManager:
         """Move a label between versions, or off one; raises WrongState where it is not where it was thought to be."""
         given = {"SecretId": name, "VersionStage": stage, "MoveToVersionId": to, "RemoveFromVersionId": away_from}
         request: Json = {key: value for key, value in given.items() if value}
-        self._ask("UpdateSecretVersionStage", self._client.update_secret_version_stage, **request).text("ARN")
+        self._write("UpdateSecretVersionStage", self._client.update_secret_version_stage, **request)
 
     def move_current(self, name: str, to: str, away_from: str) -> None:
         """Make another version the current one; raises WrongState where neither it nor `away_from` is."""
@@ -141,7 +142,7 @@ class SecretsManager:
 
     def restore(self, name: str) -> None:
         """Take back a secret's deletion."""
-        self._ask("RestoreSecret", self._client.restore_secret, SecretId=name).text("ARN")
+        self._write("RestoreSecret", self._client.restore_secret, SecretId=name)
 
     def delete(self, name: str, days: int) -> None:
         """Let a secret be deleted after so many days, 7 to 30, until which it can be restored.
@@ -150,7 +151,7 @@ class SecretsManager:
         """
         try:
             given: Json = {"SecretId": name, "RecoveryWindowInDays": days}
-            self._ask("DeleteSecret", self._client.delete_secret, **given).text("ARN")
+            self._write("DeleteSecret", self._client.delete_secret, **given)
         except Missing:
             return
         except WrongState:
@@ -168,13 +169,11 @@ class SecretsManager:
         return self._aws.ask("secretsmanager:GetSecretValue", request, CHECK_READ)
 
     def _create(self, name: str, **more: Any) -> None:
-        self._ask("CreateSecret", self._client.create_secret, Name=name, **more).text("ARN")
+        self._write("CreateSecret", self._client.create_secret, Name=name, **more)
 
     def _put(self, name: str, body: str, version: str, *, attempts: int = 6, **more: Any) -> None:
         given = {"SecretId": name, "ClientRequestToken": version, "SecretString": body, **more}
-        answer = self._ask("PutSecretValue", self._client.put_secret_value, attempts=attempts, **given)
-        if answer.text("VersionId") != version:
-            raise answer.wrong("VersionId", "that of another version")
+        self._write("PutSecretValue", self._client.put_secret_value, version, attempts=attempts, **given)
 
     def _list(self, filters: Sequence[Json]) -> dict[str, Described]:
         given: Json = {"IncludePlannedDeletion": True, "MaxResults": PAGE, **({"Filters": filters} if filters else {})}
@@ -210,8 +209,30 @@ class SecretsManager:
             seen.add(token)
             given["NextToken"] = token
 
-    def _ask(self, permission: str, call: Callable[..., Any], *, attempts: int = 6, **given: Any) -> Fields:
-        return self._aws.ask(f"secretsmanager:{permission}", partial(call, **given), self._check, attempts=attempts)
+    def _ask(self, permission: str, call: Callable[..., Any], **given: Any) -> Fields:
+        return self._aws.ask(f"secretsmanager:{permission}", partial(call, **given), self._check)
+
+    def _write(
+        self, permission: str, call: Callable[..., Any], version: str = "", *, attempts: int = 6, **given: Any
+    ) -> None:
+        """Write a secret, or a version of it; all of these may be asked for again.
+
+        An answer that cannot be read leaves it open whether that was done.
+        """
+        action = f"secretsmanager:{permission}"
+
+        def request() -> Any:
+            answer = call(**given)
+            fields = Fields(answer, About("AWS", action, TRANSPORT_CHECK))
+            try:
+                told = fields.text("VersionId" if version else "ARN")
+                if version and told != version:
+                    raise fields.wrong("VersionId", "that of another version")
+            except Unreadable as error:
+                raise Busy(error.what, error.check, unclear=True) from None
+            return answer
+
+        self._aws.ask(action, request, self._check, attempts=attempts)
 
 
 class SecretVersions:

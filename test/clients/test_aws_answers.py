@@ -23,12 +23,18 @@ from pipe.errors import BadCredentials, Busy, KeyturnError, Unreadable
 from pipe.values import Described
 from sandbox.wire import Answer, Environ, Fault
 from sandbox.world import REGION, Company, World
+from sandbox.wrong import change
 from test.clients.aws_questions import ATTEMPTS, FEWER, ONCE, OPERATIONS, Questions
 from test.faults.sample import ALL, SEED, SPOILT
 
 HTML = b"<!DOCTYPE html><html><head><title>Blocked</title></head><body>Policy<br>Ask your administrator</body></html>"
 XHTML = b"<html><head><title>Blocked</title></head><body><p>Policy</p></body></html>"
 ENVOY = b"upstream connect error or disconnect/reset before headers. reset reason: connection failure"
+# What may have been done although nobody can read the answer.
+WRITES = frozenset(
+    f"secretsmanager.{name}"
+    for name in ("CreateSecret", "PutSecretValue", "UpdateSecretVersionStage", "DeleteSecret", "RestoreSecret")
+)
 PAGES = {
     "a portal": Answer("200 OK", [("Content-Type", "text/html")], HTML),
     "a portal in good XML": Answer("200 OK", [("Content-Type", "text/html")], XHTML),
@@ -149,17 +155,29 @@ def test_a_field_that_is_missing_is_named(world: World, questions: Questions, op
     body = body.replace(b", }", b"}")
     assert body != recorded.body
     world.aws.wire.spoil(
-        Fault(operation, "call-answer", answer=lambda _: Answer(recorded.status, _unmeasured(recorded), body))
+        Fault(operation, "call-answer", times=0, answer=lambda _: Answer(recorded.status, _unmeasured(recorded), body))
     )
-    with pytest.raises(Unreadable, match=field):
+    with pytest.raises(Busy if operation in WRITES else Unreadable, match=field):
         questions.ask(operation)
 
 
 def test_a_version_that_is_not_the_one_written_is_no_success(world: World, questions: Questions) -> None:
     recorded = record(world, questions, "secretsmanager.PutSecretValue")
-    world.aws.wire.spoil(Fault("secretsmanager.PutSecretValue", "call-answer", answer=lambda _: recorded))
-    with pytest.raises(Unreadable, match="VersionId"):
+    world.aws.wire.spoil(Fault("secretsmanager.PutSecretValue", "call-answer", times=0, answer=lambda _: recorded))
+    with pytest.raises(Busy, match="VersionId") as raised:
         questions.ask("secretsmanager.PutSecretValue")
+    assert raised.value.unclear
+
+
+@pytest.mark.parametrize("operation", sorted(WRITES))
+def test_a_write_whose_answer_cannot_be_read_is_asked_for_again(
+    world: World, questions: Questions, operation: str
+) -> None:
+    world.aws.wire.spoil(Fault(operation, "change-after", change=change("/ARN", "absent")),
+                         Fault(operation, "change-after", change=change("/VersionId", "absent")))  # fmt: skip
+    world.aws.wire.forget()
+    questions.ask(operation)
+    assert [seen.operation for seen in world.aws.wire.journal].count(operation) == 2
 
 
 def test_a_secret_that_somebody_else_keeps_is_told(world: World, questions: Questions) -> None:
