@@ -68,7 +68,7 @@ def test_a_run_that_was_told_to_stop_waits_no_more() -> None:
     for stopped in (patience.check, lambda: patience.wait(3600)):
         with pytest.raises(Stopped, match="told to stop"):
             stopped()
-    request, attempts = failing(100, Busy("busy", after=1))
+    request, attempts = failing(100, Busy("busy", "Check it.", after=1))
     with pytest.raises(Busy):
         patience.insist(request)
     assert len(attempts) == 1

@@ -26,8 +26,10 @@ def summary(world: World, plan: KeyPlan, outcome: KeyOutcome | None) -> str:
     first = outcome.failures[0]
     failed = f"{first.step.do} {first.step.on}: {first.what}"
     if outcome.exit_code == 1:
-        mended = f"{done[:1].lower()}{done[1:]}; all else is as it was" if done else ""
-        return f"Failed; {mended or 'keys, secrets and targets are as they were'}: {failed}"
+        state = f"{done[:1].lower()}{done[1:]}; all else is as it was" if done else ""
+        if first.step.do is Do.REMOVE:
+            state = "a left-over key may be inactive; all else is as it was"
+        return f"Failed; {state or 'keys, secrets and targets are as they were'}: {failed}"
     missing = [step.on for step in (*(failure.step for failure in outcome.failures), *outcome.undone) if step.place]
     behind = f"; not yet in {', '.join(dict.fromkeys(missing))}" if missing else ""
     return f"Partly done{': ' + done if done else ''}{behind}. The next run finishes it. {failed}"

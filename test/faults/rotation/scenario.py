@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from test.faults.judge import REFUSALS, Scenario, Spot, Trial
-from test.faults.rotation.company import ID, Stage
+from test.faults.rotation.company import ID, Picture, Stage
 from test.faults.runner import Result
 
 
@@ -32,6 +32,16 @@ class Rotation(Scenario[Stage]):
         unreached = any(spot.service == "aws" for spot, _ in trial.faults)
         if trial.result.code is None or (unreached and "quarter of an hour" in trial.result.output):
             trial.stage.world.clock.move(minutes=16)
+
+    def mended(self, trial: Trial[Stage]) -> bool:
+        """A left-over key, which nobody had, may be gone or inactive."""
+        before, after = trial.before, trial.after
+        assert isinstance(before, Picture)
+        assert isinstance(after, Picture)
+        held = {key_id: status for key_id, status in before.keys.items() if after.keys.get(key_id) == status}
+        fewer = len(before.keys) - len(held) == 1 and set(after.keys) <= set(before.keys)
+        same = replace(after, keys=before.keys) == before
+        return "left-over key" in trial.result.last_line and fewer and same
 
     def judge(self, trial: Trial[Stage]) -> None:
         """Each target's pair signs; it may be mismatched only between the two writes, or where nobody knew the old one.
