@@ -21,13 +21,14 @@ LONGEST = BUDGET + 60
 MEMORY = 300 << 20
 
 _RUN = """
-import json, os, resource, sys
+import json, os, sys
 from pipe.patience import Patience
 from pipe.shell import main
 order = json.loads(sys.stdin.read())
 code = main(order["environ"], Patience(order["budget"]))
 sys.stdout.flush()
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, file=open(order["told"], "w"))
+# The most memory of this program alone: what getrusage tells begins with that of the process it was forked from.
+print(open("/proc/self/status").read().partition("VmHWM:")[2].split()[0], file=open(order["told"], "w"))
 os._exit(code)
 """
 
