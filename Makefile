@@ -44,7 +44,7 @@ sandbox: $(READY) ## Start the sandbox and print how to run the pipe in it
 test: $(READY) ## Run the tests; those of the image are apart
 	$(BIN)/python -m pytest -n 2 --dist worksteal $(TESTS)
 
-faults: $(READY) ## Spoil every request in every way, which takes half an hour; the tests try a sample
+faults: $(READY) ## Spoil every request in every way, which takes long; the tests try a sample
 	SPOILT=$(SPOILT) ANSWERS=$(ANSWERS) PAIRS=$(PAIRS) SEED=$(SEED) $(BIN)/python -m pytest -n 2 --dist worksteal test/faults $(if $(ONLY),-k "$(ONLY)")
 
 mutants: $(READY) ## Change the pipe in 200 small ways and see that tests fail; SEED=1
