@@ -3,8 +3,9 @@
 PYTHON ?= python3
 IMAGE  ?= keyturn:latest
 TESTS  ?= test --ignore=test/image
-# Of each kind of run, how many are spoilt by one fault (or `all`) and by two, in which sample, and of which action
-# (ONLY=rotation, pull or replication).
+# What is tried in many ways. Of each kind of run, how many are spoilt by one fault (or `all`, and then of all else
+# every way is tried) and by two, in which sample, and of which action (ONLY=rotation, pull or replication).
+FAULTS ?= $(TESTS)
 SPOILT ?= all
 # How many wrong answers each kind of run gets: so many, `each` field and request once, or `all` in every way.
 ANSWERS ?= all
@@ -15,6 +16,7 @@ IMAGE_TESTS ?= test/image
 
 BIN    := .venv/bin
 READY  := .venv/ready
+PYTEST := $(BIN)/python -m pytest -n 2 --dist worksteal
 
 # Wheels alone, each with its hash; what they need is locked beside them. One package has no wheel: it is built with the
 # locked setuptools, since pip would fetch another one without a hash.
@@ -42,10 +44,10 @@ sandbox: $(READY) ## Start the sandbox and print how to run the pipe in it
 	$(BIN)/python -m sandbox
 
 test: $(READY) ## Run the tests; those of the image are apart
-	$(BIN)/python -m pytest -n 2 --dist worksteal $(TESTS)
+	$(PYTEST) $(TESTS)
 
 faults: $(READY) ## Spoil every request in every way, which takes long; the tests try a sample
-	SPOILT=$(SPOILT) ANSWERS=$(ANSWERS) PAIRS=$(PAIRS) SEED=$(SEED) $(BIN)/python -m pytest -n 2 --dist worksteal test/faults $(if $(ONLY),-k "$(ONLY)")
+	SPOILT=$(SPOILT) ANSWERS=$(ANSWERS) PAIRS=$(PAIRS) SEED=$(SEED) $(PYTEST) $(FAULTS) $(if $(ONLY),-k "$(ONLY)")
 
 mutants: $(READY) ## Change the pipe in 200 small ways and see that tests fail; SEED=1
 	$(BIN)/python -m test.mutants --seed $(or $(SEED),1)

@@ -88,7 +88,7 @@ def _cut_short(action: str, code: int, last: str, problems: Iterable[tuple[str, 
 
 def _notify(environ: Mapping[str, str], action: str, ended: Ended, patience: Patience) -> None:
     """Send a notice where one is wanted; that it cannot be sent is said, and changes nothing else."""
-    if action in OFFLINE:
+    if action in OFFLINE or not environ.get("SNS_TOPIC_ARN", "").strip():
         return
     told_to_stop = patience.stopping and patience.left > 0
     try:

@@ -5,6 +5,8 @@ A world of its own is for a test alone that wants one with a peculiar start.
 
 from __future__ import annotations
 
+import random
+from collections import defaultdict
 from collections.abc import Iterator
 
 import pytest
@@ -13,10 +15,26 @@ from pipe import redact
 from sandbox.world import Company, World
 from test.faults.figures import pytest_terminal_summary
 from test.faults.runner import Runner, shared
+from test.faults.sample import ALL, SEED, SPOILT
 from test.support import Pipe, pipe_in
 
 # A hook is only heard from the outermost conftest when the workers are processes.
 __all__ = ["pytest_terminal_summary"]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave of a test with a sample so many of its ways, by the seed; `make faults` tries all."""
+    if SPOILT == ALL:
+        return
+    groups: defaultdict[str, list[pytest.Item]] = defaultdict(list)
+    for item in items:
+        if item.get_closest_marker("sample"):
+            groups[item.nodeid.partition("[")[0]].append(item)
+    left_out = set()
+    for name, group in groups.items():
+        [number] = group[0].get_closest_marker("sample").args  # type: ignore[union-attr]  # it is there, see above
+        left_out |= set(group) - set(random.Random(f"{SEED} {name}").sample(group, min(number, len(group))))
+    items[:] = [item for item in items if item not in left_out]
 
 
 @pytest.fixture(autouse=True)

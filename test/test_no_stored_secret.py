@@ -195,6 +195,7 @@ def test_a_secret_may_be_whole_text_and_of_another_region_by_its_arn(step: Step)
         ("secretsmanager: ci/bitbucket", {}, "ci/bitbucket is no token"),
     ],
 )  # fmt: skip
+@pytest.mark.sample(12)
 def test_what_cannot_be_fetched_is_named_before_anything_is_touched(
     step: Step, kind: Kind, place: str, values: dict[str, Any], said: str
 ) -> None:

@@ -107,6 +107,7 @@ def test_the_policy_of_rotate_is_enough_for_the_life_of_a_key(case: Case) -> Non
 
 
 @pytest.mark.parametrize("action", actions_of(ROTATE))
+@pytest.mark.sample(6)
 def test_without_a_permission_a_rotation_says_which_and_breaks_nobody(case: Case, action: str) -> None:
     lacking = without(ROTATE, action)
     assert lacking != ROTATE

@@ -212,6 +212,7 @@ NASTY = (
 
 @pytest.mark.parametrize("action", ["rotate", "pull", "replicate", "setup", "doctor"])
 @pytest.mark.parametrize("value", NASTY, ids=range(len(NASTY)))
+@pytest.mark.sample(60)
 def test_whatever_all_variables_hold_is_at_most_a_problem(value: str, action: str) -> None:
     with suppress(Refused):
         read_settings({**dict.fromkeys((variable.name for variable in VARIABLES), value), "ACTION": action})

@@ -73,6 +73,7 @@ def attempts_at(operation: str) -> int:
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)
+@pytest.mark.sample(8)
 def test_a_page_is_not_taken_for_aws(world: World, questions: Questions, operation: str) -> None:
     for page, answer in PAGES.items():
         world.aws.wire.mend()
@@ -109,6 +110,7 @@ def test_what_may_be_asked_again_gets_over_a_page(world: World, questions: Quest
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)
+@pytest.mark.sample(8)
 def test_whatever_a_field_holds_it_ends_in_an_error_of_ours(world: World, questions: Questions, operation: str) -> None:
     recorded = record(world, questions, operation)
     spoilt = list(mutations(recorded))

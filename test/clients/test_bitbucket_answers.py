@@ -201,6 +201,7 @@ def swallowed(world: World, operation: str, odd: Answer, *, carried_out: bool) -
 @pytest.mark.parametrize("odd", list(ODD.values()), ids=list(ODD))
 @pytest.mark.parametrize("secured", [True, False])
 @pytest.mark.parametrize("known", [True, False])
+@pytest.mark.sample(12)
 def test_a_write_without_an_answer_of_bitbucket_s_is_looked_at_again(
     world: World, client: Bitbucket, place: Place, odd: Answer, secured: bool, known: bool
 ) -> None:
@@ -221,6 +222,7 @@ def test_a_write_without_an_answer_of_bitbucket_s_is_looked_at_again(
 
 @pytest.mark.parametrize("odd", list(ODD.values()), ids=list(ODD))
 @pytest.mark.parametrize("secured", [True, False])
+@pytest.mark.sample(8)
 def test_a_write_that_was_not_carried_out_is_unclear_too(
     world: World, client: Bitbucket, place: Place, odd: Answer, secured: bool
 ) -> None:

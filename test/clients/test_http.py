@@ -80,7 +80,7 @@ def test_an_answer_of_any_status_is_an_answer_and_leads_nowhere(status: str) -> 
 )
 def test_no_answer_outlives_its_time_however_it_trickles(begin: bytes, piece: bytes, over: threading.Event) -> None:
     # It would go on until the test is over; by the socket's timeout alone, each piece comes in time.
-    error = failure(trickling(begin, piece, over))
+    error = failure(trickling(begin, piece, over), Patience(pace=0.03))
     assert isinstance(error, Busy)
     assert (error.unclear, "did not answer in time" in error.what) == (True, True)
 

@@ -24,6 +24,7 @@ UNHURRIED = 0.3
 
 @pytest.mark.parametrize("name", ["first run", "restored"])
 @pytest.mark.parametrize("attempt", range(2))
+@pytest.mark.sample(2)
 def test_two_runs_started_together(name: str, attempt: int, vaulted: World, runner: Runner, second: Runner) -> None:
     stage = Bench(vaulted, SCENARIOS[name], runner).begin()
     with ThreadPoolExecutor(2) as pool:

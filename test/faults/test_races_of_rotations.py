@@ -24,6 +24,7 @@ def made(world: World) -> int:
 
 @pytest.mark.parametrize("name", ["first rotation", "later rotation"])
 @pytest.mark.parametrize("attempt", range(3))
+@pytest.mark.sample(2)
 def test_two_runs_started_together(name: str, attempt: int, world: World, runner: Runner, second: Runner) -> None:
     bench = Bench(world, SCENARIOS[name], runner)
     stage = bench.begin()

@@ -107,6 +107,7 @@ def test_14_a_folder_that_cannot_be_listed_deletes_nothing(case: Case) -> None:
     [("404 Not Found", {"errors": []}), ("200 OK", {"status": "ok"}), ("200 OK", {}), ("200 OK", {"data": {}})],
 )
 @pytest.mark.parametrize("operation", ["LIST secret/metadata/ci/mobile", "GET secret/metadata/ci/smtp"])
+@pytest.mark.sample(4)
 def test_14_nothing_where_the_folder_above_has_just_listed_something_deletes_nothing(
     case: Case, operation: str, status: str, body: dict[str, Any]
 ) -> None:

@@ -102,6 +102,7 @@ def test_15_a_standby_that_is_behind_is_asked_again(case: Case, operation: str, 
 
 @pytest.mark.parametrize("operation", [LOGIN, "SCAN *", "GET secret/data/ci/session", "POST auth/token/revoke-self"])
 @pytest.mark.parametrize("status", ["301 Moved Permanently", "307 Temporary Redirect", "308 Permanent Redirect"])
+@pytest.mark.sample(4)
 def test_15_a_redirect_to_another_host_is_not_followed_and_takes_no_token_there(
     case: Case, elsewhere: Front, operation: str, status: str
 ) -> None:

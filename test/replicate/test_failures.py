@@ -74,6 +74,7 @@ def test_the_smallest_policy_is_enough(case: Case) -> None:
 
 
 @pytest.mark.parametrize("without", [*NEEDED])
+@pytest.mark.sample(5)
 def test_the_permission_that_is_missing_is_named_and_the_rest_is_done(kept: Case, without: str) -> None:
     by_user(kept, smallest(without))
     unrest(kept)
@@ -176,6 +177,7 @@ def test_what_passes_is_waited_for(case: Case, operation: str, kind: str) -> Non
     "operation", ["PutSecretValue", "TagResource", "UpdateSecretVersionStage", "RestoreSecret", "DeleteSecret"]
 )
 @pytest.mark.parametrize("kind", ["429-bare", "500-after"])
+@pytest.mark.sample(4)
 def test_a_change_whose_answer_is_lost_is_no_failure(kept: Case, operation: str, kind: str) -> None:
     unrest(kept)
     kept.spoil(Fault(f"secretsmanager.{operation}", kind))

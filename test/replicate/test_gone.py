@@ -61,6 +61,7 @@ def test_it_is_kept_and_named(kept: Case, end: Callable[[Case], None]) -> None:
 
 @WAYS
 @pytest.mark.parametrize("days", [7, 30])
+@pytest.mark.sample(3)
 def test_prune_schedules_its_deletion(pruning: Case, end: Callable[[Case], None], days: int) -> None:
     end(pruning)
     now = pruning.world.clock.now()

@@ -40,6 +40,7 @@ def both_well(case: Case, *results: Result) -> None:
 
 
 @pytest.mark.parametrize("attempt", range(4))
+@pytest.mark.sample(2)
 def test_two_runs_that_start_together(case: Case, second: Runner, attempt: int) -> None:
     case.given["PRUNE"] = "true"
     if attempt % 2:
@@ -60,6 +61,7 @@ WRITES = [
 @pytest.mark.parametrize(
     ("operation", "newer"), [*((each, True) for each in (*LOOKS, *WRITES)), *((each, False) for each in WRITES)]
 )
+@pytest.mark.sample(6)
 def test_a_whole_run_in_the_middle_of_another(case: Case, second: Runner, operation: str, newer: bool) -> None:
     case.given["PRUNE"] = "true"
     case.well()

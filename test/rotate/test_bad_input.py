@@ -163,6 +163,7 @@ def assert_no_value_and_no_traceback(output: str) -> None:
 
 
 @pytest.mark.parametrize(("variables", "expected"), BAD.values(), ids=BAD)
+@pytest.mark.sample(40)
 def test_all_problems_are_named_and_nothing_is_asked(
     world: World, company: Company, pipe: Pipe, variables: dict[str, str | None], expected: list[str]
 ) -> None:

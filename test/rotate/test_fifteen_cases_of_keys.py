@@ -124,6 +124,7 @@ def test_09_old_key_still_in_use(case: Case, by: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["429-hint", "403", "500-before", "cut-before"])
+@pytest.mark.sample(2)
 def test_10_last_use_unknown(case: Case, kind: str) -> None:
     case.replaced(10)
     case.spoil(Fault("iam.GetAccessKeyLastUsed", kind, times=0))

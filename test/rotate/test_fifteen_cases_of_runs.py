@@ -151,6 +151,7 @@ class Parrot:
 
 @pytest.mark.parametrize("how", ["json", "text", "base64"])
 @pytest.mark.parametrize("status", [HTTPStatus.BAD_REQUEST, HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN])
+@pytest.mark.sample(4)
 def test_15_secrets_on_the_way_out(runner: Runner, tmp_path: Path, status: HTTPStatus, how: str) -> None:
     parrot, world = Parrot(status, how), World(lag=0)
     world.start(front=parrot.before)

@@ -8,11 +8,13 @@ from datetime import UTC, datetime
 import pytest
 
 from pipe.actions.rotate.journal import (
+    MOST_INTENTS,
     intent_body,
     intent_fields,
     intent_from,
     noted_from,
     noted_text,
+    numbers_of_intents,
     pair_body,
     read_intent,
     read_pair,
@@ -78,6 +80,13 @@ def test_all_runs_that_want_to_be_the_nth_ask_for_the_same_version_and_for_no_ot
     assert version_of_intent("arn:a", 1) in ids
     assert version_of(PAIR.id) not in ids | {version_of("AKIAA")}
     assert version_of(PAIR.id) == version_of(PAIR.id)
+
+
+def test_the_numbers_of_announcements_are_found_among_a_secrets_versions() -> None:
+    versions = {version_of_intent("arn:a", number) for number in (1, 17, MOST_INTENTS)}
+    others = {version_of(PAIR.id), version_of_intent("arn:b", 2), version_of_intent("arn:a", MOST_INTENTS + 1), "hand"}
+    assert numbers_of_intents("arn:a", versions | others) == [1, 17, MOST_INTENTS]
+    assert numbers_of_intents("arn:a", others) == []
 
 
 def test_a_moment_is_read_as_it_was_written_and_anything_else_is_none() -> None:

@@ -42,6 +42,7 @@ def listed(world: World, company: Company, environment: Environment) -> list[str
 
 @pytest.mark.parametrize("links", ["default", "never", "loop"])
 @pytest.mark.parametrize("known", [True, False], ids=["pair-on-page-two", "no-pair-yet"])
+@pytest.mark.sample(2)
 def test_130_variables_and_lists_that_lag(world: World, links: str, known: bool) -> None:
     company = world.seed()
     world.aws.refusals = 0

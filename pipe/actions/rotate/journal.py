@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -14,6 +15,9 @@ from pipe.redact import Secret
 from pipe.values import AccessKey, KeyPair, Run, stamp, unstamp
 
 NAMESPACE = uuid.uuid5(uuid.NAMESPACE_DNS, "keyturn")
+
+# The largest number of an announcement that is looked for: AWS drops old ones, but numbers only grow.
+MOST_INTENTS = 10_000
 
 
 class Ledger(Protocol):
@@ -70,6 +74,23 @@ def version_of(key_id: str) -> str:
 def version_of_intent(arn: str, number: int) -> str:
     """Return the id of a secret's nth announcement; all runs that want to be the nth ask for the same."""
     return str(uuid.uuid5(NAMESPACE, f"{arn}/intent/{number}"))
+
+
+def numbers_of_intents(arn: str, versions: Collection[str]) -> list[int]:
+    """Return, in order, the numbers of those of a secret's versions that are announcements.
+
+    A version's id does not tell the number, so that all numbers are tried: by SHA-1, which an id begins with, since
+    making ten thousand UUIDs takes a tenth of a second.
+    """
+    beginnings = {version[:8] for version in versions}
+    before = hashlib.sha1(NAMESPACE.bytes + f"{arn}/intent/".encode(), usedforsecurity=False)
+    found = []
+    for number in range(1, MOST_INTENTS + 1):
+        digest = before.copy()
+        digest.update(b"%d" % number)
+        if digest.hexdigest()[:8] in beginnings and version_of_intent(arn, number) in versions:
+            found.append(number)
+    return found
 
 
 def pair_body(pair: KeyPair, user: str, account: str, created: datetime) -> str:

@@ -10,6 +10,7 @@ from pipe.actions.rotate.journal import (
     intent_body,
     noted_from,
     noted_text,
+    numbers_of_intents,
     pair_body,
     read_intent,
     read_pair,
@@ -29,9 +30,6 @@ REPLACED, VERIFIED, PUBLISHED, INACTIVE = (
 
 # With pauses of up to 20 seconds between them, some two and a half minutes.
 STORE_ATTEMPTS = 20
-
-# The number of the last announcement that is looked for: AWS drops old ones, but numbers only grow.
-MOST_INTENTS = 10_000
 
 
 class Versions(Protocol):
@@ -119,7 +117,7 @@ class SecretJournal:
         """Return the latest announcement whose version there still is."""
         if self._seen is None:
             return None
-        number = max(self._numbers(self._seen.arn), default=0)
+        number = self._last_number(self._seen.arn)
         if not number:
             return None
         version = version_of_intent(self._seen.arn, number)
@@ -136,7 +134,7 @@ class SecretJournal:
             self._versions.create()
             self._seen = self._described()
         # AWS drops old versions, so that a free number may be smaller than that of the last announcement.
-        number = max(self._numbers(self._seen.arn), default=0) + 1
+        number = self._last_number(self._seen.arn) + 1
         # Whoever announced before the numbers were listed shows now; whoever does so later asks for the same number.
         if self._described().version(INTENT) not in (None, before):
             raise Conflict("Another run has announced a rotation.", "Run again when it has ended.")
@@ -241,9 +239,9 @@ class SecretJournal:
         version = seen.version(INTENT)
         if version is None:
             return None
-        number = next((n for n in range(1, MOST_INTENTS + 1) if version_of_intent(seen.arn, n) == version), 0)
-        return read_intent(self._versions.read(version), number, is_open=True) if number else None
+        numbers = numbers_of_intents(seen.arn, [version])
+        return read_intent(self._versions.read(version), numbers[0], is_open=True) if numbers else None
 
-    def _numbers(self, arn: str) -> frozenset[int]:
-        versions = self._versions.all_versions()
-        return frozenset(n for n in range(1, MOST_INTENTS + 1) if version_of_intent(arn, n) in versions)
+    def _last_number(self, arn: str) -> int:
+        """Return the largest number of an announcement that there is, 0 without one."""
+        return max(numbers_of_intents(arn, self._versions.all_versions()), default=0)
