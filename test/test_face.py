@@ -8,6 +8,7 @@ import sys
 
 import pytest
 from bitbucket_pipes_toolkit import Pipe
+from cerberus import Validator
 
 from pipe.errors import Problem, Refused
 from pipe.face import Face, schema_of
@@ -33,6 +34,7 @@ def test_the_schema_has_what_the_action_takes(action: str) -> None:
     # A rule of Cerberus's own would repeat the value that it refuses, or take it for YAML.
     assert {frozenset(rules) for rules in schema_of(action).values()} == {frozenset({"type", "check_with"})}
     assert {rules["type"] for rules in schema_of(action).values()} == {"string", "list"}
+    Validator(schema_of(action))  # raises SchemaError for one that Cerberus does not know
 
 
 def test_every_default_keeps_its_rule() -> None:

@@ -174,6 +174,7 @@ def refused(world: World, company: Company, given: dict[str, str]) -> str:
 
 @pytest.mark.parametrize("action", ["rotate", "pull"])
 @pytest.mark.parametrize("name", CASES)
+@pytest.mark.sample(8)
 def test_a_wrong_token_is_refused_and_said_why(vaulted: World, company: Company, name: str, action: str) -> None:
     case = CASES[name]
     if case.bound:

@@ -177,6 +177,7 @@ def told(variable: Variable, action: str, value: str) -> list[Problem]:
 
 @pytest.mark.parametrize("action", ["rotate", "pull", "replicate", "setup"])
 @pytest.mark.parametrize("variable", VARIABLES, ids=lambda variable: variable.name)
+@pytest.mark.sample(80)
 def test_a_value_is_shown_unless_it_is_secret_or_beside_a_secret(variable: Variable, action: str) -> None:
     canary = "canary; in, a wrong place"
     shown = [problem for problem in told(variable, action, canary) if "canary" in str(problem)]

@@ -65,6 +65,7 @@ def refused(
         ("with an explicit deny in a VPC endpoint policy", "the VPC endpoint"),
     ],
 )
+@pytest.mark.sample(6)
 def test_the_policy_that_denies_is_the_one_to_change(
     world: World, questions: Questions, cause: str, advice: str
 ) -> None:

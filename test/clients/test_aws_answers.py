@@ -151,6 +151,7 @@ def test_whatever_a_field_holds_it_ends_in_an_error_of_ours(world: World, questi
         ("secretsmanager.RestoreSecret", "ARN"),
     ],
 )
+@pytest.mark.sample(8)
 def test_a_field_that_is_missing_is_named(world: World, questions: Questions, operation: str, field: str) -> None:
     recorded = record(world, questions, operation)
     body = re.sub(rf"<{field}>.*?</{field}>|\"{field}\": (\"[^\"]*\"|\[.*\])(, )?".encode(), b"", recorded.body)

@@ -107,6 +107,7 @@ def test_the_template_is_clean() -> None:
         rotation("RotationSucceeded"),
     ],
 )
+@pytest.mark.sample(6)
 def test_a_new_current_value_starts(stack: Stack, event: dict[str, Any]) -> None:
     assert stack.matches(event)
 

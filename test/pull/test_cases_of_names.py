@@ -59,6 +59,7 @@ def test_case_3_path_and_key_become_a_name_in_upper_case(case: Case) -> None:
         ("keyturn-state", "KEYTURN_STATE is the variable that Keyturn remembers in"),
     ],
 )
+@pytest.mark.sample(5)
 def test_case_3_a_name_that_cannot_be_is_refused_with_path_and_key(case: Case, key: str, words: str) -> None:
     case.put(APP, {"fine": LONG, key: LONG})
     (problem,) = case.refused().splitlines()

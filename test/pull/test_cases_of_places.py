@@ -53,6 +53,7 @@ def scope(case: Case) -> Scope:
         ("secret/ci/case/app alpha | A; secret/ci/case/app alpha | B", {"A": HELD["ALPHA"], "B": HELD["ALPHA"]}),
     ],
 )
+@pytest.mark.sample(5)
 def test_selectors_bring_what_they_name(case: Case, scope: Scope, selectors: str, expected: dict[str, str]) -> None:
     result = case.well(SECRETS=selectors)
     assert case.held(scope) == expected
@@ -145,6 +146,7 @@ KINDS: dict[str, dict[str, str]] = {
 
 
 @pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.sample(4)
 def test_a_dry_run_writes_nothing_and_what_it_says_is_what_is_done(
     case: Case, scope: Scope, kind: str, tmp_path: Path
 ) -> None:

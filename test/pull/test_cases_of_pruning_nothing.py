@@ -32,6 +32,7 @@ def other_address(case: Case) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("text", ["{", '{"pull":"1.bm90IHRoYXQ="}', '{"pull":"9.eJw="}', "[1]", '{"pull":17}'])
+@pytest.mark.sample(3)
 def test_14_a_state_that_cannot_be_read_deletes_nothing(pruning: Case, text: str) -> None:
     for scope in (pruning.staging, pruning.production):
         pruning.world.bitbucket.set_variable(scope, STATE, text)
@@ -152,6 +153,7 @@ def test_14_a_typo_is_an_error(pruning: Case) -> None:
     [(8, 0, False), (8, 2, False), (8, 3, True), (40, 30, True), (40, 26, False)],
     ids=["8 of 26", "6 of 26", "5 of 26", "10 of 58", "14 of 58"],
 )
+@pytest.mark.sample(3)
 def test_14_more_than_five_and_a_fifth_are_never_deleted_at_once(
     case: Case, before: int, after: int, goes: bool
 ) -> None:

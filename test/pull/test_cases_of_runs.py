@@ -97,6 +97,7 @@ def test_10_a_first_run_of_more_than_an_hour_of_requests_is_announced(case: Case
 
 
 @pytest.mark.parametrize("attempt", range(4))
+@pytest.mark.sample(2)
 def test_12_two_runs_started_together_write_what_is_right(case: Case, second: Runner, attempt: int) -> None:
     if attempt % 2:
         case.well()
@@ -124,6 +125,7 @@ SPOTS = [("SCAN *", 1), ("GET secret/data/*", 1), ("PUT *", 1), ("GET */variable
 
 
 @pytest.mark.parametrize(("operation", "nth"), SPOTS)
+@pytest.mark.sample(2)
 def test_12_a_whole_run_with_a_newer_version_in_the_middle_of_another(
     case: Case, second: Runner, operation: str, nth: int
 ) -> None:
@@ -147,6 +149,7 @@ def test_12_a_whole_run_with_a_newer_version_in_the_middle_of_another(
 
 
 @pytest.mark.parametrize(("operation", "nth"), [("PUT *", 1), ("PUT *", 4), ("GET */variables", 3)])
+@pytest.mark.sample(1)
 def test_12_a_whole_run_with_an_older_version_in_the_middle_of_another(
     case: Case, second: Runner, operation: str, nth: int
 ) -> None:

@@ -34,6 +34,7 @@ def elsewhere() -> Iterator[Front]:
 
 
 @pytest.mark.parametrize("kind", ["429-hint", "429-bare", "500-before", "502-before", "503-before", "cut-before"])
+@pytest.mark.sample(3)
 def test_15_a_log_in_is_tried_again(case: Case, kind: str) -> None:
     case.spoil(Fault(LOGIN, kind, times=2))
     result = case.well()
@@ -94,6 +95,7 @@ def test_15_a_sealed_server_is_called_sealed(case: Case, operation: str) -> None
 
 @pytest.mark.parametrize("status", ["412 Precondition Failed", "472 Standby", "473 Standby"])
 @pytest.mark.parametrize("operation", [LOGIN, "SCAN *", "GET secret/data/*"])
+@pytest.mark.sample(4)
 def test_15_a_standby_that_is_behind_is_asked_again(case: Case, operation: str, status: str) -> None:
     case.vault.wire.spoil(answering(operation, status, {"errors": ["required index state not present"]}, times=2))
     case.well()
@@ -165,6 +167,7 @@ def test_15_a_run_told_to_stop_before_any_write_writes_nothing(case: Case, opera
     ],
     ids=["versions", "values", "targets", "every write", "some writes"],
 )
+@pytest.mark.sample(3)
 def test_15_the_token_is_revoked_after_a_run_that_fails(case: Case, fault: Fault, code: int) -> None:
     case.put("secret/ci/bulk", many(BULK))
     case.spoil(fault)

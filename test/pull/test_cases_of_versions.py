@@ -48,6 +48,7 @@ WAYS = ["deleted", "destroyed", "removed"]
 
 
 @pytest.mark.parametrize("how", WAYS)
+@pytest.mark.sample(3)
 def test_cases_7_and_8_what_is_gone_under_a_wildcard_is_kept_and_warned_of(case: Case, policy: str, how: str) -> None:
     case.well()
     said = undo(case, how)
@@ -59,6 +60,7 @@ def test_cases_7_and_8_what_is_gone_under_a_wildcard_is_kept_and_warned_of(case:
 
 
 @pytest.mark.parametrize("how", WAYS)
+@pytest.mark.sample(3)
 def test_cases_7_and_8_what_is_gone_is_pruned_on_request_and_what_comes_back_is_made_again(
     case: Case, policy: str, how: str
 ) -> None:
@@ -89,6 +91,7 @@ def test_case_7_an_undeleted_version_that_was_kept_is_unchanged(case: Case, poli
 
 @pytest.mark.parametrize("selector", NAMED)
 @pytest.mark.parametrize("how", WAYS)
+@pytest.mark.sample(3)
 def test_cases_7_and_8_what_is_named_and_gone_is_refused_or_kept(case: Case, how: str, selector: str) -> None:
     case.given["SECRETS"] = f"{selector}; {OTHER} *"
     case.well()
@@ -186,6 +189,7 @@ def test_case_8_a_version_that_moves_between_the_list_and_the_reading_is_written
 
 
 @pytest.mark.parametrize("how", ["deleted", "destroyed", "removed"])
+@pytest.mark.sample(3)
 def test_case_8_a_version_that_goes_between_the_list_and_the_reading_gives_way_to_a_newer_one(
     case: Case, policy: str, how: str
 ) -> None:
@@ -204,6 +208,7 @@ def test_case_8_a_version_that_goes_between_the_list_and_the_reading_gives_way_t
 
 
 @pytest.mark.parametrize("how", WAYS)
+@pytest.mark.sample(3)
 def test_case_8_a_secret_that_goes_between_the_list_and_the_reading_is_kept(case: Case, policy: str, how: str) -> None:
     case.well()
     case.put(APP, {"alpha": "the-second-value"})

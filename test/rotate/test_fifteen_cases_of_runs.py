@@ -61,6 +61,7 @@ def test_12_the_key_that_rotates_itself(case: Case, how: str) -> None:
         ("scheduled for deletion", "is scheduled for deletion; restore it"),
     ],
 )
+@pytest.mark.sample(4)
 def test_13_stored_pair_and_reality_disagree(case: Case, what: str, told: str) -> None:
     by_hand = case.world.aws.put_secret(SECRET, body_of(case.old))
     case.replaced(0)
