@@ -117,6 +117,7 @@ def asked(result: Result, text: str) -> int:
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("place", [IN_VAULT, IN_AWS], ids=["vault", "secretsmanager"])
+@pytest.mark.sample(3)
 def test_a_rotation_needs_nothing_but_the_steps_token(step: Step, place: str, kind: Kind) -> None:
     result = step.well("rotate", **step.credentials(kind, place))
     (pair,) = consumers(step.world, step.company)
@@ -129,6 +130,7 @@ def test_a_rotation_needs_nothing_but_the_steps_token(step: Step, place: str, ki
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("place", [IN_VAULT, IN_AWS], ids=["vault", "secretsmanager"])
+@pytest.mark.sample(3)
 def test_a_pull_needs_nothing_but_the_steps_token(step: Step, place: str, kind: Kind) -> None:
     credentials = step.credentials(kind, place)
     result = step.well("pull", **credentials)

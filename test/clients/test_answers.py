@@ -47,6 +47,13 @@ ID, OTHER = "00000000-0000-4000-8000-000000000001", "00000000-0000-4000-8000-000
 TOKEN = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJhIn0.c2ln"
 
 
+def once() -> Patience:
+    """Return the patience of a run that was told to stop: it asks for nothing a second time."""
+    patience = Patience(pace=0)
+    patience.stop()
+    return patience
+
+
 _PLACE = "/2.0/repositories/acme/shop"
 # What is answered to with what was sent.
 ECHOES = frozenset({
@@ -120,7 +127,7 @@ Asks = Mapping[str, Sequence[Callable[[], object]]]
 
 
 def of_aws(url: str) -> Asks:
-    patience, endpoint = Patience(pace=0), Endpoint("eu-central-1", url)
+    patience, endpoint = once(), Endpoint("eu-central-1", url)
     aws = Aws.with_keys(KEY, None, endpoint, patience)
     keys, versions = AccessKeys(aws, "deploy-bot"), SecretVersions(aws, "ci/deploy-bot")
     store = SecretsManager(aws)
@@ -160,7 +167,7 @@ def _raised(found: Iterable[object]) -> None:
 
 def of_bitbucket(url: str) -> Asks:
     def new() -> Bitbucket:
-        return Bitbucket(f"{url}/2.0", bearer(Secret(TOKEN)), "THE_VARIABLE", Patience(pace=0))
+        return Bitbucket(f"{url}/2.0", bearer(Secret(TOKEN)), "THE_VARIABLE", once())
 
     client = new()
     uuid, base = "{" + ID + "}", "/repositories/acme/shop/"
@@ -190,7 +197,7 @@ def of_vault(url: str) -> Asks:
     login = Jwt("keyturn", Secret(TOKEN))
 
     def signed_in() -> Vault:
-        vault = Vault(url, patience=Patience(pace=0))
+        vault = Vault(url, patience=once())
         vault.sign_in(login)
         return vault
 

@@ -36,6 +36,7 @@ def as_root(bao: Bao, url: str, **given: Any) -> Vault:
 
 @pytest.mark.parametrize("verb", ["GET", "LIST", "SCAN", "POST"])
 @pytest.mark.parametrize("status", [412, 429, 472, 473, 500, 502, 503, 504])
+@pytest.mark.sample(10)
 def test_every_verb_is_asked_again(bao: Bao, front: Front, verb: str, status: int) -> None:
     front.reply("*", Reply(status), Reply(status, b"<h1>oops</h1>"))
     mount = bao.mount(version="2")

@@ -166,6 +166,7 @@ def test_what_is_denied_for_some_does_not_hold_up_the_others(kept: Case, denied:
 
 @pytest.mark.parametrize("operation", ["ListSecrets", "CreateSecret"])
 @pytest.mark.parametrize("kind", ["429-bare", "500-after"])
+@pytest.mark.sample(2)
 def test_what_passes_is_waited_for(case: Case, operation: str, kind: str) -> None:
     case.spoil(Fault(f"secretsmanager.{operation}", kind, times=3))
     case.well()

@@ -92,6 +92,7 @@ def test_what_is_undeleted_is_restored_without_a_new_version(pruning: Case) -> N
 
 
 @WAYS
+@pytest.mark.sample(2)
 def test_what_is_made_anew_is_restored_and_written(pruning: Case, end: Callable[[Case], None]) -> None:
     end(pruning)
     pruning.well()
@@ -147,6 +148,7 @@ def test_a_source_with_nothing_in_it_deletes_nothing(pruning: Case, policy: str)
 
 
 @pytest.mark.parametrize("kind", ["500-before", "403", "429-hint"])
+@pytest.mark.sample(2)
 def test_a_list_that_fails_deletes_nothing(pruning: Case, kind: str) -> None:
     remove(pruning)
     pruning.spoil(Fault("SCAN *", kind, times=0), Fault("LIST *", kind, times=0))
@@ -161,6 +163,7 @@ def test_a_list_that_fails_deletes_nothing(pruning: Case, kind: str) -> None:
 
 @pytest.mark.parametrize("operation", ["LIST */mobile", "GET secret/metadata/ci/smtp"])
 @pytest.mark.parametrize("prune", ["true", "false"])
+@pytest.mark.sample(2)
 def test_what_cannot_be_asked_for_deletes_nothing_and_is_not_called_gone(
     kept: Case, operation: str, prune: str
 ) -> None:
@@ -194,6 +197,7 @@ def test_two_steps_with_selectors_of_their_own_share_a_prefix_in_peace(case: Cas
 
 
 @pytest.mark.parametrize(("before", "after", "goes"), [(8, 3, True), (8, 2, False), (40, 30, True), (40, 26, False)])
+@pytest.mark.sample(2)
 def test_more_than_five_and_a_fifth_are_never_deleted_at_once(case: Case, before: int, after: int, goes: bool) -> None:
     case.heard(case.vault.put_many("secret/ci/bulk", before))
     case.given["PRUNE"] = "true"

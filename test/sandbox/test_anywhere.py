@@ -123,6 +123,7 @@ def bench(world: World, company: Company) -> Bench:
 
 @pytest.mark.parametrize("digest", [hashes.SHA256(), hashes.SHA384()], ids=["sha256", "sha384"])
 @pytest.mark.parametrize("kind", ["rsa", "p256", "p384", "p521"])
+@pytest.mark.sample(4)
 def test_each_kind_of_key_gets_a_session(bench: Bench, kind: Kind, digest: hashes.HashAlgorithm) -> None:
     issued = bench.works.machines.issue("runner-1", kind=kind, digest=digest)
     given = bench.session(issued)

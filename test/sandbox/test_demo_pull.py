@@ -87,6 +87,7 @@ def _forced(world: World, company: Company) -> None:
         (_forced, "Staging must get 0 writes, and got 19"),
     ],
 )
+@pytest.mark.sample(3)
 def test_each_expectation_is_looked_at_from_outside(
     vaulted: World, pulled: Company, spoil: Callable[[World, Company], None], found: str
 ) -> None:

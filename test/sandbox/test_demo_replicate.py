@@ -86,6 +86,7 @@ def client(world: World, company: Company) -> Any:
         (_signed_in, "the run's token must be revoked, and is not"),
     ],
 )
+@pytest.mark.sample(3)
 def test_each_expectation_is_looked_at_from_outside(
     vaulted: World, replicated: Company, spoil: Callable[[World, Company], None], found: str
 ) -> None:
@@ -129,6 +130,7 @@ def _touched(world: World, company: Company) -> None:
         (_touched, "Test must keep what is not from Secrets Manager, and these have changed: LOG_LEVEL"),
     ],
 )
+@pytest.mark.sample(2)
 def test_each_expectation_of_the_pull_is_looked_at_from_outside(
     vaulted: World, replicated: Company, act: Callable[[World, Company], None], found: str
 ) -> None:
