@@ -20,6 +20,12 @@ from bench.side_by_side import SECONDS, TARGETS, Span, side_by_side
 from sandbox.world import Company, World
 
 ROUNDS = 5
+# How often a start is measured, and the libraries that each kind of run uses until its first request.
+STARTS = 7
+LIBRARIES = {
+    "rotate": ("bitbucket_pipes_toolkit", "boto3"),
+    "pull": ("bitbucket_pipes_toolkit", "hvac"),
+}
 ROOT = Path(__file__).resolve().parent.parent
 IMAGE = os.environ.get("KEYTURN_IMAGE", "keyturn:latest")
 
@@ -56,13 +62,24 @@ def measure(*arguments: str, environ: dict[str, str] | None = None) -> Figures:
 
 
 def start_up() -> None:
-    """Print what it takes until the first request."""
-    bare = median(measure("-c", "pass").cpu for _ in range(ROUNDS))
-    print(f"Until the first request (medians of {ROUNDS}; a bare Python takes {bare:.3f} s of CPU)")
-    for label, which in (("without AWS", "bitbucket"), ("with AWS", "aws"), ("pull", "pull")):
-        found = [json.loads(measure("-m", "bench.first_request", which).output.splitlines()[-1]) for _ in range(ROUNDS)]
-        cpu, modules = median(each["cpu"] for each in found), median(each["modules"] for each in found)
-        print(f"  {label:<12} {cpu:.3f} s of CPU, {cpu / bare:.1f} times a bare Python; {modules:.0f} modules")
+    """Print what it takes until the first request, beside what it takes to import the libraries that it uses."""
+    folder = ["--volume", f"{ROOT / 'bench'}:/bench:ro", "--entrypoint", "/opt/keyturn/bin/python"]
+    in_image = ["docker", "run", "--rm", "--network", "none", *folder, IMAGE, "-I", "-B"]
+    in_image += ["-X", "pycache_prefix=/opt/keyturn/compiled", "/bench/first_request.py"]
+    here = [sys.executable, str(ROOT / "bench" / "first_request.py")]
+    command = in_image if weigh(IMAGE) else here
+
+    def cpu(*arguments: str) -> float:
+        environ = {**os.environ, "PYTHONPATH": str(ROOT)}
+        run = subprocess.run([*command, *arguments], cwd=ROOT, env=environ, capture_output=True, text=True, check=True)
+        return float(json.loads(run.stdout.splitlines()[-1])["cpu"])
+
+    where = "in the image" if command is in_image else "here, without the image"
+    print(f"CPU until the first request, {where}, beside an import of the same libraries (medians of {STARTS})")
+    for which, libraries in LIBRARIES.items():
+        took = [(cpu(which), cpu("libraries", *libraries)) for _ in range(STARTS)]
+        run, bare = (median(each) for each in zip(*took, strict=True))
+        print(f"  {which:<12} {run:.3f} s, {run / bare:.2f} times the {bare:.3f} s of {', '.join(libraries)}")
 
 
 def pipe(world: World, company: Company) -> Run:
