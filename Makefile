@@ -16,7 +16,7 @@ IMAGE_TESTS ?= test/image
 
 BIN    := .venv/bin
 READY  := .venv/ready
-PYTEST := $(BIN)/python -m pytest -n 3 --dist worksteal
+PYTEST := $(BIN)/python -m pytest -n 2 --dist worksteal
 
 # Wheels alone, each with its hash; what they need is locked beside them. One package has no wheel: it is built with the
 # locked setuptools, since pip would fetch another one without a hash.

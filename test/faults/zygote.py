@@ -48,6 +48,8 @@ def _serve() -> None:
     # A run's garbage collector would write to, and thereby copy, every page of what is shared.
     gc.collect()
     gc.freeze()
+    # As in the pipe's own process.
+    gc.set_threshold(100_000)
     for line in sys.stdin:
         pid = os.fork()
         if pid == 0:
