@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from pipe.actions.doctor.rights import Duty, Rights
 from pipe.actions.rotate.decide import decide
-from pipe.actions.rotate.journal import Ledger
+from pipe.actions.rotate.journal import Journal
 from pipe.actions.rotate.observe import observe, observe_targets
 from pipe.actions.rotate.secret_journal import SecretJournal
 from pipe.actions.rotate.state_journal import StateJournal
@@ -159,7 +159,7 @@ class Rotating:
         fates = "; ".join(f"{key.key.name} {key.next}" for key in status.keys)
         return status.busy or fates or "no key yet; it makes one"
 
-    def _journal(self, states: tuple[TargetState, ...]) -> Ledger:
+    def _journal(self, states: tuple[TargetState, ...]) -> Journal:
         if self.secret_id:
             return SecretJournal(self._versions, self._patience, self.user, self._caller.account)
         return StateJournal(_Untouched(), states[0], self._patience, self.user)

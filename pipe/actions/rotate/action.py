@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import logging
 from dataclasses import replace
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 from pipe.actions.rotate.decide import decide
 from pipe.actions.rotate.journal import Journal
-from pipe.actions.rotate.observe import Places, observe, observe_targets
-from pipe.actions.rotate.publish import Publisher, Variables
+from pipe.actions.rotate.observe import observe, observe_targets
+from pipe.actions.rotate.publish import Publisher
 from pipe.actions.rotate.state_journal import StateJournal
 from pipe.actions.rotate.steps import KeyFailure, KeyOutcome, KeyPlan, KeyStep
 from pipe.actions.rotate.summary import summary
-from pipe.actions.rotate.work import Keys, Signer, Work
+from pipe.actions.rotate.work import Work
 from pipe.actions.rotate.world import TargetState, World
 from pipe.apply import carry_out
 from pipe.errors import KeyturnError, Refused
@@ -21,14 +21,12 @@ from pipe.patience import Patience
 from pipe.plan import Do
 from pipe.values import Identity, KeyPair, Place, Rotation, Run, Target, Variable
 
+if TYPE_CHECKING:
+    from pipe.clients.aws import Aws
+    from pipe.clients.bitbucket import Bitbucket
+    from pipe.clients.iam import AccessKeys
+
 log = logging.getLogger("keyturn.rotate")
-
-
-class Bitbucket(Places, Variables, Protocol):
-    """Bitbucket's variables, to look at and to write."""
-
-    def create(self, place: Place, key: str, value: str) -> Variable:
-        """Create one unsecured variable; raises Conflict where somebody else was first."""
 
 
 class Rotate:
@@ -43,10 +41,10 @@ class Rotate:
         caller: Identity,
         targets: tuple[Target, ...],
         *,
-        keys: Keys,
+        keys: AccessKeys,
         journal: Journal | None,
         bitbucket: Bitbucket,
-        signer: Signer,
+        signer: Aws,
         patience: Patience,
         run: Run,
         own: KeyPair | None = None,

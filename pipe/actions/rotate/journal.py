@@ -20,8 +20,8 @@ NAMESPACE = uuid.uuid5(uuid.NAMESPACE_DNS, "keyturn")
 MOST_INTENTS = 10_000
 
 
-class Ledger(Protocol):
-    """What is known, and what is to be remembered."""
+class Journal(Protocol):
+    """Where a rotation's progress and its pairs are kept. Every method raises ServiceError."""
 
     def record(self, keys: Iterable[AccessKey]) -> Record:
         """Return what the journal says of these keys; raises Refused where it cannot be made out."""
@@ -32,22 +32,14 @@ class Ledger(Protocol):
     def remember(self, **moments: Noted) -> None:
         """Remember that a key was `published` everywhere or made `inactive`, and when."""
 
-
-class Turn(Protocol):
-    """The right to make a key, which one run at a time has."""
-
     def announce(self, run: Run, now: datetime, keys: Iterable[str]) -> Intent:
-        """Open an intent; raises Conflict where another run was first."""
+        """Open an intent, which one run at a time can; raises Conflict where another run was first."""
 
     def holds(self, intent: Intent) -> bool:
         """Tell whether the intent is still ours, and what is current still as it was."""
 
     def close(self, *, finished: bool) -> None:
         """Close the intent that this run has opened."""
-
-
-class Pairs(Protocol):
-    """The pairs themselves."""
 
     def store(self, pair: KeyPair, created: datetime) -> None:
         """Keep a new pair as pending; may be repeated."""
@@ -60,10 +52,6 @@ class Pairs(Protocol):
 
     def tidy(self) -> None:
         """Remove a pending label that is no longer wanted."""
-
-
-class Journal(Ledger, Turn, Pairs, Protocol):
-    """All of it."""
 
 
 def version_of(key_id: str) -> str:

@@ -7,44 +7,33 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
-from typing import Protocol
+from typing import TYPE_CHECKING
 
-from pipe.actions.rotate.journal import Ledger
+from pipe.actions.rotate.journal import Journal
 from pipe.actions.rotate.old_keys import grace_is_over
 from pipe.actions.rotate.world import TargetState, World
 from pipe.errors import KeyturnError, Refused
 from pipe.patience import side_by_side
-from pipe.values import AccessKey, Identity, LastUse, Place, Rotation, Target, Variable
+from pipe.values import Identity, LastUse, Rotation, Target
+
+if TYPE_CHECKING:
+    from pipe.clients.bitbucket import Bitbucket
+    from pipe.clients.iam import AccessKeys
 
 log = logging.getLogger("keyturn.rotate")
 
 
-class Places(Protocol):
-    """Where variables can be found."""
-
-    def look(self, target: Target) -> tuple[Place, dict[str, Variable]]:
-        """Return the place that a target names, and its variables by key."""
-
-
-class KeyList(Protocol):
-    """One IAM user's access keys, to look at."""
-
-    def list(self) -> tuple[AccessKey, ...]:
-        """Return all keys, oldest first."""
-
-    def last_use(self, key_id: str) -> LastUse:
-        """Return a key's last use."""
-
-
-def observe_targets(places: Places, targets: Iterable[Target], policy: Rotation) -> list[Callable[[], TargetState]]:
+def observe_targets(
+    bitbucket: Bitbucket, targets: Iterable[Target], policy: Rotation
+) -> list[Callable[[], TargetState]]:
     """Return one question per target; each raises ServiceError."""
-    return [partial(_observe_target, places, target, policy) for target in targets]
+    return [partial(_observe_target, bitbucket, target, policy) for target in targets]
 
 
 def observe(
     caller: Identity,
-    keys: KeyList,
-    journal_of: Callable[[tuple[TargetState, ...]], Ledger],
+    keys: AccessKeys,
+    journal_of: Callable[[tuple[TargetState, ...]], Journal],
     targets: list[Callable[[], TargetState]],
     *,
     policy: Rotation,
@@ -85,8 +74,8 @@ def questions(world: World, policy: Rotation) -> tuple[str, ...]:
     )
 
 
-def _observe_target(places: Places, target: Target, policy: Rotation) -> TargetState:
-    place, variables = places.look(target)
+def _observe_target(bitbucket: Bitbucket, target: Target, policy: Rotation) -> TargetState:
+    place, variables = bitbucket.look(target)
     return TargetState(
         place=place,
         id=variables.get(policy.id_variable),
@@ -97,7 +86,7 @@ def _observe_target(places: Places, target: Target, policy: Rotation) -> TargetS
     )
 
 
-def _last_use(keys: KeyList, key_id: str) -> LastUse | None:
+def _last_use(keys: AccessKeys, key_id: str) -> LastUse | None:
     """Return a key's last use, or None where it cannot be learnt: unknown is never unused."""
     try:
         return keys.last_use(key_id)

@@ -5,33 +5,23 @@ from __future__ import annotations
 import base64
 import logging
 from collections.abc import Iterable
-from typing import Protocol
+from typing import TYPE_CHECKING
 
-from pipe.actions.rotate.journal import Pairs
+from pipe.actions.rotate.journal import Journal
 from pipe.actions.rotate.notes import NEXT, with_notes
 from pipe.actions.rotate.world import TargetState
 from pipe.errors import Busy, KeyturnError
 from pipe.patience import Patience
 from pipe.redact import Secret
-from pipe.values import KeyPair, Place, Rotation, Variable, last_four
+from pipe.values import KeyPair, Rotation, last_four
+
+if TYPE_CHECKING:
+    from pipe.clients.bitbucket import Bitbucket
 
 log = logging.getLogger("keyturn.rotate")
 
 # Pauses in seconds between looks at a list, which lags behind writes.
 LOOKS = (2, 3, 5)
-
-
-class Variables(Protocol):
-    """The variables of a place, as the client of Bitbucket offers them."""
-
-    def variables(self, place: Place) -> dict[str, Variable]:
-        """Return a place's variables by key."""
-
-    def write(self, place: Place, key: str, value: str, known: Variable | None, *, secured: bool) -> Variable:
-        """Create or update one variable."""
-
-    def touch(self, place: Place, known: Variable) -> Variable:
-        """Prove that a variable may be written, leaving it as it is; return it as the answer has it."""
 
 
 class Publisher:
@@ -42,7 +32,7 @@ class Publisher:
 
     def __init__(
         self,
-        variables: Variables,
+        bitbucket: Bitbucket,
         policy: Rotation,
         targets: Iterable[TargetState],
         patience: Patience,
@@ -50,7 +40,7 @@ class Publisher:
         own: KeyPair | None = None,
         announces: bool = False,
     ) -> None:
-        self._variables = variables
+        self._bitbucket = bitbucket
         self._patience = patience
         self._policy = policy
         self._own = own
@@ -61,9 +51,9 @@ class Publisher:
         """Write a target's id without changing it: only that proves that writing is allowed there."""
         target = self._targets[path]
         if target.id is not None:
-            self._variables.touch(target.place, target.id)
+            self._bitbucket.touch(target.place, target.id)
 
-    def publish(self, path: str, pair: KeyPair, pairs: Pairs) -> None:
+    def publish(self, path: str, pair: KeyPair, pairs: Journal) -> None:
         """Write the pair, the id last: it is the mark of a finished target.
 
         Where the id cannot be written, the secret that fits the old id is put back if it is known.
@@ -80,7 +70,7 @@ class Publisher:
                 raise self._given_up(target, pair, pairs, error) from error
             raise
         try:
-            self._variables.write(target.place, self._policy.id_variable, pair.id, target.id, secured=False)
+            self._bitbucket.write(target.place, self._policy.id_variable, pair.id, target.id, secured=False)
         except KeyturnError as error:
             if isinstance(error, Busy) and error.unclear and self._shows(target, pair.id):
                 return
@@ -90,21 +80,21 @@ class Publisher:
         """Say in the state variable which key comes: the next run may sign with what the target holds."""
         name, known = self._policy.state_variable, target.state
         state = with_notes(known.value if known else None, self._policy.user, **{NEXT: pair.id})
-        self._variables.write(target.place, name, state, known, secured=False)
+        self._bitbucket.write(target.place, name, state, known, secured=False)
 
     def _shows(self, target: TargetState, key_id: str) -> bool:
         """Tell whether the target's list comes to show an id, although its write had no good answer."""
         for pause in LOOKS:
             self._patience.wait(pause)
             try:
-                shown = self._variables.variables(target.place).get(self._policy.id_variable)
+                shown = self._bitbucket.variables(target.place).get(self._policy.id_variable)
             except KeyturnError:
                 return False
             if shown is not None and shown.value == key_id:
                 return True
         return False
 
-    def _given_up(self, target: TargetState, pair: KeyPair, pairs: Pairs, error: KeyturnError) -> KeyturnError:
+    def _given_up(self, target: TargetState, pair: KeyPair, pairs: Journal, error: KeyturnError) -> KeyturnError:
         """Put the old pair back where it is known, and return the error that says what the target holds now."""
         try:
             old = self._old_pair(target, pairs)
@@ -123,7 +113,7 @@ class Publisher:
             changed=True,
         )
 
-    def _old_pair(self, target: TargetState, pairs: Pairs) -> KeyPair | None:
+    def _old_pair(self, target: TargetState, pairs: Journal) -> KeyPair | None:
         """Return the pair that a target held before, where anybody knows it."""
         if not target.key_id or target.secret is None:
             return None
@@ -135,11 +125,11 @@ class Publisher:
         name = self._policy.credentials_variable
         if name:
             file = credentials_file(pair).reveal()
-            self._variables.write(target.place, name, file, target.credentials, secured=True)
+            self._bitbucket.write(target.place, name, file, target.credentials, secured=True)
 
     def _write_secret(self, target: TargetState, pair: KeyPair) -> None:
         name, secret = self._policy.secret_variable, pair.secret.reveal()
-        self._variables.write(target.place, name, secret, target.secret, secured=True)
+        self._bitbucket.write(target.place, name, secret, target.secret, secured=True)
 
 
 def credentials_file(pair: KeyPair) -> Secret:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 from pipe.actions.rotate.journal import (
     intent_body,
@@ -23,6 +23,9 @@ from pipe.patience import Patience
 from pipe.redact import one_line
 from pipe.values import AccessKey, Described, KeyPair, Run
 
+if TYPE_CHECKING:
+    from pipe.clients.secretsmanager import SecretVersions
+
 CURRENT, PENDING, PREVIOUS, INTENT = "AWSCURRENT", "AWSPENDING", "AWSPREVIOUS", "keyturn-intent"
 REPLACED, VERIFIED, PUBLISHED, INACTIVE = (
     f"keyturn:{name}" for name in ("replaced", "verified", "published", "inactive")
@@ -32,37 +35,10 @@ REPLACED, VERIFIED, PUBLISHED, INACTIVE = (
 STORE_ATTEMPTS = 20
 
 
-class Versions(Protocol):
-    """One secret's versions, as the client of Secrets Manager offers them."""
-
-    secret_id: str
-
-    def describe(self) -> Described | None:
-        """Return the secret without its values, or None."""
-
-    def all_versions(self) -> frozenset[str]:
-        """Return the ids of all versions, of those without a stage, too."""
-
-    def read(self, version: str) -> str:
-        """Return a version's body."""
-
-    def create(self) -> None:
-        """Make the secret, empty."""
-
-    def put(self, version: str, body: str, stage: str, *, attempts: int = ...) -> None:
-        """Write a version; raises Conflict where it is there with another body."""
-
-    def move(self, stage: str, *, to: str | None, away_from: str | None) -> None:
-        """Move a stage; raises WrongState where it is elsewhere."""
-
-    def tag(self, tags: Mapping[str, str]) -> None:
-        """Write tags, keeping all others."""
-
-
 class SecretJournal:
     """A rotation's journal and pairs in one secret. Every method raises ServiceError."""
 
-    def __init__(self, versions: Versions, patience: Patience, user: str, account: str) -> None:
+    def __init__(self, versions: SecretVersions, patience: Patience, user: str, account: str) -> None:
         self._versions = versions
         self._patience = patience
         self._user = user

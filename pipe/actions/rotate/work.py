@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
-from typing import Protocol
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 
 from pipe.actions.rotate.journal import Journal
 from pipe.actions.rotate.publish import Publisher
@@ -15,7 +14,11 @@ from pipe.actions.rotate.world import Intent, Noted, World
 from pipe.errors import Conflict, Elsewhere, KeyturnError, Missing
 from pipe.patience import Patience
 from pipe.plan import Do
-from pipe.values import AccessKey, Identity, KeyPair, LastUse, Run, last_four
+from pipe.values import KeyPair, Run, last_four
+
+if TYPE_CHECKING:
+    from pipe.clients.aws import Aws
+    from pipe.clients.iam import AccessKeys
 
 log = logging.getLogger("keyturn.rotate")
 
@@ -25,35 +28,6 @@ NO_KEY = "none"
 _PERHAPS = "Whether a key was made is not certain; if so, nobody got it, and the next run removes it."
 
 
-class Keys(Protocol):
-    """One IAM user's access keys."""
-
-    def list(self) -> tuple[AccessKey, ...]:
-        """Return all keys, oldest first."""
-
-    def create(self) -> KeyPair:
-        """Make a key, with a single request."""
-
-    def deactivate(self, key_id: str) -> None:
-        """Make a key inactive."""
-
-    def delete(self, key_id: str) -> None:
-        """Delete a key; one that is gone is done."""
-
-    def last_use(self, key_id: str) -> LastUse:
-        """Return a key's last use."""
-
-
-class Signer(Protocol):
-    """Tells the time, and tries a new pair."""
-
-    def now(self) -> datetime:
-        """Return AWS's present time."""
-
-    def checkers(self, pair: KeyPair) -> Sequence[Callable[[], Identity]]:
-        """Return questions, one per endpoint, that ask who a pair is."""
-
-
 class Work:
     """The hands of a rotation: `do` carries out one step and says what it did, or raises KeyturnError."""
 
@@ -61,10 +35,10 @@ class Work:
         self,
         world: World,
         *,
-        keys: Keys,
+        keys: AccessKeys,
         journal: Journal,
         publisher: Publisher,
-        signer: Signer,
+        signer: Aws,
         patience: Patience,
         run: Run,
     ) -> None:
