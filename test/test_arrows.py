@@ -74,7 +74,7 @@ LIBRARIES = {
     "colorama": ("toolkit.py",),
     "boto3": ("clients/aws*.py",),
     "botocore": ("clients/aws*.py",),
-    "cryptography": ("clients/x509.py",),
+    "cryptography": ("clients/certificate.py",),
     "certifi": ("clients/http.py",),
     "hvac": ("clients/vault_api.py",),
     "requests": ("clients/http.py",),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from pipe.clients.anywhere_facts import Grant
+from pipe.clients.certificate import Grant
 from sandbox.authority import Authority, Issued
 from sandbox.world import Company, World
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 import logging
 from datetime import UTC, datetime
 
-from pipe.clients.anywhere_facts import Grant, renewal, validity
 from pipe.clients.aws import Aws, Endpoint
+from pipe.clients.certificate import Grant, read, renewal, validity
 from pipe.clients.rolesanywhere import RolesAnywhere
-from pipe.clients.x509 import read
 from pipe.patience import Patience
 from pipe.settings.anywhere import Anywhere
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import logging
 
 from pipe.clients.aws import Aws, Endpoint, Terms
-from pipe.clients.aws_assumed_role import by_assumed_role
-from pipe.clients.aws_web_identity import by_web_identity
+from pipe.clients.aws_roles import by_assumed_role, by_web_identity
 from pipe.errors import Problem, Refused
 from pipe.patience import Patience
 from pipe.report import who

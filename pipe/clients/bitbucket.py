@@ -8,10 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from pipe.clients.answer import Fields
-from pipe.clients.bitbucket_api import Api
+from pipe.clients.bitbucket_api import Api, Pages
 from pipe.clients.bitbucket_auth import Authorization
 from pipe.clients.bitbucket_errors import Request
-from pipe.clients.bitbucket_pages import Pages
 from pipe.clients.bitbucket_places import Places, braced, likely_place
 from pipe.errors import Busy, Conflict, Invalid, KeyturnError, Missing
 from pipe.patience import Patience

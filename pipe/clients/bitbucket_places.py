@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from urllib.parse import quote
 
 from pipe.clients.answer import Fields
-from pipe.clients.bitbucket_pages import Pages
+from pipe.clients.bitbucket_api import Pages
 from pipe.errors import Invalid, Missing
 from pipe.values import Place, Target, TargetKind
 

@@ -10,9 +10,8 @@ from datetime import datetime, timedelta
 from urllib.parse import quote, urlsplit
 
 from pipe.clients.answer import About, Fields, fields
-from pipe.clients.anywhere_facts import Grant, all_to_check, first_to_check
+from pipe.clients.certificate import Grant, SigningCertificate, all_to_check, first_to_check
 from pipe.clients.http import Answer, Door
-from pipe.clients.x509 import Papers
 from pipe.errors import Busy, Denied, KeyturnError, ServiceError, Unreadable
 from pipe.patience import Patience
 from pipe.redact import Secret
@@ -40,7 +39,7 @@ class RolesAnywhere:
     Its `now` is AWS's own clock, which decides whether the certificate is valid.
     """
 
-    def __init__(self, grant: Grant, papers: Papers, url: str | None, patience: Patience) -> None:
+    def __init__(self, grant: Grant, papers: SigningCertificate, url: str | None, patience: Patience) -> None:
         self._grant = grant
         self._papers = papers
         self._url = (url or grant.address).rstrip("/") + "/sessions"

@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from pipe.clients.vault_api import Answer, Api, Question
-from pipe.clients.vault_logins import Login, Token, WrappedAppRole, mount_of, refused
-from pipe.clients.vault_wrapping import unwrapped
+from pipe.clients.vault_logins import Login, Token, WrappedAppRole, mount_of, refused, unwrapped
 from pipe.errors import BadCredentials, Busy, Denied, KeyturnError, ServiceError
 from pipe.patience import Patience
 from pipe.redact import Secret

@@ -1,4 +1,4 @@
-"""The ways to sign in to Vault: how hvac does each, and what to check where it is refused."""
+"""The ways to log in to Vault, one class each."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import ClassVar, Protocol
 from urllib.parse import quote
 
 from pipe.claims import claims_of
-from pipe.clients.vault_api import Call, plain
+from pipe.clients.vault_api import Answer, Call, Question, plain
 from pipe.clients.vault_errors import Explain, Refusal
 from pipe.errors import BadCredentials, KeyturnError, Missing
 from pipe.redact import Secret, one_line
@@ -217,3 +217,32 @@ def refused(login: Login) -> Explain:
         return BadCredentials(what, login.advice()) if status in (400, 401, 403) else None
 
     return explain
+
+
+def unwrapped(login: WrappedAppRole, ask: Callable[[Question, Secret], Answer]) -> AppRole:
+    """Return the log-in with the secret id out of its wrap; raises BadCredentials, an alarm, for a wrap not as made.
+
+    `ask` makes a request with a client token.
+    """
+    token = login.wrapping_token
+    lookup = plain("POST", "sys/wrapping/lookup", body={"token": token.reveal()})
+    made_by = ask(Question(lookup, explain=_spent), token).data.optional_text("creation_path") or ""
+    role = re.escape(login.role) if login.role else "[^/]+"
+    if not re.fullmatch(f"{re.escape(mount_of(login))}/role/{role}/secret-id", made_by):
+        raise BadCredentials(
+            f"ALARM: VAULT_WRAPPED_SECRET_ID wraps what {made_by or 'nobody'} made, and no secret id of "
+            f"{mount_of(login)}/role/{login.role or '…'}/secret-id. It was not unwrapped.",
+            "Somebody may have exchanged it; check VAULT_AUTH_PATH and VAULT_ROLE, and who hands the wrap on.",
+        )
+    given = ask(Question(lambda vault: vault.sys.unwrap(), repeatable=False, explain=_spent), token)
+    return AppRole(login.role_id, Secret(given.data.text("secret_id")), login.auth_path)
+
+
+def _spent(refusal: Refusal) -> KeyturnError | None:
+    if refusal.foreign or refusal.status not in (400, 403):
+        return None
+    return BadCredentials(
+        f"ALARM: VAULT_WRAPPED_SECRET_ID is spent or expired ({refusal.status}): {refusal.said}",
+        "If no earlier run of yours used it, somebody else has unwrapped the secret id: destroy it, and find out who. "
+        "Each run needs a new wrap.",
+    )

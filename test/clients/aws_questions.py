@@ -6,9 +6,8 @@ from collections.abc import Callable
 from uuid import uuid4
 
 from pipe.clients.aws import Aws, Endpoint, Terms
-from pipe.clients.aws_assumed_role import by_assumed_role
 from pipe.clients.aws_rights import Rights
-from pipe.clients.aws_web_identity import by_web_identity
+from pipe.clients.aws_roles import by_assumed_role, by_web_identity
 from pipe.clients.iam import AccessKeys
 from pipe.clients.secretsmanager import Bodies, SecretsManager, SecretVersions
 from pipe.clients.sns import Topic

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from pipe.clients.aws import Aws, Endpoint, Terms
-from pipe.clients.aws_web_identity import by_web_identity
+from pipe.clients.aws_roles import by_web_identity
 from pipe.clients.bitbucket import Bitbucket
 from pipe.clients.bitbucket_auth import bearer
 from pipe.clients.iam import AccessKeys

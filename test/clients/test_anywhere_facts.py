@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from pipe.clients.anywhere_facts import Facts, Grant, all_to_check, first_to_check, renewal, validity
+from pipe.clients.certificate import Facts, Grant, all_to_check, first_to_check, renewal, validity
 
 NOW = datetime(2026, 11, 28, 12, tzinfo=UTC)
 FACTS = Facts("runner-1", "Acme Machines", 0x4D2, NOW - timedelta(days=300), NOW + timedelta(days=65))

@@ -8,7 +8,7 @@ from uuid import uuid4
 import pytest
 
 from pipe.clients.aws import Aws, Endpoint, Terms
-from pipe.clients.aws_web_identity import by_web_identity
+from pipe.clients.aws_roles import by_web_identity
 from pipe.clients.iam import AccessKeys
 from pipe.clients.secretsmanager import SecretVersions
 from pipe.errors import BadCredentials, Busy, Conflict, Denied, KeyturnError, LimitReached, Missing, WrongState

@@ -11,7 +11,7 @@ import requests
 
 from pipe.clients.aws import Aws, Endpoint, Terms
 from pipe.clients.aws_proof import SERVER_ID, proof
-from pipe.clients.aws_web_identity import by_web_identity
+from pipe.clients.aws_roles import by_web_identity
 from pipe.patience import Patience
 from pipe.redact import HIDDEN, Secret, clean
 from pipe.values import KeyPair

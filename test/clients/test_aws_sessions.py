@@ -7,8 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from pipe.clients.aws import Aws, Endpoint, Terms
-from pipe.clients.aws_assumed_role import by_assumed_role
-from pipe.clients.aws_web_identity import by_web_identity
+from pipe.clients.aws_roles import by_assumed_role, by_web_identity
 from pipe.clients.iam import AccessKeys
 from pipe.errors import BadCredentials, Busy, Denied, Invalid, ServiceError
 from pipe.patience import Patience

@@ -10,16 +10,7 @@ import pytest
 
 from pipe.clients.bitbucket import Bitbucket
 from pipe.clients.bitbucket_auth import bearer
-from pipe.errors import (
-    BadCredentials,
-    Busy,
-    Denied,
-    Invalid,
-    LimitReached,
-    Missing,
-    ServiceError,
-    Unreadable,
-)
+from pipe.errors import BadCredentials, Busy, Denied, Invalid, LimitReached, Missing, ServiceError, Unreadable
 from pipe.patience import Patience
 from pipe.redact import Secret
 from pipe.values import Place, Target, TargetKind

@@ -10,9 +10,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from cryptography.hazmat.primitives import hashes
 
-from pipe.clients.anywhere_facts import Grant
+from pipe.clients.certificate import Grant, read
 from pipe.clients.rolesanywhere import Given, RolesAnywhere
-from pipe.clients.x509 import read
 from pipe.errors import Busy, Denied, ServiceError
 from pipe.patience import Patience
 from pipe.redact import Secret

@@ -10,16 +10,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from pipe.clients.vault_logins import (
-    AppRole,
-    AwsIam,
-    Jwt,
-    Kubernetes,
-    Ldap,
-    Login,
-    Token,
-    Userpass,
-)
+from pipe.clients.vault_logins import AppRole, AwsIam, Jwt, Kubernetes, Ldap, Login, Token, Userpass
 from pipe.errors import Denied, Missing, ServiceError
 from pipe.redact import Secret
 from test.clients.vault_bao import Bao

@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import dsa, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
 
-from pipe.clients.x509 import Papers, read
+from pipe.clients.certificate import SigningCertificate, read
 from pipe.errors import Refused
 from pipe.redact import Secret
 from sandbox.authority import Authority, Issued, Kind
@@ -24,7 +24,7 @@ CERTIFICATE, CHAIN, KEY = (f"AWS_ROLESANYWHERE_{name}:" for name in ("CERTIFICAT
 BROKEN = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
 
 
-def papers(issued: Issued, chain: str = "") -> Papers:
+def papers(issued: Issued, chain: str = "") -> SigningCertificate:
     return read(issued.certificate, Secret(issued.key), chain)
 
 

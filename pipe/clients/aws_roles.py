@@ -1,4 +1,4 @@
-"""A session of AWS by the step's OIDC token, and what to mend where AWS refuses it."""
+"""Sessions of roles at AWS: by the step's token, and by keys."""
 
 from __future__ import annotations
 
@@ -155,3 +155,15 @@ def _provider(claims: Mapping[str, str]) -> str:
 
 def _pattern(claims: Mapping[str, str]) -> str:
     return f"{claims.get('sub', '').rpartition(':')[0]}:*"
+
+
+def by_assumed_role(aws: Aws, role_arn: str, terms: Terms) -> Aws:
+    """Return a session of a role, assumed by who signs `aws`; raises ServiceError."""
+    sts = aws.client("sts")
+    answer = aws.ask(
+        "sts:AssumeRole",
+        lambda: sts.assume_role(RoleArn=role_arn, **terms.parameters),
+        "Check AWS_ROLE_ARN: the role's trust policy has to name the key's user, and the user needs the permission "
+        f"sts:AssumeRole on {role_arn}; AWS_SESSION_SECONDS must not be more than the role's longest session.",
+    )
+    return aws.signed(answer)
