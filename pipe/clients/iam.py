@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 
 from pipe.clients.answer import Fields
@@ -25,8 +26,7 @@ class AccessKeys:
         """Return all keys, oldest first; raises Missing where there is no such user."""
         answer = self._aws.ask("iam:ListAccessKeys", lambda: self._iam.list_access_keys(UserName=self.user), CHECK)
         keys = (
-            AccessKey(key.text("AccessKeyId"), _active(key), _moment(key, "CreateDate"))
-            for key in answer.objects("AccessKeyMetadata")
+            AccessKey(_id(key), _active(key), _moment(key, "CreateDate")) for key in answer.objects("AccessKeyMetadata")
         )
         return tuple(sorted(keys, key=lambda key: (key.created, key.id)))
 
@@ -36,7 +36,7 @@ class AccessKeys:
             "iam:CreateAccessKey", lambda: self._iam.create_access_key(UserName=self.user), CHECK
         )
         made = answer.object("AccessKey")
-        return KeyPair(made.text("AccessKeyId"), Secret(made.text("SecretAccessKey")))
+        return KeyPair(_id(made), _secret(made))
 
     def deactivate(self, key_id: str) -> None:
         """Make a key inactive; it can be made active again."""
@@ -65,6 +65,21 @@ class AccessKeys:
         used = answer.object("AccessKeyLastUsed")
         at = _moment(used, "LastUsedDate") if "LastUsedDate" in used else None
         return LastUse(at, used.optional_text("ServiceName") or "", used.optional_text("Region") or "")
+
+
+def _id(key: Fields) -> str:
+    key_id = key.text("AccessKeyId")
+    # XML has no types: a wrong field shows in its form alone.
+    if not re.fullmatch(r"[A-Z][A-Z0-9]{15,127}", key_id):
+        raise key.wrong("AccessKeyId", "no access key's id")
+    return key_id
+
+
+def _secret(key: Fields) -> Secret:
+    secret = key.text("SecretAccessKey")
+    if not re.fullmatch(r"\S{30,}", secret):
+        raise key.wrong("SecretAccessKey", "no secret access key")
+    return Secret(secret)
 
 
 def _active(key: Fields) -> bool:

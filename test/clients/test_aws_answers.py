@@ -164,6 +164,23 @@ def test_a_field_that_is_missing_is_named(world: World, questions: Questions, op
         questions.ask(operation)
 
 
+@pytest.mark.parametrize(
+    ("operation", "field"),
+    [("iam.ListAccessKeys", "AccessKeyId"), (ONCE, "AccessKeyId"), (ONCE, "SecretAccessKey")],
+)
+@pytest.mark.parametrize("value", [b"-1", b"1000000000000000000", b"nothing", b"a secret that has blanks in it, once"])
+def test_what_cannot_be_a_key_is_not_taken_for_one(
+    world: World, questions: Questions, operation: str, field: str, value: bytes
+) -> None:
+    recorded = record(world, questions, operation)
+    body = re.sub(rf"(<{field}>).*?(</{field}>)".encode(), rb"\g<1>" + value + rb"\g<2>", recorded.body)
+    world.aws.wire.spoil(
+        Fault(operation, "call-answer", times=0, answer=lambda _: Answer(recorded.status, _unmeasured(recorded), body))
+    )
+    with pytest.raises(Unreadable, match=field):
+        questions.ask(operation)
+
+
 def test_a_version_that_is_not_the_one_written_is_no_success(world: World, questions: Questions) -> None:
     recorded = record(world, questions, "secretsmanager.PutSecretValue")
     world.aws.wire.spoil(Fault("secretsmanager.PutSecretValue", "call-answer", times=0, answer=lambda _: recorded))
