@@ -206,6 +206,46 @@ def test_what_is_wrong_is_refused() -> None:
     assert told == ["✖ SETUP_ACTIONS", "✖ SETUP_FORMAT", "✖ IAM_USER_NAME", "✖ Refused, nothing was touched"]
 
 
+SIGNED_IN = {
+    "BITBUCKET_STEP_OIDC_TOKEN": "a.b.c",
+    "BITBUCKET_ACCESS_TOKEN": "token-of-the-repository",
+    "AWS_OIDC_ROLE_ARN": f"arn:aws:iam::{HOME.account}:role/keyturn",
+    "VAULT_ROLE": "keyturn",
+}
+OTHER_REGION = f"arn:aws:secretsmanager:eu-west-1:{HOME.account}:secret:ci/deploy-bot-AbCdEf"
+
+
+@pytest.mark.parametrize(
+    ("action", "given"),
+    [
+        ("rotate", {**ROTATE, "ROTATE_AFTER_DAYS": "5 weeks"}),
+        ("rotate", {**ROTATE, "ROTATE_AFTER_DAYS": "90", "DELETE_AFTER_DAYS": "80"}),
+        ("rotate", {**ROTATE, "SECRET_ID": OTHER_REGION}),
+        ("rotate", {**ROTATE, "ACCESS_KEY_ID_VARIABLE": "SAME", "SECRET_ACCESS_KEY_VARIABLE": "SAME"}),
+        ("rotate", {**ROTATE, "SNS_TOPIC_ARN": "arn:aws:sns:nonsense"}),
+        ("rotate", {**ROTATE, "TARGETS": "staging", "BITBUCKET_ACCESS_TOKEN": "ATATT-of-a-user"}),
+        ("pull", {**PULL, "SECRETS": "secret/db password | KEYTURN_STATE"}),
+        ("pull", {**PULL, "SECRETS": f"{OTHER_REGION} password", "SOURCE": "secretsmanager"}),
+        ("pull", {**PULL, "VAULT_ADDR": "http://vault.acme.example"}),
+        ("replicate", {**REPLICATE, "SOURCE": "secretsmanager"}),
+        ("replicate", {**REPLICATE, "SECRETS": "secret/db password | NAME"}),
+        ("replicate", {**REPLICATE, "KMS_KEY_ID": "a key", "RECOVERY_WINDOW_DAYS": "1", "VAULT_ROLE": "a role"}),
+    ],
+)
+def test_what_the_run_refuses_is_refused_in_the_same_words(action: str, given: dict[str, str]) -> None:
+    given = {**KNOWN, **SIGNED_IN, **given}
+    by_the_run = run_bare({"ACTION": action, **given})
+    by_the_set_up = run_bare({"ACTION": "setup", "SETUP_ACTIONS": action, **given})
+    assert (by_the_run.returncode, by_the_set_up.returncode) == (1, 1)
+    assert by_the_set_up.stdout == by_the_run.stdout
+
+
+def test_what_is_taken_for_a_mount_is_said() -> None:
+    text = printed({**KNOWN, **PULL, "SECRETS": "team-a/kv/ci/db password; secret/ci/** *"})
+    assert 'path "team-a/data/kv/ci/db" { capabilities = ["read"] }\n' in text
+    assert "taken for the mount: secret, team-a." in " ".join(text.replace("#", "").split())
+
+
 class _Cloud(yaml.SafeLoader):
     """Reads YAML with CloudFormation's own tags."""
 
