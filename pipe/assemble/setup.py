@@ -13,7 +13,8 @@ from pipe.selectors import Selector
 from pipe.settings.pull import PullJob
 from pipe.settings.replicate import ReplicateJob
 from pipe.settings.rotation import RotateJob
-from pipe.settings.setup import ROLE, SetupJob
+from pipe.settings.setup import ROLE, Job, SetupJob
+from pipe.settings.stored import Stored
 from pipe.settings.vault import VaultAccess
 from pipe.variables import BY_NAME
 
@@ -31,7 +32,7 @@ def setup(job: SetupJob, doubts: Iterable[Problem], version: str) -> SetUp:
         tuple(map(str, doubts)),
         job.role_arn if grants else "",
         grants,
-        next(_vaults(job), None),
+        _vault(job),
         uses_bitbucket=any(not isinstance(each, ReplicateJob) for each in job.jobs.values()),
     )
 
@@ -39,6 +40,9 @@ def setup(job: SetupJob, doubts: Iterable[Problem], version: str) -> SetUp:
 def _grants(job: SetupJob) -> Iterator[tuple[str, Sequence[Statement]]]:
     """Yield the policies of the role, by name."""
     for name, each in job.jobs.items():
+        stored = _stored(each)
+        if stored and stored.aws:
+            yield "token", policies.read_secret(Home.of(job.role_arn, stored.region), stored.selector.path)
         if not each.aws:
             continue
         home = Home.of(job.role_arn, each.aws.region)
@@ -57,17 +61,31 @@ def _grants(job: SetupJob) -> Iterator[tuple[str, Sequence[Statement]]]:
         yield "notice", policies.notice(job.topic)
 
 
-def _vaults(job: SetupJob) -> Iterator[Vault]:
-    """Yield how Vault is asked, which is the same for all actions that ask it, since their variables are."""
+def _vault(job: SetupJob) -> Vault | None:
+    """Return how Vault is asked, which is the same for all jobs that ask it: their variables are the same."""
+    access: VaultAccess | None = None
+    selectors: list[Selector] = []
     for each in job.jobs.values():
+        stored = _stored(each)
+        if stored and stored.vault:
+            access = stored.vault
+            selectors.append(stored.selector)
         if isinstance(each, PullJob) and each.vault:
-            yield _vault(each.vault, each.pull.selectors)
-        elif isinstance(each, ReplicateJob):
-            yield _vault(each.vault, each.replication.selectors)
+            access = each.vault
+            selectors += each.pull.selectors
+        if isinstance(each, ReplicateJob):
+            access = each.vault
+            selectors += each.replication.selectors
+    if not access:
+        return None
+    role = access.role or ROLE
+    return Vault(access.address, access.namespace, access.method, access.path, role, tuple(dict.fromkeys(selectors)))
 
 
-def _vault(access: VaultAccess, selectors: tuple[Selector, ...]) -> Vault:
-    return Vault(access.address, access.namespace, access.method, access.path, access.role or ROLE, selectors)
+def _stored(job: Job) -> Stored | None:
+    """Return where a job fetches its credential for Bitbucket from; None where it is given or needs none."""
+    given = () if isinstance(job, ReplicateJob) else vars(job.targets.access.credential).values()
+    return next((each for each in given if isinstance(each, Stored)), None)
 
 
 def _meaning(name: str) -> str:

@@ -194,3 +194,24 @@ def test_what_is_taken_for_a_mount_is_said() -> None:
     text = printed({**KNOWN, **PULL, "SECRETS": "team-a/kv/ci/db password; secret/ci/** *"})
     assert 'path "team-a/data/kv/ci/db" { capabilities = ["read"] }\n' in text
     assert "taken for the mount: secret, team-a." in " ".join(text.replace("#", "").split())
+
+
+def test_the_right_to_fetch_the_token_is_granted() -> None:
+    text = printed({**KNOWN, **ROTATE, "BITBUCKET_ACCESS_TOKEN_FROM": "secretsmanager: ci/bitbucket token"})
+    assert '"Action": "secretsmanager:GetSecretValue"' in text
+    assert 'secret:ci/bitbucket-??????"' in text
+    text = printed({**KNOWN, **PULL, "BITBUCKET_ACCESS_TOKEN_FROM": "vault: secret/bitbucket token"})
+    assert 'path "secret/data/bitbucket" { capabilities = ["read"] }\n' in text
+    assert '#                 BITBUCKET_ACCESS_TOKEN_FROM: "vault: secret/bitbucket token"\n' in text
+    assert "BITBUCKET_ACCESS_TOKEN:" not in text
+
+
+def test_a_variable_with_a_wrong_name_is_told_in_a_comment() -> None:
+    assert "# WARNING: IAM_USER: Keyturn has no such variable. Is IAM_USER_NAME meant?" in printed({"IAM_USER": "bot"})
+
+
+def test_an_order_for_one_run_is_not_repeated_by_the_pipeline() -> None:
+    text = printed({**KNOWN, **ROTATE, "FORCE": "true", "REVOKE": "7J5L", "ROTATE_AFTER_DAYS": "30"})
+    assert "FORCE" not in text
+    assert "REVOKE" not in text
+    assert 'ROTATE_AFTER_DAYS: "30"' in text

@@ -83,7 +83,7 @@ class SetUp:
         token = (
             "",
             f"In Bitbucket: an access token with the scopes {scopes.READ[0]} and {scopes.WRITE[0]}, kept as a secured "
-            f"variable. A user's API token has {scopes.READ[1]} and {scopes.WRITE[1]} instead.",
+            f"variable or where …_FROM says. A user's API token has {scopes.READ[1]} and {scopes.WRITE[1]} instead.",
         )
         return _comment(
             f"What has to exist for Keyturn to {listed([*self.actions])}.",
