@@ -43,14 +43,14 @@ class Reader:
         """
         reader = Reader({**self._environ, "ACTION": action})
         reader._lenient, reader.problems = True, self.problems
-        others = {name for name, variable in BY_NAME.items() if action not in variable.jobs}
-        reader.gaps = {name: stands for name, stands in self.gaps.items() if name not in others}
+        reader.gaps = {
+            name: stands for name, stands in self.gaps.items() if name not in BY_NAME or action in BY_NAME[name].jobs
+        }
         return reader
 
     def problem(self, variable: str, what: str, advice: str = "", *, lacks: str = "") -> None:
         """Note what is wrong with a variable, and what helps; `lacks` names one that is not given."""
-        if not (lacks and self._lenient):
-            self.problems.append(Problem(variable, what, advice, lacks))
+        self.problems.append(Problem(variable, what, advice, lacks))
 
     def gap(self, name: str, stands: str = "") -> str:
         """Let a text stand for a variable that is missing, by default its name in angle brackets; return what does."""

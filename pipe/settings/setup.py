@@ -101,7 +101,7 @@ def _read(reader: Reader, action: str) -> Job:
 
 def _whole(reader: Reader, step: Step) -> Step:
     """Return the step with what stands for all of it that is not known."""
-    reader.gap(STEP_TOKEN)
+    reader.gap(STEP_TOKEN, reader.plain(STEP_TOKEN))
     known = {
         "BITBUCKET_WORKSPACE": step.workspace,
         "BITBUCKET_WORKSPACE_UUID": step.workspace_uuid,
