@@ -87,8 +87,8 @@ class SetUp:
         )
         return _comment(
             f"What has to exist for Keyturn to {listed([*self.actions])}.",
-            "Commands for a POSIX shell. They can be run again: what is there already is updated. Where a line ends in "
-            "||, it first says that it is there.",
+            "Commands for a POSIX shell. Running them again is harmless: a command that ends in || says what is there "
+            "already, and the next one updates it.",
             *(token if self.uses_bitbucket else ()),
             *(f"WARNING: {doubt}" for doubt in self.doubts),
         )
@@ -115,7 +115,7 @@ class SetUp:
         told = {"BAO_ADDR": vault.address, "BAO_NAMESPACE": vault.namespace}
         return (
             _comment(
-                f"In Vault or OpenBao, whose programs vault and bao take the same: {to_whom}",
+                f"In Vault or OpenBao (vault takes the same commands as bao): {to_whom}",
                 "What is there by that name is replaced: for another repository, give another VAULT_ROLE.",
                 f"The first part of each path is taken for the mount: {mounts}. Where a mount has a slash in it, put "
                 "data/ and metadata/ behind it.",
