@@ -9,7 +9,6 @@ from pipe.claims import claims_of
 from pipe.errors import Problem
 from pipe.reading import Reader
 from pipe.redact import Secret
-from pipe.rules import Lines, SessionPolicy, StoredSecret
 from pipe.settings.notice import read_notice
 from pipe.settings.pull import VAULT, PullJob, read_pull_job
 from pipe.settings.replicate import ReplicateJob, read_replicate_job
@@ -25,8 +24,6 @@ _STEP = (
 # What the role in AWS and the one in Vault are called where nothing else is given.
 ROLE = "keyturn"
 
-# The rules of variables beside a secret whose values have a form of their own, so that they can be shown.
-_FORMED = (Lines, SessionPolicy, StoredSecret)
 # Orders for one run, which no schedule repeats.
 _ONCE = {"FORCE", "REVOKE"}
 _PARTITIONS = {"cn-": "aws-cn", "us-gov-": "aws-us-gov"}
@@ -136,10 +133,9 @@ def _fill(reader: Reader, actions: tuple[str, ...]) -> None:
 
 def _shown(name: str, value: str | tuple[str, ...]) -> str | tuple[str, ...]:
     """Return what a pipeline says of a variable; of one that is or may be secret, the step's own of that name."""
-    variable = BY_NAME[name]
-    if variable.secret or (variable.private and not isinstance(variable.rule, _FORMED)):
+    if BY_NAME[name].may_hold_a_secret:
         return f"${name}"
-    return tuple(str(value).splitlines()) if variable.is_lines else value
+    return tuple(str(value).splitlines()) if BY_NAME[name].is_lines else value
 
 
 def read_actions(reader: Reader) -> tuple[str, ...]:
