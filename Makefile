@@ -61,7 +61,7 @@ lint: $(READY) ## Check style, types, the Dockerfile and the pipeline
 	$(BIN)/cfn-lint infra/*.yaml
 	if command -v terraform >/dev/null; then terraform fmt -check -recursive infra; fi
 
-docs: $(READY) ## Write variables and policies into the README, and the templates in infra/
+docs: $(READY) ## Write variables, policies and commands into the README
 	$(BIN)/python -m test.readme
 
 image: ## Build the image

@@ -1,6 +1,6 @@
 """What AWS has to allow each action, and whom a role has to trust: the one source of every policy.
 
-The README, the templates in `infra/`, `ACTION: setup` and `AWS_SESSION_POLICY: minimal` are all made from it.
+The README, `ACTION: setup` and `AWS_SESSION_POLICY: minimal` are made from it, and tests hold `infra/` against it.
 """
 
 from __future__ import annotations

@@ -24,9 +24,8 @@ from pipe.settings import ACTIONS, OFFLINE, Settings, read_settings
 from pipe.settings.notice import read_notice_alone
 from pipe.settings.pull import PullJob
 from pipe.settings.replicate import ReplicateJob
-from pipe.settings.setup import DoctorJob
+from pipe.settings.setup import DoctorJob, SetupJob
 from pipe.view import Looks
-from pipe.wishes import Wishes
 
 log = logging.getLogger("keyturn")
 
@@ -107,12 +106,12 @@ def _notify(environ: Mapping[str, str], action: str, ended: Ended, patience: Pat
 
 def _run(settings: Settings, patience: Patience, style: Style) -> Ended:
     """Do what the settings ask for; return how it ended."""
+    if isinstance(settings.job, SetupJob):
+        from pipe.assemble.setup import setup  # noqa: PLC0415 - no other action pays for it
+
+        return _show(setup(settings.job, settings.doubts, __version__), style)
     for doubt in settings.doubts:
         log.warning("%s", doubt)
-    if isinstance(settings.job, Wishes):
-        from pipe.assemble.setup import setup  # noqa: PLC0415 - no other action pays for templates
-
-        return _show(setup(settings.job, __version__), style)
     log.info("Keyturn %s, %s, %s.", __version__, settings.action, settings.run.build)
     # A service's library takes as long to import as all else together; a run that does not use it does not pay for it.
     if isinstance(settings.job, PullJob):

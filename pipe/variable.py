@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from pipe.errors import Problem
 from pipe.redact import one_line
-from pipe.rules import Lines, Listing, Rule, Wrong, read
+from pipe.rules import Lines, Listing, Rule, SessionPolicy, StoredSecret, Wrong, read
 
 # How many characters of a value are shown.
 _SHOWN = 80
@@ -52,6 +52,11 @@ class Variable:
     def is_lines(self) -> bool:
         """Whether it is a text of several lines, which may be given as a list, too."""
         return isinstance(self.rule, Lines)
+
+    @property
+    def may_hold_a_secret(self) -> bool:
+        """Whether a value that the rule takes may be a secret: by mistake, too, where it has no form of its own."""
+        return self.secret or (self.private and not isinstance(self.rule, Lines | SessionPolicy | StoredSecret))
 
     def problems(self, value: str | Sequence[str]) -> Iterator[Problem]:
         """Yield what is wrong with a value, or with each item of a list; nothing that may be secret is repeated."""

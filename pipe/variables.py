@@ -331,10 +331,6 @@ VARIABLES = (
         shown_default="those that the other variables are for",
     ),
     Variable(
-        "SETUP_FORMAT", SETUP, WAY_THERE, Choice(("cli", "cloudformation", "terraform")),
-        "How `setup` says what has to exist in AWS and Vault: `cli`, `cloudformation` or `terraform`.", default="cli",
-    ),
-    Variable(
         "BITBUCKET_API_URL", ELSEWHERE, TO_BITBUCKET, Address(),
         "Another address than Bitbucket's own; for the sandbox.", default="https://api.bitbucket.org/2.0",
     ),

@@ -1,4 +1,4 @@
-"""What is made from lists: pipe.yml's variables, the README's table and policies, the sandbox's moods, and `infra/`.
+"""What is made from lists: pipe.yml's variables, the README's table, policies and commands, and the sandbox's moods.
 
 `python -m test.readme` writes them.
 """
@@ -8,17 +8,15 @@ from __future__ import annotations
 import json
 import re
 from itertools import groupby
-from pathlib import Path
 from typing import NamedTuple
 
 from pipe import policies
+from pipe.actions.setup import commands
 from pipe.policies import Home, Statement, document
 from pipe.selectors import Selector
-from pipe.templates import cli, cloudformation, rules, terraform
-from pipe.templates.setup import Setup, Vault
+from pipe.step import Step
 from pipe.variable import Variable
 from pipe.variables import VARIABLES
-from test.infra.setups import AWS, VAULT
 from test.sandbox import page
 from test.support import ROOT
 
@@ -85,10 +83,9 @@ def made() -> dict[str, str]:
     user, secret = "deploy-bot", "ci/deploy-bot"
     folder = [Selector("ci", "*", recursive=True)]
     in_vault = [Selector("secret/ci", "*", recursive=True)]
-    provider = "https://api.bitbucket.org/2.0/workspaces/acme/pipelines-config/identity/oidc"
-    workspace, repository, environment = (f"00000000-0000-0000-0000-00000000000{number}" for number in (1, 2, 3))
-    setup = Setup(home, provider, f"ari:cloud:bitbucket::workspace/{workspace}", f"{{{repository}}}")
-    vault = Vault("", rules.scanning(in_vault))
+    workspace, repository, environment = (f"{{00000000-0000-0000-0000-00000000000{number}}}" for number in (1, 2, 3))
+    step = Step("https://api.bitbucket.org/2.0", "acme", workspace_uuid=workspace, repository_uuid=repository)
+    trust = policies.trusts_step(home, step.issuer, step.audience, f"{repository}:{environment}:*")
     anchor = f"arn:aws:rolesanywhere:{home.region}:{home.account}:trust-anchor/00000000-0000-0000-0000-000000000004"
     (notice,) = policies.notice(f"arn:aws:sns:{home.region}:{home.account}:keyturn")
     return {
@@ -98,22 +95,10 @@ def made() -> dict[str, str]:
         "replicate": _policy(policies.replicate(home, "vault/", prune=True)),
         "notice": json.dumps(notice) + "\n",
         "key": json.dumps(*policies.kms(home), indent=2) + "\n",
-        "trust": json.dumps(setup.trust(subject=f"{{{repository}}}:{{{environment}}}:*"), indent=2) + "\n",
+        "trust": json.dumps(trust, indent=2) + "\n",
         "certificate": json.dumps(policies.trusts_certificate(anchor, "runner-1"), indent=2) + "\n",
-        "vault-sign-in": cli.sign_in(setup, vault),
-        "vault-role": cli.role(setup, vault),
-        "vault-scanning": cli.policy(vault),
-        "vault-usual": cli.policy(vault, rules.usual(in_vault)),
-    }
-
-
-def templates() -> dict[Path, str]:
-    """Return the templates in `infra/` that are made."""
-    infra = ROOT / "infra"
-    return {
-        infra / "aws.yaml": cloudformation.render(AWS),
-        infra / "aws" / "main.tf": terraform.render(AWS),
-        infra / "vault" / "main.tf": terraform.render(VAULT),
+        "vault-policy": commands.policy("keyturn", in_vault),
+        "vault-sign-in": commands.sign_in(step, "jwt", "keyturn"),
     }
 
 
@@ -165,5 +150,3 @@ if __name__ == "__main__":
     README.write_text(filled(README.read_text(encoding="utf-8")), encoding="utf-8")
     page.PAGE.write_text(page.filled(page.PAGE.read_text(encoding="utf-8")), encoding="utf-8")
     METADATA.write_text(metadata(METADATA.read_text(encoding="utf-8")), encoding="utf-8")
-    for path, text in templates().items():
-        path.write_text(text, encoding="utf-8")

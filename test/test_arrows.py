@@ -28,7 +28,6 @@ VALUES = {
     "policies",
     "step",
     "scopes",
-    "wishes",
 }
 GROUND = VALUES | {"patience", "plan", "view"}
 LAYERS: dict[str, set[str]] = {
@@ -44,7 +43,6 @@ LAYERS: dict[str, set[str]] = {
     "policies": {"selectors"},
     "step": {"values"},
     "scopes": set(),
-    "wishes": {"selectors", "step"},
     "view": set(),
     "values": {"redact", "errors", "selectors"},
     "patience": VALUES,
@@ -59,11 +57,10 @@ LAYERS: dict[str, set[str]] = {
     "face": VALUES | {"toolkit", "variable", "variables"},
     "reading": VALUES | {"rules", "variables", "misnamed", "face"},
     "settings": VALUES | {"variables", "reading"},
-    "templates": VALUES,
     "apply": GROUND,
     "report": GROUND,
     "clients": GROUND - {"plan", "view"},
-    "actions": GROUND | {"apply", "templates"},
+    "actions": GROUND | {"apply"},
     "assemble": GROUND | {"settings", "variables", "report", "notice", "clients", "actions"},
     "shell": GROUND
     | {"pipe", "settings", "reading", "variables", "report", "notice", "clients", "actions", "assemble", "apply"},

@@ -66,8 +66,8 @@ def test_bad_yaml_is_a_value_like_another(name: str, value: str) -> None:
 
 @pytest.mark.parametrize("count", ["", " "])
 def test_an_empty_count_is_none(count: str) -> None:
-    assert Reader({"TARGETS_COUNT": count, "TARGETS": "repository"}).items("TARGETS") == ("repository",)
-    assert Reader({"TARGETS_COUNT": count}).items("TARGETS") == ()
+    assert Reader({"TARGETS_COUNT": count, "TARGETS": "repository"}).is_given("TARGETS")
+    assert not Reader({"TARGETS_COUNT": count}).is_given("TARGETS")
 
 
 def test_a_text_with_commas_is_a_list_and_digits_are_decimal() -> None:

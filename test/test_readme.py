@@ -21,8 +21,9 @@ from pipe.policies import trusts_certificate
 from pipe.settings import read_settings
 from pipe.variables import BY_NAME
 from sandbox.world import REGION, SECRET, Company, World
-from test.infra.setups import AWS
-from test.readme import README, Block, blocks, filled, made, templates
+from test.infra.account import TEMPLATE
+from test.infra.stack import template
+from test.readme import README, Block, blocks, filled, made
 from test.support import ROOT, consumers, run, statuses
 
 TEXT = README.read_text(encoding="utf-8")
@@ -71,11 +72,6 @@ def environment_of(variables: dict[str, str | list[str]]) -> dict[str, str]:
 
 def test_variables_policies_and_commands_are_made_from_the_pipe_s_own_lists() -> None:
     assert filled(TEXT) == TEXT, "run `make docs`"
-
-
-@pytest.mark.parametrize(("path", "text"), templates().items(), ids=str)
-def test_the_templates_are_made_from_the_same(path: Path, text: str) -> None:
-    assert path.read_text(encoding="utf-8") == text, "run `make docs`"
 
 
 def test_every_example_is_a_valid_pipeline(tmp_path: Path) -> None:
@@ -190,16 +186,15 @@ def test_the_commands_of_the_set_up_give_what_the_templates_take() -> None:
     commands = [block.text for block in blocks(TEXT, "sh")]
     (formation,) = (command for command in commands if "infra/aws.yaml" in command)
     given = re.findall(r"(\w+)=\S+", formation.partition("--parameter-overrides")[2])
-    needed = {each.name for each in AWS.parameters if each.default is None}
-    assert needed <= set(given) <= {each.name for each in AWS.parameters}
-    for command in (each for each in commands if each.startswith("terraform ")):
-        (folder,) = re.findall(r"-chdir=(\S+) apply", command)
-        variables = dict(
-            re.findall(
-                r'^variable "(\w+)" \{\n(.*?)^\}',
-                (ROOT / folder / "main.tf").read_text(encoding="utf-8"),
-                re.MULTILINE | re.DOTALL,
-            )
+    parameters = template(TEMPLATE)["Parameters"]
+    assert {name for name, told in parameters.items() if "Default" not in told} <= set(given) <= parameters.keys()
+    (terraform,) = (command for command in commands if command.startswith("terraform -chdir=infra apply "))
+    variables = dict(
+        re.findall(
+            r'^variable "(\w+)" \{\n(.*?)^\}',
+            (ROOT / "infra" / "aws.tf").read_text(encoding="utf-8"),
+            re.MULTILINE | re.DOTALL,
         )
-        required = {name for name, told in variables.items() if "  default " not in told}
-        assert required <= set(re.findall(r"-var (\w+)=", command)) <= variables.keys()
+    )
+    required = {name for name, told in variables.items() if "  default " not in told}
+    assert required <= set(re.findall(r"-var (\w+)=", terraform)) <= variables.keys()

@@ -2,10 +2,92 @@
 
 from __future__ import annotations
 
-from pipe.actions.setup.action import SetUp
-from pipe.wishes import Wishes
+import re
+from collections.abc import Iterable, Iterator, Sequence
+
+from pipe import policies
+from pipe.actions.setup.action import SetUp, Vault
+from pipe.errors import Problem
+from pipe.policies import Home, Statement
+from pipe.selectors import Selector
+from pipe.settings.pull import PullJob
+from pipe.settings.replicate import ReplicateJob
+from pipe.settings.rotation import RotateJob
+from pipe.settings.setup import ROLE, Job, SetupJob
+from pipe.settings.stored import Stored
+from pipe.settings.vault import VaultAccess
+from pipe.variables import BY_NAME
+
+_OWN = "Bitbucket hands it to every step; see Repository settings, OpenID Connect."
 
 
-def setup(wishes: Wishes, version: str) -> SetUp:
-    """Return the set-up of this version of the pipe."""
-    return SetUp(wishes, f"account/keyturn:{version}")
+def setup(job: SetupJob, doubts: Iterable[Problem], version: str) -> SetUp:
+    """Return the set-up of this version of the pipe; `doubts` are told in it."""
+    grants = dict(_grants(job))
+    return SetUp(
+        job.step,
+        f"account/keyturn:{version}",
+        job.variables,
+        {name: (stands, _meaning(name)) for name, stands in job.gaps.items()},
+        tuple(map(str, doubts)),
+        job.role_arn if grants else "",
+        grants,
+        _vault(job),
+        uses_bitbucket=any(not isinstance(each, ReplicateJob) for each in job.jobs.values()),
+    )
+
+
+def _grants(job: SetupJob) -> Iterator[tuple[str, Sequence[Statement]]]:
+    """Yield the policies of the role, by name."""
+    for name, each in job.jobs.items():
+        stored = _stored(each)
+        if stored and stored.aws:
+            yield "token", policies.read_secret(Home.of(job.role_arn, stored.region), stored.selector.path)
+        if not each.aws:
+            continue
+        home = Home.of(job.role_arn, each.aws.region)
+        match each:
+            case RotateJob():
+                yield name, policies.rotate(home, each.rotation.user, each.rotation.secret_id)
+            case PullJob():
+                yield name, policies.pull(home, each.pull.selectors)
+            case ReplicateJob():
+                replication = each.replication
+                yield name, policies.replicate(home, replication.prefix, prune=replication.prune)
+                if replication.kms_key:
+                    key = replication.kms_key if replication.kms_key.startswith("arn:") else "*"
+                    yield "key", policies.kms(home, key)
+    if job.topic:
+        yield "notice", policies.notice(job.topic)
+
+
+def _vault(job: SetupJob) -> Vault | None:
+    """Return how Vault is asked, which is the same for all jobs that ask it: their variables are the same."""
+    access: VaultAccess | None = None
+    selectors: list[Selector] = []
+    for each in job.jobs.values():
+        stored = _stored(each)
+        if stored and stored.vault:
+            access = stored.vault
+            selectors.append(stored.selector)
+        if isinstance(each, PullJob) and each.vault:
+            access = each.vault
+            selectors += each.pull.selectors
+        if isinstance(each, ReplicateJob):
+            access = each.vault
+            selectors += each.replication.selectors
+    if not access:
+        return None
+    role = access.role or ROLE
+    return Vault(access.address, access.namespace, access.method, access.path, role, tuple(dict.fromkeys(selectors)))
+
+
+def _stored(job: Job) -> Stored | None:
+    """Return where a job fetches its credential for Bitbucket from; None where it is given or needs none."""
+    given = () if isinstance(job, ReplicateJob) else vars(job.targets.access.credential).values()
+    return next((each for each in given if isinstance(each, Stored)), None)
+
+
+def _meaning(name: str) -> str:
+    variable = BY_NAME.get(name)
+    return re.sub(r" \(\d\)|`", "", variable.meaning) if variable else _OWN

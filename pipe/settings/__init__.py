@@ -12,17 +12,16 @@ from pipe.settings.notice import read_notice
 from pipe.settings.pull import PullJob, read_pull_job
 from pipe.settings.replicate import ReplicateJob, read_replicate_job
 from pipe.settings.rotation import RotateJob, read_rotate_job
-from pipe.settings.setup import DoctorJob, read_doctor_job, read_wishes
+from pipe.settings.setup import DoctorJob, SetupJob, read_doctor_job, read_setup_job
 from pipe.values import OUTSIDE, Run
 from pipe.variables import ACTIONS as ACTIONS
-from pipe.wishes import Wishes
 
 # Those that ask nobody for anything, so that they send no notice either.
 OFFLINE = ("setup",)
 # Those that read what notices need by themselves, or send none.
 _WITHOUT_NOTICE = ("setup", "doctor")
 
-Job = RotateJob | PullJob | ReplicateJob | DoctorJob | Wishes
+Job = RotateJob | PullJob | ReplicateJob | DoctorJob | SetupJob
 
 
 @dataclass(frozen=True)
@@ -79,7 +78,7 @@ def _job(reader: Reader, action: str) -> Job:
         case "replicate":
             return read_replicate_job(reader)
         case "setup":
-            return read_wishes(reader)
+            return read_setup_job(reader)
         case "doctor":
             return read_doctor_job(reader)
         case _:

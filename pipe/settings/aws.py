@@ -80,13 +80,12 @@ def read_aws(reader: Reader, needs: Needs) -> AwsAccess:
 
 
 def _region(reader: Reader) -> str:
-    region, secret = reader.text("AWS_DEFAULT_REGION"), reader.text("SECRET_ID")
+    secret = reader.text("SECRET_ID")
     arn = secret.split(":")
-    if len(arn) > 3:
-        region = region or arn[3]
-    elif secret and not reader.is_given("AWS_DEFAULT_REGION"):
+    by_default = arn[3] if len(arn) > 3 else "us-east-1"
+    if secret and len(arn) < 4 and not reader.is_given("AWS_DEFAULT_REGION"):
         reader.missing("AWS_DEFAULT_REGION", "needed to find SECRET_ID, which is no ARN")
-    return region or "us-east-1"
+    return reader.text("AWS_DEFAULT_REGION") or by_default
 
 
 def _way(reader: Reader) -> WebIdentity | Anywhere | Keys | None:

@@ -8,7 +8,10 @@ from pipe.selectors import Selector, read_selectors
 
 def read_secrets(reader: Reader, source: str) -> tuple[Selector, ...]:
     """Return the selectors of SECRETS for a source."""
-    selectors, problems = read_selectors(reader.text("SECRETS"), source)
+    text = reader.text("SECRETS")
+    if "SECRETS" in reader.gaps:
+        return (Selector(text.removesuffix("/** *"), "*", recursive=True),)
+    selectors, problems = read_selectors(text, source)
     for problem in problems:
         reader.problem("SECRETS", problem)
     if not selectors and not problems and not reader.complained("SECRETS"):

@@ -2,25 +2,33 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 from pipe.claims import claims_of
 from pipe.errors import Problem
 from pipe.reading import Reader
 from pipe.redact import Secret
-from pipe.selectors import read_selectors
 from pipe.settings.notice import read_notice
 from pipe.settings.pull import VAULT, PullJob, read_pull_job
 from pipe.settings.replicate import ReplicateJob, read_replicate_job
 from pipe.settings.rotation import RotateJob, read_rotate_job
 from pipe.step import Step, step_of
-from pipe.variables import DOING, STEP_TOKEN
-from pipe.wishes import Wishes
+from pipe.variables import BY_NAME, DOING, STEP_TOKEN
 
 _STEP = (
     "BITBUCKET_WORKSPACE", "BITBUCKET_WORKSPACE_UUID", "BITBUCKET_REPO_SLUG", "BITBUCKET_REPO_UUID",
     "BITBUCKET_DEPLOYMENT_ENVIRONMENT", "BITBUCKET_DEPLOYMENT_ENVIRONMENT_UUID",
 )  # fmt: skip
+
+# What the role in AWS and the one in Vault are called where nothing else is given.
+ROLE = "keyturn"
+
+# Orders for one run, which no schedule repeats.
+_ONCE = {"FORCE", "REVOKE"}
+_PARTITIONS = {"cn-": "aws-cn", "us-gov-": "aws-us-gov"}
+
+Job = RotateJob | PullJob | ReplicateJob
 
 
 @dataclass(frozen=True)
@@ -36,6 +44,21 @@ class DoctorJob:
     replicate: ReplicateJob | None = None
 
 
+@dataclass(frozen=True)
+class SetupJob:
+    """What is set up: each action's job, and the variables that a pipe is given for it, as a pipeline has them.
+
+    `role_arn` is the role in AWS, `topic` that of notices. `gaps` says what stands for each variable that is missing.
+    """
+
+    step: Step
+    role_arn: str
+    topic: str
+    jobs: Mapping[str, Job]
+    variables: Mapping[str, Mapping[str, str | tuple[str, ...]]]
+    gaps: Mapping[str, str]
+
+
 def read_doctor_job(reader: Reader) -> DoctorJob:
     """Return what is tried; a problem with the settings is a finding like another, not a reason to refuse."""
     actions = read_actions(reader)
@@ -47,48 +70,72 @@ def read_doctor_job(reader: Reader) -> DoctorJob:
     return DoctorJob(actions, reader.taken(), step, has_token, rotate, pull, replicate)
 
 
-def read_wishes(reader: Reader) -> Wishes:
-    """Return what is to be set up, as far as the environment tells; nothing is needed, and no secret is read."""
+def read_setup_job(reader: Reader) -> SetupJob:
+    """Return what is set up: the jobs as the runs would read them, whose step has a token and signs in by roles."""
     actions = read_actions(reader)
-    source = reader.text("SOURCE") or VAULT
-    if source != VAULT and "replicate" in actions:
-        reader.problem(
-            "SOURCE",
-            "replicate takes vault alone",
-            "Print the set-up of one action after the other, by SETUP_ACTIONS.",
-        )
-    lines = reader.text("SECRETS")
-    selectors, problems = read_selectors(lines, source)
-    for problem in problems:
-        reader.problem("SECRETS", problem)
-    # Of arn:aws:iam::123456789012:role/path/name.
-    arn = reader.text("AWS_OIDC_ROLE_ARN").split(":")
-    partition, account, role = (arn[1], arn[4], arn[5].rpartition("/")[2]) if len(arn) == 6 else ("", "", "")
-    allowed = reader.listed("ALLOWED_AWS_ACCOUNT_IDS")
-    reader.listed("TARGETS")
-    return Wishes(
-        actions,
-        reader.text("SETUP_FORMAT"),
-        read_step(reader),
-        source,
-        selectors=selectors,
-        secrets=tuple(filter(None, map(str.strip, lines.splitlines()))),
-        targets=reader.items("TARGETS"),
-        partition=partition,
-        account=account or (allowed[0] if len(allowed) == 1 else ""),
-        region=reader.text("AWS_DEFAULT_REGION"),
-        role=role,
-        user=reader.text("IAM_USER_NAME"),
-        secret_id=reader.text("SECRET_ID"),
-        prefix=reader.text("AWS_SECRET_PREFIX"),
-        prune=reader.switch("PRUNE"),
-        kms_key=reader.text("KMS_KEY_ID"),
-        topic=reader.text("SNS_TOPIC_ARN"),
-        vault=reader.text("VAULT_ADDR"),
-        namespace=reader.text("VAULT_NAMESPACE"),
-        auth_path=reader.text("VAULT_AUTH_PATH"),
-        vault_role=reader.text("VAULT_ROLE"),
-    )
+    step = _whole(reader, read_step(reader))
+    _fill(reader, actions)
+    jobs: dict[str, Job] = {}
+    variables = {}
+    for action in actions:
+        own = reader.lenient(action)
+        jobs[action] = _read(own, action)
+        read_notice(own)
+        variables[action] = {name: _shown(name, value) for name, value in own.given().items() if name not in _ONCE}
+        reader.gaps |= own.gaps
+    return SetupJob(step, reader.text("AWS_OIDC_ROLE_ARN"), reader.text("SNS_TOPIC_ARN"), jobs, variables, reader.gaps)
+
+
+def _read(reader: Reader, action: str) -> Job:
+    match action:
+        case "rotate":
+            return read_rotate_job(reader, only_look=False)
+        case "pull":
+            return read_pull_job(reader)
+        case _:
+            return read_replicate_job(reader)
+
+
+def _whole(reader: Reader, step: Step) -> Step:
+    """Return the step with what stands for all of it that is not known."""
+    reader.gap(STEP_TOKEN, reader.plain(STEP_TOKEN))
+    known = {
+        "BITBUCKET_WORKSPACE": step.workspace,
+        "BITBUCKET_WORKSPACE_UUID": step.workspace_uuid,
+        "BITBUCKET_REPO_SLUG": step.repository,
+        "BITBUCKET_REPO_UUID": step.repository_uuid,
+    }
+    workspace, workspace_uuid, _, uuid = (reader.gap(name, text) for name, text in known.items())
+    return replace(step, workspace=workspace, workspace_uuid=workspace_uuid, repository_uuid=uuid)
+
+
+def _fill(reader: Reader, actions: tuple[str, ...]) -> None:
+    """Let texts stand for what no run needs, but a set-up does: roles for the token, and names that limit rights."""
+    region, accounts = reader.text("AWS_DEFAULT_REGION"), reader.listed("ALLOWED_AWS_ACCOUNT_IDS")
+    partition = next((name for beginning, name in _PARTITIONS.items() if region.startswith(beginning)), "aws")
+    account = accounts[0] if len(accounts) == 1 else "<account>"
+    stands = {"AWS_OIDC_ROLE_ARN": f"arn:{partition}:iam::{account}:role/{ROLE}"}
+    if reader.text("VAULT_AUTH_METHOD") in ("", "jwt"):
+        stands["VAULT_ROLE"] = ROLE
+    if "rotate" in actions:
+        stands["IAM_USER_NAME"] = ""
+        if not reader.is_given("IAM_USER_NAME"):
+            # A user who is named without a secret may do without one.
+            stands["SECRET_ID"] = ""
+    if actions != ("rotate",):
+        stands["SECRETS"] = "<mount>/<folder>/** *" if reader.text("SOURCE") == VAULT else "<folder>/** *"
+    if "replicate" in actions:
+        stands["AWS_SECRET_PREFIX"] = ""
+    for name, text in stands.items():
+        if not reader.is_given(name):
+            reader.gap(name, text)
+
+
+def _shown(name: str, value: str | tuple[str, ...]) -> str | tuple[str, ...]:
+    """Return what a pipeline says of a variable; of one that is or may be secret, the step's own of that name."""
+    if BY_NAME[name].may_hold_a_secret:
+        return f"${name}"
+    return tuple(str(value).splitlines()) if BY_NAME[name].is_lines else value
 
 
 def read_actions(reader: Reader) -> tuple[str, ...]:

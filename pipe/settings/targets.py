@@ -19,6 +19,7 @@ def read_places(reader: Reader) -> tuple[Target, ...]:
                 NAME,
                 "needed, since the step has no deployment environment of its own",
                 "Give e.g. deployment:production, or `deployment: production` to the step.",
+                stands="deployment:<environment>",
             )
             return ()
         listed = (("deployment", "", "", own),)

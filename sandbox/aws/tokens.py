@@ -9,7 +9,9 @@ from urllib.parse import urlsplit
 
 import jwt
 import requests
+from moto.core.responses import EmptyResult
 from moto.iam.models import OpenIDConnectProvider
+from moto.iam.responses import IamResponse
 
 from sandbox.aws.dialect import Refused
 from sandbox.aws.keys import iam
@@ -31,6 +33,18 @@ _NOT_REACHED = (
     "The request could not be fulfilled because the identity provider (IDP) that was asked to verify the incoming "
     "identity token could not be reached."
 )
+
+
+def _add_audience(self: IamResponse) -> EmptyResult:
+    """Do what moto lacks: AddClientIDToOpenIDConnectProvider, to which an audience that is there is no error."""
+    provider = self.backend.get_open_id_connect_provider(self._get_param("OpenIDConnectProviderArn"))
+    audience = self._get_param("ClientID")
+    if audience not in provider.client_id_list:
+        provider.client_id_list.append(audience)
+    return EmptyResult()
+
+
+IamResponse.add_client_id_to_open_id_connect_provider = _add_audience  # type: ignore[attr-defined]
 
 
 @dataclass(frozen=True)

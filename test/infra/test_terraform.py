@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from typing import Any
 
 import hcl2
-import pytest
 
 from pipe import policies
 from pipe.policies import Home, Policy, document, trusts_certificate, trusts_step
 from pipe.selectors import Selector
-from pipe.templates import rules
 from test.support import ROOT
 
-FILES = [ROOT / "infra" / name / "main.tf" for name in ("aws", "vault")]
+TEXT = (ROOT / "infra" / "aws.tf").read_text(encoding="utf-8")
 HOME = Home("aws-us-gov", "210987654321", "us-gov-west-1")
 GIVEN = {
     "local.partition": HOME.partition,
@@ -49,10 +46,6 @@ WANTED = {
 }
 
 
-def text_of(path: Path) -> str:
-    return path.read_text(encoding="utf-8")
-
-
 def bare(tree: Any) -> Any:
     """Return what was parsed without the quotes that strings and labels are kept in."""
     if isinstance(tree, dict):
@@ -81,7 +74,7 @@ def evaluated(expression: str) -> Policy:
 def encoded(name: str) -> dict[str, Policy]:
     """Return the objects that an argument of that name gives as JSON, by the resource's type and name."""
     found = {}
-    for block in re.split(r"\n\n(?=\w+ \")", text_of(FILES[0])):
+    for block in re.split(r"\n\n(?=\w+ \")", TEXT):
         head = re.match(r'resource "(\w+)" "(\w+)"', block)
         given = re.search(rf"^  {name} = jsonencode\((.*?)^  }}\)", block, re.MULTILINE | re.DOTALL)
         if head and given:
@@ -89,10 +82,8 @@ def encoded(name: str) -> dict[str, Policy]:
     return found
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: path.parent.name)
-def test_every_reference_leads_somewhere_and_every_variable_is_used(path: Path) -> None:
-    text = text_of(path)
-    tree = parsed(text)
+def test_every_reference_leads_somewhere_and_every_variable_is_used() -> None:
+    tree = parsed(TEXT)
     variables = {f"var.{name}" for block in tree["variable"] for name in block}
     known = variables | {f"local.{name}" for block in tree["locals"] for name in block}
     for kind, prefix in (("resource", ""), ("data", "data.")):
@@ -100,8 +91,8 @@ def test_every_reference_leads_somewhere_and_every_variable_is_used(path: Path) 
             f"{prefix}{kind_of}.{name}" for block in tree.get(kind, []) for kind_of, named in block.items()
             for name in named
         }  # fmt: skip
-    body = re.sub(r"^variable .*?^}\n", "", text, flags=re.MULTILINE | re.DOTALL)
-    used = set(re.findall(r"\b(?:var|local|data\.\w+|aws_\w+|vault_\w+)\.\w+", body))
+    body = re.sub(r"^variable .*?^}\n", "", TEXT, flags=re.MULTILINE | re.DOTALL)
+    used = set(re.findall(r"\b(?:var|local|data\.\w+|aws_\w+)\.\w+", body))
     assert used - known == set()
     assert {each for each in known - used if each.startswith(("var.", "local.", "data."))} == set()
 
@@ -120,17 +111,3 @@ def test_the_roles_trust_whom_the_one_source_says() -> None:
         "aws_iam_role.keyturn": trusts_step(HOME, "https://api.bitbucket.org/oidc", "ari:x", "{repository}:*"),
         "aws_iam_role.anywhere": trusts_certificate("arn:anchor", "runner"),
     }
-
-
-def test_vault_s_policies_are_those_that_the_readme_prints() -> None:
-    text = text_of(FILES[1])
-    text = text.replace("${var.mount}", "secret").replace("${var.folder}", "ci")
-    folder = [Selector("secret/ci", "*", recursive=True)]
-    for wanted in (rules.scanning(folder), rules.usual(folder)):
-        assert all(f"    {line}\n" in text for line in wanted.splitlines())
-    (role,) = (
-        named["keyturn"] for block in parsed(text)["resource"] for kind, named in block.items()
-        if kind == "vault_jwt_auth_backend_role"
-    )  # fmt: skip
-    assert (role["role_type"], role["user_claim"]) == ("jwt", "repositoryUuid")
-    assert role["bound_audiences"] == ["${var.audience}"]

@@ -1,1 +1,1 @@
-"""Says what has to exist before a run, from what the environment tells; asks nobody."""
+"""Prints what has to exist before a run, from what the environment tells; asks nobody."""

@@ -1,126 +1,146 @@
-"""Prints what has to exist, filled in, as one text that can be pasted or saved as it is."""
+"""Prints what has to exist, filled in, as one script that can be pasted or saved as it is."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
+import re
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from textwrap import wrap
 
 from pipe import scopes
-from pipe.actions.setup.pipeline import pipeline
-from pipe.actions.setup.what import Gaps, selectors_of, set_up
-from pipe.templates import cli, cloudformation, rules, terraform
-from pipe.templates.setup import Setup
+from pipe.actions.setup import commands
+from pipe.actions.setup.pipeline import Variables, pipeline
+from pipe.policies import Statement
+from pipe.selectors import Selector
+from pipe.step import Step
 from pipe.view import View, listed
-from pipe.wishes import Wishes
 
 # The version of the report's shape; it changes when a field changes its meaning or goes.
 SCHEMA = "keyturn/setup/1"
 
-# Words in a comment are wrapped to this many characters.
-WIDTH = 96
+# Comments are wrapped so that they fit into a terminal's usual 80 columns.
+WIDTH = 77
 
-_USE = {
-    "cli": "Commands for a POSIX shell: aws for AWS, bao for OpenBao; HashiCorp's vault takes the same.",
-    "cloudformation": "Save it as keyturn.yaml, then: aws cloudformation deploy --template-file keyturn.yaml "
-    "--stack-name keyturn --capabilities CAPABILITY_NAMED_IAM",
-    "terraform": "Save it as keyturn.tf, then: terraform init && terraform apply",
-}
+_GAP = re.compile(r"<[\w-]+>")
 
 
+@dataclass(frozen=True)
+class Vault:
+    """How Vault is asked for which secrets; `role` is the role's name, and its policy's.
+
+    `method` is mounted at `mount`.
+    """
+
+    address: str
+    namespace: str
+    method: str
+    mount: str
+    role: str
+    selectors: tuple[Selector, ...]
+
+
+@dataclass(frozen=True)
 class SetUp:
-    """One set-up as a text; `image` is the pipe as a pipeline names it."""
+    """One set-up: what the actions need, each empty or None where none needs it.
 
-    def __init__(self, wishes: Wishes, image: str) -> None:
-        self._wishes = wishes
-        self._image = image
+    `grants` are the role's policies by name. `actions` has the variables of each action's pipe, and `image` is the pipe
+    as a pipeline names it. `gaps` says for each variable that is missing what stands for it and what it means, `doubts`
+    what may be wrong.
+    """
+
+    step: Step
+    image: str
+    actions: Mapping[str, Variables]
+    gaps: Mapping[str, tuple[str, str]]
+    doubts: tuple[str, ...] = ()
+    role_arn: str = ""
+    grants: Mapping[str, Sequence[Statement]] = field(default_factory=dict)
+    vault: Vault | None = None
+    uses_bitbucket: bool = False
 
     def look(self) -> View:
-        """Return the text: what has to exist, the pipeline as a comment, and what has to be filled in."""
-        wishes, gaps = self._wishes, Gaps()
-        setup = set_up(wishes, gaps)
-        made = _made(wishes, setup)
-        step = pipeline(wishes, _role_arn(setup, gaps), self._image, gaps)
-        told = list(gaps.told())
-        parts = [
-            _comments(line for text in _before(wishes, setup) for line in wrap(text, WIDTH, subsequent_indent="  ")),
-            made,
-            *([_comments(_scanning(wishes, setup))] if setup.vault else []),
-            _comments(["bitbucket-pipelines.yml:", "", *step.splitlines()]),
-            *([_comments(_missing(told))] if told else []),
-        ]
+        """Return the script, the pipeline as a comment, and what has to be filled in."""
+        script = "\n".join(filter(None, (self._aws(), self._vault())))
+        step = pipeline(self.step.environment, self.image, self.actions)
+        used = set(_GAP.findall(script + step))
+        missing = {name: gap for name, gap in self.gaps.items() if used & {*_GAP.findall(gap[0])}}
         report = {
             "schema": SCHEMA,
-            "actions": list(wishes.actions),
-            "format": wishes.format,
-            "text": made,
+            "actions": list(self.actions),
+            "text": script,
             "pipeline": step,
-            "to_fill_in": [{"placeholder": name, "where": where} for name, where in told],
+            "to_fill_in": [
+                {"variable": name, "stands": stands, "meaning": meaning} for name, (stands, meaning) in missing.items()
+            ],
         }
-        return View(0, _sentence(wishes, len(told)), ("\n\n".join(part.strip("\n") for part in parts), ""), (), report)
+        parts = (self._before(), script, _as_comment(f"bitbucket-pipelines.yml:\n\n{step}"), _told(missing))
+        left = f"fill in what is in angle brackets ({len(missing)}, see above), run it" if missing else "run it"
+        sentence = f"setup for {listed([*self.actions])}: {left}, then try it with ACTION: doctor"
+        return View(0, sentence, ("\n".join(filter(None, parts)),), (), report)
+
+    def _before(self) -> str:
+        token = (
+            "",
+            f"In Bitbucket: an access token with the scopes {scopes.READ[0]} and {scopes.WRITE[0]}, kept as a secured "
+            f"variable or where …_FROM says. A user's API token has {scopes.READ[1]} and {scopes.WRITE[1]} instead.",
+        )
+        return _comment(
+            f"What has to exist for Keyturn to {listed([*self.actions])}.",
+            "Commands for a POSIX shell. Running them again is harmless: a command that ends in || says what is there "
+            "already, and the next one updates it.",
+            *(token if self.uses_bitbucket else ()),
+            *(f"WARNING: {doubt}" for doubt in self.doubts),
+        )
+
+    def _aws(self) -> str:
+        if not self.role_arn:
+            return ""
+        return _comment(
+            f"In AWS: the provider of Bitbucket's tokens, and the role {self.role_arn.rpartition('/')[2]}, which "
+            f"trusts {self._whom()}.",
+            "A role of that name gets this trust: for another repository, give another AWS_OIDC_ROLE_ARN.",
+        ) + commands.aws(self.step, self.role_arn, self.grants)
+
+    def _vault(self) -> str:
+        vault = self.vault
+        if not vault:
+            return ""
+        to_whom = f"a policy, which whoever VAULT_AUTH_METHOD {vault.method} signs in as has to get."
+        sign_in = ""
+        if vault.method == "jwt":
+            to_whom = f"a policy, and the role {vault.role}, which trusts {self._whom()}."
+            sign_in = "\n" + commands.sign_in(self.step, vault.mount, vault.role)
+        mounts = ", ".join(sorted({each.path.partition("/")[0] for each in vault.selectors}))
+        told = {"BAO_ADDR": vault.address, "BAO_NAMESPACE": vault.namespace}
+        return (
+            _comment(
+                f"In Vault or OpenBao (vault takes the same commands as bao): {to_whom}",
+                "What is there by that name is replaced: for another repository, give another VAULT_ROLE.",
+                f"The first part of each path is taken for the mount: {mounts}. Where a mount has a slash in it, put "
+                "data/ and metadata/ behind it.",
+            )
+            + "".join(f"export {name}={shlex.quote(value)}\n" for name, value in told.items() if value)
+            + f"\n{commands.policy(vault.role, vault.selectors)}{sign_in}"
+        )
+
+    def _whom(self) -> str:
+        if self.step.environment_uuid:
+            return "the steps that deploy to one environment of one repository"
+        return "all steps of one repository"
 
 
-def _made(wishes: Wishes, setup: Setup) -> str:
-    """Return what makes it all, in the format that is wanted; a template cannot make what is in Vault."""
-    if wishes.format == "terraform":
-        return terraform.render(replace(setup, scopes=()))
-    if wishes.format == "cli" or not setup.role:
-        return cli.render(replace(setup, scopes=()))
-    template = cloudformation.render(setup)
-    if setup.vault is None:
-        return template
-    commands = cli.render(replace(setup, role="", scopes=()))
-    return f"{template}\n{_comments(['And in Vault, by commands:', '', *commands.splitlines()])}\n"
+def _told(gaps: Mapping[str, tuple[str, str]]) -> str:
+    lines = ["To be filled in; setup does it where these variables are given:"] if gaps else []
+    for name, (stands, meaning) in gaps.items():
+        here = "" if stands == f"<{name}>" else f", here {stands}"
+        lines += wrap(f"{name}{here}: {meaning}", WIDTH, initial_indent="  ", subsequent_indent="    ")
+    return _as_comment("\n".join(lines))
 
 
-def _before(wishes: Wishes, setup: Setup) -> Iterator[str]:
-    form = wishes.format if setup.role or wishes.format == "terraform" else "cli"
-    yield f"What has to exist for Keyturn to {listed(wishes.actions)}."
-    yield _USE[form]
-    if form != wishes.format:
-        yield f"Nothing has to exist in AWS, so that there is nothing for {wishes.format}."
-    if setup.role:
-        yield f"In AWS: the provider of Bitbucket's tokens, and the role {setup.role}, which trusts {_whom(setup)}."
-        yield "An account has one provider for a workspace: leave it out if there is one already."
-    if setup.vault:
-        yield f"In Vault: the way in by tokens, the role {setup.vault.role} for {_whom(setup)}, and its policy."
-    if setup.scopes:
-        yield f"In Bitbucket: an access token with the scopes {' and '.join(setup.scopes)}, kept as a secured variable."
-        yield f"A user's API token has {' and '.join((scopes.READ[1], scopes.WRITE[1]))} instead."
+def _comment(*texts: str) -> str:
+    return _as_comment("\n".join(line for text in texts for line in wrap(text, WIDTH) or [""]))
 
 
-def _whom(setup: Setup) -> str:
-    if setup.environment:
-        return "the steps that deploy to one environment of one repository"
-    return "all steps of one repository"
-
-
-def _scanning(wishes: Wishes, setup: Setup) -> Iterator[str]:
-    """Yield the cheaper policy that one of the two servers knows."""
-    yield "OpenBao tells the versions of a whole folder at once. There, this policy makes runs cheaper:"
-    yield ""
-    if setup.vault:
-        yield from cli.policy(setup.vault, rules.scanning(selectors_of(wishes, Gaps()))).splitlines()
-
-
-def _missing(told: Sequence[tuple[str, str]]) -> Iterator[str]:
-    yield "To be filled in:"
-    width = max(len(name) for name, _ in told)
-    yield from (f"  {name:<{width}}  {where}" for name, where in told)
-
-
-def _role_arn(setup: Setup, gaps: Gaps) -> str:
-    if not setup.role:
-        return ""
-    known = "${" not in setup.home.account
-    account = setup.home.account if known else gaps.fill("", "account")
-    return f"arn:{setup.home.partition if known else 'aws'}:iam::{account}:role/{setup.role}"
-
-
-def _comments(lines: Iterable[str]) -> str:
-    return "\n".join(f"# {line}".rstrip() for line in lines)
-
-
-def _sentence(wishes: Wishes, gaps: int) -> str:
-    left = f"fill in what is in angle brackets ({gaps}, see above), run it" if gaps else "run it"
-    return f"setup for {listed(wishes.actions)}: {left}, then try it with ACTION: doctor"
+def _as_comment(text: str) -> str:
+    return "".join(f"# {line}".rstrip() + "\n" for line in text.splitlines())

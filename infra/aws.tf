@@ -1,3 +1,5 @@
+# Written by hand. Tests hold every statement against pipe/policies.py, which the pipe's own policies are made from.
+
 terraform {
   required_version = ">= 1.3"
 

@@ -1,0 +1,101 @@
+"""The commands that make what has to exist, for a POSIX shell: `aws` for AWS, `bao` for Vault and OpenBao; pure.
+
+All can be repeated. Where a service only makes what is new, a second command behind `||` updates what is there.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Mapping, Sequence
+
+from pipe.policies import Home, Statement, document, trusts_step
+from pipe.selectors import Selector
+from pipe.step import Step
+
+
+def aws(step: Step, role_arn: str, grants: Mapping[str, Sequence[Statement]]) -> str:
+    """Return what makes the provider of the step's tokens, the role, and its policies by their names."""
+    home, issuer, audience = Home.of(role_arn, ""), issuer_of(step), step.audiences[0]
+    provider = home.iam(f"oidc-provider/{issuer.partition('://')[2]}")
+    path, _, role = role_arn.partition(":role")[2].rpartition("/")
+    trust = json.dumps(trusts_step(home, issuer, audience, step.subject), indent=2)
+    return "\n".join([
+        _command("iam create-open-id-connect-provider", {"url": issuer, "client-id-list": audience}) + " ||",
+        _command("iam add-client-id-to-open-id-connect-provider", {
+            "open-id-connect-provider-arn": provider,
+            "client-id": audience,
+        }),
+        f"\ntrust={shlex.quote(trust)}",
+        f"aws iam create-role --role-name {role}{f' --path {path}/' if path else ''} \\",
+        '  --assume-role-policy-document "$trust" ||',
+        f'aws iam update-assume-role-policy --role-name {role} --policy-document "$trust"',
+        *(
+            f"\naws iam put-role-policy --role-name {role} --policy-name {name} \\\n"
+            f"  --policy-document {shlex.quote(json.dumps(document(statements), indent=2))}"
+            for name, statements in grants.items()
+        ),
+    ]) + "\n"  # fmt: skip
+
+
+def policy(name: str, selectors: Sequence[Selector]) -> str:
+    """Return what writes Vault's policy, for secrets of KV version 2 in mounts that are their paths' first parts."""
+    below = [each for each in selectors if each.recursive]
+    single = [each for each in selectors if not each.recursive]
+    lines = [
+        *_granted(selectors, "data", "read"),
+        *_granted(below, "metadata", "read", "list"),
+        *_granted(single, "metadata", "read"),
+    ]
+    if below:
+        lines.append("# OpenBao can tell all versions in a folder at once, which is cheaper, with:")
+        lines += [f"# {line}" for line in _granted(below, "detailed-metadata", "scan")]
+    return "\n".join([f"bao policy write {name} - <<'END'", *lines, "END\n"])
+
+
+def sign_in(step: Step, mount: str, role: str) -> str:
+    """Return what lets Vault take the step's tokens, and makes the role, whose policy has its name.
+
+    What is mounted there for another issuer is left alone: others sign in by it.
+    """
+    claims = {"repositoryUuid": step.repository_uuid, "deploymentEnvironmentUuid": step.environment_uuid}
+    told = {
+        "role_type": "jwt",
+        "bound_audiences": [step.audiences[0]],
+        "bound_claims": {claim: uuid for claim, uuid in claims.items() if uuid},
+        "user_claim": "repositoryUuid",
+        "token_policies": [role],
+        "token_ttl": "15m",
+        "token_max_ttl": "15m",
+    }
+    lines = ",\n".join(f"  {json.dumps(name)}: {json.dumps(value)}" for name, value in told.items())
+    return (
+        "# A mount that is there for another issuer is shown, and left alone.\n"
+        f"issuer={shlex.quote(issuer_of(step))}\n"
+        f"bao auth enable{'' if mount == 'jwt' else f' -path={mount}'} jwt ||\n"
+        f'  ! bao read -field=bound_issuer auth/{mount}/config | grep -vxF "$issuer" &&\n'
+        f'bao write auth/{mount}/config oidc_discovery_url="$issuer" bound_issuer="$issuer" &&\n'
+        f"bao write auth/{mount}/role/{role} - <<'END'\n{{\n{lines}\n}}\nEND\n"
+    )
+
+
+def issuer_of(step: Step) -> str:
+    """Return the issuer of the step's tokens, as its own token says it or else as Bitbucket is known to."""
+    return step.claims.get("iss") or step.issuer
+
+
+def _granted(selectors: Sequence[Selector], view: str, *capabilities: str) -> list[str]:
+    listed = ", ".join(f'"{each}"' for each in capabilities)
+    paths = dict.fromkeys(_path(each, view) for each in selectors)
+    return [f'path "{path}" {{ capabilities = [{listed}] }}' for path in paths]
+
+
+def _path(selector: Selector, view: str) -> str:
+    mount, _, place = selector.path.partition("/")
+    # A path may be written as the API has it.
+    parts = [mount, view, place.removeprefix("data/"), "*" if selector.recursive else ""]
+    return "/".join(filter(None, parts))
+
+
+def _command(what: str, options: Mapping[str, str]) -> str:
+    return " \\\n".join([f"aws {what}", *(f"  --{name} {shlex.quote(value)}" for name, value in options.items())])
