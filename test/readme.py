@@ -10,9 +10,9 @@ import re
 from itertools import groupby
 from typing import NamedTuple
 
-from pipe import policies
+from pipe import permissions
 from pipe.actions.setup import commands
-from pipe.policies import Home, Statement, document
+from pipe.permissions import Home, Statement, document
 from pipe.selectors import Selector
 from pipe.step import Step
 from pipe.variable import Variable
@@ -85,18 +85,18 @@ def made() -> dict[str, str]:
     in_vault = [Selector("secret/ci", "*", recursive=True)]
     workspace, repository, environment = (f"{{00000000-0000-0000-0000-00000000000{number}}}" for number in (1, 2, 3))
     step = Step("https://api.bitbucket.org/2.0", "acme", workspace_uuid=workspace, repository_uuid=repository)
-    trust = policies.trusts_step(home, step.issuer, step.audience, f"{repository}:{environment}:*")
+    trust = permissions.trusts_step(home, step.issuer, step.audience, f"{repository}:{environment}:*")
     anchor = f"arn:aws:rolesanywhere:{home.region}:{home.account}:trust-anchor/00000000-0000-0000-0000-000000000004"
-    (notice,) = policies.notice(f"arn:aws:sns:{home.region}:{home.account}:keyturn")
+    (notice,) = permissions.notice(f"arn:aws:sns:{home.region}:{home.account}:keyturn")
     return {
-        "rotate": _policy(policies.rotate(home, user, secret)),
-        "status": _policy(policies.status(home, user, secret)),
-        "pull": _policy(policies.pull(home, folder)),
-        "replicate": _policy(policies.replicate(home, "vault/", prune=True)),
+        "rotate": _policy(permissions.rotate(home, user, secret)),
+        "status": _policy(permissions.status(home, user, secret)),
+        "pull": _policy(permissions.pull(home, folder)),
+        "replicate": _policy(permissions.replicate(home, "vault/", prune=True)),
         "notice": json.dumps(notice) + "\n",
-        "key": json.dumps(*policies.kms(home), indent=2) + "\n",
+        "key": json.dumps(*permissions.kms(home), indent=2) + "\n",
         "trust": json.dumps(trust, indent=2) + "\n",
-        "certificate": json.dumps(policies.trusts_certificate(anchor, "runner-1"), indent=2) + "\n",
+        "certificate": json.dumps(permissions.trusts_certificate(anchor, "runner-1"), indent=2) + "\n",
         "vault-policy": commands.policy("keyturn", in_vault),
         "vault-sign-in": commands.sign_in(step, "jwt", "keyturn"),
     }

@@ -25,7 +25,7 @@ VALUES = {
     "pem",
     "state",
     "values",
-    "policies",
+    "permissions",
     "step",
     "scopes",
 }
@@ -40,7 +40,7 @@ LAYERS: dict[str, set[str]] = {
     "errors": {"redact"},
     "claims": {"redact", "errors", "values"},
     "selectors": {"naming"},
-    "policies": {"selectors"},
+    "permissions": {"selectors"},
     "step": {"values"},
     "scopes": set(),
     "view": set(),

@@ -13,8 +13,8 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-from pipe import policies
-from pipe.policies import Home, Statement, compact, document
+from pipe import permissions
+from pipe.permissions import Home, Statement, compact, document
 from pipe.selectors import Selector
 from sandbox.aws.keys import sts
 from sandbox.world import REGION, REPLICAS, SECRET, USER, Company, World
@@ -235,14 +235,14 @@ def minimal(world: World, company: Company, **variables: str) -> dict[str, str |
 
 def test_the_smallest_session_of_a_rotation_is_enough_for_all_that_it_does(case: Case) -> None:
     topic = case.world.aws.add_topic("keyturn")
-    needed = [*policies.rotate(HOME, USER, SECRET), *policies.notice(topic), *policies.kms(HOME)]
+    needed = [*permissions.rotate(HOME, USER, SECRET), *permissions.notice(topic), *permissions.kms(HOME)]
     told = {"SNS_TOPIC_ARN": topic, "NOTIFY_ON": "always"}
     for number, (days, given) in enumerate((*LIFE, (0, MORE)), start=1):
         case.world.clock.move(days=days)
         revoked = {"REVOKE": case.held.access_key_id} if number > len(LIFE) else {}
         case.well(**minimal(case.world, case.company, **given, **told, **revoked))
         only(case.world, *needed, sessions=2)
-        only(case.world, *policies.notice(topic))
+        only(case.world, *permissions.notice(topic))
         assert len(case.world.aws.notices(topic)) == number
     assert sorted(case.keys.values()) == ["Active", "Inactive"]
     assert case.broken == set()
@@ -251,7 +251,7 @@ def test_the_smallest_session_of_a_rotation_is_enough_for_all_that_it_does(case:
 def test_the_smallest_session_of_a_look_only_looks(case: Case) -> None:
     case.well(**minimal(case.world, case.company, **WHERE))
     case.well(**minimal(case.world, case.company, **WHERE, ACTION="status"))
-    only(case.world, *policies.status(HOME, USER, SECRET), *policies.kms(HOME))
+    only(case.world, *permissions.status(HOME, USER, SECRET), *permissions.kms(HOME))
 
 
 @pytest.mark.parametrize("notice", [False, True])
@@ -260,15 +260,15 @@ def test_the_smallest_session_of_a_pull_reads_what_is_named(managed: ManagerCase
     told = {"SNS_TOPIC_ARN": topic, "NOTIFY_ON": "always"} if notice else {}
     folder = [Selector("ci", "*", recursive=True)]
     managed.well(**minimal(managed.world, managed.company, **told))
-    more = policies.notice(topic) if notice else []
-    only(managed.world, *policies.pull(HOME, folder), *more, *policies.kms(HOME), sessions=1 + len(more))
+    more = permissions.notice(topic) if notice else []
+    only(managed.world, *permissions.pull(HOME, folder), *more, *permissions.kms(HOME), sessions=1 + len(more))
     assert not notice or len(managed.aws.notices(topic)) == 1
 
 
 @pytest.mark.parametrize("prune", [False, True])
 def test_the_smallest_session_of_a_replication_reads_nothing(vaulted: World, runner: Runner, prune: bool) -> None:
     kept = ReplicateCase(vaulted, vaulted.seed(), runner)
-    needed = [*policies.replicate(HOME, REPLICAS, prune=prune), *policies.kms(HOME)]
+    needed = [*permissions.replicate(HOME, REPLICAS, prune=prune), *permissions.kms(HOME)]
     given = {"AWS_SESSION_POLICY": "minimal", "PRUNE": str(prune).lower()}
     kept.well(**given)
     kept.put("secret/ci/database", {"password": "the-next-password"})

@@ -1,4 +1,4 @@
-"""What each action has to be allowed, as the one source of policies says it, and what narrows a session."""
+"""What each action has to be allowed, as the one list of permissions says it, and what narrows a session."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from pipe import policies
+from pipe import permissions
 from pipe.errors import Refused
-from pipe.policies import Home, compact, document
+from pipe.permissions import Home, compact, document
 from pipe.selectors import read_selectors
 from pipe.settings import read_settings
 from pipe.settings.pull import PullJob
@@ -60,13 +60,13 @@ def test_the_secrets_that_a_name_is_for(name: str, patterns: list[str]) -> None:
 
 
 def test_a_user_is_meant_with_any_path() -> None:
-    (keys,) = policies.rotate(HOME, "bot", "")
+    (keys,) = permissions.rotate(HOME, "bot", "")
     assert keys["Resource"] == ["arn:aws:iam::123456789012:user/bot", "arn:aws:iam::123456789012:user/*/bot"]
 
 
 def test_a_pull_may_read_what_its_selectors_name() -> None:
     selectors, _ = read_selectors("ci/** *; other a; other b; tag:team=shop *; tag:team=web *", "secretsmanager")
-    _, named, shop, web = policies.pull(HOME, selectors)
+    _, named, shop, web = permissions.pull(HOME, selectors)
     assert named["Resource"] == [f"{SECRETS}ci/*", f"{SECRETS}other-??????"]
     assert [each["Condition"]["StringEquals"] for each in (shop, web)] == [
         {"secretsmanager:ResourceTag/team": "shop"}, {"secretsmanager:ResourceTag/team": "web"},
@@ -75,13 +75,13 @@ def test_a_pull_may_read_what_its_selectors_name() -> None:
 
 def test_only_pruning_deletes_replicas() -> None:
     for prune in (True, False):
-        text = compact(document(policies.replicate(HOME, "vault/", prune=prune)))
+        text = compact(document(permissions.replicate(HOME, "vault/", prune=prune)))
         assert ("DeleteSecret" in text) == prune
         assert f"{SECRETS}vault/*" in text
 
 
 def test_looking_writes_nothing() -> None:
-    actions = [action for each in policies.status(HOME, "bot", "ci/bot") for action in each["Action"]]
+    actions = [action for each in permissions.status(HOME, "bot", "ci/bot") for action in each["Action"]]
     assert all(action.partition(":")[2].startswith(("List", "Get", "Describe")) for action in actions)
 
 
@@ -89,8 +89,8 @@ def test_looking_writes_nothing() -> None:
 def test_the_smallest_policy_is_for_this_very_action_in_the_roles_account(action: str) -> None:
     policy = policy_of({**ROTATE, "ACTION": action})
     home = Home("aws-cn", "210987654321", "cn-north-1")
-    makes = {"rotate": policies.rotate, "status": policies.status}[action]
-    assert policy == document([*makes(home, "bot", "ci/bot"), *policies.kms(home)])
+    makes = {"rotate": permissions.rotate, "status": permissions.status}[action]
+    assert policy == document([*makes(home, "bot", "ci/bot"), *permissions.kms(home)])
 
 
 def test_the_smallest_policy_of_the_other_actions() -> None:
@@ -98,16 +98,16 @@ def test_the_smallest_policy_of_the_other_actions() -> None:
     text = "ci/** *"
     selectors, _ = read_selectors(text, "secretsmanager")
     pull = {**BY_STEP, "ACTION": "pull", "SOURCE": "secretsmanager", "SECRETS": text}
-    assert policy_of(pull) == document([*policies.pull(home, selectors), *policies.kms(home)])
+    assert policy_of(pull) == document([*permissions.pull(home, selectors), *permissions.kms(home)])
     replicate = {**BY_STEP, **VAULT, "ACTION": "replicate", "SECRETS": "secret/ci/** *", "AWS_SECRET_PREFIX": "v/"}
     for prune in (True, False):
-        wanted = document([*policies.replicate(home, "v/", prune=prune), *policies.kms(home)])
+        wanted = document([*permissions.replicate(home, "v/", prune=prune), *permissions.kms(home)])
         assert policy_of({**replicate, "PRUNE": str(prune).lower()}) == wanted
 
 
 def test_the_smallest_policy_lets_a_notice_out() -> None:
     topic = "arn:aws-cn:sns:cn-north-1:210987654321:keyturn"
-    assert policies.notice(topic)[0] in policy_of({**ROTATE, "SNS_TOPIC_ARN": topic})["Statement"]
+    assert permissions.notice(topic)[0] in policy_of({**ROTATE, "SNS_TOPIC_ARN": topic})["Statement"]
 
 
 def test_a_policy_of_ones_own_is_passed_on_without_blanks() -> None:
@@ -145,7 +145,7 @@ def test_keys_alone_cannot_be_narrowed() -> None:
     }
     assert "only the session of a role can be narrowed" in problems(**keys)
     role = "arn:aws:iam::123456789012:role/rotator"
-    assert policy_of({**ROTATE, **keys, "AWS_ROLE_ARN": role})["Statement"][0] == policies.rotate(HOME, "bot", "")[0]
+    assert policy_of({**ROTATE, **keys, "AWS_ROLE_ARN": role})["Statement"][0] == permissions.rotate(HOME, "bot", "")[0]
 
 
 @pytest.mark.parametrize(("seconds", "chained", "right"), [

@@ -16,8 +16,8 @@ import boto3
 import pytest
 import yaml
 
+from pipe.permissions import trusts_certificate
 from pipe.plan import Do
-from pipe.policies import trusts_certificate
 from pipe.settings import read_settings
 from pipe.variables import BY_NAME
 from sandbox.world import REGION, SECRET, Company, World

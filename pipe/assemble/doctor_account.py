@@ -20,7 +20,7 @@ from pipe.assemble.signing import AwsSession
 from pipe.clients.bitbucket import Bitbucket
 from pipe.errors import Problem, Refused
 from pipe.patience import Patience, side_by_side
-from pipe.policies import Home
+from pipe.permissions import Home
 from pipe.selectors import Selector
 from pipe.settings import Settings
 from pipe.settings.pull import PullJob

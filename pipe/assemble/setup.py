@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
-from pipe import policies
+from pipe import permissions
 from pipe.actions.setup.action import SetUp, Vault
 from pipe.errors import Problem
-from pipe.policies import Home, Statement
+from pipe.permissions import Home, Statement
 from pipe.selectors import Selector
 from pipe.settings.pull import PullJob
 from pipe.settings.replicate import ReplicateJob
@@ -42,23 +42,23 @@ def _grants(job: SetupJob) -> Iterator[tuple[str, Sequence[Statement]]]:
     for name, each in job.jobs.items():
         stored = _stored(each)
         if stored and stored.aws:
-            yield "token", policies.read_secret(Home.of(job.role_arn, stored.region), stored.selector.path)
+            yield "token", permissions.read_secret(Home.of(job.role_arn, stored.region), stored.selector.path)
         if not each.aws:
             continue
         home = Home.of(job.role_arn, each.aws.region)
         match each:
             case RotateJob():
-                yield name, policies.rotate(home, each.rotation.user, each.rotation.secret_id)
+                yield name, permissions.rotate(home, each.rotation.user, each.rotation.secret_id)
             case PullJob():
-                yield name, policies.pull(home, each.pull.selectors)
+                yield name, permissions.pull(home, each.pull.selectors)
             case ReplicateJob():
                 replication = each.replication
-                yield name, policies.replicate(home, replication.prefix, prune=replication.prune)
+                yield name, permissions.replicate(home, replication.prefix, prune=replication.prune)
                 if replication.kms_key:
                     key = replication.kms_key if replication.kms_key.startswith("arn:") else "*"
-                    yield "key", policies.kms(home, key)
+                    yield "key", permissions.kms(home, key)
     if job.topic:
-        yield "notice", policies.notice(job.topic)
+        yield "notice", permissions.notice(job.topic)
 
 
 def _vault(job: SetupJob) -> Vault | None:

@@ -12,7 +12,7 @@ from pipe.clients.aws import Aws, Endpoint, Terms
 from pipe.clients.aws_errors import NO_KEY
 from pipe.errors import BadCredentials, Busy, ServiceError
 from pipe.patience import Patience
-from pipe.policies import Home, trusts_step
+from pipe.permissions import Home, trusts_step
 from pipe.redact import Secret
 from pipe.values import stamp
 

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat,
 from cryptography.x509.oid import NameOID, SignatureAlgorithmOID
 
 from pipe.errors import Problem, Refused
-from pipe.policies import trusts_certificate
+from pipe.permissions import trusts_certificate
 from pipe.redact import Secret, one_line
 
 CERTIFICATE, CHAIN, KEY = (f"AWS_ROLESANYWHERE_{name}" for name in ("CERTIFICATE", "CHAIN", "PRIVATE_KEY"))

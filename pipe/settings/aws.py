@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from pipe.policies import Home, Statement, compact, document, kms, notice
+from pipe.permissions import Home, Statement, compact, document, kms, notice
 from pipe.reading import Reader
 from pipe.redact import Secret
 from pipe.settings.anywhere import Anywhere, read_anywhere, wants_anywhere

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pipe import policies
+from pipe import permissions
 from pipe.reading import Reader
 from pipe.selectors import Selector
 from pipe.settings.aws import AwsAccess, read_aws
@@ -64,4 +64,4 @@ def _read_aws(reader: Reader, selectors: Sequence[Selector]) -> AwsAccess:
                 "SECRETS",
                 f"“{selector.text}” is in {arn[3]}, and AWS_DEFAULT_REGION is {region}; a run has one region",
             )
-    return read_aws(reader, lambda home: policies.pull(home, selectors))
+    return read_aws(reader, lambda home: permissions.pull(home, selectors))

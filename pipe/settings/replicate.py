@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pipe import policies
+from pipe import permissions
 from pipe.reading import Reader
 from pipe.settings.aws import AwsAccess, read_aws
 from pipe.settings.pull import VAULT
@@ -43,5 +43,5 @@ def read_replicate_job(reader: Reader) -> ReplicateJob:
         fail_on_missing=reader.text("ON_MISSING") != "keep",
         force=reader.switch("FORCE"),
     )
-    aws = read_aws(reader, lambda home: policies.replicate(home, prefix, prune=replication.prune))
+    aws = read_aws(reader, lambda home: permissions.replicate(home, prefix, prune=replication.prune))
     return ReplicateJob(replication, read_vault(reader), aws)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from pipe import policies
+from pipe import permissions
 from pipe.errors import Problem, Refused
 from pipe.reading import Reader
 from pipe.settings.aws import AwsAccess, Keys, read_aws
@@ -49,7 +49,7 @@ class RotateJob:
 def read_rotate_job(reader: Reader, *, only_look: bool) -> RotateJob:
     """Return what is rotated, or with `only_look` looked at."""
     rotation = _rotation(reader)
-    allowed = policies.status if only_look else policies.rotate
+    allowed = permissions.status if only_look else permissions.rotate
     aws = read_aws(reader, lambda home: allowed(home, rotation.user, rotation.secret_id))
     job = RotateJob(read_targets(reader), aws, rotation)
     if len(job.targets.places) > 1 and not reader.is_given("SECRET_ID"):

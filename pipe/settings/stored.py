@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from functools import partial
 
-from pipe import policies
-from pipe.policies import Home, Statement
+from pipe import permissions
+from pipe.permissions import Home, Statement
 from pipe.reading import Reader
 from pipe.redact import Secret
 from pipe.selectors import Selector
@@ -55,7 +55,7 @@ def _stored(reader: Reader, variable: str) -> Stored:
 def _needs(name: str, region: str, home: Home) -> list[Statement]:
     """Return what fetching a secret needs; its key in KMS is in its own region."""
     there = replace(home, region=region)
-    return [*policies.read_secret(there, name), *(policies.kms(there) if there != home else [])]
+    return [*permissions.read_secret(there, name), *(permissions.kms(there) if there != home else [])]
 
 
 def _region(reader: Reader, variable: str, selector: Selector) -> str:

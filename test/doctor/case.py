@@ -9,8 +9,8 @@ from typing import Any
 
 import jsonschema  # type: ignore[import-untyped]
 
-from pipe import policies
-from pipe.policies import Home, Statement, document
+from pipe import permissions
+from pipe.permissions import Home, Statement, document
 from sandbox.aws.keys import ACCOUNT
 from sandbox.world import REGION, REPLICAS, ROLE, SECRET, USER, Company, World
 from test.exposure import exposed
@@ -59,11 +59,11 @@ class Case:
 
     def rotates(self, *more: Statement) -> None:
         """Let the role do what a rotation needs, and more."""
-        self.may(*policies.rotate(HOME, USER, SECRET), *more)
+        self.may(*permissions.rotate(HOME, USER, SECRET), *more)
 
     def replicates(self, *more: Statement) -> None:
         """Let the role do what a replication needs, and more."""
-        self.may(*policies.replicate(HOME, REPLICAS, prune=False), *more)
+        self.may(*permissions.replicate(HOME, REPLICAS, prune=False), *more)
 
     def look(self, given: Mapping[str, str], **changes: str | None) -> tuple[Result, dict[str, Any]]:
         """Run the doctor, who writes nothing and shows no secret; return the run and its report."""

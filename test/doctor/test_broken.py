@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from pipe import policies
+from pipe import permissions
 from sandbox.aws.trust import ANYBODY, trusting, trusting_steps
 from sandbox.world import REGION, ROLE, SECRET, USER
 from test.doctor.case import HOME, TOLD, Case
@@ -101,7 +101,7 @@ def test_a_role_for_anybody(case: Case) -> None:
 
 
 def test_a_policy_that_lacks_a_right_to_write(case: Case) -> None:
-    keys, versions = policies.rotate(HOME, USER, SECRET)
+    keys, versions = permissions.rotate(HOME, USER, SECRET)
     actions = [action for action in versions["Action"] if action != "secretsmanager:PutSecretValue"]
     case.may(keys, {**versions, "Action": actions}, *TOLD)
     (found,) = case.ill(case.rotate)
@@ -110,7 +110,7 @@ def test_a_policy_that_lacks_a_right_to_write(case: Case) -> None:
 
 
 def test_a_policy_that_lacks_a_right_to_read(case: Case) -> None:
-    keys, versions = policies.rotate(HOME, USER, SECRET)
+    keys, versions = permissions.rotate(HOME, USER, SECRET)
     actions = [action for action in versions["Action"] if action != "secretsmanager:GetSecretValue"]
     case.may(keys, {**versions, "Action": actions})
     (found,) = case.ill(case.rotate)
@@ -256,7 +256,7 @@ def test_settings_that_are_wrong(case: Case) -> None:
 
 
 def test_several_faults_in_one_run(case: Case) -> None:
-    keys, _ = policies.rotate(HOME, USER, SECRET)
+    keys, _ = permissions.rotate(HOME, USER, SECRET)
     case.may(keys, {"Effect": "Allow", "Action": "iam:ListUsers", "Resource": "*"}, *TOLD)
     case.vault.policy("narrow", 'path "secret/detailed-metadata/ci/*" { capabilities = ["scan"] }')
     case.vault.role(["narrow"])

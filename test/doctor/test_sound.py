@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from pipe import policies
+from pipe import permissions
 from sandbox.world import SECRET
 from test.doctor.case import HOME, TOLD, Case
 from test.works import Works
@@ -21,7 +21,7 @@ def test_a_rotation_of_which_iam_tells(case: Case) -> None:
     checks = case.well(case.rotate)
     assert states(checks) == {"good"}
     (rights,) = [check["why"] for check in checks if check["what"] == "may rotate"]
-    needed = {right for statement in policies.rotate(HOME, "", SECRET) for right in statement["Action"]}
+    needed = {right for statement in permissions.rotate(HOME, "", SECRET) for right in statement["Action"]}
     assert set(rights.split(", ")) == needed
     assert {check["area"] for check in checks} == {"settings", "the step", "AWS", "Bitbucket"}
 
@@ -117,7 +117,7 @@ def test_a_pull_from_secrets_manager(case: Case) -> None:
     from_vault = ("IAM_USER_NAME", "SECRET_ID")
     from pipe.selectors import Selector  # noqa: PLC0415
 
-    case.may(*policies.pull(HOME, [Selector("ci", "*", recursive=True)]), *TOLD)
+    case.may(*permissions.pull(HOME, [Selector("ci", "*", recursive=True)]), *TOLD)
     checks = case.well(given, **dict.fromkeys(from_vault))
     assert states(checks) == {"good"}
     assert {check["what"]: check["why"] for check in checks}["ci/** *"] == "it finds 1 secret"
@@ -132,7 +132,7 @@ def test_a_replication(case: Case) -> None:
 
 def test_all_at_once(case: Case) -> None:
     case.may(
-        *policies.rotate(HOME, "deploy-bot", SECRET), *policies.replicate(HOME, "vault/", prune=False), *TOLD
+        *permissions.rotate(HOME, "deploy-bot", SECRET), *permissions.replicate(HOME, "vault/", prune=False), *TOLD
     )  # fmt: skip
     result, report = case.look({**case.rotate, **case.pull, **case.replicate}, SETUP_ACTIONS="rotate, pull, replicate")
     assert report["problems"] == [], result.output

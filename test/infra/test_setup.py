@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from pipe import policies
-from pipe.policies import Home, Policy, document
+from pipe import permissions
+from pipe.permissions import Home, Policy, document
 from pipe.selectors import Selector
 from sandbox.aws.keys import iam
 from sandbox.world import REGION, SECRET, USER, Company, World
@@ -104,14 +104,14 @@ def sign_in(company: Company, made: dict[str, str], token: str = "") -> dict[str
 def test_a_role_is_allowed_what_each_action_needs_and_nothing_else(world: World, company: Company) -> None:
     for parameters, statements in (
         ({}, []),
-        ({"UserName": USER}, policies.rotate(HOME, USER, "")),
-        ({**ROTATE, "MakeSecret": "false"}, policies.rotate(HOME, USER, SECRET)),
-        ({"PullFolder": "ci"}, policies.pull(HOME, FOLDER)),
-        ({"ReplicaPrefix": "vault/"}, policies.replicate(HOME, "vault/", prune=False)),
-        ({"ReplicaPrefix": "vault/", "Prune": "true"}, policies.replicate(HOME, "vault/", prune=True)),
+        ({"UserName": USER}, permissions.rotate(HOME, USER, "")),
+        ({**ROTATE, "MakeSecret": "false"}, permissions.rotate(HOME, USER, SECRET)),
+        ({"PullFolder": "ci"}, permissions.pull(HOME, FOLDER)),
+        ({"ReplicaPrefix": "vault/"}, permissions.replicate(HOME, "vault/", prune=False)),
+        ({"ReplicaPrefix": "vault/", "Prune": "true"}, permissions.replicate(HOME, "vault/", prune=True)),
         ({"Prune": "true", "MakeSecret": "true"}, []),
-        ({"TopicArn": TOPIC}, policies.notice(TOPIC)),
-        ({"KeyArn": KEY}, policies.kms(HOME, KEY)),
+        ({"TopicArn": TOPIC}, permissions.notice(TOPIC)),
+        ({"KeyArn": KEY}, permissions.kms(HOME, KEY)),
     ):
         assert allowed(deploy(world, company, **parameters)["RoleArn"]) == rights(statements), parameters
 
@@ -120,7 +120,7 @@ def test_the_secret_s_key_is_its_own_and_turns(world: World, company: Company) -
     allowed_keys = kept(deploy(world, company, **ROTATE)["RoleArn"])["secret-key"]
     secret = world.aws.secret(SECRET)
     assert secret is not None
-    assert allowed_keys == document(policies.kms(HOME, secret.kms_key))
+    assert allowed_keys == document(permissions.kms(HOME, secret.kms_key))
     key = template(TEMPLATE)["Resources"]["SecretKey"]
     assert key["Properties"]["EnableKeyRotation"] is True
     assert (key["DeletionPolicy"], key["UpdateReplacePolicy"]) == ("Retain", "Retain")
@@ -135,7 +135,7 @@ def test_the_role_trusts_one_repository_s_steps_and_if_told_one_environment_s(
     repository, issuer = company.repository.uuid, company.issuer
     subject = f"{repository}:{uuid}:*" if uuid else f"{repository}:*"
     trust = json.loads(iam().get_role(role).assume_role_policy_document)
-    assert trust == policies.trusts_step(HOME, issuer.url, issuer.audience, subject)
+    assert trust == permissions.trusts_step(HOME, issuer.url, issuer.audience, subject)
     (provider,) = iam().open_id_providers.values()
     assert trust["Statement"][0]["Principal"] == {"Federated": provider.arn}
     assert provider.client_id_list == [issuer.audience]
@@ -158,7 +158,7 @@ def test_a_provider_that_is_there_is_left_alone(world: World, company: Company) 
 def test_a_second_role_is_for_the_holder_of_a_certificate(world: World, company: Company) -> None:
     made = deploy(world, company, **ROTATE, CaCertificate=CERTIFICATE, CommonName="runner.example.com")
     role = iam().get_role(made["AnywhereRoleArn"].rpartition("/")[2])
-    wanted = policies.trusts_certificate(made["TrustAnchorArn"], "runner.example.com")
+    wanted = permissions.trusts_certificate(made["TrustAnchorArn"], "runner.example.com")
     assert json.loads(role.assume_role_policy_document) == wanted
     assert kept(made["AnywhereRoleArn"]) == kept(made["RoleArn"])
     assert {"TrustAnchorArn", "ProfileArn"} <= made.keys()

@@ -7,8 +7,8 @@ from typing import Any
 
 import hcl2
 
-from pipe import policies
-from pipe.policies import Home, Policy, document, trusts_certificate, trusts_step
+from pipe import permissions
+from pipe.permissions import Home, Policy, document, trusts_certificate, trusts_step
 from pipe.selectors import Selector
 from test.support import ROOT
 
@@ -31,18 +31,18 @@ GIVEN = {
     "aws_kms_key.secret[0].arn": "arn:own-key",
     "aws_rolesanywhere_trust_anchor.keyturn[0].arn": "arn:anchor",
 }
-OWN = policies.rotate(HOME, "bot", "ci/bot")
-PRUNING = policies.replicate(HOME, "vault/", prune=True)
-KEPT = policies.replicate(HOME, "vault/", prune=False)
+OWN = permissions.rotate(HOME, "bot", "ci/bot")
+PRUNING = permissions.replicate(HOME, "vault/", prune=True)
+KEPT = permissions.replicate(HOME, "vault/", prune=False)
 WANTED = {
     "rotate": OWN[:1],
     "rotate-secret": OWN[1:],
-    "secret-key": policies.kms(HOME, "arn:own-key"),
-    "pull": policies.pull(HOME, [Selector("ci", "*", recursive=True)]),
+    "secret-key": permissions.kms(HOME, "arn:own-key"),
+    "pull": permissions.pull(HOME, [Selector("ci", "*", recursive=True)]),
     "replicate": KEPT,
     "prune": [{**PRUNING[1], "Action": "secretsmanager:DeleteSecret"}],
-    "notice": policies.notice("arn:topic"),
-    "key": policies.kms(HOME, "arn:key"),
+    "notice": permissions.notice("arn:topic"),
+    "key": permissions.kms(HOME, "arn:key"),
 }
 
 

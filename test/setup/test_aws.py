@@ -8,8 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from pipe import policies
-from pipe.policies import Home, document
+from pipe import permissions
+from pipe.permissions import Home, document
 from sandbox.aws.keys import ACCOUNT, iam
 from sandbox.world import REGION, SECRET, USER, Company, World
 from test.support import run, run_bare
@@ -73,14 +73,14 @@ def test_a_rotation_works_once_the_commands_are_done(world: World, company: Comp
         assert state("deployer") == {
             "audiences": [["sts.amazonaws.com", issuer.audience]],
             "path": "/ci/",
-            "trust": policies.trusts_step(home, issuer.url, issuer.audience, f"{repository.uuid}:*"),
+            "trust": permissions.trusts_step(home, issuer.url, issuer.audience, f"{repository.uuid}:*"),
             "policies": {
-                "rotate": document(policies.rotate(home, USER, SECRET)),
-                "notice": document(policies.notice(topic)),
+                "rotate": document(permissions.rotate(home, USER, SECRET)),
+                "notice": document(permissions.notice(topic)),
             },
         }
         if changed:
-            iam().update_assume_role_policy("deployer", json.dumps(policies.trusts(home.iam("root"))))
+            iam().update_assume_role_policy("deployer", json.dumps(permissions.trusts(home.iam("root"))))
             iam().get_role("deployer").policies.clear()
     ended_run = run(world, company, **{**given, "AWS_ACCESS_KEY_ID": None, "AWS_SECRET_ACCESS_KEY": None})
     assert ended_run.code == 0, ended_run.output

@@ -14,7 +14,7 @@ import jsonschema  # type: ignore[import-untyped]
 import pytest
 import yaml
 
-from pipe.policies import Home
+from pipe.permissions import Home
 from pipe.settings import read_settings
 from pipe.variables import STEP_SECRETS, VARIABLES
 from sandbox.bitbucket import Environment, Project, Repository, Workspace

@@ -11,7 +11,7 @@ from pipe.actions.sources.source import Source, Survey
 from pipe.errors import KeyturnError, Problem
 from pipe.material import Material
 from pipe.patience import side_by_side
-from pipe.policies import Home
+from pipe.permissions import Home
 from pipe.selectors import Selector
 from pipe.values import AccessKey, Described, Identity
 

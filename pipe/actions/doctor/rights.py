@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol
 
-from pipe import policies
+from pipe import permissions
 from pipe.errors import Denied, KeyturnError
 from pipe.patience import side_by_side
-from pipe.policies import SUFFIX, Home, Statement
+from pipe.permissions import SUFFIX, Home, Statement
 from pipe.selectors import Selector
 
 # Nobody and nothing is called so; who may ask about it may ask about others, too.
@@ -56,11 +56,11 @@ class Duty:
         """Return what AWS has to allow."""
         match self.action:
             case "rotate":
-                return policies.rotate(home, self.user, self.secret)
+                return permissions.rotate(home, self.user, self.secret)
             case "pull":
-                return policies.pull(home, self.selectors)
+                return permissions.pull(home, self.selectors)
             case _:
-                return policies.replicate(home, self.prefix, prune=self.prune)
+                return permissions.replicate(home, self.prefix, prune=self.prune)
 
     def name(self, permission: str) -> str:
         """Return what a read that tries a right is about; empty where nothing is known to ask about."""

@@ -11,7 +11,7 @@ from textwrap import wrap
 from pipe import scopes
 from pipe.actions.setup import commands
 from pipe.actions.setup.pipeline import Variables, pipeline
-from pipe.policies import Statement
+from pipe.permissions import Statement
 from pipe.selectors import Selector
 from pipe.step import Step
 from pipe.view import View, listed

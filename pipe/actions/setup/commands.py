@@ -9,7 +9,7 @@ import json
 import shlex
 from collections.abc import Mapping, Sequence
 
-from pipe.policies import Home, Statement, document, trusts_step
+from pipe.permissions import Home, Statement, document, trusts_step
 from pipe.selectors import Selector
 from pipe.step import Step
 

@@ -1,0 +1,264 @@
+"""What AWS has to allow each action, and whom a role has to trust: the one list of permissions.
+
+The README, `ACTION: setup`, `ACTION: doctor` and `AWS_SESSION_POLICY: minimal` read it; tests hold `infra/` against it.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
+
+from pipe.selectors import Selector
+
+Statement = dict[str, Any]
+Policy = dict[str, Any]
+
+# What Secrets Manager puts behind a secret's name in its ARN: a hyphen and six characters.
+SUFFIX = "-??????"
+# Nobody and nothing is called so.
+NOBODY = "keyturn-doctor-nobody"
+
+_NOTHING: Mapping[str, str] = {}
+
+
+@dataclass(frozen=True)
+class Home:
+    """Where an account's things are: the partition (`aws`), the account's id and the region."""
+
+    partition: str
+    account: str
+    region: str
+
+    @classmethod
+    def of(cls, arn: str, region: str) -> Home:
+        """Return the home that an ARN of IAM tells, in a region."""
+        _, partition, _, _, account, _ = arn.split(":", 5)
+        return cls(partition, account, region)
+
+    def iam(self, resource: str) -> str:
+        """Return the ARN of something in IAM."""
+        return f"arn:{self.partition}:iam::{self.account}:{resource}"
+
+    def secret(self, name: str) -> list[str]:
+        """Return the ARN patterns of the secrets that a name, an ARN or a pattern of names is for."""
+        if name.startswith("arn:"):
+            # Whether an ARN is whole cannot be told from a name that ends like one.
+            return [*([name] if re.search(r"-[A-Za-z0-9]{6}$", name) else []), name + SUFFIX]
+        pattern = name if name.endswith("*") else name + SUFFIX
+        return [f"arn:{self.partition}:secretsmanager:{self.region}:{self.account}:secret:{pattern}"]
+
+
+@dataclass(frozen=True)
+class Permission:
+    """One action of AWS that has to be allowed, on which ARN patterns, and on which condition, if any.
+
+    `probe` is the name that a harmless read can be tried on, `*` for a list; it is empty where only a write would tell,
+    or no name is known yet. `without` says what still works without the permission; it is empty where the job fails.
+    """
+
+    action: str
+    resources: tuple[str, ...] = ("*",)
+    condition: Mapping[str, Mapping[str, str]] | None = None
+    probe: str = ""
+    without: str = ""
+
+    @property
+    def reads(self) -> bool:
+        """Whether the action changes nothing."""
+        return self.action.partition(":")[2].startswith(("BatchGet", "Describe", "Get", "List"))
+
+
+Permissions = tuple[Permission, ...]
+
+
+def document(statements: Iterable[Statement]) -> Policy:
+    """Return a policy that holds these statements, or one that allows nothing of note where there are none."""
+    return {"Version": "2012-10-17", "Statement": [*statements] or allowing([Permission("sts:GetCallerIdentity")])}
+
+
+def compact(policy: Policy) -> str:
+    """Return a policy as text without blanks, as STS counts it."""
+    return json.dumps(policy, separators=(",", ":"))
+
+
+def needed_to_rotate(home: Home, user: str, secret: str, found: Mapping[str, str] = _NOTHING) -> Permissions:
+    """Return what a rotation needs; `secret` is SECRET_ID, empty where there is none.
+
+    `found` has the id of an access key of the user by the user's name, where one is known.
+    """
+    # A name is its account's only one of its kind, whatever path is before it.
+    users = (home.iam(f"user/{user}"), home.iam(f"user/*/{user}"))
+    keys = (
+        Permission("iam:ListAccessKeys", users, probe=user),
+        Permission("iam:CreateAccessKey", users),
+        Permission("iam:UpdateAccessKey", users),
+        Permission("iam:DeleteAccessKey", users),
+        Permission(
+            "iam:GetAccessKeyLastUsed", users, probe=found.get(user, ""),
+            without="keys are made and published, but no old one is switched off, since nobody can tell whether it is "
+            "still used",
+        ),
+    )  # fmt: skip
+    if not secret:
+        return keys
+    arns = tuple(home.secret(secret))
+    return (
+        *keys,
+        Permission("secretsmanager:CreateSecret", arns),
+        Permission("secretsmanager:DescribeSecret", arns, probe=secret),
+        Permission("secretsmanager:ListSecretVersionIds", arns, probe=secret),
+        Permission("secretsmanager:GetSecretValue", arns, probe=secret),
+        Permission("secretsmanager:PutSecretValue", arns),
+        Permission("secretsmanager:UpdateSecretVersionStage", arns),
+        Permission("secretsmanager:TagResource", arns),
+    )
+
+
+def needed_to_pull(home: Home, selectors: Iterable[Selector], found: Mapping[str, str] = _NOTHING) -> Permissions:
+    """Return what a pull from Secrets Manager needs; its selectors are Secrets Manager's.
+
+    `found` has the name of a secret by the path of the selector that finds it, where one is known.
+    """
+    patterns: dict[str, None] = {}
+    tags: dict[str, str] = {}
+    named = ""
+    for each in selectors:
+        name = found.get(each.path, "")
+        if each.tagged:
+            tags.setdefault(each.path, name)
+        else:
+            patterns |= dict.fromkeys(home.secret(f"{each.path}/*" if each.recursive else each.path))
+            named = named or name
+    needed = [
+        Permission("secretsmanager:ListSecrets", probe="*"),
+        Permission(
+            "secretsmanager:BatchGetSecretValue", probe=NOBODY, without="secrets are read one by one, by more requests"
+        ),
+    ]
+    if patterns:
+        needed += _reads(tuple(patterns), named)
+    for tag, name in tags.items():
+        key, _, value = tag.partition("=")
+        needed += _reads(tuple(home.secret("*")), name, {"StringEquals": {f"secretsmanager:ResourceTag/{key}": value}})
+    return tuple(needed)
+
+
+def _reads(arns: tuple[str, ...], name: str, condition: Mapping[str, Mapping[str, str]] | None = None) -> Permissions:
+    return (
+        Permission("secretsmanager:GetSecretValue", arns, condition, probe=name),
+        Permission(
+            "secretsmanager:DescribeSecret", arns, condition, probe=name,
+            without="all is pulled, but a secret that was deleted a moment ago, and is still listed, fails the run",
+        ),
+    )  # fmt: skip
+
+
+def needed_to_replicate(home: Home, prefix: str, *, prune: bool) -> Permissions:
+    """Return what a replication needs, which reads nothing; `prune` is whether it may delete replicas."""
+    arns = tuple(home.secret(prefix + "*"))
+    return (
+        Permission("secretsmanager:ListSecrets", probe="*"),
+        Permission("secretsmanager:CreateSecret", arns),
+        Permission("secretsmanager:DescribeSecret", arns, probe=prefix + NOBODY),
+        Permission("secretsmanager:PutSecretValue", arns),
+        Permission("secretsmanager:UpdateSecretVersionStage", arns),
+        Permission("secretsmanager:TagResource", arns),
+        Permission("secretsmanager:RestoreSecret", arns),
+        *([Permission("secretsmanager:DeleteSecret", arns)] if prune else []),
+    )
+
+
+def rotate(home: Home, user: str, secret: str) -> list[Statement]:
+    """Return what allows a rotation; `secret` is SECRET_ID, empty where there is none."""
+    return allowing(needed_to_rotate(home, user, secret))
+
+
+def status(home: Home, user: str, secret: str) -> list[Statement]:
+    """Return what allows looking at a rotation: to read, and nothing else."""
+    return allowing(each for each in needed_to_rotate(home, user, secret) if each.reads)
+
+
+def pull(home: Home, selectors: Iterable[Selector]) -> list[Statement]:
+    """Return what allows a pull from Secrets Manager; its selectors are Secrets Manager's."""
+    return allowing(needed_to_pull(home, selectors))
+
+
+def replicate(home: Home, prefix: str, *, prune: bool) -> list[Statement]:
+    """Return what allows a replication; `prune` is whether it may delete replicas."""
+    return allowing(needed_to_replicate(home, prefix, prune=prune))
+
+
+def read_secret(home: Home, name: str) -> list[Statement]:
+    """Return what allows reading one secret, by its name or ARN."""
+    return allowing([Permission("secretsmanager:GetSecretValue", tuple(home.secret(name)))])
+
+
+def notice(topic: str) -> list[Statement]:
+    """Return what allows a notice; `topic` is SNS_TOPIC_ARN."""
+    return allowing([Permission("sns:Publish", (topic,))])
+
+
+def kms(home: Home, key: str = "*") -> list[Statement]:
+    """Return what secrets under a key of one's own in KMS need besides, by Secrets Manager alone; `key` is its ARN."""
+    via = {"StringLike": {"kms:ViaService": f"secretsmanager.{home.region}.amazonaws.com*"}}
+    return allowing(Permission(action, (key,), via) for action in ("kms:Decrypt", "kms:GenerateDataKey"))
+
+
+def allowing(permissions: Iterable[Permission]) -> list[Statement]:
+    """Return the statements that allow this, one for neighbours on the same resources."""
+    return [
+        {
+            "Effect": "Allow",
+            "Action": _one_or_all([each.action for each in alike]),
+            "Resource": _one_or_all(resources),
+            **({"Condition": condition} if condition else {}),
+        }
+        for (resources, condition), alike in groupby(permissions, lambda each: (each.resources, each.condition))
+    ]
+
+
+def trusts_step(home: Home, issuer: str, audience: str, subject: str) -> Policy:
+    """Return a role's trust in Bitbucket's steps.
+
+    `issuer` is the provider's URL; `subject` is what the token's `sub` has to be like, as
+    `{repository uuid}:{environment uuid}:*`, since its last part is another one in each step.
+    """
+    provider = issuer.partition("://")[2]
+    statement = {
+        "Effect": "Allow",
+        "Principal": {"Federated": home.iam(f"oidc-provider/{provider}")},
+        "Action": "sts:AssumeRoleWithWebIdentity",
+        "Condition": {"StringEquals": {f"{provider}:aud": audience}, "StringLike": {f"{provider}:sub": subject}},
+    }
+    return document([statement])
+
+
+def trusts_certificate(anchor: str, common_name: str, issuer: str = "") -> Policy:
+    """Return a role's trust in the certificates with that common name below a trust anchor of Roles Anywhere.
+
+    `issuer` is the common name of the authority that issues them, where the anchor has several below it.
+    """
+    names = {"aws:PrincipalTag/x509Subject/CN": common_name, "aws:PrincipalTag/x509Issuer/CN": issuer}
+    statement = {
+        "Effect": "Allow",
+        "Principal": {"Service": "rolesanywhere.amazonaws.com"},
+        "Action": ["sts:AssumeRole", "sts:TagSession", "sts:SetSourceIdentity"],
+        "Condition": {
+            "StringEquals": {key: name for key, name in names.items() if name},
+            "ArnEquals": {"aws:SourceArn": anchor},
+        },
+    }
+    return document([statement])
+
+
+def trusts(arn: str) -> Policy:
+    """Return a role's trust in a user or another role."""
+    return document([{"Effect": "Allow", "Principal": {"AWS": arn}, "Action": "sts:AssumeRole"}])
+
+
+def _one_or_all(words: Sequence[str]) -> str | list[str]:
+    return [*words] if len(words) > 1 else words[0]
