@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from pipe import permissions
-from sandbox.world import SECRET
+from sandbox.world import SECRET, USER
 from test.doctor.case import HOME, TOLD, Case
 from test.works import Works
 
@@ -33,6 +33,16 @@ def test_a_rotation_of_which_only_reading_tells(case: Case) -> None:
     assert states(checks) == {"good", "open"}
     assert left["may rotate"].startswith("not tried: only writing would prove it: iam:CreateAccessKey, ")
     assert "iam:GetRole is not granted" in left["trust policy"]
+
+
+def test_a_role_that_may_not_ask_for_a_key_s_last_use(case: Case) -> None:
+    keys, versions = permissions.rotate(HOME, USER, SECRET)
+    actions = [action for action in keys["Action"] if action != "iam:GetAccessKeyLastUsed"]
+    case.may({**keys, "Action": actions}, versions)
+    (note,) = [check for check in case.well(case.rotate) if check["state"] == "note"]
+    assert note["what"] == "may not rotate"
+    assert note["why"].startswith("iam:GetAccessKeyLastUsed; without it keys are made and published, but no old one")
+    assert '"Action": "iam:GetAccessKeyLastUsed"' in note["todo"]
 
 
 def test_a_rotation_that_has_been_made(case: Case, pipe_run: Any) -> None:
