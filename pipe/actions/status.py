@@ -8,11 +8,11 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 from pipe.actions.rotate.action import Rotate
-from pipe.actions.rotate.decide import decide
+from pipe.actions.rotate.preview import Fate, action_of, preview_of, since
 from pipe.actions.rotate.steps import KeyPlan, KeyStep
 from pipe.actions.rotate.world import World
 from pipe.actions.status_words import activity, briefly, holding, last_sign_of_life, last_use, role_of, shown
-from pipe.errors import Problem, Refused
+from pipe.errors import Problem
 from pipe.plan import Do
 from pipe.values import AccessKey, Rotation, last_four, stamp
 from pipe.view import Table, Tone, View
@@ -25,9 +25,6 @@ UNUSED = timedelta(days=30)
 
 # Steps on a key that is there already; only a run that was cut off, or a hand, leaves them to be done.
 _MENDS = frozenset({Do.REMOVE, Do.VERIFY, Do.PUBLISH})
-
-# Steps that tell what becomes of a key.
-_FATES = frozenset({Do.KEEP, Do.REMOVE, Do.VERIFY, Do.DEACTIVATE, Do.DELETE})
 
 
 @dataclass(frozen=True)
@@ -46,12 +43,16 @@ class KeyStatus:
 
 @dataclass(frozen=True)
 class Status:
-    """The state of one user's rotation; `problems` is what is overdue or broken, `busy` which run is at work on it."""
+    """The state of one user's rotation.
+
+    `problems` is what is overdue or broken, `busy` which run is at work on it, `ahead` what happens to the keys.
+    """
 
     world: World
     keys: tuple[KeyStatus, ...]
     problems: tuple[Problem, ...]
-    busy: str = ""
+    busy: str
+    ahead: str
 
     @property
     def exit_code(self) -> int:
@@ -67,10 +68,9 @@ class Status:
             return f"{user}: {count} problem{'' if count == 1 else 's'}: {first.what}"
         if self.busy:
             return f"{user}: nothing can be told yet: {self.busy}"
-        ahead = "; ".join(f"{key.key.name} {key.next}" for key in self.keys)
         quiet = self.quiet_since
         unused = f"; nobody has used a key of {user} since {quiet:%Y-%m-%d}" if quiet else ""
-        return f"{user}: all is well: {ahead or 'no key yet; the next rotation makes one'}{unused}"
+        return f"{user}: all is well: {self.ahead}{unused}"
 
     @property
     def quiet_since(self) -> datetime | None:
@@ -170,20 +170,16 @@ TARGET_HEAD = ("target", "holds", "which is")
 
 def status_of(world: World, policy: Rotation) -> Status:
     """Return the status of a world that was observed with every key's last use."""
-    refused: tuple[Problem, ...] = ()
-    try:
-        plan = decide(world, policy)
-    except Refused as error:
-        plan, refused = KeyPlan(()), error.problems
-    keys = tuple(_key(world, plan, key) for key in world.keys)
-    return Status(world, keys, (*refused, *_problems(world, plan)), plan.busy)
+    preview = preview_of(world, policy)
+    keys = tuple(_key(world, fate) for fate in preview.fates)
+    return Status(world, keys, (*preview.refused, *_problems(world, preview.plan)), preview.plan.busy, preview.sentence)
 
 
 def _problems(world: World, plan: KeyPlan) -> Iterator[Problem]:
     for step in plan.steps:
         name = "" if step.do is Do.CREATE else f"{step.on}: "
         if step.acts and step.due is not None and step.due < world.now.date():
-            yield Problem("", f"{name}{_what(step)}, {_since(step, world)}: {step.reason}")
+            yield Problem("", f"{name}{action_of(step)}, {since(step, world)}: {step.reason}")
         elif step.warn or _mends(step, world):
             yield Problem("", f"{name or 'rotate: '}{step.reason}")
 
@@ -195,40 +191,15 @@ def _mends(step: KeyStep, world: World) -> bool:
     return step.do is Do.TIDY or (step.do in _MENDS and bool(step.key_id))
 
 
-def _key(world: World, plan: KeyPlan, key: AccessKey) -> KeyStatus:
-    step = next((step for step in plan.steps if _is_fate(step, key)), None)
+def _key(world: World, fate: Fate) -> KeyStatus:
+    key = fate.key
     return KeyStatus(
         key=key,
         role=role_of(world, key),
         age_days=key.age_days(world.now),
         last_use=briefly(world.last_use.get(key.id)),
         held_by=tuple(target.place.label for target in world.targets if target.key_id == key.id),
-        next=_next(step, world) if step else "waits for another run" if plan.busy else "needs a person; see below",
-        due=step.due if step else None,
-        blocked=step.warn if step else not plan.busy,
+        next=fate.next,
+        due=fate.due,
+        blocked=fate.blocked,
     )
-
-
-def _is_fate(step: KeyStep, key: AccessKey) -> bool:
-    if step.do is Do.CREATE:
-        return step.replaces == key.id
-    return step.do in _FATES and step.key_id == key.id
-
-
-def _next(step: KeyStep, world: World) -> str:
-    """Say what becomes of a key, briefly where it has a date of its own."""
-    today = world.now.date()
-    if step.do is Do.KEEP:
-        postponed = step.warn and step.due and step.due > today
-        return f"postponed; not before {step.due}" if postponed else step.ahead
-    return (
-        f"{_what(step)}, {_since(step, world)}" if step.due and step.due <= today else f"{_what(step)}: {step.reason}"
-    )
-
-
-def _what(step: KeyStep) -> str:
-    return "rotate" if step.do is Do.CREATE else str(step.do)
-
-
-def _since(step: KeyStep, world: World) -> str:
-    return "due today" if step.due == world.now.date() else f"due since {step.due}"

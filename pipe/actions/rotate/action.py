@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from pipe.actions.rotate.decide import decide
 from pipe.actions.rotate.journal import Journal
 from pipe.actions.rotate.observe import observe, observe_targets
+from pipe.actions.rotate.preview import Preview, preview_of
 from pipe.actions.rotate.publish import Publisher
 from pipe.actions.rotate.state_journal import StateJournal
 from pipe.actions.rotate.steps import KeyFailure, KeyOutcome, KeyPlan, KeyStep
@@ -60,8 +61,11 @@ class Rotate:
         self._run = run
         self._own = own
 
-    def observe(self, *, ask_all: bool = False) -> World:
-        """Look at keys, journal and targets, and at every key's last use where `ask_all`; raises Refused."""
+    def observe(self, *, ask_all: bool = False, lenient: bool = False) -> World:
+        """Look at keys, journal and targets, and at every key's last use where `ask_all`; raises Refused.
+
+        Where `lenient`, targets that cannot be looked at are left out.
+        """
         seen = observe(
             self._caller,
             self._keys,
@@ -70,8 +74,13 @@ class Rotate:
             policy=self.policy,
             now=self._signer.now,
             ask_all=ask_all,
+            lenient=lenient,
         )
         return replace(seen, run=self._run)
+
+    def preview(self) -> Preview:
+        """Return what a run would do now, by the targets that can be looked at; raises Refused."""
+        return preview_of(self.observe(lenient=True), self.policy)
 
     def plan(self, world: World) -> KeyPlan:
         """Decide what is to be done; raises Refused."""

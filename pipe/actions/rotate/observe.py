@@ -39,17 +39,20 @@ def observe(
     policy: Rotation,
     now: Callable[[], datetime],
     ask_all: bool = False,
+    lenient: bool = False,
 ) -> World:
     """Return the world, with every key's last use where `ask_all`, else where it matters.
 
-    Raises Refused with everything that could not be looked at, all problems together.
+    Raises Refused with everything that could not be looked at, all problems together; where `lenient`, targets that
+    could not are left out instead.
     """
     user = policy.user
     answers = side_by_side([keys.list, *targets])
     # Two names for one place are one target.
     states = tuple({answer.place.path: answer for answer in answers if isinstance(answer, TargetState)}.values())
     listed = next((answer for answer in answers if isinstance(answer, tuple)), ())
-    problems = [answer for answer in answers if isinstance(answer, KeyturnError)]
+    needed = answers[:1] if lenient else answers
+    problems = [answer for answer in needed if isinstance(answer, KeyturnError)]
     try:
         journal = journal_of(states)
         record = journal.record(listed)
