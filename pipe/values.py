@@ -245,6 +245,21 @@ class Replication:
 
 
 @dataclass(frozen=True)
+class Needs:
+    """What a job needs to be there before it runs, besides permissions at AWS.
+
+    `state` is the variable in which each of the `targets` remembers, `secured` are those that nobody must be able to
+    read there. Each of the `selectors` has to find something where `fail_on_missing`.
+    """
+
+    targets: tuple[Target, ...] = ()
+    state: str = ""
+    secured: tuple[str, ...] = ()
+    selectors: tuple[Selector, ...] = ()
+    fail_on_missing: bool = True
+
+
+@dataclass(frozen=True)
 class ClientToken:
     """What Vault says of the token that somebody has signed in for; `seconds` is 0 where it does not end."""
 

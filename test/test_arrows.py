@@ -82,8 +82,13 @@ NETWORK = {"http.client", "socket", "urllib.request", "asyncio"}
 NETWORKED = {"clients/http.py", "clients/connections.py"}
 SHELL = {"shell.py", "__main__.py"}
 
-# An action knows its own package and the sources of secrets; but status shows what a rotation would decide.
-ACTIONS = {"status": {"rotate", "status_words"}, "status_words": {"rotate"}, "pull": {"sources"}, "doctor": {"sources"}}
+# An action knows its own package and the sources of secrets; status and the doctor show what a rotation would decide.
+ACTIONS = {
+    "status": {"rotate", "status_words"},
+    "status_words": {"rotate"},
+    "pull": {"sources"},
+    "doctor": {"sources", "rotate"},
+}
 
 
 def name_of(path: Path) -> str:

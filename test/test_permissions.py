@@ -6,6 +6,7 @@ Of a replication, `test/replicate/test_failures.py` takes the permissions away o
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -31,15 +32,19 @@ MORE = {"TARGETS": "deployment:staging, deployment:production, deployment:test"}
 # The days between runs in which a key is rotated, made inactive and deleted, with what is given to each run.
 LIFE: tuple[tuple[float, dict[str, str]], ...] = ((0, WHERE), (11, WHERE), (11, MORE))
 
-# What lacks without failing a run, and why.
+FOLDER = [Selector("ci", "*", recursive=True)]
+# What lacks without failing a run.
 SPARED = {
-    ("rotate", "iam:GetAccessKeyLastUsed"): "an unknown last use is never taken for none: the old key stays, with a "
-    "warning that names the permission",
-    ("pull", "secretsmanager:BatchGetSecretValue"): "secrets are read one by one",
-    ("pull", "secretsmanager:DescribeSecret"): "only a list that is older than a deletion needs it",
+    (job, each.action)
+    for job, needed in (
+        ("rotate", permissions.needed_to_rotate(HOME, USER, SECRET)),
+        ("pull", permissions.needed_to_pull(HOME, FOLDER)),
+    )
+    for each in needed
+    if each.without
 }
 # What the sandbox cannot take away: it has no keys of KMS, so that their permissions are not asked for.
-UNTRIED = {"kms:Decrypt", "kms:GenerateDataKey"}
+UNTRIED = {action for statement in permissions.kms(HOME) for action in statement["Action"]}
 
 
 def actions_of(text: str) -> list[str]:
@@ -92,10 +97,20 @@ def allow(case: Case, policy: str) -> None:
 
 
 def test_every_permission_is_in_a_policy_that_is_tried() -> None:
-    known = {("rotate", each) for each in actions_of(ROTATE)} | {("pull", each) for each in actions_of(PULL)}
-    assert SPARED.keys() <= known
-    statement = json.loads(made()["key"])
-    assert set(statement["Action"]) == UNTRIED
+    tried = {action for policy in (ROTATE, STATUS, PULL, REPLICATE) for action in actions_of(policy)}
+    printed = set(re.findall(r'"((?:iam|secretsmanager|kms|sns):\w+)"', "".join(made().values())))
+    assert printed - tried - UNTRIED == {"sns:Publish"}
+
+
+def test_a_permission_is_tried_by_reading_or_not_at_all() -> None:
+    needed = permissions.needed_to_rotate(HOME, USER, SECRET, {USER: "AKIAXXXXXXXXXXXXTEST"})
+    assert [each.action for each in needed if each.probe] == actions_of(STATUS)
+    needed = permissions.needed_to_pull(HOME, FOLDER, {"ci": "ci/database"})
+    assert [each.action for each in needed if each.probe] == actions_of(PULL)
+    needed = permissions.needed_to_replicate(HOME, REPLICAS, prune=True)
+    assert [each.action for each in needed if each.probe] == [
+        "secretsmanager:ListSecrets", "secretsmanager:DescribeSecret",
+    ]  # fmt: skip
 
 
 def test_the_policy_of_rotate_is_enough_for_the_life_of_a_key(case: Case) -> None:
@@ -258,10 +273,9 @@ def test_the_smallest_session_of_a_look_only_looks(case: Case) -> None:
 def test_the_smallest_session_of_a_pull_reads_what_is_named(managed: ManagerCase, notice: bool) -> None:
     topic = managed.aws.add_topic("keyturn") if notice else ""
     told = {"SNS_TOPIC_ARN": topic, "NOTIFY_ON": "always"} if notice else {}
-    folder = [Selector("ci", "*", recursive=True)]
     managed.well(**minimal(managed.world, managed.company, **told))
     more = permissions.notice(topic) if notice else []
-    only(managed.world, *permissions.pull(HOME, folder), *more, *permissions.kms(HOME), sessions=1 + len(more))
+    only(managed.world, *permissions.pull(HOME, FOLDER), *more, *permissions.kms(HOME), sessions=1 + len(more))
     assert not notice or len(managed.aws.notices(topic)) == 1
 
 

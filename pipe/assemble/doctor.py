@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from datetime import UTC, datetime
+from functools import partial
+from itertools import chain
 
-from pipe.actions.doctor.action import Doctor, Setup
-from pipe.actions.sources.source import Source
+from pipe.actions.doctor.action import Doctor
+from pipe.actions.doctor.observe_aws import Account
+from pipe.actions.doctor.observe_bitbucket import observe_bitbucket
+from pipe.actions.doctor.observe_vault import VaultFacts, observe_vault
+from pipe.actions.rotate.preview import Preview
 from pipe.assemble.access import bitbucket_of
-from pipe.assemble.doctor_account import AwsAccount, Job
+from pipe.assemble.secretsmanager import secretsmanager_source
 from pipe.assemble.signing import AwsSession
 from pipe.assemble.stored import Fetcher
 from pipe.assemble.vault import VaultSession, vault_session, vault_source
+from pipe.clients.bitbucket import Bitbucket
 from pipe.clients.bitbucket_issuer import Issuer
 from pipe.clients.vault_self import OwnToken
 from pipe.patience import Patience
+from pipe.permissions import Home
 from pipe.redact import Secret
-from pipe.selectors import Selector
 from pipe.settings import Settings
 from pipe.settings.aws import AwsAccess, WebIdentity
 from pipe.settings.bitbucket import BitbucketAccess
@@ -25,8 +29,9 @@ from pipe.settings.replicate import ReplicateJob
 from pipe.settings.rotation import RotateJob
 from pipe.settings.setup import DoctorJob
 from pipe.settings.vault import VaultAccess
-from pipe.values import Target
-from pipe.variables import STEP_TOKEN
+from pipe.values import Needs, Run
+
+Jobs = tuple[RotateJob | PullJob | ReplicateJob, ...]
 
 # Seconds for which it is worth while to wait for a service that does not answer.
 BUDGET = 60.0
@@ -38,66 +43,76 @@ _WITHOUT_SECRET = ("aws", "kubernetes")
 def doctor(settings: Settings, job: DoctorJob, patience: Patience) -> Doctor:
     """Return the doctor; nothing has been asked yet."""
     patience.shorten(BUDGET)
-    jobs: list[Job] = [each for each in (job.rotate, job.pull, job.replicate) if each]
-    name = settings.session_name
-    sessions = {access: AwsSession(access, name, patience) for access in _ways(jobs)}
+    name, jobs, needs = settings.session_name, job.jobs, _needs(job.jobs)
+    sessions = [AwsSession(access, name, patience) for access in _ways(jobs)]
     vault = next((vault_session(access, name, patience) for access in _vaults(jobs)), None)
-    fetcher = Fetcher(name, patience, vault=vault, aws=next(iter(sessions.values()), None))
+    fetcher = Fetcher(name, patience, vault=vault, aws=sessions[0] if sessions else None)
     access = next((each.targets.access for each in jobs if not isinstance(each, ReplicateJob)), None)
     bitbucket = bitbucket_of(access, fetcher, patience) if access and _is_given(access) else None
-    accounts = [
-        AwsAccount(session, [each for each in jobs if each.aws == access], bitbucket, settings, patience)
-        for access, session in sessions.items()
-    ]
     return Doctor(
-        _setup(job, jobs, access),
-        now=lambda: datetime.now(UTC),
-        issuer=Issuer(job.step.issuer, patience) if job.has_token and job.step.issuer else None,
-        accounts=accounts,
-        bitbucket=bitbucket,
-        vault=_Server(vault) if vault else None,
-    )
-
-
-def _setup(job: DoctorJob, jobs: Iterable[Job], access: BitbucketAccess | None) -> Setup:
-    targets: list[Target] = []
-    selectors: list[Selector] = []
-    keeps = False
-    for each in jobs:
-        if not isinstance(each, ReplicateJob):
-            targets += each.targets.places
-        if isinstance(each, PullJob) and each.vault:
-            selectors += each.pull.selectors
-        if isinstance(each, ReplicateJob):
-            selectors += each.replication.selectors
-    if job.pull:
-        keeps = not job.pull.pull.fail_on_missing
-    elif job.replicate:
-        keeps = not job.replicate.replication.fail_on_missing
-    rotation = job.rotate.rotation if job.rotate else None
-    state = rotation.state_variable if rotation else job.pull.pull.state_variable if job.pull else ""
-    names = (rotation.secret_variable, rotation.credentials_variable) if rotation else ()
-    return Setup(
-        job.actions,
-        tuple(problem for problem in job.problems if problem.lacks != STEP_TOKEN),
-        job.step,
-        job.has_token,
-        needs_token=any(problem.lacks == STEP_TOKEN for problem in job.problems),
-        targets=tuple(dict.fromkeys(targets)),
+        actions=tuple(each.action for each in jobs),
+        problems=job.problems,
+        needs=needs,
+        step=job.step,
+        has_token=job.has_token,
         credentials=access.variables if access else "",
-        state=state,
-        hidden=tuple(filter(None, names)),
-        selectors=_distinct(selectors),
-        fail_on_missing=not keeps,
+        documents=Issuer(job.step.issuer, patience).documents if job.has_token and job.step.issuer else None,
+        accounts=tuple(partial(_enter, each, jobs, bitbucket, settings.run, patience) for each in sessions),
+        bitbucket=partial(observe_bitbucket, bitbucket, needs.targets) if bitbucket and needs.targets else None,
+        vault=partial(_look_at_vault, vault, jobs) if vault else None,
+        close=partial(vault.sign_out, leased=False) if vault else lambda: None,
     )
 
 
-def _distinct(selectors: Iterable[Selector]) -> tuple[Selector, ...]:
-    """Return selectors each once, whatever their variables are called."""
-    return tuple({(each.path, each.recursive): each for each in selectors}.values())
+def _enter(session: AwsSession, jobs: Jobs, bitbucket: Bitbucket | None, run: Run, patience: Patience) -> Account:
+    """Sign in to AWS; return the account as the jobs that sign in there need it. Raises Refused and ServiceError."""
+    aws = session.sign_in()
+    # AWS's library is imported by now.
+    from pipe.assemble.aws import objection  # noqa: PLC0415 - see above
+    from pipe.assemble.rotation import rotation_by  # noqa: PLC0415 - see above
+    from pipe.clients.aws_rights import Rights  # noqa: PLC0415 - see above
+
+    caller = aws.identity()
+    here = tuple(job for job in jobs if job.aws == session.access)
+    rotate = next((job for job in here if isinstance(job, RotateJob)), None)
+    pull = next((job for job in here if isinstance(job, PullJob)), None)
+    selectors = pull.needs.selectors if pull else ()
+
+    def preview(job: RotateJob, bitbucket: Bitbucket) -> Preview:
+        return rotation_by(aws, caller, job, bitbucket=bitbucket, run=run, patience=patience).preview()
+
+    return Account(
+        caller,
+        Home.of(caller.arn, session.access.region),
+        Rights(aws),
+        here,
+        objection(session.access, caller),
+        partial(preview, rotate, bitbucket) if rotate and bitbucket and (rotate.rotation.user or caller.user) else None,
+        secretsmanager_source(session, selectors) if selectors else None,
+        selectors,
+    )
 
 
-def _ways(jobs: Iterable[Job]) -> list[AwsAccess]:
+def _look_at_vault(session: VaultSession, jobs: Jobs) -> VaultFacts:
+    wanted = chain.from_iterable(job.needs.selectors for job in jobs if not isinstance(job, RotateJob) and job.vault)
+    # Each once, whatever the variables are called.
+    selectors = {(each.path, each.recursive): each for each in wanted}
+    source = vault_source(session, force=False, dry_run=True)
+    return observe_vault(session.access.address, source, OwnToken(session.vault), tuple(selectors.values()))
+
+
+def _needs(jobs: Jobs) -> Needs:
+    """Return what all jobs need together."""
+    needs = [job.needs for job in jobs]
+    return Needs(
+        targets=tuple(dict.fromkeys(chain.from_iterable(each.targets for each in needs))),
+        state=next((each.state for each in needs if each.state), ""),
+        secured=tuple(chain.from_iterable(each.secured for each in needs)),
+        fail_on_missing=all(each.fail_on_missing for each in needs),
+    )
+
+
+def _ways(jobs: Jobs) -> list[AwsAccess]:
     """Return the ways into AWS that are given whole, each once."""
     accesses = dict.fromkeys(each.aws for each in jobs if each.aws)
     return [access for access in accesses if access.way and not _lacks_token(access)]
@@ -107,26 +122,10 @@ def _lacks_token(access: AwsAccess) -> bool:
     return isinstance(access.way, WebIdentity) and not access.way.token.reveal()
 
 
-def _vaults(jobs: Iterable[Job]) -> list[VaultAccess]:
+def _vaults(jobs: Jobs) -> list[VaultAccess]:
     accesses = dict.fromkeys(each.vault for each in jobs if not isinstance(each, RotateJob) and each.vault)
     return [access for access in accesses if access.address and (access.secret or access.method in _WITHOUT_SECRET)]
 
 
 def _is_given(access: BitbucketAccess) -> bool:
     return bool(access.url) and not {"", Secret("")} & set(vars(access.credential).values())
-
-
-class _Server:
-    """The Vault that the settings name."""
-
-    def __init__(self, session: VaultSession) -> None:
-        self._session = session
-        self.kv = session.kv
-        self.own = OwnToken(session.vault)
-        self.address = session.access.address
-
-    def source(self) -> Source:
-        return vault_source(self._session, force=False, dry_run=True)
-
-    def close(self) -> None:
-        self._session.sign_out(leased=False)

@@ -19,7 +19,7 @@ from pipe.errors import BadCredentials, KeyturnError, Mismatched
 from pipe.patience import Patience
 from pipe.settings import Settings
 from pipe.settings.rotation import RotateJob
-from pipe.values import Identity, KeyPair, Target, last_four
+from pipe.values import Identity, KeyPair, Run, Target, last_four
 
 log = logging.getLogger("keyturn")
 
@@ -31,6 +31,24 @@ def rotation(settings: Settings, job: RotateJob, patience: Patience) -> Rotate:
     bitbucket = bitbucket_of(job.targets.access, fetcher, patience, writes=settings.action != "status")
     aws, caller, own = _who(session, job, bitbucket, patience)
     session.admit(caller)
+    own = own if caller.key_id else None
+    return rotation_by(aws, caller, job, bitbucket=bitbucket, run=settings.run, patience=patience, own=own)
+
+
+def rotation_by(
+    aws: Aws,
+    caller: Identity,
+    job: RotateJob,
+    *,
+    bitbucket: Bitbucket,
+    run: Run,
+    patience: Patience,
+    own: KeyPair | None = None,
+) -> Rotate:
+    """Return the rotation by who has signed in; `own` is the pair that signs, where that is a user's own.
+
+    Raises Refused where no user is named, or where the secret is another account's.
+    """
     policy = job.rotation_of(caller)
     journal = None
     if policy.secret_id:
@@ -44,8 +62,8 @@ def rotation(settings: Settings, job: RotateJob, patience: Patience) -> Rotate:
         bitbucket=bitbucket,
         signer=aws,
         patience=patience,
-        run=settings.run,
-        own=own if caller.key_id else None,
+        run=run,
+        own=own,
     )
 
 

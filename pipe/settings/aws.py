@@ -18,8 +18,8 @@ LONGEST_CHAINED = 3_600
 # How many characters a session's policy may have.
 LONGEST_POLICY = 2_048
 
-# Makes what an action has to be allowed.
-Needs = Callable[[Home], list[Statement]]
+# Returns what an action has to be allowed, in an account.
+Allowed = Callable[[Home], list[Statement]]
 
 
 @dataclass(frozen=True)
@@ -64,8 +64,8 @@ class AwsAccess:
         return self.way.pair if isinstance(self.way, Keys) and not self.way.role_arn else None
 
 
-def read_aws(reader: Reader, needs: Needs) -> AwsAccess:
-    """Return how AWS is asked; `needs` is what the action has to be allowed."""
+def read_aws(reader: Reader, allowed: Allowed) -> AwsAccess:
+    """Return how AWS is asked; `allowed` is what the action has to be allowed."""
     region = _region(reader)
     way = _way(reader)
     return AwsAccess(
@@ -73,7 +73,7 @@ def read_aws(reader: Reader, needs: Needs) -> AwsAccess:
         endpoint=reader.text("AWS_ENDPOINT_URL") or None,
         way=way,
         # A profile of Roles Anywhere has a policy of its own, and takes no other.
-        policy="" if isinstance(way, Anywhere) else _policy(reader, way, region, needs),
+        policy="" if isinstance(way, Anywhere) else _policy(reader, way, region, allowed),
         seconds=_seconds(reader, way),
         allowed_accounts=reader.listed("ALLOWED_AWS_ACCOUNT_IDS"),
     )
@@ -119,7 +119,7 @@ def _keys(reader: Reader) -> Keys | None:
     return Keys(KeyPair(key_id, Secret(secret)), Secret(token) if token else None, role_arn)
 
 
-def _policy(reader: Reader, way: WebIdentity | Anywhere | Keys | None, region: str, needs: Needs) -> str:
+def _policy(reader: Reader, way: WebIdentity | Anywhere | Keys | None, region: str, allowed: Allowed) -> str:
     """Return the policy of the session as compact JSON, or an empty string."""
     name = "AWS_SESSION_POLICY"
     given = reader.value(name)
@@ -135,7 +135,7 @@ def _policy(reader: Reader, way: WebIdentity | Anywhere | Keys | None, region: s
     if given == "minimal":
         home = Home.of(way.role_arn, region)
         topic = reader.text("SNS_TOPIC_ARN")
-        statements = [*needs(home), *(notice(topic) if topic else [])]
+        statements = [*allowed(home), *(notice(topic) if topic else [])]
         secrets = any("secretsmanager:" in compact(document([each])) for each in statements)
         given = document([*statements, *(kms(home) if secrets else [])])
     policy = compact(given)

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 from pipe import permissions
+from pipe.permissions import Home, Permissions
 from pipe.reading import Reader
 from pipe.selectors import Selector
 from pipe.settings.aws import AwsAccess, read_aws
 from pipe.settings.bitbucket import Targets, read_targets
 from pipe.settings.selectors import read_secrets
 from pipe.settings.vault import VaultAccess, read_vault
-from pipe.values import Pull
+from pipe.values import Identity, Needs, Pull
 from pipe.variables import SOURCES
 
 VAULT, SECRETS_MANAGER = SOURCES
@@ -22,10 +24,24 @@ VAULT, SECRETS_MANAGER = SOURCES
 class PullJob:
     """What is pulled, where it is written, and how its source is asked, which is either Vault or AWS."""
 
+    action: ClassVar[str] = "pull"
+
     targets: Targets
     pull: Pull
     vault: VaultAccess | None = None
     aws: AwsAccess | None = None
+
+    @property
+    def needs(self) -> Needs:
+        """What has to be there."""
+        pull = self.pull
+        return Needs(
+            self.targets.places, pull.state_variable, selectors=pull.selectors, fail_on_missing=pull.fail_on_missing
+        )
+
+    def permissions(self, home: Home, caller: Identity, found: Mapping[str, str]) -> Permissions:  # noqa: ARG002 - what each job is asked
+        """Return what AWS has to allow where it is the source; `found` is `needed_to_pull`'s."""
+        return permissions.needed_to_pull(home, self.pull.selectors, found)
 
 
 def read_pull_job(reader: Reader) -> PullJob:

@@ -2,24 +2,38 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 from pipe import permissions
+from pipe.permissions import Home, Permissions
 from pipe.reading import Reader
 from pipe.settings.aws import AwsAccess, read_aws
 from pipe.settings.pull import VAULT
 from pipe.settings.selectors import read_secrets
 from pipe.settings.vault import VaultAccess, read_vault
-from pipe.values import Replication
+from pipe.values import Identity, Needs, Replication
 
 
 @dataclass(frozen=True)
 class ReplicateJob:
     """What is replicated, and how Vault and AWS are asked."""
 
+    action: ClassVar[str] = "replicate"
+
     replication: Replication
     vault: VaultAccess
     aws: AwsAccess
+
+    @property
+    def needs(self) -> Needs:
+        """What has to be there."""
+        return Needs(selectors=self.replication.selectors, fail_on_missing=self.replication.fail_on_missing)
+
+    def permissions(self, home: Home, caller: Identity, found: Mapping[str, str]) -> Permissions:  # noqa: ARG002 - what each job is asked
+        """Return what AWS has to allow."""
+        return permissions.needed_to_replicate(home, self.replication.prefix, prune=self.replication.prune)
 
 
 def read_replicate_job(reader: Reader) -> ReplicateJob:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from typing import ClassVar
 
 from pipe import permissions
 from pipe.errors import Problem, Refused
+from pipe.permissions import Home, Permissions
 from pipe.reading import Reader
 from pipe.settings.aws import AwsAccess, Keys, read_aws
 from pipe.settings.bitbucket import Targets, read_targets
-from pipe.values import Identity, Rotation
+from pipe.values import Identity, Needs, Rotation
 
 ROTATE, DEACTIVATE, DELETE = "ROTATE_AFTER_DAYS", "DEACTIVATE_AFTER_DAYS", "DELETE_AFTER_DAYS"
 
@@ -25,9 +28,22 @@ SHORTEST = SPARE + 2
 class RotateJob:
     """A rotation, where it is published, and how AWS is asked."""
 
+    action: ClassVar[str] = "rotate"
+
     targets: Targets
     aws: AwsAccess
     rotation: Rotation
+
+    @property
+    def needs(self) -> Needs:
+        """What has to be there."""
+        secured = (self.rotation.secret_variable, self.rotation.credentials_variable)
+        return Needs(self.targets.places, self.rotation.state_variable, tuple(filter(None, secured)))
+
+    def permissions(self, home: Home, caller: Identity, found: Mapping[str, str]) -> Permissions:
+        """Return what AWS has to allow; `found` is `needed_to_rotate`'s."""
+        user = self.rotation.user or caller.user
+        return permissions.needed_to_rotate(home, user, self.rotation.secret_id, found)
 
     def rotation_of(self, caller: Identity) -> Rotation:
         """Return the rotation with its user filled in: by default the one whom the keys belong to.

@@ -35,13 +35,10 @@ Job = RotateJob | PullJob | ReplicateJob
 class DoctorJob:
     """What is tried: the jobs of the actions that are meant, and all that is wrong with the settings."""
 
-    actions: tuple[str, ...]
+    jobs: tuple[Job, ...]
     problems: tuple[Problem, ...]
     step: Step
     has_token: bool
-    rotate: RotateJob | None = None
-    pull: PullJob | None = None
-    replicate: ReplicateJob | None = None
 
 
 @dataclass(frozen=True)
@@ -61,13 +58,10 @@ class SetupJob:
 
 def read_doctor_job(reader: Reader) -> DoctorJob:
     """Return what is tried; a problem with the settings is a finding like another, not a reason to refuse."""
-    actions = read_actions(reader)
-    rotate = read_rotate_job(reader, only_look=False) if "rotate" in actions else None
-    pull = read_pull_job(reader) if "pull" in actions else None
-    replicate = read_replicate_job(reader) if "replicate" in actions else None
+    jobs = tuple(_read(reader, action) for action in read_actions(reader))
     read_notice(reader)
-    step, has_token = read_step(reader), bool(reader.plain(STEP_TOKEN))
-    return DoctorJob(actions, reader.taken(), step, has_token, rotate, pull, replicate)
+    step = read_step(reader)
+    return DoctorJob(jobs, reader.taken(), step, bool(reader.plain(STEP_TOKEN)))
 
 
 def read_setup_job(reader: Reader) -> SetupJob:

@@ -10,7 +10,7 @@ from typing import cast
 from moto.moto_api._internal.models import moto_api_backend
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
-from sandbox.aws import sessions, simulation
+from sandbox.aws import sessions
 from sandbox.aws.anywhere import Registry, RolesAnywhere
 from sandbox.aws.conditions import NotUnderstood
 from sandbox.aws.dialect import ANYWHERE, Call, Refused, in_json, read, worded
@@ -64,10 +64,6 @@ class Gate:
                 if call.service == ANYWHERE:
                     return _answered(self.anywhere.handle(call), start_response)
                 principal = self._admit(call, identity)
-                if call.service == "iam" and call.action == simulation.ACTION:
-                    answer = simulation.simulated(call)
-                    start_response(answer.status, answer.headers)
-                    return [answer.body]
                 if call.service == "iam":
                     return self._iam(call, start_response)
                 if call.service != "secretsmanager":

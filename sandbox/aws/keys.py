@@ -125,15 +125,6 @@ def owner(key_id: str) -> User | None:
     return iam().users.get(key.user_name) if key and key.user_name else None
 
 
-def principal_of(kind: str, name: str) -> Principal | None:
-    """Return a user or a role as a principal of its own policies, None where there is none of that name."""
-    if kind == "user":
-        user = iam().users.get(name)
-        return Principal(user.arn, _policies(user), user=user.name, tags=tags_of(user)) if user else None
-    role = next((role for role in iam().get_roles() if role.name == name), None)
-    return Principal(role.arn, _policies(role), role=role.arn, tags=tags_of(role)) if role else None
-
-
 def tags_of(holder: User | Role) -> dict[str, str]:
     """Return the tags of a user or a role."""
     return {tag["Key"]: tag["Value"] for tag in iam().tagger.list_tags_for_resource(holder.arn)["Tags"]}

@@ -2,34 +2,41 @@
 
 from __future__ import annotations
 
-from typing import Any
+import json
 
 import pytest
 
 from pipe import permissions
-from sandbox.aws.trust import ANYBODY, trusting, trusting_steps
-from sandbox.world import REGION, ROLE, SECRET, USER
-from test.doctor.case import HOME, TOLD, Case
+from sandbox.aws.trust import trusting_steps
+from sandbox.world import ROLE, SECRET, USER
+from test.doctor.case import HOME, Case
 
 OTHER = "{00000000-0000-0000-0000-00000000000f}"
-FEDERATED = "sts:AssumeRoleWithWebIdentity"
 
 
 def test_no_token(case: Case) -> None:
-    case.rotates(*TOLD)
+    case.rotates()
     (found,) = case.ill(case.rotate, BITBUCKET_STEP_OIDC_TOKEN=None)
-    assert found.startswith("the step, OIDC token: the step has none → Put `oidc: true` into the step")
+    assert found.startswith("settings, AWS_OIDC_ROLE_ARN: the step has no OIDC token → Put `oidc: true` into the step")
 
 
-def test_no_token_for_vault(case: Case) -> None:
-    (found,) = case.ill(case.pull, BITBUCKET_STEP_OIDC_TOKEN=None)
+@pytest.mark.parametrize("method", ["", "jwt"])
+def test_no_token_for_vault(case: Case, method: str) -> None:
+    given = {**case.pull, "BITBUCKET_STEP_OIDC_TOKEN": "", "VAULT_AUTH_METHOD": method}
+    (found,) = case.ill(given)
+    assert found.startswith("settings, VAULT_AUTH_METHOD: ")
     assert "Put `oidc: true` into the step" in found
+    # Outside of a step that advice alone would help nobody.
+    assert ("Only a step of Pipelines has such a token" if method else "approle, token, aws") in found
+    result, report = case.look(given)
+    assert "is given" not in "".join(check["why"] for check in report["checks"] if check["state"] == "good")
+    assert "all that pull must know" not in result.output
 
 
 def test_a_token_of_long_ago(case: Case) -> None:
     from datetime import UTC, datetime  # noqa: PLC0415
 
-    case.rotates(*TOLD)
+    case.rotates()
     old = case.company.issuer.token(case.company.repository, now=datetime(2024, 1, 1, tzinfo=UTC))
     expired, sign_in = case.ill(case.rotate, BITBUCKET_STEP_OIDC_TOKEN=old)
     assert "it has expired, at 2024-01-01T01:00:00Z" in expired
@@ -37,7 +44,7 @@ def test_a_token_of_long_ago(case: Case) -> None:
 
 
 def test_a_wrong_audience(case: Case) -> None:
-    case.replicates(*TOLD)
+    case.replicates()
     token = case.company.issuer.token(case.company.repository, audience="somebody-else")
     result, report = case.look(case.replicate, BITBUCKET_STEP_OIDC_TOKEN=token)
     notes = [check["why"] for check in report["checks"] if check["state"] == "note"]
@@ -51,7 +58,7 @@ def test_a_wrong_audience(case: Case) -> None:
 
 
 def test_a_role_of_another_repository(case: Case) -> None:
-    case.rotates(*TOLD)
+    case.rotates()
     audience = case.company.issuer.audience
     provider = HOME.iam(f"oidc-provider/{case.company.issuer.url.partition('://')[2]}")
     case.world.aws.set_trust(ROLE, trusting_steps(provider, audience, f"{OTHER}:*"))
@@ -61,88 +68,26 @@ def test_a_role_of_another_repository(case: Case) -> None:
     assert f'"{case.company.repository.uuid}:*"' in result.output
 
 
-@pytest.mark.parametrize(
-    ("conditions", "says"),
-    [
-        ({"StringEquals": {"aud": "AUD"}}, "it has no condition on the subject (sub): any repository"),
-        ({"StringEquals": {"aud": "AUD"}, "StringLike": {"sub": "*"}}, "its pattern for the subject (sub) is *: any"),
-        ({"StringEquals": {"aud": "AUD"}, "StringLike": {"sub": "{*}:*"}}, "any repository of the workspace"),
-        ({"StringLike": {"sub": "REPO:*"}}, "it has no condition on the audience (aud)"),
-    ],
-)
-def test_a_trust_policy_that_is_too_broad(case: Case, conditions: dict[str, Any], says: str) -> None:
-    case.rotates(*TOLD)
-    issuer, repository = case.company.issuer, case.company.repository.uuid
-    name = issuer.url.partition("://")[2]
-    filled = {
-        operator: {
-            f"{name}:{claim}": text.replace("AUD", issuer.audience).replace("REPO", repository)
-            for claim, text in keys.items()
-        }
-        for operator, keys in conditions.items()
-    }
-    case.world.aws.set_trust(ROLE, trusting("Federated", HOME.iam(f"oidc-provider/{name}"), FEDERATED, filled))
-    (found,) = case.ill(case.rotate)
-    assert found.startswith("AWS, trust policy: ")
-    assert says in found
-    assert (f"{repository}:*" if "subject" in found else issuer.audience) in found
-
-
-def test_a_role_for_anybody(case: Case) -> None:
-    case.rotates(*TOLD)
-    case.world.aws.set_trust(ROLE, ANYBODY)
-    old = case.company.admin
-    given = {
-        **case.rotate, "AWS_ACCESS_KEY_ID": old.access_key_id, "AWS_SECRET_ACCESS_KEY": old.secret_access_key,
-        "AWS_ROLE_ARN": case.company.role_arn,
-    }  # fmt: skip
-    (found,) = case.ill(given, AWS_OIDC_ROLE_ARN=None, BITBUCKET_STEP_OIDC_TOKEN=None)
-    assert "AWS, trust policy: it lets in anybody in the world" in found
-
-
-def test_a_policy_that_lacks_a_right_to_write(case: Case) -> None:
-    keys, versions = permissions.rotate(HOME, USER, SECRET)
-    actions = [action for action in versions["Action"] if action != "secretsmanager:PutSecretValue"]
-    case.may(keys, {**versions, "Action": actions}, *TOLD)
-    (found,) = case.ill(case.rotate)
-    assert found.startswith("AWS, may not rotate: secretsmanager:PutSecretValue → Add to the policy: ")
-    assert f'"arn:aws:secretsmanager:{REGION}:123456789012:secret:{SECRET}-??????"' in found
-
-
 def test_a_policy_that_lacks_a_right_to_read(case: Case) -> None:
     keys, versions = permissions.rotate(HOME, USER, SECRET)
     actions = [action for action in versions["Action"] if action != "secretsmanager:GetSecretValue"]
     case.may(keys, {**versions, "Action": actions})
     (found,) = case.ill(case.rotate)
-    assert found.startswith("AWS, may not rotate: secretsmanager:GetSecretValue → ")
-
-
-def test_a_policy_that_is_too_broad(case: Case) -> None:
-    case.rotates(*TOLD, {"Effect": "Allow", "Action": ["secretsmanager:*", "iam:List*"], "Resource": "*"})
-    (found,) = case.ill(case.rotate)
-    assert found.startswith("AWS, too broad: nothing here needs ")
-    for right in ("iam:ListUsers", "iam:ListAccessKeys", "secretsmanager:ListSecrets", "secretsmanager:GetSecretValue"):
-        assert right in found
-
-
-def test_a_replication_that_reads(case: Case) -> None:
-    case.replicates(
-        *TOLD,
-        {"Effect": "Allow", "Action": "secretsmanager:GetSecretValue", "Resource": f"{HOME.secret('vault/*')[0]}"},
-    )
-    (found,) = case.ill(case.replicate)
-    assert "secretsmanager:GetSecretValue, which reads replicas" in found
+    assert found.startswith("AWS, may not rotate: secretsmanager:GetSecretValue → Add to the policy what stands below.")
+    result, _ = case.look(case.rotate)
+    (needed,) = permissions.read_secret(HOME, SECRET)
+    assert json.dumps(needed, indent=2) in result.output
 
 
 def test_an_account_that_is_not_allowed(case: Case) -> None:
-    case.rotates(*TOLD)
+    case.rotates()
     result, report = case.look(case.rotate, ALLOWED_AWS_ACCOUNT_IDS="999999999999")
     assert [each.partition(":")[0] for each in report["problems"]] == ["AWS, account"]
     assert result.asked("iam.") == []
 
 
 def test_an_unknown_environment(case: Case) -> None:
-    case.rotates(*TOLD)
+    case.rotates()
     (found,) = case.ill(case.rotate, TARGETS="deployment:staging, deployment:nowhere")
     assert found.startswith("Bitbucket, acme/shop nowhere: ")
     assert "it has: Test, Staging, Production" in found
@@ -150,7 +95,7 @@ def test_an_unknown_environment(case: Case) -> None:
 
 @pytest.mark.parametrize("scopes", [["pipeline"], ["repository"]])
 def test_a_bitbucket_token_without_a_scope(case: Case, scopes: list[str]) -> None:
-    case.rotates(*TOLD)
+    case.rotates()
     token = case.world.bitbucket.issue_token("repository", case.company.repository, scopes=scopes)
     case.secrets.add(token.secret)
     found = case.ill(case.rotate, BITBUCKET_ACCESS_TOKEN=token.secret)
@@ -159,7 +104,7 @@ def test_a_bitbucket_token_without_a_scope(case: Case, scopes: list[str]) -> Non
 
 
 def test_a_bitbucket_token_that_is_none(case: Case) -> None:
-    case.rotates(*TOLD)
+    case.rotates()
     (found,) = case.ill(case.rotate, BITBUCKET_ACCESS_TOKEN="nothing-that-bitbucket-knows")
     assert found.startswith("Bitbucket, token: Bitbucket refuses the credentials (401)")
 
@@ -171,7 +116,7 @@ def test_a_state_variable_that_somebody_secured(case: Case) -> None:
 
 
 def test_a_secret_that_everybody_sees(case: Case) -> None:
-    case.rotates(*TOLD)
+    case.rotates()
     name, value = "AWS_SECRET_ACCESS_KEY", case.company.old_key.secret_access_key
     case.world.bitbucket.set_variable(case.company.environments["Staging"], name, value, secured=False)
     (found,) = case.ill(case.rotate)
@@ -195,25 +140,15 @@ def test_a_vault_policy_that_lacks_data(case: Case) -> None:
 def test_a_vault_policy_that_shows_nothing(case: Case) -> None:
     case.vault.policy("other", 'path "secret/data/elsewhere/*" { capabilities = ["read"] }')
     case.vault.role(["other"])
-    found = case.ill(case.pull)
-    assert found[0].startswith("Vault, secret/ci/** *: ")
-    assert "Vault, policy lacks: `read` on secret/data/ci/keyturn-doctor-nobody" in found[1]
-
-
-def test_a_vault_policy_that_is_too_broad(case: Case) -> None:
-    case.vault.policy("broad", 'path "secret/*" { capabilities = ["create", "read", "update", "list", "scan"] }')
-    case.vault.role(["broad"])
-    found = case.ill(case.pull)
-    assert found[0].startswith("Vault, too broad: `create`, `list`, `read`, `scan`, `update` on secret/data/keyturn-")
-    assert found[1].startswith("Vault, too broad: `create`, `update` on secret/data/ci/")
+    (found,) = case.ill(case.pull)
+    assert found.startswith("Vault, secret/ci/** *: ")
 
 
 def test_root_s_token(case: Case) -> None:
     given = {**case.pull, "VAULT_AUTH_METHOD": "token", "VAULT_TOKEN": case.vault.root_token}
     case.secrets.add(case.vault.root_token)
-    found = case.ill(given)
-    assert found[0].startswith("Vault, token: it is root's")
-    assert any("sys/policies/acl/" in each for each in found)
+    (found,) = case.ill(given)
+    assert found.startswith("Vault, token: it is root's")
 
 
 def test_a_wrong_mount(case: Case) -> None:
@@ -239,14 +174,14 @@ def test_a_selector_that_finds_nothing(case: Case) -> None:
 
 
 def test_two_keys_of_which_one_is_a_stranger(case: Case) -> None:
-    case.rotates(*TOLD)
+    case.rotates()
     case.world.aws.add_key(USER, 10)
     (found,) = case.ill(case.rotate)
     assert found.startswith("AWS, next rotation: ")
 
 
 def test_settings_that_are_wrong(case: Case) -> None:
-    case.rotates(*TOLD)
+    case.rotates()
     found = case.ill(case.rotate, ROTATE_AFTER_DAYS="soon", SECRET_ID="", BITBUCKET_ACCESS_TOKEN="")
     assert [each.partition(":")[0] for each in found] == [
         "settings, ROTATE_AFTER_DAYS",
@@ -257,7 +192,7 @@ def test_settings_that_are_wrong(case: Case) -> None:
 
 def test_several_faults_in_one_run(case: Case) -> None:
     keys, _ = permissions.rotate(HOME, USER, SECRET)
-    case.may(keys, {"Effect": "Allow", "Action": "iam:ListUsers", "Resource": "*"}, *TOLD)
+    case.may(keys)
     case.vault.policy("narrow", 'path "secret/detailed-metadata/ci/*" { capabilities = ["scan"] }')
     case.vault.role(["narrow"])
     case.world.bitbucket.set_variable(case.company.environments["Production"], "KEYTURN_STATE", "{}", secured=True)
@@ -267,9 +202,8 @@ def test_several_faults_in_one_run(case: Case) -> None:
     )
     assert [each.partition(":")[0] for each in found] == [
         "settings, DELETE_AFTER_DAYS",
-        f"AWS, secret {SECRET}",
+        "AWS, next rotation",
         "AWS, may not rotate",
-        "AWS, too broad",
         "Vault, policy lacks",
         "Bitbucket, acme/shop production",
         "Bitbucket, acme/shop nowhere",

@@ -1,1 +1,1 @@
-"""Tries a set-up by reading alone: what is missing, what does not work, and what is broader than needed."""
+"""Tries a set-up by reading alone: `observe_*.py` look, `check_*.py` say what is missing or does not work."""

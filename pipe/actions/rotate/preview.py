@@ -31,6 +31,7 @@ class Preview:
     """What a run would do now; with `refused`, why it would do nothing at all, and then the plan is empty."""
 
     world: World
+    policy: Rotation
     plan: KeyPlan
     fates: tuple[Fate, ...]
     refused: tuple[Problem, ...] = ()
@@ -49,7 +50,7 @@ def preview_of(world: World, policy: Rotation) -> Preview:
         plan = decide(world, policy)
     except Refused as error:
         plan, refused = KeyPlan(()), error.problems
-    return Preview(world, plan, tuple(_fate(world, plan, key) for key in world.keys), refused)
+    return Preview(world, policy, plan, tuple(_fate(world, plan, key) for key in world.keys), refused)
 
 
 def action_of(step: KeyStep) -> str:

@@ -1,12 +1,11 @@
-"""Whether the step's OIDC token is there, and what it says; pure."""
+"""Says of the step's OIDC token what it says, and of its issuer what that answers; pure."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from pipe.actions.doctor.check import Check, bad, failed, good, note, unknown
+from pipe.actions.doctor.diagnosis import Check, bad, failed, good, note, unknown
 from pipe.errors import KeyturnError
 from pipe.step import Step
 from pipe.values import unstamp
@@ -17,34 +16,18 @@ AREA = "the step"
 SHORT = timedelta(minutes=5)
 
 
-@dataclass(frozen=True)
-class TokenFacts:
-    """A step and its token: whether there is one, whether one is needed, and what the workspace's provider answers.
+def check_token(step: Step, discovery: Mapping[str, str] | KeyturnError | None, now: datetime) -> Iterator[Check]:
+    """Yield what is to be said of the token that a step has.
 
-    `discovery` is None where the provider's address is not known.
+    `discovery` is what the workspace's provider says of itself, None where its address is not known.
     """
-
-    step: Step
-    there: bool
-    needed: bool
-    now: datetime
-    discovery: Mapping[str, str] | KeyturnError | None = None
-
-
-def check_token(facts: TokenFacts) -> Iterator[Check]:
-    """Yield what is to be said of the step's token; nothing where there is none and none is needed."""
-    claims = facts.step.claims
-    if not facts.there:
-        if facts.needed:
-            yield bad(AREA, "OIDC token", "the step has none", "Put `oidc: true` into the step, beside `script:`.")
-        return
-    if not claims:
+    if not step.claims:
         yield bad(AREA, "OIDC token", "BITBUCKET_STEP_OIDC_TOKEN is no JWT", "Leave the variable to Bitbucket.")
         return
-    yield _life(claims.get("exp", ""), facts.now)
-    yield from _issuer(facts)
-    yield _audience(facts.step)
-    yield _subject(facts.step)
+    yield _life(step.claims.get("exp", ""), now)
+    yield from _issuer(step, discovery)
+    yield _audience(step)
+    yield _subject(step)
 
 
 def _life(exp: str, now: datetime) -> Check:
@@ -60,8 +43,8 @@ def _life(exp: str, now: datetime) -> Check:
     return good(AREA, "OIDC token", why)
 
 
-def _issuer(facts: TokenFacts) -> Iterator[Check]:
-    expected, told = facts.step.issuer, facts.step.claims.get("iss", "")
+def _issuer(step: Step, discovery: Mapping[str, str] | KeyturnError | None) -> Iterator[Check]:
+    expected, told = step.issuer, step.claims.get("iss", "")
     if expected and told != expected:
         yield bad(
             AREA, "its issuer (iss)", f"{told or 'nothing'}, but this workspace's is {expected}",
@@ -69,17 +52,16 @@ def _issuer(facts: TokenFacts) -> Iterator[Check]:
         )  # fmt: skip
         return
     yield good(AREA, "its issuer (iss)", told)
-    if isinstance(facts.discovery, KeyturnError):
-        yield failed(AREA, "issuer's documents", facts.discovery)
-    elif facts.discovery is not None and facts.discovery.get("issuer") != expected:
-        yield bad(
-            AREA, "issuer's documents", f"they name {facts.discovery.get('issuer') or 'nothing'} instead",
-            "Check BITBUCKET_API_URL.",
-        )  # fmt: skip
-    elif facts.discovery is not None:
-        yield good(AREA, "issuer's documents", "AWS and Vault can fetch them, if they reach Bitbucket")
+    documents = "issuer's documents"
+    if discovery is None:
+        yield unknown(AREA, documents, "not tried: BITBUCKET_WORKSPACE is not known")
+    elif isinstance(discovery, KeyturnError):
+        yield failed(AREA, documents, discovery)
+    elif discovery.get("issuer") != expected:
+        why = f"they name {discovery.get('issuer') or 'nothing'} instead"
+        yield bad(AREA, documents, why, "Check BITBUCKET_API_URL.")
     else:
-        yield unknown(AREA, "issuer's documents", "not tried: BITBUCKET_WORKSPACE is not known")
+        yield good(AREA, documents, "AWS and Vault can fetch them, if they reach Bitbucket")
 
 
 def _audience(step: Step) -> Check:

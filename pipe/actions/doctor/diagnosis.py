@@ -29,7 +29,7 @@ _WORDS = {State.GOOD: "good", State.BAD: "bad", State.NOTE: "note", State.OPEN: 
 
 @dataclass(frozen=True)
 class Check:
-    """One thing of an area, how it is, why, and what is to be done; `details` is more of that, such as a policy."""
+    """One thing of an area, how it is, why, and what is to be done; `details` is what helps with that, as a policy."""
 
     area: str
     what: str
@@ -40,12 +40,12 @@ class Check:
 
 
 def good(area: str, what: str, why: str) -> Check:
-    """Return that a thing is there, works, and is not too broad."""
+    """Return that a thing is there and works."""
     return Check(area, what, State.GOOD, why)
 
 
 def bad(area: str, what: str, why: str, todo: str, details: str = "") -> Check:
-    """Return that a thing is missing, does not work, or is too broad."""
+    """Return that a thing is missing or does not work."""
     return Check(area, what, State.BAD, why, todo, details)
 
 
@@ -56,9 +56,9 @@ def failed(area: str, what: str, error: KeyturnError) -> Check:
     return bad(area, what, error.what, error.check, error.details)
 
 
-def note(area: str, what: str, why: str, todo: str = "") -> Check:
+def note(area: str, what: str, why: str, todo: str = "", details: str = "") -> Check:
     """Return that a thing works, but that somebody should know something about it."""
-    return Check(area, what, State.NOTE, why, todo)
+    return Check(area, what, State.NOTE, why, todo, details)
 
 
 def unknown(area: str, what: str, why: str, todo: str = "") -> Check:
@@ -94,7 +94,7 @@ class Diagnosis:
         areas = tuple(dict.fromkeys(check.area for check in self.checks))
         tables = [_table(area, [check for check in self.checks if check.area == area]) for area in areas]
         details = dict.fromkeys(check.details for check in self.checks if check.details)
-        return View(1 if self.bad else 0, self.sentence, (*_spaced(tables), *details), report=self.as_json())
+        return View(1 if self.bad else 0, self.sentence, tuple(_spaced([*tables, *details])), report=self.as_json())
 
     def as_json(self) -> dict[str, Any]:
         """Return the report for machines; it holds no secret."""
@@ -110,6 +110,7 @@ class Diagnosis:
                     "state": _WORDS[check.state],
                     "why": check.why,
                     "todo": check.todo,
+                    "details": check.details,
                 }
                 for check in self.checks
             ],
@@ -129,7 +130,7 @@ def _table(area: str, checks: Iterable[Check]) -> Table:
     return Table(("", area, ""), tuple(rows), tuple(tones))
 
 
-def _spaced(tables: Iterable[Table]) -> Iterator[Table | str]:
-    for table in tables:
-        yield table
+def _spaced(parts: Iterable[Table | str]) -> Iterator[Table | str]:
+    for part in parts:
+        yield part
         yield ""
