@@ -48,7 +48,7 @@ def _scopes(told: frozenset[str]) -> Iterator[Check]:
 def _held(needs: Needs, name: str, held: Mapping[str, Variable]) -> Iterator[Check]:
     state = held.get(needs.state)
     if state is None:
-        yield good(AREA, name, f"it is there, without {needs.state}, which the first run makes")
+        yield good(AREA, name, f"it is there, without {needs.state}, which a run makes when it needs it")
     elif state.secured:
         yield bad(
             AREA, name, f"{needs.state} is secured, so that it cannot be read",
