@@ -98,7 +98,7 @@ def allow(case: Case, policy: str) -> None:
 
 def test_every_permission_is_in_a_policy_that_is_tried() -> None:
     tried = {action for policy in (ROTATE, STATUS, PULL, REPLICATE) for action in actions_of(policy)}
-    printed = set(re.findall(r'"((?:iam|secretsmanager|kms|sns):\w+)"', "".join(made().values())))
+    printed = set(re.findall(r'"((?:iam|secretsmanager|kms|sns):\w+)"(?!:)', "".join(made().values())))
     assert printed - tried - UNTRIED == {"sns:Publish"}
 
 
