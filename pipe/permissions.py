@@ -22,7 +22,8 @@ SUFFIX = "-??????"
 # Nobody and nothing is called so.
 NOBODY = "keyturn-doctor-nobody"
 
-_NOTHING: Mapping[str, str] = {}
+# No name is known yet.
+NOTHING: Mapping[str, str] = {}
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,7 @@ def compact(policy: Policy) -> str:
     return json.dumps(policy, separators=(",", ":"))
 
 
-def needed_to_rotate(home: Home, user: str, secret: str, found: Mapping[str, str] = _NOTHING) -> Permissions:
+def needed_to_rotate(home: Home, user: str, secret: str, found: Mapping[str, str] = NOTHING) -> Permissions:
     """Return what a rotation needs; `secret` is SECRET_ID, empty where there is none.
 
     `found` has the id of an access key of the user by the user's name, where one is known.
@@ -118,7 +119,7 @@ def needed_to_rotate(home: Home, user: str, secret: str, found: Mapping[str, str
     )
 
 
-def needed_to_pull(home: Home, selectors: Iterable[Selector], found: Mapping[str, str] = _NOTHING) -> Permissions:
+def needed_to_pull(home: Home, selectors: Iterable[Selector], found: Mapping[str, str] = NOTHING) -> Permissions:
     """Return what a pull from Secrets Manager needs; its selectors are Secrets Manager's.
 
     `found` has the name of a secret by the path of the selector that finds it, where one is known.

@@ -45,6 +45,12 @@ class Step:
         told = tuple(filter(None, self.claims.get("aud", "").split(", ")))
         return told or ((self.audience,) if self.audience else ())
 
+    @property
+    def subject(self) -> str:
+        """What the subject of tokens of this repository, and of this environment if there is one, is like."""
+        places = filter(None, (self.repository_uuid, self.environment_uuid))
+        return ":".join([*places, "*"]) if self.repository_uuid else ""
+
 
 def step_of(api: str, given: Mapping[str, str], claims: Mapping[str, str]) -> Step:
     """Return the step that Bitbucket's variables, and the claims of its token, if it has one, speak of."""

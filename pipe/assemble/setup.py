@@ -12,7 +12,6 @@ from pipe.permissions import Home, Statement
 from pipe.selectors import Selector
 from pipe.settings.pull import PullJob
 from pipe.settings.replicate import ReplicateJob
-from pipe.settings.rotation import RotateJob
 from pipe.settings.setup import ROLE, Job, SetupJob
 from pipe.settings.stored import Stored
 from pipe.settings.vault import VaultAccess
@@ -46,17 +45,10 @@ def _grants(job: SetupJob) -> Iterator[tuple[str, Sequence[Statement]]]:
         if not each.aws:
             continue
         home = Home.of(job.role_arn, each.aws.region)
-        match each:
-            case RotateJob():
-                yield name, permissions.rotate(home, each.rotation.user, each.rotation.secret_id)
-            case PullJob():
-                yield name, permissions.pull(home, each.pull.selectors)
-            case ReplicateJob():
-                replication = each.replication
-                yield name, permissions.replicate(home, replication.prefix, prune=replication.prune)
-                if replication.kms_key:
-                    key = replication.kms_key if replication.kms_key.startswith("arn:") else "*"
-                    yield "key", permissions.kms(home, key)
+        yield name, permissions.allowing(each.permissions(home))
+        key = each.replication.kms_key if isinstance(each, ReplicateJob) else ""
+        if key:
+            yield "key", permissions.kms(home, key if key.startswith("arn:") else "*")
     if job.topic:
         yield "notice", permissions.notice(job.topic)
 

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from pipe import permissions
-from pipe.permissions import Home, Permissions
+from pipe.permissions import NOTHING, Home, Permissions
 from pipe.reading import Reader
 from pipe.selectors import Selector
 from pipe.settings.aws import AwsAccess, read_aws
 from pipe.settings.bitbucket import Targets, read_targets
 from pipe.settings.selectors import read_secrets
 from pipe.settings.vault import VaultAccess, read_vault
-from pipe.values import Identity, Needs, Pull
+from pipe.values import Needs, Pull
 from pipe.variables import SOURCES
 
 VAULT, SECRETS_MANAGER = SOURCES
@@ -39,7 +39,7 @@ class PullJob:
             self.targets.places, pull.state_variable, selectors=pull.selectors, fail_on_missing=pull.fail_on_missing
         )
 
-    def permissions(self, home: Home, caller: Identity, found: Mapping[str, str]) -> Permissions:  # noqa: ARG002 - what each job is asked
+    def permissions(self, home: Home, own: str = "", found: Mapping[str, str] = NOTHING) -> Permissions:  # noqa: ARG002 - what each job is asked
         """Return what AWS has to allow where it is the source; `found` is `needed_to_pull`'s."""
         return permissions.needed_to_pull(home, self.pull.selectors, found)
 

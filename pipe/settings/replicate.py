@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from pipe import permissions
-from pipe.permissions import Home, Permissions
+from pipe.permissions import NOTHING, Home, Permissions
 from pipe.reading import Reader
 from pipe.settings.aws import AwsAccess, read_aws
 from pipe.settings.pull import VAULT
 from pipe.settings.selectors import read_secrets
 from pipe.settings.vault import VaultAccess, read_vault
-from pipe.values import Identity, Needs, Replication
+from pipe.values import Needs, Replication
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class ReplicateJob:
         """What has to be there."""
         return Needs(selectors=self.replication.selectors, fail_on_missing=self.replication.fail_on_missing)
 
-    def permissions(self, home: Home, caller: Identity, found: Mapping[str, str]) -> Permissions:  # noqa: ARG002 - what each job is asked
+    def permissions(self, home: Home, own: str = "", found: Mapping[str, str] = NOTHING) -> Permissions:  # noqa: ARG002 - what each job is asked
         """Return what AWS has to allow."""
         return permissions.needed_to_replicate(home, self.replication.prefix, prune=self.replication.prune)
 

@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from pipe import permissions
 from pipe.errors import Problem, Refused
-from pipe.permissions import Home, Permissions
+from pipe.permissions import NOTHING, Home, Permissions
 from pipe.reading import Reader
 from pipe.settings.aws import AwsAccess, Keys, read_aws
 from pipe.settings.bitbucket import Targets, read_targets
@@ -40,10 +40,9 @@ class RotateJob:
         secured = (self.rotation.secret_variable, self.rotation.credentials_variable)
         return Needs(self.targets.places, self.rotation.state_variable, tuple(filter(None, secured)))
 
-    def permissions(self, home: Home, caller: Identity, found: Mapping[str, str]) -> Permissions:
-        """Return what AWS has to allow; `found` is `needed_to_rotate`'s."""
-        user = self.rotation.user or caller.user
-        return permissions.needed_to_rotate(home, user, self.rotation.secret_id, found)
+    def permissions(self, home: Home, own: str = "", found: Mapping[str, str] = NOTHING) -> Permissions:
+        """Return what AWS has to allow; `own` is the user whom the keys belong to, `found` `needed_to_rotate`'s."""
+        return permissions.needed_to_rotate(home, self.rotation.user or own, self.rotation.secret_id, found)
 
     def rotation_of(self, caller: Identity) -> Rotation:
         """Return the rotation with its user filled in: by default the one whom the keys belong to.

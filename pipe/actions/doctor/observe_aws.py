@@ -100,7 +100,7 @@ def _tried(account: Account, found: Mapping[str, str]) -> tuple[Tried, ...]:
     needed = [
         (job.action, permission)
         for job in account.jobs
-        for permission in job.permissions(account.home, account.identity, found)
+        for permission in job.permissions(account.home, account.identity.user, found)
     ]
     may = account.rights.may
     answers: list[bool | KeyturnError | None] = side_by_side(
