@@ -1,4 +1,4 @@
-# Written by hand. Tests hold every statement against pipe/policies.py, which the pipe's own policies are made from.
+# Written by hand. Tests hold every statement against pipe/permissions.py, which the pipe's own policies are made from.
 
 terraform {
   required_version = ">= 1.3"
