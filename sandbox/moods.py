@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from sandbox.wire import PAGES, SIZES, Environ, Fault, Wire
+from sandbox.answers import PAGES, SIZES
+from sandbox.wire import Environ, Fault, Wire
 from sandbox.wrong import WAYS, change
 
 EVERY = "every"

@@ -9,7 +9,8 @@ from typing import Any
 
 from werkzeug.serving import ThreadedWSGIServer, WSGIRequestHandler
 
-from sandbox.wire import Stream, Wsgi
+from sandbox.answers import Stream
+from sandbox.wire import Wsgi
 
 LOOPBACK = "127.0.0.1"
 

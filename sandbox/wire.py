@@ -8,30 +8,19 @@ import itertools
 import socket
 import threading
 import time
-import zlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
-from functools import cache
 from typing import Any, Protocol
 
+from sandbox.answers import PAGES, SIZES, Answer, page, sized
 from sandbox.clock import Clock
+
+__all__ = ["KINDS", "PAGES", "Answer", "Dialect", "Environ", "Fault", "Seen", "StartResponse", "Wire", "Wsgi"]
 
 Environ = dict[str, Any]
 StartResponse = Callable[..., Any]
 Wsgi = Callable[[Environ, StartResponse], Iterable[bytes]]
-
-# What proxies say in place of a service: their pages are neither JSON nor well-formed XML.
-PAGES = {
-    "html-200": ("200 OK", "<!DOCTYPE html><html><head><title>Sign in</title></head><body>Accept the terms.<br>"),
-    "html-403": ("403 Forbidden", "<!DOCTYPE html><html><body><h1>Blocked</h1>This address is not allowed.<br><hr>"),
-    "html-503": ("503 Service Unavailable", "<!DOCTYPE html><html><body><h1>Out of order</h1>Try again later.<br>"),
-    "text-200": ("200 OK", "It works!"),
-    "text-403": ("403 Forbidden", "Access is denied by policy 17."),
-    "text-503": ("503 Service Unavailable", "upstream connect error or disconnect/reset before headers"),
-}
-# Answers that take too long, or too much room.
-SIZES = ("slow", "large", "bomb", "endless")
 
 KINDS = frozenset({
     *PAGES, *(f"{kind}-after" for kind in (*PAGES, *SIZES)), "change-after",
@@ -85,27 +74,6 @@ class Seen:
     at: float
     agent: str = field(default="", repr=False)
     answer: Answer | None = field(default=None, repr=False)
-
-
-class Stream:
-    """A body that is made while it is sent."""
-
-    def __init__(self, parts: Iterable[bytes]) -> None:
-        self._parts = parts
-
-    def __iter__(self) -> Iterator[bytes]:
-        """Yield its parts."""
-        return iter(self._parts)
-
-
-@dataclass(frozen=True)
-class Answer:
-    """A whole HTTP answer; `stream` is sent in the place of its body where it is given."""
-
-    status: str
-    headers: Sequence[tuple[str, str]]
-    body: bytes
-    stream: Stream | None = None
 
 
 class Dialect(Protocol):
@@ -222,7 +190,7 @@ class Wire:
             elif not fault.kind.endswith("-after"):
                 continue
             elif fault.kind.removesuffix("-after") in SIZES:
-                answer = _sized(answer, fault)
+                answer = sized(answer, fault.kind.removesuffix("-after"), fault.seconds)
             else:
                 return self._dated(self._spoil(fault, environ))
         return answer
@@ -243,9 +211,7 @@ class Wire:
         if fault.answer is not None:
             return fault.answer(environ)
         if how in PAGES:
-            status, text = PAGES[how]
-            kind = "text/html" if how.startswith("html") else "text/plain"
-            return Answer(status, [("Content-Type", kind), ("Server", "proxy")], text.encode())
+            return page(how)
         return self._dialect.error(fault.kind, environ)
 
     def _run(self, environ: Environ) -> Answer:
@@ -267,40 +233,6 @@ def _nothing() -> None:
 
 def _same(answer: Answer) -> Answer:
     return answer
-
-
-def _sized(answer: Answer, fault: Fault) -> Answer:
-    """Return the same answer slowly, or with blanks behind it, which neither JSON nor XML minds."""
-    if answer.status.startswith("204"):
-        return answer
-    headers = [(name, value) for name, value in answer.headers if name.lower() != "content-length"]
-    match fault.kind.removesuffix("-after"):
-        case "slow":
-            return replace(answer, stream=Stream(_slowly(answer.body, fault.seconds or 0.3)))
-        case "large":
-            return replace(answer, headers=headers, body=answer.body + b" " * 9 * _MIB)
-        case "bomb":
-            bomb = zlib.compress(answer.body, wbits=_GZIP) + _blanks() * 64
-            return replace(answer, headers=[*headers, ("Content-Encoding", "gzip")], body=bomb)
-        case _:
-            blanks = itertools.repeat(b" " * (_MIB // 16))
-            return replace(answer, headers=headers, stream=Stream(itertools.chain([answer.body], blanks)))
-
-
-def _slowly(body: bytes, seconds: float) -> Iterator[bytes]:
-    for byte in body:
-        time.sleep(seconds)
-        yield bytes([byte])
-
-
-@cache
-def _blanks() -> bytes:
-    """Return 16 MiB of blanks as a member of a gzip file, which may have many."""
-    return zlib.compress(b" " * 16 * _MIB, 9, wbits=_GZIP)
-
-
-_MIB = 1 << 20
-_GZIP = 31
 
 
 def _cut(environ: Environ) -> None:
