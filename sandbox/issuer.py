@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from flask import Flask
 
 from sandbox.bitbucket import Environment, Repository, Workspace
-from sandbox.bitbucket.routes import route
+from sandbox.bitbucket.gate import route
 
 LIFETIME = timedelta(hours=1)
 _ALGORITHM = "RS256"

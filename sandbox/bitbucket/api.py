@@ -1,4 +1,4 @@
-"""Bitbucket's HTTP API put together, with the page that shows what its settings would show."""
+"""Bitbucket's HTTP API put together."""
 
 from __future__ import annotations
 
@@ -12,11 +12,9 @@ from werkzeug.exceptions import MethodNotAllowed, NotFound
 from sandbox.bitbucket import errors
 from sandbox.bitbucket.auth import Keyring
 from sandbox.bitbucket.environments import Environments
-from sandbox.bitbucket.gate import Gate
-from sandbox.bitbucket.page import settings
+from sandbox.bitbucket.gate import Gate, route
 from sandbox.bitbucket.pipelines import Pipelines
 from sandbox.bitbucket.reports import Reports
-from sandbox.bitbucket.routes import route
 from sandbox.bitbucket.state import Store
 from sandbox.bitbucket.variables import Variables
 from sandbox.clock import Clock
@@ -40,7 +38,6 @@ def build(store: Store, keyring: Keyring, moods: Moods, clock: Clock) -> Flask:
     Reports(gate, moods, clock).serve(app)
     Pipelines(gate, clock).serve(app)
     route(app, "POST", OAUTH, lambda: _access_token(keyring))
-    route(app, "GET", "/", lambda: settings(store))
     return app
 
 

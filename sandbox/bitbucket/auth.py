@@ -40,7 +40,6 @@ class Need:
 
 READ_REPOSITORY = Need("repository", "read:repository:bitbucket")
 READ_PIPELINE = Need("pipeline", "read:pipeline:bitbucket")
-WRITE_ENVIRONMENT = Need("pipeline", "admin:pipeline:bitbucket")
 WRITE_VARIABLE = Need("pipeline:variable", "admin:pipeline:bitbucket")
 START_PIPELINE = Need("pipeline:write", "write:pipeline:bitbucket")
 

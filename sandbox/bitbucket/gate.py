@@ -1,12 +1,20 @@
-"""The way from a request's path and credentials to the place that it may use."""
+"""The way from a request's path and credentials to the view that serves it, and to the place that it may use."""
 
 from __future__ import annotations
 
-from flask import g, request
+from collections.abc import Callable
+from typing import Any
+
+from flask import Flask, g, request
 
 from sandbox.bitbucket import errors
 from sandbox.bitbucket.auth import Keyring, Need, Token, told
 from sandbox.bitbucket.state import Environment, Repository, Store, Workspace
+
+
+def route(app: Flask, method: str, path: str, view: Callable[..., Any], *, slash: bool = True) -> None:
+    """Serve a method of a path by a view, with a slash at the end too unless told otherwise."""
+    app.add_url_rule(path, f"{method} {path}", view, methods=[method], strict_slashes=not slash)
 
 
 class Gate:

@@ -8,8 +8,7 @@ from flask import Flask, Response, jsonify, request
 
 from sandbox.bitbucket import errors
 from sandbox.bitbucket.auth import START_PIPELINE
-from sandbox.bitbucket.gate import Gate
-from sandbox.bitbucket.routes import route
+from sandbox.bitbucket.gate import Gate, route
 from sandbox.bitbucket.state import Pipeline, Repository
 from sandbox.clock import Clock
 

@@ -8,9 +8,8 @@ from flask import Flask, request
 
 from sandbox.bitbucket import errors
 from sandbox.bitbucket.auth import READ_REPOSITORY
-from sandbox.bitbucket.gate import Gate
+from sandbox.bitbucket.gate import Gate, route
 from sandbox.bitbucket.lists import page
-from sandbox.bitbucket.routes import route
 from sandbox.bitbucket.state import braced
 from sandbox.clock import Clock
 from sandbox.moods import Moods

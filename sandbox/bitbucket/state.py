@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import threading
 from collections import Counter
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 from uuid import NAMESPACE_DNS, uuid5
 
@@ -76,7 +76,6 @@ class Environment:
     name: str
     kind: str
     uuid: str
-    admin_only: bool = False
 
     @property
     def slug(self) -> str:
@@ -240,7 +239,3 @@ class Store:
         """Take an environment away with its variables."""
         del self.environments[environment.uuid]
         self._shelves.pop(environment.uuid, None)
-
-    def change_environment(self, environment: Environment, *, name: str, admin_only: bool) -> None:
-        """Give an environment another name or restriction."""
-        self.environments[environment.uuid] = replace(environment, name=name, admin_only=admin_only)

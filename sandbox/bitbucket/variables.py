@@ -11,9 +11,8 @@ from flask import Flask, Response, jsonify, request
 
 from sandbox.bitbucket import errors
 from sandbox.bitbucket.auth import READ_PIPELINE, WRITE_VARIABLE, Need
-from sandbox.bitbucket.gate import Gate
+from sandbox.bitbucket.gate import Gate, route
 from sandbox.bitbucket.lists import page
-from sandbox.bitbucket.routes import route
 from sandbox.bitbucket.state import Environment, Repository, Scope, Shelf, Variable
 from sandbox.moods import Moods
 

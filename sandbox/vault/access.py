@@ -1,8 +1,7 @@
-"""Who may sign in to the sandbox's Vault, how, and what they may read there."""
+"""Who may sign in to the sandbox's Vault, and what they may read there."""
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Sequence
 from typing import Any, Literal
 
@@ -30,17 +29,15 @@ path "secret/metadata/ci/*" { capabilities = ["read", "list"] }
 path "legacy/ci/*" { capabilities = ["read", "list"] }
 """,
 }
-_METHODS = ("jwt", "approle", "userpass")
 _LIFETIME = "5m"
 
 
 class Access(Api):
-    """The methods of signing in, each mounted by its own name and with the role `keyturn`, and the policies."""
+    """The JWT method with the role `keyturn`, the policies and the tokens."""
 
     def __init__(self, server: OpenBao) -> None:
         super().__init__(server)
         self._binding: dict[str, Any] = {}
-        self._tokens: dict[str, Any] = {}
         self._before: frozenset[str] = frozenset()
 
     def close_all(self) -> None:
@@ -55,11 +52,10 @@ class Access(Api):
         self.revoke_all()
 
     def open(self, issuer: Issuer, repository: Repository) -> None:
-        """Let the repository's steps sign in by their tokens, and by AppRole and userpass who has credentials."""
+        """Let the repository's steps sign in by their tokens."""
         for name, text in _POLICIES.items():
             self.policy(name, text)
-        for method in _METHODS:
-            self.ask("POST", f"sys/auth/{method}", {"type": method})
+        self.ask("POST", "sys/auth/jwt", {"type": "jwt"})
         self.ask("POST", "auth/jwt/config", {"oidc_discovery_url": issuer.url, "bound_issuer": issuer.url})
         self._binding = {
             "role_type": "jwt",
@@ -73,18 +69,16 @@ class Access(Api):
         self.ask("POST", "auth/token/revoke-accessor", {"accessor": signed_in["auth"]["accessor"]})
 
     def role(self, policies: Sequence[str] = (SCAN,), token_type: TokenType = SERVICE, **jwt_role: Any) -> None:
-        """Say what tokens that are signed in for from now on may do and of which type they are, whatever the method.
+        """Say what tokens that are signed in for from now on may do, and of which type they are.
 
-        `jwt_role` are further fields of the JWT role, or others than it has.
+        `jwt_role` are further fields of the role, or others than it has.
         """
-        self._tokens = {"token_policies": list(policies), "token_type": token_type, "token_ttl": _LIFETIME}
-        self.ask("POST", f"auth/jwt/role/{ROLE}", {**self._binding, **self._tokens, **jwt_role})
-        self.ask("POST", f"auth/approle/role/{ROLE}", self._tokens)
+        tokens = {"token_policies": list(policies), "token_type": token_type, "token_ttl": _LIFETIME}
+        self.ask("POST", f"auth/jwt/role/{ROLE}", {**self._binding, **tokens, **jwt_role})
 
     def renew_role(self) -> None:
         """Let the role be what `open` has made it, whatever it has become."""
-        for method in ("jwt", "approle"):
-            self.ask("DELETE", f"auth/{method}/role/{ROLE}")
+        self.ask("DELETE", f"auth/jwt/role/{ROLE}")
         self.role()
 
     def renew_policy(self, name: str) -> None:
@@ -102,23 +96,6 @@ class Access(Api):
     def policy(self, name: str, text: str) -> None:
         """Write a policy."""
         self.ask("POST", f"sys/policies/acl/{name}", {"policy": text})
-
-    def approle_credentials(self) -> tuple[str, str]:
-        """Return the role's id and a fresh secret id."""
-        role_id = self.ask("GET", f"auth/approle/role/{ROLE}/role-id")["data"]["role_id"]
-        return role_id, self.ask("POST", f"auth/approle/role/{ROLE}/secret-id")["data"]["secret_id"]
-
-    def wrapped_secret_id(self, role: str = ROLE, ttl: str = "60s") -> str:
-        """Return the wrapping token of a fresh secret id."""
-        wrapped = self.ask("POST", f"auth/approle/role/{role}/secret-id", wrap=ttl)
-        return str(wrapped["wrap_info"]["token"])
-
-    def userpass_credentials(self) -> tuple[str, str]:
-        """Return a user's name and fresh password; the user may do what the role may now."""
-        # Hashing a password takes longer than all else that a seed makes.
-        password = secrets.token_urlsafe(18)
-        self.ask("POST", f"auth/userpass/users/{ROLE}", {"password": password, **self._tokens})
-        return ROLE, password
 
     def token(self, policies: Sequence[str] = (SCAN,), ttl: str = _LIFETIME) -> str:
         """Return a service token that nobody had to sign in for."""

@@ -24,12 +24,9 @@ class Api:
     def __init__(self, server: OpenBao) -> None:
         self._server = server
 
-    def ask(self, method: str, path: str, body: Mapping[str, Any] | None = None, *, wrap: str = "") -> dict[str, Any]:
-        """Return the answer's JSON, empty where there is none; `wrap` asks for a wrapped one that lives so long.
-
-        The path is as people write it, without /v1. Raises Refused.
-        """
-        headers = {"X-Vault-Token": self._server.root_token, **({"X-Vault-Wrap-TTL": wrap} if wrap else {})}
+    def ask(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """Return the answer's JSON, empty where there is none; the path is without /v1. Raises Refused."""
+        headers = {"X-Vault-Token": self._server.root_token}
         sent = None if body is None else json.dumps(body).encode()
         answer = self._server.pool.request(method, f"/v1/{quote(path)}", sent, headers=headers)
         found: dict[str, Any] = json.loads(answer.data or b"{}")

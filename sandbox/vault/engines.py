@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -85,6 +85,18 @@ class Engines(Api):
         """Return what a mount of version 2 knows of a secret, or None where it knows none."""
         mount, name = self._split(path)
         return self.look("GET", f"{mount}/metadata/{name}")
+
+    def paths(self) -> list[str]:
+        """Return the paths of all secrets, deleted ones included."""
+        return [path for mount in sorted(self._versions) for path in self._below(mount, "")]
+
+    def _below(self, mount: str, folder: str) -> Iterator[str]:
+        listed = mount if self._versions[mount] == 1 else f"{mount}/metadata"
+        for name in self.names(f"{listed}/{folder}"):
+            if name.endswith("/"):
+                yield from self._below(mount, folder + name)
+            else:
+                yield f"{mount}/{folder}{name}"
 
     def _of_version(self, what: str, path: str) -> None:
         mount, name = self._split(path)

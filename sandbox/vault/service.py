@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from sandbox.bitbucket import Repository
@@ -11,14 +12,27 @@ from sandbox.issuer import Issuer
 from sandbox.moods import Moods
 from sandbox.ports import free_port
 from sandbox.server import Server
+from sandbox.vault.access import Access
+from sandbox.vault.engines import Engines
 from sandbox.vault.front import Dialect, Forward
 from sandbox.vault.pretended import pretended
 from sandbox.vault.server import OpenBao
-from sandbox.vault.undo import Undo
 from sandbox.wire import Wire
 
+# To undo more than this takes longer than to seed.
+_MOST_UNDONE = 40
 
-class Vault(Undo):
+# By the paths of requests that write. What leaves nothing but tokens needs no more than that those are revoked.
+_TOKENS = re.compile(
+    r"auth/jwt/login(/.*)?|auth/token/(create|lookup|renew|revoke).*|sys/capabilities-self|sys/wrapping/.*"
+)
+_SECRET = re.compile(r"(?:(secret)/(?:data|metadata|delete|undelete|destroy)|(legacy))/(.+)")
+_POLICY = re.compile(r"sys/policies/acl/([^/]+)")
+_ROLE = re.compile(r"auth/jwt/role/keyturn")
+_KINDS = (_TOKENS, _SECRET, _POLICY, _ROLE)
+
+
+class Vault(Engines, Access):
     """A real OpenBao behind a wire that notes and spoils requests.
 
     `url` goes through the wire and is what a client is given; `server_url` is OpenBao itself. The wire's clock is the
@@ -76,7 +90,7 @@ class Vault(Undo):
         """
         made: Mapping[str, Mapping[str, Any]] = self._company if secrets is None else secrets
         seeded = (issuer.url, repository.uuid) if secrets is None else None
-        if seeded is None or seeded != self._seeded or not self.undo(self._server.written(), self._company):
+        if seeded is None or seeded != self._seeded or not self._undo(self._server.written(), self._company):
             self._seeded = None
             self._seed(issuer, repository, made)
             self._seeded = seeded
@@ -93,6 +107,26 @@ class Vault(Undo):
         self.open(issuer, repository)
         for path, values in secrets.items():
             self.put(path, values)
+
+    def _undo(self, written: Collection[tuple[str, str]], secrets: Mapping[str, Mapping[str, Any]]) -> bool:
+        """Bring back what was written to, by namespace and path; False where that is not worth while or not known."""
+        paths = {path for _, path in written}
+        known = {kind: {found for path in paths if (found := kind.fullmatch(path))} for kind in _KINDS}
+        if any(namespace for namespace, _ in written) or sum(map(len, known.values())) < len(paths):
+            return False
+        touched = {f"{found[1] or found[2]}/{found[3]}" for found in known[_SECRET]}
+        if len(touched) > _MOST_UNDONE:
+            return False
+        for path in touched:
+            self.remove(path)
+            if path in secrets:
+                self.put(path, secrets[path])
+        for found in known[_POLICY]:
+            self.renew_policy(found[1])
+        if known[_ROLE]:
+            self.renew_role()
+        self.revoke_all()
+        return True
 
     def audited(self) -> list[tuple[str, str]]:
         """Return operation and path of every request since `forget_audit`, in order, the sandbox's own included."""

@@ -1,4 +1,4 @@
-"""Signatures of requests by a certificate's key, verified as IAM Roles Anywhere does."""
+"""Requests that are signed with a certificate: whose key signed one, whether an authority vouches for it, its tags."""
 
 from __future__ import annotations
 
@@ -6,14 +6,18 @@ import base64
 import binascii
 import hashlib
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import TypeVar
 from urllib.parse import parse_qsl, quote
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
-from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.x509.oid import NameOID
+from cryptography.x509.verification import Criticality, ExtensionPolicy, PolicyBuilder, Store, VerificationError
 
 from sandbox.aws.dialect import Call, Refused
 from sandbox.wire import Environ
@@ -24,6 +28,17 @@ _AUTHORIZATION = re.compile(
 )
 _LATEST = timedelta(minutes=5)
 _CURVES = (ec.SECP256R1, ec.SECP384R1, ec.SECP521R1)
+T = TypeVar("T", bound=x509.ExtensionType)
+
+_RDNS = {
+    NameOID.COMMON_NAME: "CN", NameOID.ORGANIZATION_NAME: "O", NameOID.ORGANIZATIONAL_UNIT_NAME: "OU",
+    NameOID.COUNTRY_NAME: "C", NameOID.STATE_OR_PROVINCE_NAME: "ST", NameOID.LOCALITY_NAME: "L",
+    NameOID.SERIAL_NUMBER: "SerialNumber",
+}  # fmt: skip
+# What a session's tag may hold.
+_TAG = re.compile(r"[\w\s.:/=+@-]{0,256}")
+
+_ANY = ExtensionPolicy.permit_all()
 
 
 @dataclass(frozen=True)
@@ -87,9 +102,9 @@ def _verify(certificate: x509.Certificate, algorithm: str, signature: bytes, tex
     try:
         match key, algorithm:
             case rsa.RSAPublicKey(), "AWS4-X509-RSA-SHA256":
-                key.verify(signature, text, padding.PKCS1v15(), SHA256())
+                key.verify(signature, text, padding.PKCS1v15(), hashes.SHA256())
             case ec.EllipticCurvePublicKey(), "AWS4-X509-ECDSA-SHA256" if isinstance(key.curve, _CURVES):
-                key.verify(signature, text, ec.ECDSA(SHA256()))
+                key.verify(signature, text, ec.ECDSA(hashes.SHA256()))
             case _:
                 raise _denied(f"{algorithm} is not known, or not of the certificate's kind of key.")
     except InvalidSignature:
@@ -110,3 +125,63 @@ def _digest(text: str) -> str:
 
 def _denied(message: str) -> Refused:
     return Refused("AccessDenied", message, 403)
+
+
+def vouch(bundle: str, crls: Iterable[str], signed: Signed, now: datetime) -> None:
+    """Refuse a certificate that none of a bundle's authorities has issued, that is not valid now, or is revoked."""
+    own = signed.certificate
+    constraints, usage = _extension(own, x509.BasicConstraints), _extension(own, x509.KeyUsage)
+    if constraints is None or constraints.ca or usage is None or not usage.digital_signature:
+        raise _denied("Insufficient certificate")
+    if isinstance(own.signature_hash_algorithm, hashes.SHA1 | hashes.MD5):
+        raise _denied("Insufficient certificate signature algorithm")
+    if not own.not_valid_before_utc <= now <= own.not_valid_after_utc:
+        raise _denied("Certificate is expired or not yet valid")
+    store = Store(x509.load_pem_x509_certificates(bundle.encode()))
+    issuers = ExtensionPolicy.permit_all().require_present(x509.BasicConstraints, Criticality.AGNOSTIC, _is_authority)
+    policy = PolicyBuilder().store(store).time(now).extension_policies(ca_policy=issuers, ee_policy=_ANY)
+    try:
+        chain = policy.build_client_verifier().verify(own, signed.chain).chain
+    except VerificationError:
+        raise _denied("Untrusted signing certificate") from None
+    for issued, issuer in zip(chain, [*chain[1:], chain[-1]], strict=True):
+        if any(_lists(crl, issued, issuer) for crl in crls):
+            raise _denied("Certificate is revoked")
+
+
+def tags(certificate: x509.Certificate) -> dict[str, str]:
+    """Return what a profile without mappings of its own makes of a certificate; raises Refused for a bad tag."""
+    found = {**_names("x509Subject", certificate.subject), **_names("x509Issuer", certificate.issuer)}
+    names = _extension(certificate, x509.SubjectAlternativeName)
+    for kind, label in ((x509.DNSName, "DNS"), (x509.UniformResourceIdentifier, "URI")):
+        values = names.get_values_for_type(kind) if names else []
+        found |= {f"x509SAN/{label}": value for value in values[:1]}
+    bad = [tag for tag, value in found.items() if not _TAG.fullmatch(value)]
+    if bad:
+        raise Refused("AccessDenied", f"Some attributes failed to be mapped into session tags: {', '.join(bad)}", 403)
+    return found
+
+
+def _names(field: str, name: x509.Name) -> dict[str, str]:
+    return {f"{field}/{_RDNS[each.oid]}": str(each.value) for each in name if each.oid in _RDNS}
+
+
+def _is_authority(_policy: object, certificate: x509.Certificate, constraints: x509.BasicConstraints) -> None:
+    usage = _extension(certificate, x509.KeyUsage)
+    if not constraints.ca or (usage is not None and not usage.key_cert_sign):
+        raise ValueError("not an authority's certificate")
+
+
+def _extension(certificate: x509.Certificate, kind: type[T]) -> T | None:
+    try:
+        return certificate.extensions.get_extension_for_class(kind).value
+    except x509.ExtensionNotFound:
+        return None
+
+
+def _lists(crl: str, issued: x509.Certificate, issuer: x509.Certificate) -> bool:
+    """Tell whether a CRL of the issuer's lists a certificate."""
+    revoked = x509.load_pem_x509_crl(crl.encode())
+    if not revoked.is_signature_valid(issuer.public_key()):  # type: ignore[arg-type]
+        return False
+    return revoked.get_revoked_certificate_by_serial_number(issued.serial_number) is not None

@@ -1,19 +1,20 @@
-"""CreateSession: a session of a role for who signs with a certificate that a trust anchor vouches for."""
+"""IAM Roles Anywhere: trust anchors, profiles, and CreateSession, which gives a role to a certificate's holder."""
 
 from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
-from uuid import NAMESPACE_URL, uuid5
+from uuid import NAMESPACE_URL, uuid4, uuid5
 
+from cryptography import x509
 from moto.iam.models import Role
 from moto.sts.models import AssumedRole
 
-from sandbox.aws.anywhere.registry import Anchor, Profile, Registry
-from sandbox.aws.anywhere.signature import signer
-from sandbox.aws.anywhere.trust import tags, vouch
+from sandbox.aws.certificates import signer, tags, vouch
 from sandbox.aws.dialect import Call, Refused, in_json
 from sandbox.aws.keys import ACCOUNT, iam, sts
 from sandbox.aws.trust import admits, service
@@ -28,6 +29,68 @@ _ARNS = {
 _KNOWN = frozenset({*_ARNS, "durationSeconds", "roleSessionName", "sessionName", "cert", "instanceProperties"})
 _ACTIONS = ("sts:AssumeRole", "sts:TagSession", "sts:SetSourceIdentity")
 _US = service("rolesanywhere.amazonaws.com")
+
+
+@dataclass
+class Anchor:
+    """A trust anchor: certificates of authorities, and lists of what they have revoked, as PEM."""
+
+    arn: str
+    bundle: str
+    crls: list[str] = field(default_factory=list)
+    enabled: bool = True
+
+
+@dataclass
+class Profile:
+    """A profile: the roles that it may give, for how many seconds, narrowed by which policy."""
+
+    arn: str
+    roles: list[str]
+    policy: str | None = None
+    seconds: int = 3600
+    enabled: bool = True
+
+
+class Registry:
+    """What an administrator has set up; without a region it is `region`."""
+
+    def __init__(self, region: str) -> None:
+        self.region = region
+        self.anchors: dict[str, Anchor] = {}
+        self.profiles: dict[str, Profile] = {}
+
+    @property
+    def collections(self) -> list[Any]:
+        """The collections that all this is kept in."""
+        return [self.anchors, self.profiles]
+
+    def reset(self) -> None:
+        """Forget everything."""
+        self.anchors.clear()
+        self.profiles.clear()
+
+    def add_anchor(self, *bundle: str, region: str = "") -> Anchor:
+        """Trust the authorities whose certificates these are, as PEM."""
+        for pem in bundle:
+            if (
+                not x509.load_pem_x509_certificate(pem.encode())
+                .extensions.get_extension_for_class(x509.BasicConstraints)
+                .value.ca
+            ):
+                raise ValueError("a trust anchor is an authority's certificate")
+        anchor = Anchor(self._arn("trust-anchor", region), "\n".join(bundle))
+        return self.anchors.setdefault(anchor.arn, anchor)
+
+    def add_profile(
+        self, roles: Iterable[str], *, policy: str | None = None, seconds: int = 3600, region: str = ""
+    ) -> Profile:
+        """Let the holders of certificates have these roles, by their ARNs."""
+        profile = Profile(self._arn("profile", region), list(roles), policy, seconds)
+        return self.profiles.setdefault(profile.arn, profile)
+
+    def _arn(self, kind: str, region: str) -> str:
+        return f"arn:aws:rolesanywhere:{region or self.region}:{ACCOUNT}:{kind}/{uuid4()}"
 
 
 class RolesAnywhere:
@@ -45,14 +108,12 @@ class RolesAnywhere:
         signed = signer(call, self._clock.now())
         given = _parameters(call)
         anchor, profile = self._anchor(given, call.region), self._profile(given, call.region)
-        vouch(anchor, signed, self._clock.now())
+        vouch(anchor.bundle, anchor.crls, signed, self._clock.now())
         said = tags(signed.certificate)
         role = _role(given, profile)
-        name = f"{signed.certificate.serial_number:x}"
         if given.get("roleSessionName"):
-            if not profile.accepts_names:
-                raise Refused("AccessDenied", "The profile does not accept a custom role session name", 403)
-            name = given["roleSessionName"]
+            raise Refused("AccessDenied", "The profile does not accept a custom role session name", 403)
+        name = f"{signed.certificate.serial_number:x}"
         context = {
             **{f"aws:PrincipalTag/{tag}": value for tag, value in said.items()},
             "aws:SourceArn": anchor.arn,
