@@ -29,7 +29,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"✖ The sandbox could not be started: {error}.", file=sys.stderr)
         return 1
     try:
-        print(overview(world, world.seed()), flush=True)
+        world.seed()
+        print(overview(world), flush=True)
         end.wait()
     finally:
         world.stop()
@@ -41,9 +42,9 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m sandbox",
         description="A pretend world to try Keyturn in: Bitbucket Cloud, AWS and OpenBao on this machine alone.",
     )
-    for service, port in (("bitbucket", 8787), ("aws", 4566), ("openbao", 8200)):
+    for service in ("bitbucket", "aws", "openbao"):
         parser.add_argument(
-            f"--{service}-port", type=int, default=port, metavar="PORT", help=f"by default {port}; 0 is any free one"
+            f"--{service}-port", type=int, default=0, metavar="PORT", help="by default any that is free"
         )
     parser.add_argument(
         "--mood",

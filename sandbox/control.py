@@ -1,4 +1,4 @@
-"""The sandbox's own API, below /_sandbox/ on Bitbucket's port: clock, faults, moods, journal, a look at the keys."""
+"""The sandbox's own API and page, below /_sandbox/ on Bitbucket's port: to look at the world and to steer it."""
 
 from __future__ import annotations
 
@@ -8,9 +8,13 @@ from collections.abc import Callable, Iterable
 from datetime import timedelta
 from typing import Any
 
+from werkzeug.utils import redirect
 from werkzeug.wrappers import Request, Response
 
 from sandbox.moods import MOODS, UnknownMood
+from sandbox.overview import RUNS, script
+from sandbox.page import Look, page
+from sandbox.snapshot import snapshot
 from sandbox.wire import KINDS, Environ, Fault, StartResponse, Wire, Wsgi
 from sandbox.world import World
 
@@ -22,6 +26,12 @@ Answer = tuple[Any, int]
 _YEARS = range(1980, 9000)
 # What a fault may be when it comes by HTTP: it cannot bring code to call.
 _KINDS = frozenset(kind for kind in KINDS if not kind.startswith(("call", "change")))
+# The page has nothing from elsewhere and sends to nowhere else.
+_PAGE_HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; img-src data:; form-action 'self'; "
+    "base-uri 'none'; frame-ancestors 'none'",
+    "Cache-Control": "no-store",
+}
 
 
 class WrongInput(Exception):
@@ -29,11 +39,15 @@ class WrongInput(Exception):
 
 
 class Control:
-    """Answers what is below the prefix, unseen by the wires, and hands on everything else."""
+    """Answers what is below the prefix, unseen by the wires, and hands on everything else.
+
+    A browser's form gets the page again where anybody else gets JSON.
+    """
 
     def __init__(self, world: World, behind: Wsgi) -> None:
         self._world = world
         self._behind = behind
+        self._look: Look | None = None
         self._answers: dict[tuple[str, str], Callable[[_Form], Answer]] = {
             ("GET", "state"): lambda _: (self._state(), 200),
             ("POST", "clock"): self._move_clock,
@@ -45,49 +59,81 @@ class Control:
             ("GET", "journal"): self._journal,
             ("POST", "reset"): self._reset,
             ("GET", "check"): self._check,
+            **{("GET", f"run/{name}"): self._run(name) for name in RUNS},
         }
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Serve one request."""
-        if not environ["PATH_INFO"].startswith(PREFIX):
-            return self._behind(environ, start_response)
-        body, status = self._serve(Request(environ))
-        response = Response(json.dumps(body, indent=2) + "\n", status, mimetype="application/json")
-        return response(environ, start_response)
+        path = environ["PATH_INFO"]
+        if path in {"/", PREFIX.rstrip("/")}:
+            return redirect(PREFIX)(environ, start_response)
+        if path.startswith(PREFIX):
+            return self._serve(Request(environ))(environ, start_response)
+        if self._look is None and self._world.company and path.startswith("/2.0/repositories/"):
+            # A run begins: what it changes is told by what there was before.
+            self._see()
+        return self._behind(environ, start_response)
 
-    def _serve(self, request: Request) -> Answer:
+    def _serve(self, request: Request) -> Response:
         # A body that nobody reads would be taken for the connection's next request.
         request.get_data()
-        name = request.path.removeprefix(PREFIX)
-        answer = self._answers.get((request.method, name))
+        name, fields = request.path.removeprefix(PREFIX), request.values.to_dict()
+        by_form = request.method == "POST" and "text/html" in request.headers.get("Accept", "")
+        if (request.method, name) == ("GET", ""):
+            return self._page(unfolded=fields.get("show", ""))
+        if by_form and self._world.company:
+            self._see()
+        body, status = self._answer(request.method, name, fields)
+        if by_form:
+            return redirect(PREFIX, 303) if status < 400 else self._page(problem=body["error"], status=status)
+        if isinstance(body, str):
+            return Response(body, status, mimetype="text/plain")
+        return Response(json.dumps(body, indent=2) + "\n", status, mimetype="application/json")
+
+    def _answer(self, method: str, name: str, fields: dict[str, str]) -> Answer:
+        answer = self._answers.get((method, name))
         if answer is None:
-            methods = [method for method, known in self._answers if known == name]
+            methods = [each for each, known in self._answers if known == name]
             if methods:
                 return {"error": f"{PREFIX}{name} takes {' and '.join(methods)}"}, 405
-            return {
-                "error": "there is " + ", ".join(f"{method} {PREFIX}{known}" for method, known in self._answers)
-            }, 404
+            return {"error": "there is " + ", ".join(f"{each} {PREFIX}{known}" for each, known in self._answers)}, 404
         try:
-            form = _Form(request.values.to_dict())
-            return answer(form)
+            return answer(_Form(fields))
         except WrongInput as error:
             return {"error": str(error)}, 400
+
+    def _page(self, *, status: int = 200, **shown: str) -> Response:
+        return Response(page(self._world, self._see(), **shown), status, _PAGE_HEADERS, mimetype="text/html")
+
+    def _see(self) -> Look:
+        """Return what there is now; the look before it is the last one that was different."""
+        now = Look(self._world.clock.now(), snapshot(self._world), self._look)
+        if self._look is None or now.changes:
+            self._look = Look(now.at, now.tables, self._look and Look(self._look.at, self._look.tables))
+        return self._look
+
+    def _run(self, name: str) -> Callable[[_Form], Answer]:
+        """Return what answers with the command for one of the runs."""
+
+        def answer(form: _Form) -> Answer:
+            form.only("image")
+            if self._world.vault is None and not name.startswith("rotate"):
+                raise WrongInput("this world has no Vault")
+            return script(self._world, name, form.get("image")), 200
+
+        return answer
 
     def _state(self) -> dict[str, Any]:
         world = self._world
         services = {"bitbucket": world.bitbucket_url, "aws": world.aws_url}
         if world.vault is not None:
             services["openbao"] = world.vault.url
-        company = world.company
         return {
             "clock": world.clock.now().isoformat(timespec="seconds"),
             "services": services,
             "requests": {name: len(wire.journal) for name, wire in self._wires.items()},
             "faults": {name: [_told(fault) for fault in wire.faults] for name, wire in self._wires.items()},
             "moods": list(world.moods),
-            "variables": world.variables(company) if company else {},
-            "by_token": world.variables(company, oidc=True) if company else {},
-            "pull": world.pull_variables(company) if company and world.vault else {},
         }
 
     def _move_clock(self, form: _Form) -> Answer:
@@ -152,6 +198,7 @@ class Control:
         """Make the company anew; the clock goes on, and the credentials are new ones."""
         form.only()
         self._world.seed()
+        self._look = None
         return self._state(), 200
 
     def _check(self, form: _Form) -> Answer:
@@ -181,11 +228,15 @@ class _Form:
         if strange:
             raise WrongInput(f"{strange[0]} is unknown; there is {', '.join(names) or 'nothing to give'}")
 
+    def get(self, name: str) -> str:
+        """Return a text that may be absent."""
+        return self._fields.get(name, "")
+
     def text(self, name: str) -> str:
         """Return a text that is needed."""
-        if not self._fields.get(name):
+        if not self.get(name):
             raise WrongInput(f"{name} is needed")
-        return self._fields[name]
+        return self.get(name)
 
     def choice(self, name: str, choices: Iterable[str]) -> str:
         """Return one of several words."""
@@ -213,10 +264,4 @@ class _Form:
 
 
 def _told(fault: Fault) -> dict[str, Any]:
-    return {
-        "operation": fault.operation,
-        "kind": fault.kind,
-        "nth": fault.nth,
-        "times": fault.times,
-        "seconds": fault.seconds,
-    }
+    return {name: getattr(fault, name) for name in ("operation", "kind", "nth", "times", "seconds")}

@@ -11,7 +11,7 @@ from typing import Any, Self
 
 from sandbox.aws import Aws, Pair
 from sandbox.aws.trust import trusting_steps
-from sandbox.bitbucket import Bitbucket, Environment, Repository, Token, Workspace
+from sandbox.bitbucket import Bitbucket, Environment, Repository, Scope, Token, Workspace
 from sandbox.clock import Clock
 from sandbox.issuer import LIFETIME, Issuer
 from sandbox.moment import Moment, restore, save
@@ -177,10 +177,10 @@ class World:
         self.bitbucket.set_variable(environment, "AWS_ACCESS_KEY_ID", pair.access_key_id)
         self.bitbucket.set_variable(environment, "AWS_SECRET_ACCESS_KEY", pair.secret_access_key, secured=True)
 
-    def consumer(self, environment: Environment) -> Pair:
-        """Return the pair that a step deploying to an environment gets."""
+    def consumer(self, scope: Scope) -> Pair:
+        """Return the pair that a step gets of a deployment environment, a repository or a workspace."""
         key_id, secret = (
-            self.bitbucket.value_of(environment, name) for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
+            self.bitbucket.value_of(scope, name) for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
         )
         return Pair(key_id or "", secret or "")
 

@@ -108,6 +108,11 @@ class Keys:
         with self._lock:
             self._uses[key_id].append((at, service, region))
 
+    def last_use(self, key_id: str) -> datetime | None:
+        """Return when a key was truly used last."""
+        with self._lock:
+            return max((use[0] for use in self._uses[key_id]), default=None)
+
     def show_last_use(self, key_id: str) -> None:
         """Give moto's key the last use that AWS would show by now."""
         key = iam().access_keys.get(key_id)

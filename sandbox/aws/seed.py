@@ -33,11 +33,13 @@ class Pair:
 
 @dataclass(frozen=True)
 class KeyView:
-    """An access key as IAM lists it."""
+    """An access key as IAM lists it, with its secret and its true last use."""
 
     id: str
     status: str
     created: datetime
+    used: datetime | None = field(default=None, compare=False)
+    secret: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,7 @@ class VersionView:
     id: str
     stages: frozenset[str]
     body: str = field(repr=False)
+    created: datetime
 
 
 @dataclass(frozen=True)
@@ -115,11 +118,19 @@ class Seed:
             self._gate.keys.settle(key.access_key_id)
             return Pair(key.access_key_id, key.secret_access_key)
 
+    def users(self) -> list[str]:
+        """Return the names of all users."""
+        with self._gate.lock:
+            return [user.name for user in iam().users.values()]
+
     def keys(self, user: str) -> list[KeyView]:
         """Return a user's keys."""
         with self._gate.lock:
-            return [KeyView(key.access_key_id, key.status, key.create_date.replace(tzinfo=UTC))
-                    for key in iam().users[user].access_keys]  # fmt: skip
+            return [
+                KeyView(key.access_key_id, key.status, key.create_date.replace(tzinfo=UTC),
+                        self._gate.keys.last_use(key.access_key_id), key.secret_access_key)
+                for key in iam().users[user].access_keys
+            ]  # fmt: skip
 
     def use(self, pair: Pair, at: datetime | None = None) -> None:
         """Note that a consumer used a key, now or at a time."""
@@ -198,12 +209,20 @@ class Seed:
             secret = self._gate.secrets.find(region or self.region, name)
             return _view(secret) if secret else None
 
+    def secrets(self) -> list[tuple[str, SecretView]]:
+        """Return all secrets with their regions, as they stand now."""
+        with self._gate.secrets.lock:
+            # What is to be deleted by now is gone once it was looked for.
+            self._gate.secrets.find(self.region, "")
+            return [(region, _view(secret)) for (region, _), secret in self._gate.secrets.kept.items()]
+
 
 def _view(secret: Secret) -> SecretView:
     return SecretView(
         secret.name,
         secret.arn,
-        {version.id: VersionView(version.id, frozenset(version.stages), "".join(version.value.values()))
+        {version.id: VersionView(version.id, frozenset(version.stages), "".join(version.value.values()),
+                                 datetime.fromtimestamp(version.created, UTC))
          for version in secret.versions.values()},
         dict(secret.tags),
         datetime.fromtimestamp(secret.deleted, UTC) if secret.deleted is not None else None,

@@ -145,6 +145,14 @@ class Bitbucket:
         with self._store.lock:
             self._keyring.revoke(token)
 
+    def scopes(self) -> list[Scope]:
+        """Return everything that may have variables: environments, their repositories and the workspaces."""
+        with self._store.lock:
+            found: list[Scope] = []
+            for repository in self._store.repositories.values():
+                found += [*self._store.environments_of(repository), repository]
+            return [*found, *self._store.workspaces.values()]
+
     def value_of(self, scope: Scope, key: str) -> str | None:
         """Return the value that a step would see in this scope, secured or not."""
         variable = self.variables(scope).get(key)
