@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from sandbox.control import Control
 from sandbox.moods import UnknownMood
 from sandbox.overview import overview
-from sandbox.ports import PortTaken
+from sandbox.server import PortTaken
 from sandbox.vault import VaultError
 from sandbox.world import World
 

@@ -61,25 +61,11 @@ class Issuer:
         It holds for an hour from `now`, by default the machine's. `changes` are claims as they shall be instead, None
         for one that shall not be there.
         """
-        claims = self.claims(repository, environment, audience=audience, now=now) | changes
-        given = {name: value for name, value in claims.items() if value is not None}
-        key_id, key = self._signing
-        return jwt.encode(given, key, algorithm=_ALGORITHM, headers={"kid": key_id})
-
-    def claims(
-        self,
-        repository: Repository,
-        environment: Environment | None = None,
-        *,
-        audience: str | Sequence[str] = "",
-        now: datetime | None = None,
-    ) -> dict[str, Any]:
-        """Return what a fresh step's token says."""
         issued = int((now or datetime.now(UTC)).timestamp())
         step = _braced()
         places = [repository.uuid, *([environment.uuid] if environment else []), step]
         deployment = {"deploymentEnvironmentUuid": environment.uuid} if environment else {}
-        return {
+        claims = {
             "iss": self.url,
             "aud": audience or self.audience,
             "sub": ":".join(places),
@@ -93,6 +79,9 @@ class Issuer:
             "iat": issued,
             "exp": issued + int(LIFETIME.total_seconds()),
         }
+        given = {name: value for name, value in (claims | changes).items() if value is not None}
+        key_id, key = self._signing
+        return jwt.encode(given, key, algorithm=_ALGORITHM, headers={"kid": key_id})
 
     def rotate(self) -> None:
         """Sign by another key from now on, and publish that one alone."""

@@ -16,8 +16,7 @@ from sandbox.clock import Clock
 from sandbox.issuer import LIFETIME, Issuer
 from sandbox.moment import Moment, restore, save
 from sandbox.moods import Moods
-from sandbox.ports import free_port
-from sandbox.server import Server
+from sandbox.server import Server, free_port
 from sandbox.vault import ROLE as VAULT_ROLE
 from sandbox.vault import Vault
 from sandbox.wire import Wire, Wsgi

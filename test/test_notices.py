@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.ports import free_port
+from sandbox.server import free_port
 from sandbox.wire import Fault
 from sandbox.world import SECRET, World
 from test.exposure import exposed

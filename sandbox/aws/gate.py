@@ -5,8 +5,11 @@ from __future__ import annotations
 import io
 import threading
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import cast
+from urllib.parse import urlencode
 
+from moto.iam.models import User
 from moto.moto_api._internal.models import moto_api_backend
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
@@ -14,13 +17,12 @@ from sandbox.aws import sessions
 from sandbox.aws.anywhere import Registry, RolesAnywhere
 from sandbox.aws.conditions import NotUnderstood
 from sandbox.aws.dialect import ANYWHERE, Call, Refused, in_json, read, worded
-from sandbox.aws.keys import Keys
+from sandbox.aws.keys import Keys, iam
+from sandbox.aws.moods import Stale
 from sandbox.aws.policies import Principal
 from sandbox.aws.rights import authorize, context_of
 from sandbox.aws.secretsmanager import SecretsManager
-from sandbox.aws.stale import Stale
 from sandbox.aws.tokens import Tokens, WebIdentity
-from sandbox.aws.users import named_truly, user_of
 from sandbox.clock import Clock
 from sandbox.moods import Moods
 from sandbox.wire import Answer, Environ, StartResponse
@@ -56,7 +58,7 @@ class Gate:
         """Serve one request."""
         body: bytes = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
         environ["wsgi.input"] = io.BytesIO(body)
-        call = named_truly(read(environ, body))
+        call = _named_truly(read(environ, body))
         try:
             # Outside the lock: an issuer may take its time.
             identity = self._identity(call)
@@ -86,7 +88,7 @@ class Gate:
 
     def _iam(self, call: Call, start_response: StartResponse) -> Iterable[bytes]:
         """Hand a request on to moto; a list of keys may be that from before the last write."""
-        user = user_of(call)
+        user = _user_of(call)
         if user is None:
             return cast(Iterable[bytes], self._moto(call.environ, start_response))
         if call.action in _KEY_WRITES:
@@ -127,3 +129,20 @@ class Gate:
 def _answered(answer: Answer, start_response: StartResponse) -> Iterable[bytes]:
     start_response(answer.status, answer.headers)
     return [answer.body]
+
+
+def _user_of(call: Call) -> User | None:
+    """Return the user whom a request to IAM names, in whatever case."""
+    name = str(call.params.get("UserName", "")).lower()
+    return next((user for user in list(iam().users.values()) if user.name.lower() == name), None)
+
+
+def _named_truly(call: Call) -> Call:
+    """Return a request to IAM with its user's name as that user has it; its body is still the one that was signed."""
+    user = _user_of(call) if call.service == "iam" else None
+    if user is None or call.params["UserName"] == user.name:
+        return call
+    params = {**call.params, "UserName": user.name}
+    body = urlencode(params).encode()
+    environ = {**call.environ, "wsgi.input": io.BytesIO(body), "CONTENT_LENGTH": str(len(body)), "QUERY_STRING": ""}
+    return replace(call, params=params, environ=environ)

@@ -1,4 +1,7 @@
-"""Who may come in: keys and sessions, their signatures, how new a key is, and when each was last used."""
+"""Who may come in: keys and sessions, their signatures, how new a key is, and when each was last used.
+
+moto keeps users, keys and roles; its clock, and its own note of a key's last use, are replaced here.
+"""
 
 from __future__ import annotations
 
@@ -9,13 +12,15 @@ from collections import defaultdict
 from datetime import datetime, timedelta
 from typing import Any
 
+import moto.iam.models
+import moto.sns.models
+import moto.sts.models
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from moto.iam.models import AccessKey, AccessKeyLastUsed, IAMBackend, Role, User, iam_backends
 from moto.sts.models import AssumedRole, STSBackend, sts_backends
 
-from sandbox.aws.clockwork import naive
 from sandbox.aws.dialect import Call, Refused
 from sandbox.aws.policies import Principal
 from sandbox.clock import Clock
@@ -24,6 +29,27 @@ ACCOUNT = "123456789012"
 LOOK = "keyturn.look"
 
 _SIGNED = re.compile(r"SignedHeaders=([^,\s]+).*?Signature=([0-9a-f]+)")
+
+
+def wind(clock: Clock) -> None:
+    """Make moto live by this clock, in whole seconds as AWS does."""
+
+    def utcnow() -> datetime:
+        return naive(clock.now())
+
+    for module in (moto.iam.models, moto.sts.models, moto.sns.models):
+        vars(module)["utcnow"] = utcnow
+    # AWS shows a key's last use hours later; `Keys` keeps that book.
+    vars(moto.iam.models)["mark_account_as_visited"] = _ignore
+
+
+def naive(moment: datetime) -> datetime:
+    """Return an aware UTC time as moto keeps it."""
+    return moment.replace(tzinfo=None, microsecond=0)
+
+
+def _ignore(**_: Any) -> None:
+    """Do nothing."""
 
 
 def iam() -> IAMBackend:

@@ -1,7 +1,8 @@
-"""What Secrets Manager refuses and tells in some moods: of secrets that are not this account's alone to change."""
+"""What AWS does in some moods: writes that are refused, and reads that show what was there before the last write."""
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 from sandbox.aws.dialect import Call, Refused
@@ -22,7 +23,7 @@ def admit(moods: Moods, call: Call, secret: Secret | None) -> None:
         case "owned":
             raise Refused("InvalidRequestException", _OWNED)
     action = "TagResource" if call.action == "CreateSecret" and call.params.get("Tags") else call.action
-    what = {"TagResource": "tags", "UntagResource": "tags", "UpdateSecretVersionStage": "labels"}.get(action, "")
+    what = {"TagResource": "tags", "UpdateSecretVersionStage": "labels"}.get(action, "")
     if moods.value(what) == "refused":
         arn = secret.arn if secret else f"arn:aws:secretsmanager:{call.region}:{ACCOUNT}:secret:{call.params['Name']}"
         raise Refused(
@@ -44,3 +45,24 @@ def told(moods: Moods, secret: Secret, region: str) -> dict[str, Any]:
         case "rotated":
             return {"RotationLambdaARN": f"arn:aws:lambda:{region}:{ACCOUNT}:function:rotate", **rotation}
     return {}
+
+
+class Stale:
+    """The states before the last writes, by what they are of, and how many reads still show each."""
+
+    def __init__(self, moods: Moods) -> None:
+        self._moods = moods
+        self.kept: dict[str, tuple[Any, int]] = {}
+
+    def wrote(self, what: str, before: Any) -> None:
+        """Keep the state that a write is about to change."""
+        if self._moods.stale:
+            self.kept[what] = (copy.deepcopy(before), self._moods.stale)
+
+    def seen(self, what: str) -> Any | None:
+        """Return the state that this read shows, None for the present one."""
+        before, left = self.kept.get(what, (None, 0))
+        if not (left and self._moods.stale):
+            return None
+        self.kept[what] = (before, left - 1)
+        return before

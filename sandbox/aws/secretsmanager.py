@@ -17,10 +17,9 @@ from sandbox.aws.dialect import Call, Refused, in_json_words
 from sandbox.aws.keys import ACCOUNT
 from sandbox.aws.limits import check
 from sandbox.aws.listing import described, matches, named, page, tags_of, versions
-from sandbox.aws.moods import admit, told
+from sandbox.aws.moods import Stale, admit, told
 from sandbox.aws.policies import Principal
 from sandbox.aws.secrets import DAY, MOST_TAGS, Secret, Value
-from sandbox.aws.stale import Stale
 from sandbox.clock import Clock
 from sandbox.moods import Moods
 
@@ -47,14 +46,12 @@ class SecretsManager:
         self._operations: dict[str, Callable[[str, Params], Reply]] = {
             "CreateSecret": self._create,
             "PutSecretValue": self._put,
-            "UpdateSecret": self._update,
             "GetSecretValue": self._get,
             "DescribeSecret": self._describe,
             "ListSecrets": self._list,
             "ListSecretVersionIds": self._list_versions,
             "UpdateSecretVersionStage": self._relabel,
             "TagResource": self._tag,
-            "UntagResource": self._untag,
             "DeleteSecret": self._delete,
             "RestoreSecret": self._restore,
         }
@@ -161,17 +158,6 @@ class SecretsManager:
         version = secret.put(_token(params), value, params.get("VersionStages"), self._clock)
         return {**named(secret, version), "VersionStages": list(version.stages)}
 
-    def _update(self, region: str, params: Params) -> Reply:
-        secret = self._found(region, params)
-        value = _value(params)
-        token = _token(params)
-        if value and token in secret.versions:
-            raise secret.taken(token)
-        secret.description = params.get("Description", secret.description)
-        secret.kms_key_id = params.get("KmsKeyId", secret.kms_key_id)
-        secret.changed = self._clock.time()
-        return named(secret, secret.put(token, value, None, self._clock) if value else None)
-
     def _get(self, region: str, params: Params) -> Reply:
         secret = self._found(region, params)
         version = secret.version(params.get("VersionId"), params.get("VersionStage"))
@@ -179,19 +165,12 @@ class SecretsManager:
         return {**named(secret, version), **version.value, **stages, "CreatedDate": version.created}
 
     def _batch(self, region: str, params: Params, principal: Principal, context: Context) -> Reply:
-        wanted, filters = params.get("SecretIdList"), params.get("Filters")
-        if bool(wanted) == bool(filters):
-            raise Refused(
-                "InvalidParameterException", "Either 'SecretIdList' or 'Filters' must be provided, but not both."
-            )
+        if params.get("Filters") or not params.get("SecretIdList"):
+            raise Refused("InvalidParameterException", "The sandbox reads a batch by SecretIdList alone.")
+        wanted, _ = page(params["SecretIdList"], params, 20)
         token: Reply = {}
-        if filters:
-            listed, token = page(self._matching(region, filters), params, 20)
-            wanted = [secret.arn for secret in listed]
-        elif wanted:
-            wanted, _ = page(wanted, params, 20)
         values, errors, size = [], [], 0
-        for number, secret_id in enumerate(wanted or []):
+        for number, secret_id in enumerate(wanted):
             try:
                 one = {"SecretId": secret_id}
                 secret = self._found(region, one)
@@ -240,12 +219,6 @@ class SecretsManager:
 
     def _tag(self, region: str, params: Params) -> Reply:
         self._found(region, params).tag(tags_of(params))
-        return {}
-
-    def _untag(self, region: str, params: Params) -> Reply:
-        tags = self._found(region, params).tags
-        for key in params["TagKeys"]:
-            tags.pop(key, None)
         return {}
 
     def _delete(self, region: str, params: Params) -> Reply:

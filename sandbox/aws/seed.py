@@ -10,9 +10,8 @@ from uuid import uuid4
 
 from moto.sns.models import sns_backends
 
-from sandbox.aws.clockwork import naive
 from sandbox.aws.gate import Gate
-from sandbox.aws.keys import ACCOUNT, iam
+from sandbox.aws.keys import ACCOUNT, iam, naive
 from sandbox.aws.policies import allowing
 from sandbox.aws.secrets import Secret
 from sandbox.aws.trust import trusting

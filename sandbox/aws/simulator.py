@@ -10,10 +10,9 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
 from sandbox.aws.anywhere import Registry
-from sandbox.aws.clockwork import wind
 from sandbox.aws.dialect import AwsDialect
 from sandbox.aws.gate import Gate
-from sandbox.aws.keys import ACCOUNT, LOOK
+from sandbox.aws.keys import ACCOUNT, LOOK, wind
 from sandbox.aws.seed import Pair, Seed
 from sandbox.clock import Clock
 from sandbox.moods import Moods

@@ -10,7 +10,7 @@ from flask import Flask, Response, g, jsonify, request
 from werkzeug.exceptions import MethodNotAllowed, NotFound
 
 from sandbox.bitbucket import errors
-from sandbox.bitbucket.auth import Keyring
+from sandbox.bitbucket.auth import LIFETIME, Keyring
 from sandbox.bitbucket.environments import Environments
 from sandbox.bitbucket.gate import Gate, route
 from sandbox.bitbucket.pipelines import Pipelines
@@ -50,7 +50,7 @@ def _access_token(keyring: Keyring) -> tuple[dict[str, Any], int]:
         return {"error": "unauthorized_client", "error_description": "Invalid OAuth client credentials"}, 400
     return {
         "access_token": token.secret,
-        "expires_in": int(keyring.lifetime.total_seconds()),
+        "expires_in": int(LIFETIME.total_seconds()),
         "token_type": "bearer",
         "scope": " ".join(token.scopes),
     }, 200

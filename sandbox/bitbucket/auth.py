@@ -15,9 +15,10 @@ from sandbox.bitbucket import errors
 from sandbox.bitbucket.state import Project, Repository, Workspace
 from sandbox.clock import Clock
 
-Kind = Literal["repository", "project", "workspace", "api-token", "oauth", "app-user", "app-password"]
+Kind = Literal["repository", "project", "workspace", "api-token", "oauth", "app-user"]
 Reach = Workspace | Project | Repository
 
+# How long a consumer's access tokens are good.
 LIFETIME = timedelta(hours=1)
 
 _OWNERS: dict[str, type[Reach]] = {"repository": Repository, "project": Project, "workspace": Workspace}
@@ -93,11 +94,10 @@ def told(token: Token, need: Need) -> dict[str, str]:
 
 
 class Keyring:
-    """The credentials that were issued; `lifetime` is how long a consumer's access tokens are good."""
+    """The credentials that were issued."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self.lifetime = LIFETIME
         self._valid: dict[str, Token] = {}
         self._consumers: dict[str, Token] = {}
 
@@ -105,7 +105,6 @@ class Keyring:
         """Forget every credential."""
         for known in self.collections:
             known.clear()
-        self.lifetime = LIFETIME
 
     @property
     def collections(self) -> list[dict[str, Token]]:
@@ -125,7 +124,7 @@ class Keyring:
         token = Token(kind, user or _user(kind), _secret(kind, expires), tuple(scopes), reach, admin, expires)
         if kind == "oauth":
             self._consumers[token.header] = token
-        elif kind != "app-password":  # Bitbucket accepts none any more.
+        else:
             self._valid[token.header] = token
         return token
 
@@ -143,7 +142,7 @@ class Keyring:
             return None
         return self.issue(
             "app-user", consumer.reach, consumer.user, consumer.scopes, admin=consumer.admin,
-            expires=self._clock.now() + self.lifetime,
+            expires=self._clock.now() + LIFETIME,
         )  # fmt: skip
 
     def holder(self, header: str) -> Token:
@@ -168,7 +167,7 @@ def _canonical(header: str) -> str:
 def _user(kind: Kind) -> str:
     if kind == "oauth":
         return secrets.token_hex(9)
-    return "rotator@acme.example" if kind in {"api-token", "app-password"} else "x-token-auth"
+    return "rotator@acme.example" if kind == "api-token" else "x-token-auth"
 
 
 def _secret(kind: Kind, expires: datetime | None) -> str:
@@ -180,8 +179,6 @@ def _secret(kind: Kind, expires: datetime | None) -> str:
             # Today's are JWTs of more than a thousand characters.
             end = {"exp": int(expires.timestamp())} if expires else {}
             return jwt.encode({"jti": secrets.token_urlsafe(700), **end}, secrets.token_bytes(32), algorithm="HS256")
-        case "app-password":
-            return "ATBB" + secrets.token_urlsafe(24)
         case "api-token":
             return f"ATATT3xFfGF0{secrets.token_urlsafe(120)}={secrets.token_hex(4).upper()}"
         case _:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from flask import Flask
 
 from sandbox.bitbucket.api import build
 from sandbox.bitbucket.auth import Keyring, Kind, Reach, Token
-from sandbox.bitbucket.dialect import Dialect
+from sandbox.bitbucket.errors import Dialect
 from sandbox.bitbucket.state import (
     KINDS,
     Environment,
@@ -26,7 +26,6 @@ from sandbox.bitbucket.state import (
 )
 from sandbox.clock import Clock
 from sandbox.moods import Moods
-from sandbox.server import Server
 from sandbox.wire import StartResponse, Wire
 
 
@@ -42,7 +41,6 @@ class Bitbucket:
         self._keyring = Keyring(clock)
         self.moods = moods or Moods(f"lag={lag}")
         self._app = build(self._store, self._keyring, self.moods, clock)
-        self._server: Server | None = None
         self.wire = Wire("bitbucket", self._serve, Dialect(), clock)
         self.moods.connect(self.wire)
 
@@ -55,29 +53,9 @@ class Bitbucket:
     def lag(self, seconds: float) -> None:
         self.moods.turn(f"lag={seconds}")
 
-    @property
-    def token_lifetime(self) -> timedelta:
-        """How long the access tokens that consumers get are good."""
-        return self._keyring.lifetime
-
-    @token_lifetime.setter
-    def token_lifetime(self, lifetime: timedelta) -> None:
-        self._keyring.lifetime = lifetime
-
     def extend(self, serve: Callable[[Flask], None]) -> None:
         """Let something else of Bitbucket's answer too, behind the same wire; only before the first request."""
         serve(self._app)
-
-    def start(self, port: int = 0) -> str:
-        """Serve, and return the URL; the API is below /2.0 there."""
-        self._server = Server(self.wire, port)
-        return self._server.url
-
-    def stop(self) -> None:
-        """Stop serving and close every connection."""
-        if self._server:
-            self._server.close()
-            self._server = None
 
     @property
     def lock(self) -> AbstractContextManager[Any]:

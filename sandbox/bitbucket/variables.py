@@ -70,20 +70,12 @@ class Variables:
             route(app, "POST", path, self.create, slash=slash)
             route(app, "PUT", f"{path}/<uuid>", self.update, slash=slash)
             route(app, "DELETE", f"{path}/<uuid>", self.delete, slash=slash)
-            # One deployment variable cannot be read by itself.
-            if path != _ENVIRONMENT:
-                route(app, "GET", f"{path}/<uuid>", self.get, slash=slash)
 
     def list(self, **place: str) -> dict[str, Any]:
         """Answer with the variables as they were a while ago."""
         shelf = self._shelf(self._scope(place, READ_PIPELINE))
         listed = shelf.listed(time.monotonic() - float(self._moods.value("lag") or 0))
         return page([_shown(variable) for variable in listed], self._moods)
-
-    def get(self, uuid: str, **place: str) -> dict[str, Any]:
-        """Answer with one variable as it is."""
-        _, variable = self._variable(place, uuid, READ_PIPELINE)
-        return _shown(variable)
 
     def create(self, **place: str) -> Response:
         """Make a variable, unless its key is taken, be it by one that lists do not show yet."""

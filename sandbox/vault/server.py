@@ -16,7 +16,7 @@ from typing import IO, Any
 
 import urllib3
 
-from sandbox.ports import LOOPBACK, free_port
+from sandbox.server import LOOPBACK, free_port
 
 # Seconds that the server has to come up, and then to go down.
 PATIENCE = 30

@@ -10,8 +10,7 @@ from sandbox.bitbucket import Repository
 from sandbox.clock import Clock
 from sandbox.issuer import Issuer
 from sandbox.moods import Moods
-from sandbox.ports import free_port
-from sandbox.server import Server
+from sandbox.server import Server, free_port
 from sandbox.vault.access import Access
 from sandbox.vault.engines import Engines
 from sandbox.vault.front import Dialect, Forward

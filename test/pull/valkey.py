@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from sandbox.ports import LOOPBACK, free_port
+from sandbox.server import LOOPBACK, free_port
 from sandbox.vault import Vault
 
 # Seconds within which OpenBao has removed the users of a token that was revoked.

@@ -11,6 +11,7 @@ import requests
 
 from sandbox.bitbucket import Bitbucket, Environment, Repository, Scope, Token
 from sandbox.clock import Clock
+from sandbox.server import Server
 
 
 class Bench:
@@ -24,14 +25,15 @@ class Bench:
         self.production = self.bitbucket.add_environment("acme", "shop", "Production", "Production")
         self.token = self.bitbucket.issue_token("workspace", self.workspace)
         self.session = requests.Session()
-        self.url = self.bitbucket.start()
+        self._server = Server(self.bitbucket.wire)
+        self.url = self._server.url
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.session.close()
-        self.bitbucket.stop()
+        self._server.close()
 
     def ask(
         self, method: str, path: str, json: Any = None, *, token: Token | None = None, **more: Any

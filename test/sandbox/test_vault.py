@@ -13,8 +13,7 @@ import requests
 
 from sandbox.control import Control
 from sandbox.overview import overview
-from sandbox.ports import PortTaken, free_port
-from sandbox.server import Server
+from sandbox.server import PortTaken, Server, free_port
 from sandbox.vault import Vault, VaultError
 from sandbox.wire import Fault
 from sandbox.world import World

@@ -14,8 +14,7 @@ import jwt
 import pytest
 import requests
 
-from sandbox.ports import PortTaken
-from sandbox.server import Server
+from sandbox.server import PortTaken, Server
 from sandbox.world import USER, World
 from test.support import ROOT
 
