@@ -11,8 +11,8 @@ from typing import Any
 from werkzeug.utils import redirect
 from werkzeug.wrappers import Request, Response
 
-from sandbox.moods import MOODS, UnknownMood
-from sandbox.overview import RUNS, script
+from sandbox.moods import UnknownMood
+from sandbox.overview import RUNS, runs, script
 from sandbox.page import Look, page
 from sandbox.snapshot import snapshot
 from sandbox.wire import KINDS, Environ, Fault, StartResponse, Wire, Wsgi
@@ -53,7 +53,6 @@ class Control:
             ("POST", "clock"): self._move_clock,
             ("POST", "faults"): self._spoil,
             ("DELETE", "faults"): self._mend,
-            ("GET", "moods"): self._moods,
             ("POST", "moods"): self._turn,
             ("DELETE", "moods"): self._calm,
             ("GET", "journal"): self._journal,
@@ -117,7 +116,7 @@ class Control:
 
         def answer(form: _Form) -> Answer:
             form.only("image")
-            if self._world.vault is None and not name.startswith("rotate"):
+            if name not in runs(self._world):
                 raise WrongInput("this world has no Vault")
             return script(self._world, name, form.get("image")), 200
 
@@ -167,11 +166,6 @@ class Control:
         for wire in self._wires.values():
             wire.mend()
         return {"faults": 0}, 200
-
-    def _moods(self, form: _Form) -> Answer:
-        form.only()
-        known = [{"mood": mood.form, "service": mood.service, "meaning": mood.meaning} for mood in MOODS]
-        return {"on": list(self._world.moods), "known": known}, 200
 
     def _turn(self, form: _Form) -> Answer:
         form.only("mood")

@@ -32,14 +32,18 @@ def overview(world: World) -> str:
     if world.vault is not None:
         places.append(("OpenBao", world.vault.url, f"root token {world.vault.root_token}"))
     width = max(len(url) for _, url, _ in places)
-    runs = [name for name in RUNS if world.vault or name.startswith("rotate")]
     return "\n".join([
         "Keyturn's sandbox is running. Nothing in it is real; Ctrl-C ends it.", "",
         *(f"  {name:<10} {url:<{width}}  {note}" for name, url, note in places), "",
         "Run the pipe from this checkout:", "",
-        *(f"  curl -s {control}run/{name} | sh   # {RUNS[name]}" for name in runs), "",
+        *(f"  curl -s {control}run/{name} | sh   # {what}" for name, what in runs(world).items()), "",
         f"Each with ?image={IMAGE} behind it runs that image. Then let time pass and run it again.",
     ])  # fmt: skip
+
+
+def runs(world: World) -> dict[str, str]:
+    """Return the runs that this world serves commands for, and what each does."""
+    return {name: what for name, what in RUNS.items() if world.vault or name.startswith("rotate")}
 
 
 def script(world: World, name: str, image: str = "") -> str:

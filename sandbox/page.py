@@ -10,7 +10,7 @@ from pathlib import Path
 from jinja2 import Environment
 
 from sandbox.moods import MOODS, Mood
-from sandbox.overview import IMAGE, RUNS
+from sandbox.overview import IMAGE, runs
 from sandbox.snapshot import Table, changes
 from sandbox.world import World
 
@@ -55,5 +55,5 @@ def page(world: World, look: Look, *, unfolded: str = "", problem: str = "") -> 
     switches = [Switch(mood, next((each for each in on if mood.fits(each)), "")) for mood in MOODS]
     return _TEMPLATE.render(
         places=places, look=look, unfolded=unfolded, problem=problem, switches=switches, on=on,
-        now=world.clock.now(), runs=RUNS if world.vault else {}, image=IMAGE, host=world.bitbucket_url,
+        now=world.clock.now(), runs=runs(world), image=IMAGE, host=world.bitbucket_url,
     )  # fmt: skip

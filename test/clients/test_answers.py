@@ -13,7 +13,6 @@ from functools import partial
 from typing import Any
 
 import pytest
-from sandbox.bitbucket.errors import Dialect as BitbucketDialect
 
 from pipe.clients.aws import Aws, Endpoint, Terms
 from pipe.clients.aws_roles import by_web_identity
@@ -30,6 +29,7 @@ from pipe.patience import Patience
 from pipe.redact import Secret
 from pipe.values import KeyPair, Place, Target, TargetKind, Variable
 from sandbox.aws.dialect import AwsDialect
+from sandbox.bitbucket.errors import Dialect as BitbucketDialect
 from sandbox.server import Server
 from sandbox.vault.front import Dialect as VaultDialect
 from sandbox.wire import Answer, Dialect, Environ, StartResponse

@@ -20,7 +20,6 @@ from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
 
 from sandbox.authority import Authority, Issued, Kind
-from sandbox.aws.policies import allowing
 from sandbox.world import REGION, Company, World
 from test.works import ACTIONS, Works
 
@@ -138,14 +137,6 @@ def test_the_anchor_itself_may_have_issued_the_certificate(bench: Bench) -> None
     bench.session(chain=(), given={"trustAnchorArn": below.arn})
 
 
-def test_parameters_may_stand_in_the_query(bench: Bench) -> None:
-    grant = bench.works.grant
-    request = bench.request(query={"profileArn": grant.profile, "roleArn": grant.role,
-                                   "trustAnchorArn": grant.trust_anchor})  # fmt: skip
-    request.given = {"durationSeconds": 900}
-    assert request.send().status_code == 201
-
-
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
@@ -167,18 +158,8 @@ def test_a_signature_that_is_not_as_the_guide_says_is_refused(bench: Bench, chan
     assert said in bench.denied(**changes)
 
 
-def test_a_signature_by_another_key_is_refused(bench: Bench) -> None:
-    mine, other = bench.works.machines.issue("runner-1"), bench.works.machines.issue("runner-1")
-    assert "does not match" in bench.denied(Issued(mine.certificate, other.key, mine.serial))
-
-
 def test_another_region_s_scope_does_not_know_the_anchor(bench: Bench) -> None:
     assert bench.refusal(region="us-east-1")[:2] == (404, "ResourceNotFoundException")
-
-
-def test_a_request_without_a_signature_is_refused(bench: Bench) -> None:
-    answer = requests.post(bench.world.aws_url + "/sessions", timeout=10)
-    assert (answer.status_code, answer.headers["x-amzn-ErrorType"]) == (403, "AccessDeniedException")
 
 
 def test_certificates_that_the_guide_excludes_are_refused(bench: Bench) -> None:
@@ -294,13 +275,6 @@ def test_parameters_have_their_limits(bench: Bench, given: dict[str, Any]) -> No
     assert bench.refusal(given=given)[:2] == (400, "ValidationException")
 
 
-def test_a_name_of_the_session_needs_the_profile_s_leave(bench: Bench) -> None:
-    assert "does not accept" in bench.denied(given={"roleSessionName": "mine"})
-    bench.works.profile.accepts_names = True
-    arn = bench.session(given={"roleSessionName": "mine"})["assumedRoleUser"]["arn"]
-    assert arn.endswith(":assumed-role/keyturn/mine")
-
-
 @pytest.mark.parametrize(("asked", "profile", "lasts"), [(900, 3600, 900), (None, 1800, 1800), (3600, 1800, 1800)])
 def test_the_shorter_time_counts(bench: Bench, asked: int | None, profile: int, lasts: int) -> None:
     bench.works.profile.seconds = profile
@@ -313,29 +287,3 @@ def test_the_shorter_time_counts(bench: Bench, asked: int | None, profile: int, 
     bench.world.clock.move(seconds=61)
     with pytest.raises(botocore.exceptions.ClientError, match="ExpiredToken"):
         sts.get_caller_identity()
-
-
-def test_the_profile_s_policy_narrows_the_session(bench: Bench) -> None:
-    bench.client("iam", bench.session()).list_access_keys(UserName="deploy-bot")
-    bench.works.profile.policy = allowing(["secretsmanager:*"])
-    narrowed = bench.client("iam", bench.session())
-    with pytest.raises(botocore.exceptions.ClientError, match="AccessDenied"):
-        narrowed.list_access_keys(UserName="deploy-bot")
-
-
-def test_a_saved_moment_has_anchors_and_profiles(bench: Bench) -> None:
-    moment = bench.world.save()
-    bench.world.aws.anywhere.reset()
-    assert bench.refusal()[0] == 404
-    bench.world.restore(moment)
-    bench.session()
-
-
-def test_a_new_world_has_none(bench: Bench) -> None:
-    bench.world.seed()
-    assert bench.refusal()[0] == 404
-
-
-def test_a_trust_anchor_is_an_authority(bench: Bench) -> None:
-    with pytest.raises(ValueError, match="authority"):
-        bench.world.aws.anywhere.add_anchor(bench.works.machines.issue("runner-1").certificate)

@@ -60,7 +60,6 @@ def live(world: World) -> None:
     company = world.seed()
     bitbucket, aws = world.bitbucket, world.aws
     world.moods.turn("lag=1", "next=never", "put=replace", "reads=stale", "answers=large")
-    bitbucket.token_lifetime = timedelta(days=1)
     bitbucket.issue_token("oauth", company.repository)
     bitbucket.define_pipelines(company.repository, "rotate-key")
     bitbucket.set_variable(company.environments["Test"], "NAME", "value")
@@ -105,7 +104,7 @@ def contents(vault: Vault) -> dict[str, Any]:
 
     found: dict[str, Any] = {path: told(path) for path in ("sys/mounts", "sys/auth", "auth/jwt/config")}
     found |= {name: told(f"sys/policies/acl/{name}")["policy"] for name in vault.names("sys/policies/acl")}
-    folders = ["auth/jwt/role", "auth/approle/role", "auth/userpass/users", "sys/quotas/rate-limit"]
+    folders = ["auth/jwt/role", "auth/userpass/users", "sys/quotas/rate-limit"]
     for folder in folders:
         found |= {f"{folder}/{name}": told(f"{folder}/{name}") for name in vault.names(folder)}
     for name in _secrets(vault, "secret/metadata/"):
@@ -161,15 +160,14 @@ def allowed_otherwise(vault: Vault) -> None:
 
 def signed_in(vault: Vault) -> None:
     vault.token()
-    vault.wrapped_secret_id()
 
 
 def set_up_otherwise(vault: Vault) -> None:
     vault.mount("other", 2)
-    vault.userpass_credentials()
+    vault.ask("POST", "sys/auth/userpass", {"type": "userpass"})
     vault.ask("POST", "sys/quotas/rate-limit/all", {"rate": 1000})
     vault.ask("POST", "secret/config", {"max_versions": 3})
-    vault.ask("DELETE", "sys/auth/approle")
+    vault.ask("DELETE", "sys/auth/jwt")
 
 
 def crowded(vault: Vault) -> None:

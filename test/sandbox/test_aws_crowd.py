@@ -77,31 +77,6 @@ def test_puts_with_one_token_have_one_winner(bench: Bench) -> None:
     assert list(secret.versions) == [token(1)]
 
 
-def test_the_same_put_succeeds_everywhere(bench: Bench) -> None:
-    manager = bench.client("secretsmanager")
-    manager.create_secret(Name="s")
-    assert race(*[partial(put, manager, "body")] * CROWD) == [token(1)] * CROWD
-    secret = bench.aws.secret("s")
-    assert secret
-    assert list(secret.versions) == [token(1)]
-
-
-def test_creations_of_one_secret_have_one_winner(bench: Bench) -> None:
-    create = partial(bench.client("secretsmanager").create_secret, Name="s")
-    outcomes = race(*[partial(create, ClientRequestToken=token(number)) for number in range(CROWD)])
-    assert outcomes.count("ResourceExistsException") == CROWD - 1
-
-
-def test_creations_do_not_disturb_listings(bench: Bench) -> None:
-    manager = bench.client("secretsmanager")
-
-    def create(number: int) -> int:
-        manager.create_secret(Name=f"s{number}", SecretString="x")
-        return len(manager.list_secrets()["SecretList"])
-
-    assert max(race(*[partial(create, number) for number in range(CROWD)])) == CROWD
-
-
 def test_moves_from_one_version_have_one_winner(bench: Bench) -> None:
     for number in range(CROWD + 1):
         bench.aws.put_secret("s", "body", token(number))

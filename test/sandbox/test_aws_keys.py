@@ -41,12 +41,6 @@ def last_used(bench: Bench, pair: Pair) -> dict[str, Any]:
     return used
 
 
-def test_the_administrator_is_a_user_who_may_do_everything(bench: Bench) -> None:
-    identity = bench.client("sts").get_caller_identity()
-    assert (identity["Account"], identity["Arn"]) == (bench.aws.account, "arn:aws:iam::123456789012:user/admin")
-    assert bench.aws.admin() == bench.aws.admin()
-
-
 @pytest.mark.parametrize(
     ("service", "call", "code", "status"),
     [
@@ -89,15 +83,6 @@ def test_a_new_key_is_known_once_then_refused_once_more(bench: Bench, refusals: 
     bench.aws.refusals = refusals
     bench.aws.add_user("bot")
     assert accepted(bench, make_key(bench, "bot"), 7) == seen
-
-
-def test_two_calls_are_refused_by_default(bench: Bench) -> None:
-    bench.aws.add_user("bot")
-    assert accepted(bench, make_key(bench, "bot"), 5) == "nnyny"
-
-
-def test_a_seeded_key_is_known_at_once(bench: Bench) -> None:
-    assert accepted(bench, bench.aws.add_user("bot", key_age_days=0), 3) == "yyy"
 
 
 def test_signs_tells_what_a_consumer_would_see_and_leaves_no_trace(bench: Bench) -> None:
@@ -147,14 +132,6 @@ def test_keys_have_the_age_they_are_seeded_with_and_then_age_by_the_clock(bench:
     assert [key.created for key in bench.aws.keys("bot")] == [key["CreateDate"] for key in listed]
 
 
-def test_a_third_key_can_be_seeded(bench: Bench) -> None:
-    bench.aws.add_user("bot", key_age_days=3)
-    bench.aws.add_key("bot", 2)
-    pair = bench.aws.add_key("bot", 1, status="Inactive")
-    assert len(bench.aws.keys("bot")) == 3
-    assert not bench.aws.signs(pair)
-
-
 def test_a_key_never_used_has_no_date(bench: Bench) -> None:
     assert last_used(bench, bench.aws.add_user("bot", key_age_days=9)) == {"ServiceName": "N/A", "Region": "N/A"}
 
@@ -172,14 +149,6 @@ def test_a_use_shows_after_the_lag_and_hides_the_one_before(bench: Bench) -> Non
     assert last_used(bench, pair) == shown
     bench.clock.move(minutes=61)
     assert last_used(bench, pair)["ServiceName"] == "s3"
-
-
-def test_the_lag_can_be_set_and_a_use_be_noted_for_any_time(bench: Bench) -> None:
-    pair = bench.aws.add_user("bot", key_age_days=9)
-    bench.aws.last_used_lag = 0
-    moment = bench.clock.now().replace(microsecond=0) - timedelta(days=2)
-    bench.aws.use(pair, at=moment)
-    assert last_used(bench, pair)["LastUsedDate"] == moment
 
 
 def test_a_user_may_name_themselves_by_omission(bench: Bench) -> None:

@@ -45,11 +45,6 @@ def test_moving_current_moves_previous_by_itself(bench: Bench) -> None:
     assert stages(bench) == {C: set(), A: {"AWSPREVIOUS"}, B: {"AWSPENDING", "AWSCURRENT"}}
 
 
-def test_current_can_go_back_to_previous(bench: Bench) -> None:
-    move(bench, "AWSCURRENT", A, C)
-    assert stages(bench) == {C: {"AWSCURRENT"}, A: {"AWSPREVIOUS"}, B: {"AWSPENDING"}}
-
-
 @pytest.mark.parametrize(
     ("stage", "remove_from", "move_to"),
     [
@@ -78,20 +73,10 @@ def test_a_move_to_a_version_that_is_not_there_changes_nothing(bench: Bench) -> 
     assert stages(bench) == START
 
 
-def test_a_move_repeated_is_refused(bench: Bench) -> None:
-    move(bench, "AWSCURRENT", A, B)
-    assert refusal(partial(move, bench, "AWSCURRENT", A, B)) == INVALID
-
-
 def test_a_new_label_is_attached_without_a_word_on_where_it_was(bench: Bench) -> None:
     move(bench, "mark", move_to=A)
     move(bench, "mark", move_to=A)
     assert stages(bench)[A] == {"AWSCURRENT", "mark"}
-
-
-def test_any_label_moves_if_its_place_is_named(bench: Bench) -> None:
-    move(bench, "AWSPENDING", B, A)
-    assert stages(bench) == {C: {"AWSPREVIOUS"}, A: {"AWSCURRENT", "AWSPENDING"}, B: set()}
 
 
 def test_a_label_can_be_removed(bench: Bench) -> None:

@@ -35,12 +35,6 @@ def test_who_am_i_cannot_be_denied(bench: Bench) -> None:
     assert bench.client("sts", pair).get_caller_identity()
 
 
-def test_a_right_can_be_taken_away_later(bench: Bench) -> None:
-    pair = bench.aws.add_user("bot", key_age_days=1)
-    bench.aws.allow("bot", ["sns:*"])
-    assert refusal(bench.client("iam", pair).list_users) == ("AccessDenied", 403)
-
-
 def test_tags_at_creation_need_their_own_right(bench: Bench) -> None:
     pair = bench.aws.add_user("bot", key_age_days=1, actions=["secretsmanager:CreateSecret"])
     create = bench.client("secretsmanager", pair).create_secret
@@ -69,16 +63,6 @@ def test_a_policy_s_resources_hold(bench: Bench) -> None:
     assert refusal(manager.delete_secret, SecretId="mine") == ("AccessDeniedException", 400)
     read = manager.batch_get_secret_value
     assert refusal(read, SecretIdList=["mine"]) == ("AccessDeniedException", 400)
-
-
-def test_a_batch_needs_the_right_to_read_each_secret(bench: Bench) -> None:
-    pair = bench.aws.add_user("bot", key_age_days=1, actions=["secretsmanager:BatchGetSecretValue"])
-    bench.aws.put_secret("s", "body")
-    answer = bench.client("secretsmanager", pair).batch_get_secret_value(SecretIdList=["s"])
-    assert (answer["SecretValues"], [error["ErrorCode"] for error in answer["Errors"]]) == (
-        [],
-        ["AccessDeniedException"],
-    )
 
 
 def test_a_session_may_do_what_its_role_may(bench: Bench) -> None:
@@ -183,14 +167,6 @@ def test_a_user_s_own_tags_and_a_role_s_can_be_a_condition(bench: Bench) -> None
         assert bench.client("iam", pair).list_access_keys(UserName="bot")
         bench.aws.set_policy("bot", conditional(key, "other"))
         assert refusal(bench.client("iam", pair).list_access_keys, UserName="bot") == ("AccessDenied", 403)
-
-
-def test_another_service_s_condition_is_not_met_by_secrets_manager(bench: Bench) -> None:
-    pair = bench.aws.add_user("bot", key_age_days=1)
-    bench.aws.put_secret("s", "x")
-    bench.aws.set_policy("bot", conditional("kms:ViaService", "secretsmanager.*.amazonaws.com"))
-    read = bench.client("secretsmanager", pair).get_secret_value
-    assert refusal(read, SecretId="s") == ("AccessDeniedException", 400)
 
 
 @pytest.mark.parametrize("service", ["secretsmanager", "iam"])

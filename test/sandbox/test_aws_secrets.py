@@ -117,15 +117,6 @@ def test_a_value_is_read_by_label_by_id_or_by_both(manager: Any) -> None:
     assert refusal(manager.get_secret_value, SecretId="other") == MISSING
 
 
-def test_the_value_read_is_current_wherever_the_label_is_now(manager: Any) -> None:
-    manager.create_secret(Name="s", SecretString="one", ClientRequestToken=token(1))
-    put(manager, 2, "two", ["AWSPENDING"])
-    manager.update_secret_version_stage(
-        SecretId="s", VersionStage="AWSCURRENT", RemoveFromVersionId=token(1), MoveToVersionId=token(2)
-    )
-    assert manager.get_secret_value(SecretId="s")["SecretString"] == "two"
-
-
 def test_a_version_without_a_label_can_still_be_read_by_id(manager: Any) -> None:
     manager.create_secret(Name="s")
     for number in (1, 2, 3):
@@ -138,16 +129,6 @@ def test_a_version_without_a_label_can_still_be_read_by_id(manager: Any) -> None
 def test_a_binary_value_comes_back_as_it_was(manager: Any) -> None:
     manager.create_secret(Name="s", SecretBinary=b"\x00\xff")
     assert manager.get_secret_value(SecretId="s")["SecretBinary"] == b"\x00\xff"
-
-
-def test_an_update_with_a_known_token_is_an_error(bench: Bench, manager: Any) -> None:
-    manager.create_secret(Name="s", SecretString="one", ClientRequestToken=token(1))
-    update = partial(manager.update_secret, SecretId="s")
-    assert refusal(update, SecretString="one", ClientRequestToken=token(1)) == EXISTS
-    update(SecretString="two", ClientRequestToken=token(2))
-    assert stages(bench) == {token(1): {"AWSPREVIOUS"}, token(2): {"AWSCURRENT"}}
-    update(Description="d")
-    assert manager.describe_secret(SecretId="s")["Description"] == "d"
 
 
 @pytest.mark.parametrize("text", ["x" * 31, "x" * 65])
@@ -185,10 +166,6 @@ def test_a_name_that_is_not_allowed(manager: Any, name: str) -> None:
     assert refusal(manager.create_secret, Name=name, SecretString="x") == INVALID
 
 
-def test_a_name_may_have_all_that_is_allowed(manager: Any) -> None:
-    assert manager.create_secret(Name="aZ0/_+=.@-", SecretString="x")
-
-
 def test_a_secret_is_found_by_name_arn_and_arn_without_suffix(manager: Any) -> None:
     arn = manager.create_secret(Name="a/s", SecretString="x")["ARN"]
     for secret_id in ("a/s", arn, arn[:-7]):
@@ -206,20 +183,6 @@ def test_regions_are_apart(bench: Bench, manager: Any) -> None:
     assert bench.aws.secret("by-hand") is None
     assert bench.aws.secret("by-hand", region="eu-west-1")
     assert elsewhere.get_secret_value(SecretId="by-hand")["SecretString"] == "x"
-
-
-def test_a_secret_made_by_hand(bench: Bench, manager: Any) -> None:
-    bench.aws.put_secret("s", "one", "by-hand")
-    second = bench.aws.put_secret("s", "two")
-    secret = bench.aws.secret("s")
-    assert secret
-    current, previous = secret.at("AWSCURRENT"), secret.at("AWSPREVIOUS")
-    assert current
-    assert previous
-    assert (current.id, current.body, previous.id, previous.body) == (second, "two", "by-hand", "one")
-    assert "two" not in repr(secret)
-    assert manager.get_secret_value(SecretId="s")["VersionId"] == second
-    assert bench.aws.secret("none") is None
 
 
 def test_an_operation_that_is_not_there(manager: Any) -> None:

@@ -64,21 +64,12 @@ def test_the_token_endpoint_refuses_strangers_and_other_grants(bench: Bench) -> 
     assert (refused.status_code, refused.json()["error"]) == (400, "unauthorized_client")
 
 
-def test_revoking_a_consumer_ends_its_tokens(bench: Bench) -> None:
-    consumer = bench.bitbucket.issue_token("oauth", bench.workspace)
-    bearer = {"Authorization": f"Bearer {consumer_token(bench, consumer).json()['access_token']}"}
-    assert bench.ask("GET", "/repositories/acme", headers=bearer).status_code == 200
-    bench.bitbucket.revoke_token(consumer)
-    assert bench.ask("GET", "/repositories/acme", headers=bearer).status_code == 401
-
-
 def basic(user: str, secret: str) -> dict[str, str]:
     return {"Authorization": "Basic " + base64.b64encode(f"{user}:{secret}".encode()).decode()}
 
 
 def test_credentials_that_are_not_accepted_are_401(bench: Bench) -> None:
     api = bench.bitbucket.issue_token("api-token", bench.workspace, user="ops@acme.example")
-    app_password = bench.bitbucket.issue_token("app-password", bench.workspace)
     revoked = bench.bitbucket.issue_token("repository", bench.repository)
     bench.bitbucket.revoke_token(revoked)
     expired = bench.bitbucket.issue_token(
@@ -92,7 +83,6 @@ def test_credentials_that_are_not_accepted_are_401(bench: Bench) -> None:
         {"Authorization": "Bearer eyJhbGciOiJSUzI1NiJ9.e30.AA"},
         basic("else@acme.example", api.secret),
         basic("x-token-auth", bench.token.secret),
-        app_password.headers,
         revoked.headers,
         expired.headers,
     ):
@@ -159,13 +149,6 @@ def test_whoever_does_not_administer_may_read_but_not_write(bench: Bench) -> Non
         assert (answer.status_code, answer.json()) == (403, {"type": "error", "error": {"message": "Forbidden"}})
 
 
-def test_an_access_token_is_for_one_place_of_its_kind(bench: Bench) -> None:
-    with pytest.raises(ValueError, match="repository"):
-        bench.bitbucket.issue_token("repository", bench.workspace)
-    with pytest.raises(ValueError, match="workspace"):
-        bench.bitbucket.issue_token("workspace")
-
-
 @pytest.mark.parametrize(
     ("kind", "scopes", "told", "credential"),
     [
@@ -196,15 +179,3 @@ def test_strangers_are_told_no_scopes_and_nobody_is_in_the_other_mood(bench: Ben
     answer = bench.ask("GET", path)
     assert answer.status_code == 200
     assert not {"X-OAuth-Scopes", "X-Accepted-OAuth-Scopes", "X-Credential-Type"} & set(answer.headers)
-
-
-def test_a_consumers_tokens_live_as_long_as_their_answer_says(bench: Bench) -> None:
-    consumer = bench.bitbucket.issue_token("oauth", bench.workspace)
-    bench.bitbucket.token_lifetime = timedelta(hours=2)
-    body = consumer_token(bench, consumer).json()
-    assert body["expires_in"] == 7200
-    bearer = {"Authorization": f"Bearer {body['access_token']}"}
-    bench.clock.move(minutes=119)
-    assert bench.ask("GET", "/repositories/acme", headers=bearer).ok
-    bench.clock.move(minutes=2)
-    assert bench.ask("GET", "/repositories/acme", headers=bearer).status_code == 401

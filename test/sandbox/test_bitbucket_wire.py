@@ -36,9 +36,9 @@ def test_one_connection_serves_many_requests(bench: Bench) -> None:
 
 
 def test_requests_are_journalled_by_method_and_unquoted_path(bench: Bench) -> None:
-    bench.ask("GET", f"{path_of(bench.production)}?pagelen=1")
+    bench.ask("GET", f"{variables_of(bench.production)}?pagelen=1")
     seen = bench.bitbucket.wire.journal[-1]
-    path = f"/2.0/repositories/acme/shop/environments/{bench.production.uuid}"
+    path = f"/2.0/repositories/acme/shop/deployments_config/environments/{bench.production.uuid}/variables"
     assert (seen.service, seen.operation, seen.status) == ("bitbucket", f"GET {path}", 200)
 
 
@@ -89,19 +89,3 @@ def test_other_faults_have_the_shape_of_who_answers(bench: Bench, kind: str, in_
     answer = bench.ask("GET", path_of(bench.repository))
     assert answer.status_code == int(kind[:3])
     assert answer.headers["Content-Type"] == ("application/json" if in_json else "text/html")
-
-
-def test_reset_forgets_all(bench: Bench) -> None:
-    bench.create(bench.production, "A")
-    bench.bitbucket.wire.spoil(Fault("*", "500-before", times=0))
-    bench.bitbucket.reset()
-    assert bench.ask("GET", path_of(bench.repository)).status_code == 401
-    assert bench.bitbucket.variables(bench.production) == {}
-    assert len(bench.bitbucket.wire.journal) == 1
-
-
-def test_a_stopped_server_answers_no_idle_connection(bench: Bench) -> None:
-    assert bench.ask("GET", path_of(bench.repository)).ok
-    bench.bitbucket.stop()
-    with pytest.raises(requests.ConnectionError):
-        bench.ask("GET", path_of(bench.repository))

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from typing import Any
 
@@ -41,11 +42,14 @@ def remote() -> Iterator[Remote]:
         world.stop()
 
 
-def test_the_state_names_the_services_and_the_variables_of_a_run(remote: Remote) -> None:
+def test_the_state_names_the_services_and_a_run_s_command_has_its_variables(remote: Remote) -> None:
     state = remote.state()
     assert state["services"] == {"bitbucket": remote.world.bitbucket_url, "aws": remote.world.aws_url}
-    assert state["variables"] == remote.world.variables(remote.company)
     assert state["clock"][:10] == f"{remote.world.clock.now():%Y-%m-%d}"
+    command = remote.ask("GET", "run/rotate-by-keys").text
+    for name, value in remote.world.variables(remote.company).items():
+        assert f"{name}={shlex.quote(value)}" in command
+    assert remote.ask("GET", "run/pull").json() == {"error": "this world has no Vault"}
 
 
 def test_the_wire_does_not_see_the_control_and_bitbucket_is_behind_it(remote: Remote) -> None:
@@ -128,10 +132,10 @@ def test_the_check_tells_which_pair_does_not_sign(remote: Remote) -> None:
     assert {name: found["signs"] for name, found in bad.json().items()} == {"Staging": False, "Production": True}
 
 
-def test_a_reset_makes_the_company_anew_and_says_its_new_variables(remote: Remote) -> None:
+def test_a_reset_makes_the_company_anew_and_runs_have_its_new_variables(remote: Remote) -> None:
     remote.world.bitbucket.remove_environment(remote.company.environments["Production"])
-    fresh = remote.ask("POST", "reset").json()["variables"]
-    assert fresh["BITBUCKET_ACCESS_TOKEN"] != remote.company.token.secret
+    assert remote.ask("POST", "reset").status_code == 200
+    assert remote.company.token.secret not in remote.ask("GET", "run/rotate").text
     assert list(remote.ask("GET", "check").json()) == ["Staging", "Production"]
     assert remote.ask("GET", "journal").json() == []
 

@@ -1,14 +1,11 @@
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import jwt
 import pytest
 import requests
 
-from sandbox.bitbucket import Workspace
-from sandbox.issuer import Issuer
 from sandbox.world import Company, World
 
 
@@ -44,31 +41,8 @@ def test_a_deployment_steps_token_names_its_environment(company: Company) -> Non
     assert claims["sub"] == f"{company.repository.uuid}:{staging.uuid}:{claims['stepUuid']}"
 
 
-def test_each_token_is_another_steps(company: Company) -> None:
-    assert len({read(company, company.oidc_token)["stepUuid"] for _ in range(3)}) == 3
-
-
-def test_claims_can_be_others_or_missing(company: Company) -> None:
-    issue = company.issuer.token
-    assert read(company, issue(company.repository, audience="vault"), "vault")["aud"] == "vault"
-    assert read(company, issue(company.repository, audience=["vault", "aws"]), "aws")["aud"] == ["vault", "aws"]
-    changed = read(company, issue(company.repository, repositoryUuid="{another}", branchName=None))
-    assert changed["repositoryUuid"] == "{another}"
-    assert "branchName" not in changed
-    with pytest.raises(jwt.ExpiredSignatureError):
-        read(company, issue(company.repository, now=datetime.now(UTC) - timedelta(hours=2)))
-
-
 def test_a_token_that_was_tampered_with_is_noticed(company: Company) -> None:
     mine = company.issuer.token(company.repository).split(".")
     theirs = company.issuer.token(company.repository, repositoryUuid="{another}").split(".")
     with pytest.raises(jwt.InvalidSignatureError):
         read(company, f"{mine[0]}.{theirs[1]}.{mine[2]}")
-
-
-def test_the_documents_are_behind_bitbuckets_wire_and_of_one_workspace(world: World, company: Company) -> None:
-    requests.get(f"{company.issuer.url}/keys.json", timeout=10).raise_for_status()
-    [seen] = world.bitbucket.wire.journal
-    assert seen.operation == "GET /2.0/workspaces/acme/pipelines-config/identity/oidc/keys.json"
-    other = Issuer(Workspace("umbrella"), world.bitbucket_url)
-    assert requests.get(f"{other.url}/keys.json", timeout=10).status_code == 404

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -59,19 +58,6 @@ def test_the_terms_of_a_session_have_limits(
     assert text in said[1]
 
 
-def test_a_role_may_give_longer_sessions(bench: Bench, steps: Steps) -> None:
-    role = bench.aws.add_role("pipe", trust=steps.trust, longest=7200)
-    answer = request(bench, role, steps.token(), DurationSeconds=7200)()
-    assert answer["Credentials"]["Expiration"] - bench.clock.now() > timedelta(minutes=119)
-
-
-def test_a_session_policy_narrows_what_a_token_gets(bench: Bench, steps: Steps) -> None:
-    role = bench.aws.add_role("pipe", trust=steps.trust)
-    iam = client_of(bench, "iam", request(bench, role, steps.token(), Policy=json.dumps(NARROW))())
-    assert iam.list_users()
-    assert refusal(iam.list_roles) == ("AccessDenied", 403)
-
-
 def test_a_role_is_assumed_by_whom_the_account_lets(bench: Bench) -> None:
     role = bench.aws.add_role("pipe")
     allowed = bench.aws.add_user("allowed", key_age_days=1, actions=["sts:AssumeRole"])
@@ -119,8 +105,3 @@ def test_a_role_that_is_chained_is_known_by_its_role_and_lasts_an_hour(bench: Be
     narrowed = request(bench, first, steps.token(), Policy=json.dumps(NARROW))()
     call = client_of(bench, "sts", narrowed).assume_role
     assert refusal(call, RoleArn=second, RoleSessionName="run") == ("AccessDenied", 403)
-
-
-def test_a_token_is_for_the_one_call_and_a_key_for_the_other(bench: Bench, steps: Steps) -> None:
-    role = bench.aws.add_role("pipe", trust=steps.trust)
-    assert refusal(bench.client("sts").assume_role, RoleArn=role, RoleSessionName="run") == ("AccessDenied", 403)

@@ -11,7 +11,7 @@ import pytest
 
 from sandbox.aws import Pair
 from sandbox.aws.trust import ANYBODY, trusting_steps
-from sandbox.bitbucket import Environment, Workspace
+from sandbox.bitbucket import Workspace
 from sandbox.issuer import Issuer
 from test.sandbox.steps import REPOSITORY, Steps
 from test.sandbox.test_aws import Bench, refusal, words
@@ -66,17 +66,6 @@ def test_a_step_s_token_gets_a_session_that_works(bench: Bench, steps: Steps) ->
     assert refusal(client_of(bench, "iam", answer).list_users) == ("AccessDenied", 403)
 
 
-def test_a_provider_that_was_registered_by_a_request_serves_as_well(bench: Bench, steps: Steps) -> None:
-    iam = bench.client("iam")
-    iam.delete_open_id_connect_provider(OpenIDConnectProviderArn=steps.provider)
-    role = bench.aws.add_role("pipe", trust=steps.trust)
-    call = request(bench, role, steps.token())
-    missing = f"No OpenIDConnect provider found in your account for {steps.issuer.url}"
-    assert words(call) == ("InvalidIdentityToken", missing)
-    iam.create_open_id_connect_provider(Url=steps.issuer.url, ClientIDList=[steps.issuer.audience])
-    assert call()
-
-
 def test_another_workspace_s_issuer_is_nobody(bench: Bench, steps: Steps) -> None:
     other = Issuer(Workspace("umbrella"), steps.issuer.host)
     role = bench.aws.add_role("pipe", trust=ANYBODY)
@@ -114,13 +103,6 @@ def test_a_token_holds_from_its_issue_to_its_end_by_the_sandbox_s_clock(bench: B
     assert text.startswith("Token expired: current date/time ")
     assert text.endswith(f" must be before the expiration date/time {claims['exp']}")
     assert refusal(call) == ("ExpiredTokenException", 400)
-
-
-def test_a_token_may_be_for_later(bench: Bench, steps: Steps) -> None:
-    role = bench.aws.add_role("pipe", trust=steps.trust)
-    later = int(bench.clock.now().timestamp()) + 60
-    assert words(request(bench, role, steps.token(nbf=later))) == TOO_EARLY
-    assert request(bench, role, steps.token(nbf=later - 120))()
 
 
 def test_the_audience_is_one_that_the_provider_knows(bench: Bench, steps: Steps) -> None:
@@ -162,7 +144,8 @@ def test_an_algorithm_without_the_issuer_s_key_is_refused(bench: Bench, steps: S
     role = bench.aws.add_role("pipe", trust=ANYBODY)
     kid = jwt.get_unverified_header(steps.token())["kid"]
     secret = "" if algorithm == "none" else "a secret of thirty-two characters or more"
-    token = jwt.encode(steps.issuer.claims(REPOSITORY), secret, algorithm=algorithm, headers={"kid": kid})
+    claims = jwt.decode(steps.token(), options={"verify_signature": False})
+    token = jwt.encode(claims, secret, algorithm=algorithm, headers={"kid": kid})
     assert words(request(bench, role, token)) == NO_JWT
 
 
@@ -181,12 +164,6 @@ def test_a_new_key_of_the_issuer_is_fetched_when_it_is_first_seen(bench: Bench, 
     assert words(request(bench, role, old)) == NO_KEY
 
 
-def test_an_issuer_that_is_gone_is_needed_for_what_is_not_known_yet(bench: Bench, steps: Steps) -> None:
-    role = bench.aws.add_role("pipe", trust=steps.trust)
-    steps.close()
-    assert words(request(bench, role, steps.token())) == NO_KEY
-
-
 @pytest.mark.parametrize(("status", "code"), [(503, "IDPCommunicationError"), (404, "InvalidIdentityToken")])
 def test_an_issuer_that_answers_wrongly_is_told(bench: Bench, steps: Steps, status: int, code: str) -> None:
     role = bench.aws.add_role("pipe", trust=steps.trust)
@@ -203,28 +180,3 @@ def test_only_steps_that_the_trust_policy_describes_are_admitted(bench: Bench, s
     assert words(request(bench, role + "x", steps.token())) == DENIED
     by_default = bench.aws.add_role("other")
     assert words(request(bench, by_default, steps.token())) == DENIED
-
-
-def test_a_role_can_be_for_one_environment(bench: Bench, steps: Steps) -> None:
-    staging, production = (Environment(REPOSITORY, name, name, f"{{{name}}}") for name in ("staging", "production"))
-    subject = f"{REPOSITORY.uuid}:{production.uuid}:*"
-    role = bench.aws.add_role("pipe", trust=trusting_steps(steps.provider, steps.issuer.audience, subject))
-    assert request(bench, role, steps.token(environment=production))()
-    for other in (steps.token(environment=staging), steps.token()):
-        assert words(request(bench, role, other)) == DENIED
-
-
-def test_a_trust_policy_can_be_replaced(bench: Bench, steps: Steps) -> None:
-    role = bench.aws.add_role("pipe", trust=steps.trust)
-    call = request(bench, role, steps.token())
-    assert call()
-    bench.aws.set_trust("pipe", trusting_steps(steps.provider, steps.issuer.audience, "{another}:*"))
-    assert words(call) == DENIED
-
-
-def test_what_a_trust_policy_says_that_is_not_understood_is_told(bench: Bench, steps: Steps) -> None:
-    role = bench.aws.add_role("pipe", trust=steps.trust.replace("StringLike", "StringAlike"))
-    assert words(request(bench, role, steps.token())) == (
-        "NotInSandbox",
-        "The sandbox does not understand the condition operator StringAlike.",
-    )

@@ -18,8 +18,6 @@ from sandbox.server import PortTaken, Server
 from sandbox.world import USER, World
 from test.support import ROOT
 
-ANY = ("--bitbucket-port=0", "--aws-port=0", "--openbao-port=0")
-
 
 class Started:
     """`python -m sandbox` as a process of its own, and what it has printed."""
@@ -30,28 +28,27 @@ class Started:
         self.lines: list[str] = []
         for line in process.stdout:
             self.lines.append(line.rstrip("\n"))
-            if line.endswith("tell more.\n"):
+            if line.endswith("run it again.\n"):
                 break
+        self.text = "\n".join(self.lines)
+        places = re.findall(
+            r"^ {2}(Page|Bitbucket|AWS|OpenBao) +(http://127\.0\.0\.1:\d+\S*) ", self.text, re.MULTILINE
+        )
+        self.places = dict(places)
 
-    @property
-    def text(self) -> str:
-        return "\n".join(self.lines)
-
-    def block(self, *words: str) -> str:
-        """Return the command to paste that has all of these words."""
-        blocks = re.findall(r"^ {2}(?:env|docker).*(?:\n {4}.*)+", self.text, re.MULTILINE)
-        [found] = [block for block in blocks if all(word in block for word in words)]
+    def command(self, name: str) -> str:
+        """Return the line to paste that runs the pipe so."""
+        [found] = re.findall(rf"^ {{2}}(curl \S+ \S+/run/{name} .*)$", self.text, re.MULTILINE)
         return str(found)
 
     def control(self, method: str, name: str, **form: str) -> requests.Response:
-        [url] = re.findall(r"^ {2}curl (http://\S+)/check$", self.text, re.MULTILINE)
-        return requests.request(method, f"{url}/{name}", data=form, timeout=10)
+        return requests.request(method, self.places["Page"] + name, data=form, timeout=10)
 
 
 @contextmanager
 def sandbox() -> Iterator[Started]:
     process = subprocess.Popen(
-        [sys.executable, "-m", "sandbox", *ANY],
+        [sys.executable, "-m", "sandbox"],
         cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, encoding="utf-8",
         start_new_session=True,
     )  # fmt: skip
@@ -82,17 +79,17 @@ def end(started: Started, number: int) -> None:
         os.killpg(started.process.pid, 0)
 
 
-def test_what_it_prints_rotates_the_key_by_keys_and_by_the_steps_token() -> None:
+def test_what_it_prints_runs_the_pipe_in_every_way() -> None:
     with sandbox() as started:
         old = {pair["key"] for pair in started.control("GET", "check").json().values()}
-        assert "✔ Rotated deploy-bot's key" in paste(started.block("-m pipe", "AWS_SECRET_ACCESS_KEY="))
-        command = started.block("-m pipe", "AWS_OIDC_ROLE_ARN=")
-        assert "assumed-role/keyturn" in paste(command)
+        assert "✔ Rotated deploy-bot's key" in paste(started.command("rotate-by-keys"))
+        assert "assumed-role/keyturn" in paste(started.command("rotate"))
         started.control("POST", "clock", days="10")
-        fresh = started.control("GET", "state").json()["by_token"]["BITBUCKET_STEP_OIDC_TOKEN"]
-        by_token = paste(re.sub(r"(?<=BITBUCKET_STEP_OIDC_TOKEN=)\S+", fresh, command))
+        by_token = paste(started.command("rotate"))
         assert "assumed-role/keyturn" in by_token
         assert "✔ Deactivated" in by_token
+        assert "Staging" in paste(started.command("pull"))
+        assert "12 secrets" in paste(started.command("replicate"))
         check = started.control("GET", "check")
         assert check.status_code == 200
         assert old.isdisjoint(pair["key"] for pair in check.json().values())
@@ -101,14 +98,18 @@ def test_what_it_prints_rotates_the_key_by_keys_and_by_the_steps_token() -> None
 
 def test_it_says_what_runs_where_and_ends_on_ctrl_c() -> None:
     with sandbox() as started:
-        urls = dict(re.findall(r"^ {2}(Bitbucket|AWS|OpenBao) +(http://127\.0\.0\.1:\d+)", started.text, re.MULTILINE))
-        assert "Pipeline variables" in requests.get(f"{urls['Bitbucket']}/", timeout=10).text
-        assert requests.get(f"{urls['OpenBao']}/v1/sys/health", timeout=10).status_code == 200
-        assert started.control("GET", "state").json()["services"] == {name.lower(): url for name, url in urls.items()}
-        image = started.block("docker run --rm --read-only --cap-drop ALL", "--network host", "keyturn:latest")
-        variables = set(started.block("env -i", "AWS_SECRET_ACCESS_KEY=").splitlines()[1:-1])
-        assert {line.replace("    -e ", "    ") for line in image.splitlines()[1:-1]} == variables
-        assert f"    AWS_ENDPOINT_URL={urls['AWS']} \\" in variables
+        assert len(started.lines) < 20
+        assert max(map(len, started.lines)) <= 120
+        bitbucket, aws, openbao = (started.places[name] for name in ("Bitbucket", "AWS", "OpenBao"))
+        assert requests.get(f"{bitbucket}/", timeout=10).url == started.places["Page"]
+        assert requests.get(f"{openbao}/v1/sys/health", timeout=10).status_code == 200
+        services = {"bitbucket": bitbucket, "aws": aws, "openbao": openbao}
+        assert started.control("GET", "state").json()["services"] == services
+        scripts = [started.control("GET", f"run/rotate-by-keys{image}").text for image in ("", "?image=keyturn:latest")]
+        assert scripts[1].startswith("docker run --rm --read-only --cap-drop ALL")
+        checkout, image = (set(re.findall(r"\w+=(?:'[^']*'|\S+)", script)) for script in scripts)
+        assert checkout == image
+        assert f"AWS_ENDPOINT_URL={aws}" in image
         end(started, signal.SIGINT)
 
 
@@ -116,7 +117,7 @@ def test_a_taken_port_is_said_in_one_line() -> None:
     server = Server(lambda *_: [])
     # OpenBao is started last, when all else runs already.
     ran = subprocess.run(
-        [sys.executable, "-m", "sandbox", *ANY, f"--openbao-port={server.server_port}"],
+        [sys.executable, "-m", "sandbox", f"--openbao-port={server.server_port}"],
         cwd=ROOT, capture_output=True, text=True, encoding="utf-8", timeout=60, check=False,
     )  # fmt: skip
     server.close()
@@ -128,7 +129,7 @@ def test_a_taken_port_is_said_in_one_line() -> None:
 
 def test_an_unknown_mood_is_said_in_one_line() -> None:
     ran = subprocess.run(
-        [sys.executable, "-m", "sandbox", *ANY, "--mood=size=absent,put=merge"],
+        [sys.executable, "-m", "sandbox", "--mood=size=absent,put=merge"],
         cwd=ROOT, capture_output=True, text=True, encoding="utf-8", timeout=60, check=False,
     )  # fmt: skip
     assert (ran.returncode, ran.stdout) == (1, "")
@@ -154,14 +155,6 @@ def test_the_company_has_an_old_key_in_two_of_three_environments(world: World) -
     [key] = world.aws.keys(USER)
     assert (world.clock.now() - key.created).days == 95
     assert world.aws.signs(company.old_key)
-
-
-def test_a_new_seed_forgets_what_was(world: World) -> None:
-    first = world.seed()
-    second = world.seed()
-    assert world.company is second
-    assert not world.aws.signs(first.old_key)
-    assert [key.id for key in world.aws.keys(USER)] == [second.old_key.access_key_id]
 
 
 def test_a_moment_has_the_providers_of_tokens_and_the_tags_of_users(world: World) -> None:
