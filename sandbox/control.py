@@ -234,10 +234,9 @@ class _Form:
 
     def choice(self, name: str, choices: Iterable[str]) -> str:
         """Return one of several words."""
-        value = self.text(name)
-        if value not in choices:
+        if self.text(name) not in choices:
             raise WrongInput(f"{name} must be one of {', '.join(sorted(choices))}")
-        return value
+        return self.get(name)
 
     def number(self, name: str, default: float = 0, *, least: float = -math.inf) -> float:
         """Return a finite number."""

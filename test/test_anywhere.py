@@ -14,9 +14,9 @@ from pipe.clients.aws import Endpoint
 from pipe.patience import Patience
 from pipe.redact import Secret
 from pipe.settings.anywhere import Anywhere
-from sandbox.authority import Authority, Issued, Kind
 from sandbox.aws.policies import allowing
 from sandbox.world import Company, World
+from test.authority import Authority, Issued, Kind
 from test.exposure import exposed
 from test.support import Result, consumers, outside, run
 from test.works import PREFIX, Works

@@ -14,7 +14,7 @@ from pipe.settings import read_settings
 from pipe.settings.anywhere import Anywhere
 from pipe.settings.aws import AwsAccess, Keys, WebIdentity
 from pipe.settings.rotation import RotateJob
-from sandbox.authority import Authority
+from test.authority import Authority
 from test.support import JWT
 
 AUTHORITY = Authority("Acme Machines", datetime(2026, 11, 28, tzinfo=UTC))

@@ -6,8 +6,8 @@ import json
 from typing import Any
 
 from pipe.clients.certificate import Grant
-from sandbox.authority import Authority, Issued
 from sandbox.world import Company, World
+from test.authority import Authority, Issued
 
 PREFIX = "AWS_ROLESANYWHERE_"
 ACTIONS = ("sts:AssumeRole", "sts:TagSession", "sts:SetSourceIdentity")

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+import secrets
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
+from uuid import uuid4
 
 from sandbox.bitbucket import Repository
 from sandbox.clock import Clock
@@ -14,7 +16,6 @@ from sandbox.server import Server, free_port
 from sandbox.vault.access import Access
 from sandbox.vault.engines import Engines
 from sandbox.vault.front import Dialect, Forward
-from sandbox.vault.pretended import pretended
 from sandbox.vault.server import OpenBao
 from sandbox.wire import Wire
 
@@ -44,7 +45,7 @@ class Vault(Engines, Access):
         (moods or Moods()).connect(self.wire)
         self.url = ""
         self._front: Server | None = None
-        self._company = pretended()
+        self._company = _pretended()
         self._seeded: tuple[str, str] | None = None
 
     @property
@@ -79,35 +80,32 @@ class Vault(Engines, Access):
         self._server.stop()
         self._seeded = None
 
-    def seed(
-        self, issuer: Issuer, repository: Repository, secrets: Mapping[str, Mapping[str, Any]] | None = None
-    ) -> dict[str, dict[str, Any]]:
+    def seed(self, issuer: Issuer, repository: Repository) -> dict[str, dict[str, Any]]:
         """Make everything as it should be, whatever was there: mounts, sign-in, policies, secrets.
 
-        Returns the secrets by path. `secrets` are others than the twelve that the company has, which keep their values:
-        where those were seeded before, only what has changed since is made undone. The issuer must be served already.
+        Returns the secrets by path. They keep their values: where they were seeded before, only what has changed since
+        is made undone. The issuer must be served already.
         """
-        made: Mapping[str, Mapping[str, Any]] = self._company if secrets is None else secrets
-        seeded = (issuer.url, repository.uuid) if secrets is None else None
-        if seeded is None or seeded != self._seeded or not self._undo(self._server.written(), self._company):
+        seeded = (issuer.url, repository.uuid)
+        if seeded != self._seeded or not self._undo(self._server.written(), self._company):
             self._seeded = None
-            self._seed(issuer, repository, made)
+            self._seed(issuer, repository, self._company)
             self._seeded = seeded
         self.wire.mend()
         self.wire.forget()
         self._server.empty_audit()
-        return {path: dict(values) for path, values in made.items()}
+        return {path: dict(values) for path, values in self._company.items()}
 
-    def _seed(self, issuer: Issuer, repository: Repository, secrets: Mapping[str, Mapping[str, Any]]) -> None:
+    def _seed(self, issuer: Issuer, repository: Repository, company: Mapping[str, Mapping[str, Any]]) -> None:
         self.close_all()
         self.unmount_all()
         self.mount("secret", 2)
         self.mount("legacy", 1)
         self.open(issuer, repository)
-        for path, values in secrets.items():
+        for path, values in company.items():
             self.put(path, values)
 
-    def _undo(self, written: Collection[tuple[str, str]], secrets: Mapping[str, Mapping[str, Any]]) -> bool:
+    def _undo(self, written: Collection[tuple[str, str]], company: Mapping[str, Mapping[str, Any]]) -> bool:
         """Bring back what was written to, by namespace and path; False where that is not worth while or not known."""
         paths = {path for _, path in written}
         known = {kind: {found for path in paths if (found := kind.fullmatch(path))} for kind in _KINDS}
@@ -118,8 +116,8 @@ class Vault(Engines, Access):
             return False
         for path in touched:
             self.remove(path)
-            if path in secrets:
-                self.put(path, secrets[path])
+            if path in company:
+                self.put(path, company[path])
         for found in known[_POLICY]:
             self.renew_policy(found[1])
         if known[_ROLE]:
@@ -134,3 +132,37 @@ class Vault(Engines, Access):
     def forget_audit(self) -> None:
         """Empty the audit log."""
         self._server.forget_audit()
+
+
+def _pretended() -> dict[str, dict[str, str]]:
+    """Return twelve secrets below `secret/ci`, by their paths."""
+    return {f"secret/ci/{name}": {key: make() for key, make in keys.items()} for name, keys in _SECRETS.items()}
+
+
+def _word() -> str:
+    return secrets.token_urlsafe(24)
+
+
+def _hex() -> str:
+    return secrets.token_hex(32)
+
+
+def _some(text: str) -> Callable[[], str]:
+    """Return what fills a text's gap by random figures: nothing here is a word that stands elsewhere too."""
+    return lambda: text.format(secrets.token_hex(12))
+
+
+_SECRETS: dict[str, dict[str, Callable[[], str]]] = {
+    "database": {"host": _some("db-{}.acme.example"), "username": _some("shop-{}"), "password": _word},
+    "redis": {"url": _some("rediss://:{}@cache.acme.example:6380/0")},
+    "payments": {"api-key": _word, "webhook-secret": _hex},
+    "smtp": {"username": _some("{}@mail.acme.example"), "password": _word},
+    "errors": {"dsn": _some("https://{}@errors.acme.example/7")},
+    "packages": {"token": _word},
+    "chat": {"webhook-url": _some("https://chat.acme.example/hooks/{}")},
+    "session": {"signing-key": _hex},
+    "search": {"api-key": _word},
+    "licence": {"key": lambda: str(uuid4())},
+    "mobile/android": {"keystore-password": _word, "key-password": _word},
+    "mobile/apple": {"key-id": _some("K{}"), "issuer-id": lambda: str(uuid4())},
+}

@@ -15,9 +15,9 @@ from pipe.clients.rolesanywhere import Given, RolesAnywhere
 from pipe.errors import Busy, Denied, ServiceError
 from pipe.patience import Patience
 from pipe.redact import Secret
-from sandbox.authority import Issued, Kind
 from sandbox.wire import Answer, Environ, Fault
 from sandbox.world import Company, World
+from test.authority import Issued, Kind
 from test.works import Works
 
 OPERATION = "rolesanywhere.CreateSession"

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from pipe.clients.certificate import SigningCertificate, read
 from pipe.errors import Refused
 from pipe.redact import Secret
-from sandbox.authority import Authority, Issued, Kind
+from test.authority import Authority, Issued, Kind
 
 NOW = datetime(2026, 11, 28, 12, tzinfo=UTC)
 ROOT = Authority("Acme Root", NOW)

@@ -19,8 +19,8 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
 
-from sandbox.authority import Authority, Issued, Kind
 from sandbox.world import REGION, Company, World
+from test.authority import Authority, Issued, Kind
 from test.works import ACTIONS, Works
 
 

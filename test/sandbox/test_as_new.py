@@ -11,12 +11,12 @@ import pytest
 import requests
 from moto.sns.models import sns_backends
 
-from sandbox.authority import Authority
 from sandbox.aws.keys import ACCOUNT, iam, sts
 from sandbox.server import Server
 from sandbox.vault import USUAL, Vault
 from sandbox.wire import Fault
 from sandbox.world import USER, World
+from test.authority import Authority
 
 # What a world is made of.
 PARTS = ("sandbox.", "moto.iam", "moto.sts", "moto.sns", "moto.utilities")
