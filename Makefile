@@ -40,7 +40,7 @@ $(READY): requirements/build.txt requirements/dev.txt
 demo: $(READY) ## Rotate a key over 111 days, pull and replicate secrets, in the sandbox
 	$(BIN)/python -m sandbox.demo
 
-sandbox: $(READY) ## Start the sandbox and print how to run the pipe in it
+sandbox: $(READY) ## Start the sandbox with its page, and print how to run the pipe in it
 	$(BIN)/python -m sandbox
 
 test: $(READY) ## Run the tests; those of the image are apart
