@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
 
 from sandbox.world import REGION, Company, World
-from test.authority import Authority, Issued, Kind
+from test.authority import Authority, Issued
 from test.works import ACTIONS, Works
 
 
@@ -120,23 +120,6 @@ def bench(world: World, company: Company) -> Bench:
     return Bench(world, Works(world, company))
 
 
-@pytest.mark.parametrize("digest", [hashes.SHA256(), hashes.SHA384()], ids=["sha256", "sha384"])
-@pytest.mark.parametrize("kind", ["rsa", "p256", "p384", "p521"])
-@pytest.mark.sample(4)
-def test_each_kind_of_key_gets_a_session(bench: Bench, kind: Kind, digest: hashes.HashAlgorithm) -> None:
-    issued = bench.works.machines.issue("runner-1", kind=kind, digest=digest)
-    given = bench.session(issued)
-    arn = f"arn:aws:sts::123456789012:assumed-role/keyturn/{issued.serial:x}"
-    assert (given["assumedRoleUser"]["arn"], given["sourceIdentity"]) == (arn, "runner-1")
-    assert bench.client("sts", given).get_caller_identity()["Arn"] == arn
-
-
-def test_the_anchor_itself_may_have_issued_the_certificate(bench: Bench) -> None:
-    bench.session(bench.works.root.issue("runner-1"), chain=())
-    below = bench.works.aws.anywhere.add_anchor(bench.works.machines.pem)
-    bench.session(chain=(), given={"trustAnchorArn": below.arn})
-
-
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
@@ -156,10 +139,6 @@ def test_the_anchor_itself_may_have_issued_the_certificate(bench: Bench) -> None
 )
 def test_a_signature_that_is_not_as_the_guide_says_is_refused(bench: Bench, changes: dict[str, Any], said: str) -> None:
     assert said in bench.denied(**changes)
-
-
-def test_another_region_s_scope_does_not_know_the_anchor(bench: Bench) -> None:
-    assert bench.refusal(region="us-east-1")[:2] == (404, "ResourceNotFoundException")
 
 
 def test_certificates_that_the_guide_excludes_are_refused(bench: Bench) -> None:
@@ -263,16 +242,6 @@ def test_anchor_profile_and_role_must_be_there_and_enabled(bench: Bench) -> None
     assert bench.denied() == "Profile is disabled"
     works.profile.enabled, works.anchor.enabled = True, False
     assert bench.denied() == "Trust anchor is disabled"
-
-
-@pytest.mark.parametrize(
-    "given",
-    [{"durationSeconds": 899}, {"durationSeconds": 43201}, {"durationSeconds": "900"}, {"policy": "{}"},
-     {"roleArn": ""}, {"profileArn": "x"}],
-    ids=str,
-)  # fmt: skip
-def test_parameters_have_their_limits(bench: Bench, given: dict[str, Any]) -> None:
-    assert bench.refusal(given=given)[:2] == (400, "ValidationException")
 
 
 @pytest.mark.parametrize(("asked", "profile", "lasts"), [(900, 3600, 900), (None, 1800, 1800), (3600, 1800, 1800)])

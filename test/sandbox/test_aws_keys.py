@@ -115,13 +115,6 @@ def test_inactive_keys_count_towards_the_limit_of_two(bench: Bench) -> None:
     assert [key.status for key in bench.aws.keys("bot")] == ["Inactive", "Active"]
 
 
-def test_a_key_or_a_user_that_is_not_there(bench: Bench) -> None:
-    bench.aws.add_user("bot")
-    iam = bench.client("iam")
-    assert refusal(iam.delete_access_key, UserName="bot", AccessKeyId="AKIA" + "A" * 16) == ("NoSuchEntity", 404)
-    assert refusal(iam.list_access_keys, UserName="nobody") == ("NoSuchEntity", 404)
-
-
 def test_keys_have_the_age_they_are_seeded_with_and_then_age_by_the_clock(bench: Bench) -> None:
     bench.aws.add_user("bot", key_age_days=95)
     bench.clock.move(days=5)
