@@ -84,7 +84,9 @@ class Control:
             self._see()
         body, status = self._answer(request.method, name, fields)
         if by_form:
-            return redirect(PREFIX, 303) if status < 400 else self._page(problem=body["error"], status=status)
+            return (
+                redirect(f"{PREFIX}#{name}", 303) if status < 400 else self._page(problem=body["error"], status=status)
+            )
         if isinstance(body, str):
             return Response(body, status, mimetype="text/plain")
         return Response(json.dumps(body, indent=2) + "\n", status, mimetype="application/json")

@@ -91,7 +91,7 @@ def test_no_secret_is_in_the_page_but_the_one_that_was_unfolded(browser: Browser
 def test_forms_steer_the_world_and_come_back_to_the_page(browser: Browser) -> None:
     before = browser.world.clock.now()
     moved = browser.send("clock", days="90")
-    assert (moved.status_code, moved.headers["Location"]) == (303, "/_sandbox/")
+    assert (moved.status_code, moved.headers["Location"]) == (303, "/_sandbox/#clock")
     assert (browser.world.clock.now() - before).days == 90
     assert 'aria-checked="false" aria-labelledby="mood-1"' in browser.look()
     browser.send("moods", mood="put=replace")
@@ -107,7 +107,7 @@ def test_forms_steer_the_world_and_come_back_to_the_page(browser: Browser) -> No
 
 def test_it_tells_who_signs_and_what_has_changed_since_it_was_different(browser: Browser) -> None:
     world, old = browser.world, browser.company.old_key
-    assert "Nothing yet. Run the pipe, then look again." in browser.look()
+    assert "Nothing yet. Run the pipe, then refresh." in browser.look()
     staging = browser.company.environments["Staging"]
     new = world.aws.add_key(USER, 0)
     world.hand_over(staging, new)
