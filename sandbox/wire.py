@@ -179,14 +179,14 @@ class Wire:
         for fault in faults:
             if fault.kind == "slow":
                 self._clock.sleep(fault.seconds)
-            elif fault.kind == "call":
-                (fault.call or _nothing)()
+            elif fault.kind == "call" and fault.call:
+                fault.call()
             elif not fault.kind.endswith("-after"):
                 return self._dated(self._spoil(fault, environ))
         answer = self._dated(self._run(environ))
         for fault in faults:
-            if fault.kind == "change-after":
-                answer = (fault.change or _same)(answer)
+            if fault.kind == "change-after" and fault.change:
+                answer = fault.change(answer)
             elif not fault.kind.endswith("-after"):
                 continue
             elif fault.kind.removesuffix("-after") in SIZES:
@@ -204,8 +204,8 @@ class Wire:
         how = fault.kind.removesuffix("-before").removesuffix("-after")
         if how == "stall":
             self._clock.sleep(fault.seconds)
-        if how == "call":
-            (fault.call or _nothing)()
+        if how == "call" and fault.call:
+            fault.call()
         if how in ("stall", "call", "cut"):
             raise _Cut
         if fault.answer is not None:
@@ -225,14 +225,6 @@ class Wire:
                 close()
         status, headers = head[-1]
         return Answer(status, headers, body)
-
-
-def _nothing() -> None:
-    pass
-
-
-def _same(answer: Answer) -> Answer:
-    return answer
 
 
 def _cut(environ: Environ) -> None:

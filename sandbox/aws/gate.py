@@ -15,11 +15,10 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_ba
 
 from sandbox.aws import sessions
 from sandbox.aws.anywhere import Registry, RolesAnywhere
-from sandbox.aws.conditions import NotUnderstood
 from sandbox.aws.dialect import ANYWHERE, Call, Refused, in_json, read, worded
 from sandbox.aws.keys import Keys, iam
 from sandbox.aws.moods import Stale
-from sandbox.aws.policies import Principal
+from sandbox.aws.policies import NotUnderstood, Principal
 from sandbox.aws.rights import authorize, context_of
 from sandbox.aws.secretsmanager import SecretsManager
 from sandbox.aws.tokens import Tokens, WebIdentity

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from sandbox.aws.conditions import Context
 from sandbox.aws.dialect import Call, Refused
 from sandbox.aws.keys import ACCOUNT, iam, owner, tags_of
-from sandbox.aws.policies import Principal
+from sandbox.aws.policies import Context, Principal
 from sandbox.aws.secretsmanager import SecretsManager
 
 # With temporary credentials these calls must name the user.

@@ -12,13 +12,12 @@ from functools import partial
 from typing import Any
 from uuid import uuid4
 
-from sandbox.aws.conditions import Context
 from sandbox.aws.dialect import Call, Refused, in_json_words
 from sandbox.aws.keys import ACCOUNT
 from sandbox.aws.limits import check
 from sandbox.aws.listing import described, matches, named, page, tags_of, versions
 from sandbox.aws.moods import Stale, admit, told
-from sandbox.aws.policies import Principal
+from sandbox.aws.policies import Context, Principal
 from sandbox.aws.secrets import DAY, MOST_TAGS, Secret, Value
 from sandbox.clock import Clock
 from sandbox.moods import Moods

@@ -9,10 +9,9 @@ from moto.iam.exceptions import MalformedPolicyDocument
 from moto.iam.models import Role
 from moto.iam.policy_validation import IAMPolicyDocumentValidator
 
-from sandbox.aws.conditions import Context
 from sandbox.aws.dialect import Call, Refused
 from sandbox.aws.keys import ACCOUNT, iam
-from sandbox.aws.policies import Principal
+from sandbox.aws.policies import Context, Principal
 from sandbox.aws.tokens import WebIdentity
 from sandbox.aws.trust import Asker, admits, federated
 

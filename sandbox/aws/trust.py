@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from sandbox.aws.conditions import Context, NotUnderstood, like, listed, met
+from sandbox.aws.policies import Context, NotUnderstood, like, listed, met
 
 Kind = Literal["AWS", "Federated", "Service"]
 

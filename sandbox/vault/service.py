@@ -14,7 +14,6 @@ from sandbox.issuer import Issuer
 from sandbox.moods import Moods
 from sandbox.server import Server, free_port
 from sandbox.vault.access import Access
-from sandbox.vault.engines import Engines
 from sandbox.vault.front import Dialect, Forward
 from sandbox.vault.server import OpenBao
 from sandbox.wire import Wire
@@ -32,7 +31,7 @@ _ROLE = re.compile(r"auth/jwt/role/keyturn")
 _KINDS = (_TOKENS, _SECRET, _POLICY, _ROLE)
 
 
-class Vault(Engines, Access):
+class Vault(Access):
     """A real OpenBao behind a wire that notes and spoils requests.
 
     `url` goes through the wire and is what a client is given; `server_url` is OpenBao itself. The wire's clock is the

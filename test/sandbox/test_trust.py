@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from sandbox.aws.conditions import NotUnderstood
+from sandbox.aws.policies import NotUnderstood
 from sandbox.aws.trust import Asker, admits, federated, service
 
 PROVIDER = "arn:aws:iam::123456789012:oidc-provider/ci.example/oidc"
