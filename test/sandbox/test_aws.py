@@ -1,6 +1,6 @@
 """The account as a whole; `Bench`, `refusal`, `words` and `token` serve the other tests of it too."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from threading import Thread
 from typing import Any
 from uuid import UUID
@@ -85,13 +85,6 @@ def together(*calls: Callable[[], object]) -> None:
         thread.start()
     for thread in threads:
         thread.join()
-
-
-@pytest.fixture
-def bench() -> Iterator[Bench]:
-    bench = Bench()
-    yield bench
-    bench.close()
 
 
 def test_requests_are_noted_by_service_and_action(bench: Bench) -> None:

@@ -1,4 +1,3 @@
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -8,13 +7,6 @@ from sandbox.aws import Pair
 from test.sandbox.test_aws import Bench, refusal
 
 IDENTITY = "get_caller_identity"
-
-
-@pytest.fixture
-def bench() -> Iterator[Bench]:
-    bench = Bench()
-    yield bench
-    bench.close()
 
 
 def accepted(bench: Bench, pair: Pair, times: int) -> str:

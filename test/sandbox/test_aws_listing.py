@@ -1,4 +1,3 @@
-from collections.abc import Iterator
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -8,18 +7,6 @@ import pytest
 from test.sandbox.test_aws import Bench, refusal, token
 
 MARKED = ("InvalidRequestException", 400)
-
-
-@pytest.fixture
-def bench() -> Iterator[Bench]:
-    bench = Bench()
-    yield bench
-    bench.close()
-
-
-@pytest.fixture
-def manager(bench: Bench) -> Any:
-    return bench.client("secretsmanager")
 
 
 def names(manager: Any, **given: Any) -> list[str]:

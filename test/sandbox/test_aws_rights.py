@@ -1,18 +1,10 @@
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from sandbox.aws import Pair
 from test.sandbox.test_aws import Bench, refusal, words
-
-
-@pytest.fixture
-def bench() -> Iterator[Bench]:
-    bench = Bench()
-    yield bench
-    bench.close()
 
 
 def session(bench: Bench, role: str, **more: Any) -> dict[str, Any]:

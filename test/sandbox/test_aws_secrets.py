@@ -1,5 +1,4 @@
 import re
-from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
@@ -11,18 +10,6 @@ EXISTS = ("ResourceExistsException", 400)
 MISSING = ("ResourceNotFoundException", 400)
 INVALID = ("ValidationException", 400)
 REFUSED = ("InvalidRequestException", 400)
-
-
-@pytest.fixture
-def bench() -> Iterator[Bench]:
-    bench = Bench()
-    yield bench
-    bench.close()
-
-
-@pytest.fixture
-def manager(bench: Bench) -> Any:
-    return bench.client("secretsmanager")
 
 
 def stages(bench: Bench, name: str = "s") -> dict[str, set[str]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -14,20 +13,6 @@ from test.sandbox.test_aws import Bench, refusal, words
 from test.sandbox.test_sts_tokens import client_of, request
 
 NARROW = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "iam:ListUsers", "Resource": "*"}]}
-
-
-@pytest.fixture
-def bench() -> Iterator[Bench]:
-    bench = Bench()
-    yield bench
-    bench.close()
-
-
-@pytest.fixture
-def steps(bench: Bench) -> Iterator[Steps]:
-    steps = Steps(bench.aws, bench.clock)
-    yield steps
-    steps.close()
 
 
 @pytest.mark.parametrize(

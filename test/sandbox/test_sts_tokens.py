@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Iterator
 from typing import Any
 
 import jwt
@@ -29,20 +28,6 @@ NO_KEY = (
 FORGED = ("InvalidIdentityToken", "Token signature invalid")
 TOO_EARLY = ("InvalidIdentityToken", "Token not yet valid")
 NOT_ITS_AUDIENCE = ("InvalidIdentityToken", "Incorrect token audience")
-
-
-@pytest.fixture
-def bench() -> Iterator[Bench]:
-    bench = Bench()
-    yield bench
-    bench.close()
-
-
-@pytest.fixture
-def steps(bench: Bench) -> Iterator[Steps]:
-    steps = Steps(bench.aws, bench.clock)
-    yield steps
-    steps.close()
 
 
 def request(bench: Bench, role: str, token: str, **more: Any) -> Any:
