@@ -138,7 +138,7 @@ def test_what_there_was_before_the_first_run_is_known_without_a_look(browser: Br
 def test_what_runs_leave_is_said_in_words(vaulted: World) -> None:
     company = vaulted.seed()
     before = snapshot(vaulted)
-    rotation = {**vaulted.variables(company), "SECRET_ID": ""}
+    rotation = {**vaulted.variables(company), "SECRET_ID": "", "TARGETS": "deployment:staging"}
     for variables in (rotation, vaulted.pull_variables(company), vaulted.replicate_variables(company)):
         assert run_bare(variables).returncode == 0
     after = snapshot(vaulted)
