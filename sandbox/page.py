@@ -11,12 +11,15 @@ from jinja2 import Environment
 
 from sandbox.moods import MOODS, Mood
 from sandbox.overview import IMAGE, runs
-from sandbox.snapshot import Table, changes
+from sandbox.snapshot import VARIABLES, Table, changes
 from sandbox.world import World
 
 _TEMPLATE = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string(
     Path(__file__).with_name("page.html").read_text(encoding="utf-8")
 )
+# Columns that are never broken into lines, and those that are, anywhere.
+_SHORT = ("User", "Variable", "Secured", "Access key", "Status", "Age", "Last used", "Created")
+_LONG = ("Value", "Version")
 
 
 @dataclass(frozen=True)
@@ -26,6 +29,16 @@ class Look:
     at: datetime
     tables: Sequence[Table]
     before: Look | None = None
+
+    @property
+    def places(self) -> list[Table]:
+        """The tables of variables."""
+        return [table for table in self.tables if table.head == VARIABLES]
+
+    @property
+    def services(self) -> list[Table]:
+        """The other tables."""
+        return [table for table in self.tables if table.head != VARIABLES]
 
     @property
     def changes(self) -> list[tuple[str, str]]:
@@ -55,5 +68,6 @@ def page(world: World, look: Look, *, unfolded: str = "", problem: str = "") -> 
     switches = [Switch(mood, next((each for each in on if mood.fits(each)), "")) for mood in MOODS]
     return _TEMPLATE.render(
         places=places, look=look, unfolded=unfolded, problem=problem, switches=switches, on=on,
-        now=world.clock.now(), runs=runs(world), image=IMAGE, host=world.bitbucket_url,
+        now=world.clock.now(), runs=runs(world), image=IMAGE, host=world.bitbucket_url, short=_SHORT,
+        long=_LONG,
     )  # fmt: skip

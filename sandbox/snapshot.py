@@ -16,6 +16,7 @@ from sandbox.vault import Vault
 from sandbox.world import World
 
 STATE_VARIABLE = "KEYTURN_STATE"
+VARIABLES = ("Variable", "Secured", "Value")
 
 
 @dataclass(frozen=True)
@@ -98,7 +99,7 @@ def _variables(world: World) -> Iterator[Table]:
             rows.append(Row(f"{title}: {key}", (key, secured, "" if variable.secured else value), fact, hidden))
         if rows or isinstance(scope, Environment):
             signs = world.aws.signs(pair) if pair.access_key_id else None
-            yield Table(title, ("Variable", "Secured", "Value"), tuple(rows), signs)
+            yield Table(title, VARIABLES, tuple(rows), signs)
 
 
 def _title(scope: Scope) -> str:
