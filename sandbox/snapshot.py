@@ -13,9 +13,8 @@ from pipe.actions.rotate.notes import SECTION, notes_of
 from pipe.state import readable, section_of
 from sandbox.bitbucket import Environment, Repository, Scope
 from sandbox.vault import Vault
-from sandbox.world import World
+from sandbox.world import STATE, World
 
-STATE_VARIABLE = "KEYTURN_STATE"
 VARIABLES = ("Variable", "Secured", "Value")
 
 
@@ -92,10 +91,10 @@ def _variables(world: World) -> Iterator[Table]:
         pair = world.consumer(scope)
         rows = []
         for key, variable in sorted(variables.items()):
-            value = state_in_words(variable.value) if key == STATE_VARIABLE else variable.value
+            value = state_in_words(variable.value) if key == STATE else variable.value
             secured = "secured" if variable.secured else "not secured"
             fact = secured if variable.secured else value
-            hidden = variable.value if variable.secured or key == STATE_VARIABLE else ""
+            hidden = variable.value if variable.secured or key == STATE else ""
             rows.append(Row(f"{title}: {key}", (key, secured, "" if variable.secured else value), fact, hidden))
         if rows or isinstance(scope, Environment):
             signs = world.aws.signs(pair) if pair.access_key_id else None

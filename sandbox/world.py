@@ -27,6 +27,7 @@ USER, SECRET, ROLE = "deploy-bot", "ci/deploy-bot", "keyturn"
 REGION = "eu-central-1"
 TOKEN_SECRET = "admin/bitbucket"  # noqa: S105 - the name of a secret
 REPLICAS = "vault/"
+STATE = "KEYTURN_STATE"
 
 
 @dataclass(frozen=True)

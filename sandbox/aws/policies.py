@@ -208,8 +208,5 @@ def _any(patterns: str | list[str], value: str, *, lower: bool = False, user: st
 def allowing(actions: Iterable[str]) -> str:
     """Return a policy that allows these actions on everything."""
     return json.dumps(
-        {
-            "Version": "2012-10-17",
-            "Statement": [{"Effect": "Allow", "Action": list(actions), "Resource": "*"}],
-        }
+        {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": list(actions), "Resource": "*"}]}
     )

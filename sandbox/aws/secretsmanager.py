@@ -209,10 +209,7 @@ class SecretsManager:
     def _relabel(self, region: str, params: Params) -> Reply:
         secret = self._found(region, params)
         secret.relabel(
-            params["VersionStage"],
-            params.get("RemoveFromVersionId"),
-            params.get("MoveToVersionId"),
-            self._clock,
+            params["VersionStage"], params.get("RemoveFromVersionId"), params.get("MoveToVersionId"), self._clock
         )
         return named(secret)
 

@@ -136,12 +136,7 @@ class Seed:
         self._gate.keys.use(pair.access_key_id, at or self._clock.now(), "s3", self.region)
 
     def add_role(
-        self,
-        name: str,
-        *,
-        actions: Iterable[str] = EVERYTHING,
-        trust: str = _ACCOUNT_ITSELF,
-        longest: int = 3600,
+        self, name: str, *, actions: Iterable[str] = EVERYTHING, trust: str = _ACCOUNT_ITSELF, longest: int = 3600
     ) -> str:
         """Make a role that may do these actions on everything; return its ARN.
 

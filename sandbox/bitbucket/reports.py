@@ -19,10 +19,7 @@ MOST_DATA, MOST_AT_ONCE, MOST_ANNOTATIONS = 10, 100, 1000
 _REPORT = "/2.0/repositories/<workspace>/<repo>/commit/<commit>/reports/<name>"
 _ANNOTATIONS = f"{_REPORT}/annotations"
 
-_REPORT_WORDS = {
-    "report_type": {"SECURITY", "COVERAGE", "TEST", "BUG"},
-    "result": {"PASSED", "FAILED", "PENDING"},
-}
+_REPORT_WORDS = {"report_type": {"SECURITY", "COVERAGE", "TEST", "BUG"}, "result": {"PASSED", "FAILED", "PENDING"}}
 _ANNOTATION_WORDS = {
     "annotation_type": {"VULNERABILITY", "CODE_SMELL", "BUG"},
     "result": {"PASSED", "FAILED", "SKIPPED", "IGNORED"},

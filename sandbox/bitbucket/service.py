@@ -13,17 +13,7 @@ from flask import Flask
 from sandbox.bitbucket.api import build
 from sandbox.bitbucket.auth import Keyring, Kind, Reach, Token
 from sandbox.bitbucket.errors import Dialect
-from sandbox.bitbucket.state import (
-    KINDS,
-    Environment,
-    Pipeline,
-    Project,
-    Repository,
-    Scope,
-    Store,
-    Variable,
-    Workspace,
-)
+from sandbox.bitbucket.state import KINDS, Environment, Pipeline, Project, Repository, Scope, Store, Variable, Workspace
 from sandbox.clock import Clock
 from sandbox.moods import Moods
 from sandbox.wire import StartResponse, Wire

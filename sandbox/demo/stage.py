@@ -13,11 +13,10 @@ from pathlib import Path
 
 from sandbox.bitbucket import Environment, Variable
 from sandbox.vault import Vault
-from sandbox.world import World
+from sandbox.world import STATE, World
 
 ROOT = Path(__file__).resolve().parents[2]
 PIPE = (sys.executable, "-m", "pipe")
-STATE = "KEYTURN_STATE"
 FOLDER = "secret/ci/"
 # Seconds that Bitbucket's lists stay behind; between two runs that time passes for real.
 LAG = 0.5

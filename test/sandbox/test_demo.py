@@ -12,14 +12,14 @@ from pipe.variables import BY_NAME
 from sandbox.demo import __main__ as demo
 from sandbox.demo import pull, replicate, rotation, stage
 from sandbox.vault import Vault
-from sandbox.world import REPLICAS, USER, Company, World
+from sandbox.world import REPLICAS, STATE, USER, Company, World
 from test.support import run_bare
 
 TOKEN, PATH, REPLICA = "PACKAGES_TOKEN", "secret/ci/packages", f"{REPLICAS}ci/packages"
 
 
 def test_the_state_variable_has_its_usual_name() -> None:
-    assert BY_NAME["STATE_VARIABLE"].default == stage.STATE
+    assert BY_NAME["STATE_VARIABLE"].default == STATE
 
 
 @pytest.mark.parametrize(
