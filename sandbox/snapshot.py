@@ -12,7 +12,7 @@ from pipe.actions.rotate.journal import noted_from
 from pipe.actions.rotate.notes import SECTION, notes_of
 from pipe.state import readable, section_of
 from sandbox.bitbucket import Environment, Repository, Scope
-from sandbox.vault import Vault
+from sandbox.vault import Vault, VaultError
 from sandbox.world import STATE, World
 
 VARIABLES = ("Variable", "Secured", "Value")
@@ -141,7 +141,12 @@ def _secrets(world: World) -> Table:
 
 def _vault(vault: Vault) -> Table:
     rows = []
-    for path in vault.paths():
+    try:
+        paths = vault.paths()
+    except VaultError as error:
+        # Somebody may have sealed it.
+        return Table(f"OpenBao: {error}", (), ())
+    for path in paths:
         # A mount of version 1 knows none.
         known = vault.metadata(path)
         version = f"version {known['current_version']}" if known else "no versions"

@@ -122,7 +122,10 @@ class Api:
         return self.look("GET", f"{mount}/metadata/{name}")
 
     def paths(self) -> list[str]:
-        """Return the paths of all secrets, deleted ones included."""
+        """Return the paths of all secrets, deleted ones and those on mounts that somebody else has made included."""
+        for path, found in self.ask("GET", "sys/mounts")["data"].items():
+            if found["type"] == "kv":
+                self._versions[path.rstrip("/")] = int((found["options"] or {}).get("version", 1))
         return [path for mount in sorted(self._versions) for path in self._below(mount, "")]
 
     def _below(self, mount: str, folder: str) -> Iterator[str]:

@@ -13,6 +13,7 @@ import requests
 from sandbox.control import Control
 from sandbox.page import Look, page
 from sandbox.snapshot import changes, snapshot
+from sandbox.vault import Vault
 from sandbox.world import USER, Company, World
 from test.support import run_bare
 
@@ -150,6 +151,23 @@ def test_what_runs_leave_is_said_in_words(vaulted: World) -> None:
     text = html.unescape(page(vaulted, Look(vaulted.clock.now(), after)))
     assert not [secret for secret in secrets_of(company, vaulted) if secret in text]
     assert all(path in text for path in company.secrets)
+
+
+def test_a_mount_that_somebody_has_made_is_shown_and_a_sealed_vault_is_told(vaulted: World) -> None:
+    vaulted.seed()
+    assert vaulted.vault is not None
+    vaulted.vault.ask("POST", "sys/mounts/team", {"type": "kv", "options": {"version": "1"}})
+    vaulted.vault.ask("POST", "team/doors/front", {"pin": "12345"})
+    [row] = [row for row in snapshot(vaulted)[-1].rows if row.name == "OpenBao: team/doors/front"]
+    assert (row.cells, row.secret) == (("team/doors/front", "no versions", "pin"), '{"pin": "12345"}')
+    seeded, vaulted.vault = vaulted.vault, Vault()
+    vaulted.vault.start()
+    try:
+        vaulted.vault.ask("PUT", "sys/seal")
+        assert "Vault is sealed" in page(vaulted, Look(vaulted.clock.now(), snapshot(vaulted)))
+    finally:
+        vaulted.vault.stop()
+        vaulted.vault = seeded
 
 
 def test_the_page_is_whole_and_loads_nothing_from_elsewhere(vaulted: World) -> None:
