@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -14,7 +15,7 @@ from werkzeug.wrappers import Request, Response
 from sandbox.moods import UnknownMood
 from sandbox.overview import RUNS, runs, script
 from sandbox.page import Look, page
-from sandbox.snapshot import snapshot
+from sandbox.snapshot import changes, snapshot
 from sandbox.wire import KINDS, Environ, Fault, StartResponse, Wire, Wsgi
 from sandbox.world import World
 
@@ -107,11 +108,13 @@ class Control:
         return Response(page(self._world, self._see(), **shown), status, _PAGE_HEADERS, mimetype="text/html")
 
     def _see(self) -> Look:
-        """Return what there is now; the look before it is the last one that was different."""
-        now = Look(self._world.clock.now(), snapshot(self._world), self._look)
-        if self._look is None or now.changes:
-            self._look = Look(now.at, now.tables, self._look and Look(self._look.at, self._look.tables))
-        return self._look
+        """Return what there is now; the look before it is the last one at which it was different."""
+        last, now = self._look, Look(self._world.clock.now(), snapshot(self._world))
+        if last is not None:
+            before = Look(last.at, last.tables) if changes(last.tables, now.tables) else last.before
+            now = replace(now, before=before)
+        self._look = now
+        return now
 
     def _run(self, name: str) -> Callable[[_Form], Answer]:
         """Return what answers with the command for one of the runs."""

@@ -91,9 +91,11 @@ def test_no_secret_is_in_the_page_but_the_one_that_was_unfolded(browser: Browser
 
 def test_forms_steer_the_world_and_come_back_to_the_page(browser: Browser) -> None:
     before = browser.world.clock.now()
+    assert ">95 days<" in browser.look()
     moved = browser.send("clock", days="90")
     assert (moved.status_code, moved.headers["Location"]) == (303, "/_sandbox/#clock")
     assert (browser.world.clock.now() - before).days == 90
+    assert ">185 days<" in browser.look()
     assert 'aria-checked="false" aria-labelledby="mood-1"' in browser.look()
     browser.send("moods", mood="put=replace")
     assert list(browser.world.moods) == ["lag=0", "put=replace"]
