@@ -62,35 +62,15 @@ def no_repository() -> Refusal:
     )
 
 
-def no_environment(uuid: str) -> Refusal:
-    """Return the answer to an unknown environment."""
-    return pipelines(
-        404, "Not found", f"No environment with the UUID {uuid} exists.", "deployment-service.environment.not-found"
-    )
-
-
-def no_variable(uuid: str) -> Refusal:
-    """Return the answer to an unknown variable."""
-    return pipelines(
-        404, "Not found", f"No variable with the UUID {uuid} exists.", "variable-service.variable.not-found"
-    )
+def missing(what: str, uuid: str) -> Refusal:
+    """Return the answer to an unknown environment or variable."""
+    service = "deployment-service" if what == "environment" else "variable-service"
+    return pipelines(404, "Not found", f"No {what} with the UUID {uuid} exists.", f"{service}.{what}.not-found")
 
 
 def unexpected_body() -> Refusal:
     """Return the Pipelines service's answer to input that it cannot read."""
     return pipelines(400, "Unexpected response body", "The request could not be read.", "unexpected.response.body")
-
-
-def no_branch(name: str) -> Refusal:
-    """Return the answer to a pipeline on an unknown branch."""
-    detail = f"Could not find last reference for branch {name}"
-    return Refusal(404, {"error": {"message": "Not found", "detail": detail, "data": {}}})
-
-
-def no_pipeline() -> Refusal:
-    """Return the answer to a custom pipeline that the branch's bitbucket-pipelines.yml does not have."""
-    detail = "Requested selector is not found in bitbucket-pipelines.yml."
-    return Refusal(400, {"error": {"message": "Bad request", "detail": detail, "data": {}}})
 
 
 _JSON = ("Content-Type", "application/json")

@@ -56,5 +56,5 @@ class Gate:
         repository = self.repository(workspace, repo, need, admin=admin)
         found = self.store.environment(repository, uuid)
         if found is None:
-            raise errors.no_environment(uuid)
+            raise errors.missing("environment", uuid)
         return found

@@ -32,14 +32,18 @@ class Pipelines:
         branch, name, variables = _wish()
         known = self._gate.store.custom.get((repository.uuid, branch))
         if known is None:
-            raise errors.no_branch(branch)
+            raise _refused(404, "Not found", f"Could not find last reference for branch {branch}")
         if name not in known:
-            raise errors.no_pipeline()
+            raise _refused(400, "Bad request", "Requested selector is not found in bitbucket-pipelines.yml.")
         pipeline = self._gate.store.start(repository, branch, name, variables)
         answer = jsonify(_shown(repository, pipeline, self._clock.now().isoformat()))
         answer.status_code = 201
         answer.headers["Location"] = f"{request.base_url.rstrip('/')}/{pipeline.uuid}"
         return answer
+
+
+def _refused(status: int, message: str, detail: str) -> errors.Refusal:
+    return errors.Refusal(status, {"error": {"message": message, "detail": detail, "data": {}}})
 
 
 def _wish() -> tuple[str, str, tuple[tuple[str, str], ...]]:

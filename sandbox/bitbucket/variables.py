@@ -147,7 +147,7 @@ class Variables:
         shelf = self._shelf(self._scope(place, need))
         variable = shelf.get(uuid.lower())
         if variable is None:
-            raise errors.no_variable(uuid)
+            raise errors.missing("variable", uuid)
         return shelf, variable
 
 

@@ -64,6 +64,14 @@ def test_the_token_endpoint_refuses_strangers_and_other_grants(bench: Bench) -> 
     assert (refused.status_code, refused.json()["error"]) == (400, "unauthorized_client")
 
 
+def test_revoking_a_consumer_ends_its_tokens(bench: Bench) -> None:
+    consumer = bench.bitbucket.issue_token("oauth", bench.workspace)
+    bearer = {"Authorization": f"Bearer {consumer_token(bench, consumer).json()['access_token']}"}
+    assert bench.ask("GET", "/repositories/acme", headers=bearer).status_code == 200
+    bench.bitbucket.revoke_token(consumer)
+    assert bench.ask("GET", "/repositories/acme", headers=bearer).status_code == 401
+
+
 def basic(user: str, secret: str) -> dict[str, str]:
     return {"Authorization": "Basic " + base64.b64encode(f"{user}:{secret}".encode()).decode()}
 
