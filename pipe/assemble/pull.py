@@ -33,7 +33,7 @@ def pull(settings: Settings, job: PullJob, patience: Patience) -> PullAction:
 
 def _source(job: PullJob, vault: VaultSession | None, aws: AwsSession | None, *, dry_run: bool) -> Source:
     if vault:
-        return vault_source(vault, force=job.pull.force, dry_run=dry_run)
+        return vault_source(vault, dry_run=dry_run)
     if aws:
         return secretsmanager_source(aws, job.pull.selectors)
     raise Refused([Problem("SOURCE", "nothing is known of it")])

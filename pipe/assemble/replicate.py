@@ -13,11 +13,11 @@ from pipe.settings.replicate import ReplicateJob
 
 def replication(settings: Settings, job: ReplicateJob, patience: Patience) -> Replicate:
     """Return the replication; nothing has been asked yet."""
-    force, name = job.replication.force, settings.session_name
+    name = settings.session_name
     return Replicate(
         job.replication,
         # Dynamic secrets are refused, and to read one is to make it.
-        source=vault_source(vault_session(job.vault, name, patience), force=force, dry_run=True),
+        source=vault_source(vault_session(job.vault, name, patience), dry_run=True),
         sign_in=lambda: SecretsManager(enter(job.aws, name, patience)),
         patience=patience,
     )

@@ -25,9 +25,9 @@ def vault_session(access: VaultAccess, session_name: str, patience: Patience) ->
     return VaultSession(vault, access, session_name, patience)
 
 
-def vault_source(session: VaultSession, *, force: bool, dry_run: bool) -> VaultSource:
+def vault_source(session: VaultSession, *, dry_run: bool) -> VaultSource:
     """Return the source; nothing has been asked yet."""
-    return VaultSource(session.kv, session, force=force, dry_run=dry_run)
+    return VaultSource(session.kv, session, dry_run=dry_run)
 
 
 class VaultSession:

@@ -176,8 +176,8 @@ SECRET = 'wJalr/XUtn+FEMI"K7&MDENG<bPxRfiCYé😀'
         lambda text: base64.b64encode(json.dumps(text).encode()).decode(),
         lambda text: quote(json.dumps(text)),
         lambda text: html.escape(text)[9:],
-        lambda text: with_remembered(None, Remembered("r", "o", {text: Group("o")})),
-        lambda text: with_remembered(None, Remembered("r", "o", {"s": Group("o", {"a": Entry("", {text: ""})})})),
+        lambda text: with_remembered(None, Remembered("r", {text: Group("o")})),
+        lambda text: with_remembered(None, Remembered("r", {"s": Group("o", {"a": Entry("", {text: ""})})})),
     ],
     ids=["hex", "json", "bytes", "json-in-base64", "json-in-url", "cut", "state", "name-in-state"],
 )

@@ -68,7 +68,7 @@ def test_10_a_thousand_variables_are_twenty_eight_kilobytes_of_state() -> None:
         for number in range(1000)
     }
     origin = origin_digest("https://vault.acme.example ")
-    remembered = Remembered(letters(16), origin, {"secret/ci/** *": Group(origin, entries)})
+    remembered = Remembered(letters(16), {"secret/ci/** *": Group(origin, entries)})
     text = with_remembered(None, remembered)
     assert 25_000 < len(text) < 29_000
     assert remembered_of(text) == remembered

@@ -13,7 +13,7 @@ from pipe.actions.pull.decide import BATCH, LARGEST_STATE, LARGEST_TARGET, decid
 from pipe.actions.pull.remembered import Entry, Group, Remembered, origin_digest, stamp_of, uuid_digest, with_remembered
 from pipe.actions.pull.steps import Prune, PullPlan, Remember, Write
 from pipe.actions.pull.world import TargetState, World, to_read
-from pipe.actions.sources.source import Ability, Found, Looked, Survey, Way
+from pipe.actions.sources.source import Found, Looked
 from pipe.errors import Denied, Refused
 from pipe.material import Engine, Lease, Material, Version
 from pipe.plan import Do, Step
@@ -30,7 +30,6 @@ KEEPING = replace(POLICY, fail_on_missing=False)
 ALL, ONE = (read_selectors(text)[0][0] for text in ("secret/ci/** *", "secret/ci/db password"))
 LONG = "a-value-long-enough"
 MARK = "AAAA"
-MEMORY = {"secret": Ability(Engine.KV2, Way.SCAN, NOW)}
 
 
 SECOND = Version(2, "c2")
@@ -51,7 +50,7 @@ def entry(each: Found, *names: str, policy: Pull = POLICY) -> Entry:
 
 def remembered(entries: Mapping[str, Entry], selector: str = ALL.text, origin: str = ORIGIN) -> Remembered:
     digest = origin_digest(origin)
-    return Remembered("run", origin_digest(ORIGIN), {selector: Group(digest, entries)}, MEMORY)
+    return Remembered("run", {selector: Group(digest, entries)})
 
 
 def target(before: Remembered | None = None, *variables: Variable, name: str = "a") -> TargetState:
@@ -69,7 +68,7 @@ def world(*targets: TargetState, secrets: Mapping[Found, Material | None] | None
         by.setdefault(each.selector, []).append(each)
     looked = more.pop("looked", tuple(Looked(selector, tuple(some)) for selector, some in by.items()))
     materials = {each.address: material for each, material in secrets.items() if material is not None}
-    return World(NOW, ORIGIN, Survey(looked, more.pop("memory", MEMORY)), targets, materials, more.pop("unread", {}))
+    return World(NOW, ORIGIN, looked, targets, materials, more.pop("unread", {}))
 
 
 def read(**values: Any) -> Material:
@@ -112,7 +111,6 @@ def test_a_new_secret_is_written_to_every_target_and_then_remembered() -> None:
     remembers = of(plan, Remember)[0].remembers
     new = Entry(stamp_of(DB, ORIGIN, POLICY), {"DB_PASSWORD": "", "DB_USER": ""})
     assert remembers.groups == {ALL.text: Group(origin_digest(ORIGIN), {DB.address: new})}
-    assert (remembers.origin, remembers.memory) == (origin_digest(ORIGIN), MEMORY)
 
 
 def test_what_is_unchanged_is_neither_read_nor_written_and_told_in_one_line() -> None:
@@ -331,12 +329,10 @@ def test_a_state_that_cannot_be_read_is_written_anew_and_nothing_goes() -> None:
 
 @pytest.mark.parametrize(
     ("changes", "news"),
-    [({}, False), ({"state": variable(STATE, "x", secured=True)}, True), ({"memory": {}}, False),
-     ({"memory": {"kv": MEMORY["secret"]}}, True)],
-)  # fmt: skip
+    [({}, False), ({"state": variable(STATE, "x", secured=True)}, True)],
+)
 def test_a_target_without_writes_remembers_only_what_is_news(changes: dict[str, Any], news: bool) -> None:
-    memory = changes.pop("memory", MEMORY)
-    plan = decide(world(replace(KEPT, **changes), secrets={DB: None}, memory=memory), POLICY)
+    plan = decide(world(replace(KEPT, **changes), secrets={DB: None}), POLICY)
     assert done(plan) == (["remember a"] if news else [])
 
 

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import UTC, datetime
 
 from pipe.actions.pull.merge import merged, so_far
 from pipe.actions.pull.remembered import Entry, Group, Remembered, uuid_digest
 from pipe.actions.pull.world import TargetState
-from pipe.actions.sources.source import Ability, Way
-from pipe.material import Engine
 from pipe.values import Place, Variable
 
 ONE, TWO = "secret/one *", "secret/two *"
 A, B = "secret/one/a", "secret/one/b"
-NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
 
 def variable(name: str, uuid: str = "") -> Variable:
@@ -136,10 +132,3 @@ def test_a_variable_that_this_run_brings_is_under_its_selector_alone() -> None:
     assert entries(merged(ours, Remembered(), remembered({TWO: {B: entry("1", "X")}}), {"X"})) == {
         ONE: {A: entry("2", "X")}
     }
-
-
-def test_what_servers_can_do_is_remembered_of_both_runs_and_ours_is_newer() -> None:
-    scan, each = Ability(Engine.KV2, Way.SCAN, NOON), Ability(Engine.KV2, Way.EACH, NOON)
-    theirs = Remembered("theirs", memory={"secret": each, "kv": each})
-    now = merged(Remembered("ours", memory={"secret": scan}), Remembered(), theirs, ())
-    assert (now.run, now.memory) == ("ours", {"secret": scan, "kv": each})

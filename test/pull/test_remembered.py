@@ -6,7 +6,7 @@ import base64
 import json
 import zlib
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -22,7 +22,7 @@ from pipe.actions.pull.remembered import (
     with_remembered,
 )
 from pipe.actions.pull.world import TargetState
-from pipe.actions.sources.source import Ability, Found, Way
+from pipe.actions.sources.source import Found
 from pipe.material import Engine, Version
 from pipe.selectors import Selector
 from pipe.values import Place, Pull, Variable
@@ -37,17 +37,11 @@ DAY = datetime(2026, 11, 22, tzinfo=UTC)
 X, Y = uuid_digest("{x}"), uuid_digest("{y}")
 ONE = Remembered(
     "run-1",
-    origin_digest(ORIGIN),
     {
         "secret/b *": Group(
             "there", {"secret/b/two": Entry(STAMP, {"X": X, "Y": ""}), "secret/b/one": Entry("", {"Y": Y})}
         ),
         "secret/ä *": Group(origin_digest(ORIGIN), {"secret/ä/none": Entry(STAMP, {})}),
-    },
-    {
-        "kv": Ability(Engine.KV1, Way.DATA, DAY),
-        "aws": Ability(Engine.OTHER, Way.EACH, DAY - timedelta(days=400)),
-        "secret": Ability(Engine.KV2, Way.SCAN, DAY),
     },
 )  # fmt: skip
 
@@ -80,14 +74,8 @@ def test_the_same_is_written_alike_in_whatever_order_it_came() -> None:
             })
             for text, group in reversed(list(ONE.groups.items()))
         },
-        memory=dict(reversed(list(ONE.memory.items()))),
     )  # fmt: skip
     assert with_remembered(None, turned) == with_remembered(None, ONE)
-
-
-def test_a_server_is_asked_again_for_what_it_could_not_do_by_the_day() -> None:
-    later = replace(ONE, memory={"secret": Ability(Engine.KV2, Way.SCAN, DAY + timedelta(hours=23))})
-    assert remembered_of(with_remembered(None, later)).memory == {"secret": ONE.memory["secret"]}
 
 
 @pytest.mark.parametrize("state", [None, "{}", '{"rotate":{}}'])
@@ -95,7 +83,7 @@ def test_where_nothing_was_written_nothing_is_remembered(state: str | None) -> N
     assert remembered_of(state) == Remembered()
 
 
-ENTRY = {"run": "r", "of": "o", "by": {"secret/a *": ["o", ["secret/a"], ["A"]]}, "can": {}}
+ENTRY = {"run": "r", "by": {"secret/a *": ["o", ["secret/a"], ["A"]]}}
 
 
 @pytest.mark.parametrize(
@@ -105,8 +93,6 @@ ENTRY = {"run": "r", "of": "o", "by": {"secret/a *": ["o", ["secret/a"], ["A"]]}
         packed([]), packed({}), packed("run"), packed(ENTRY), packed(ENTRY, bytes(14)),
         packed({**ENTRY, "by": []}, bytes(15)), packed({**ENTRY, "by": {"s": "xy"}}, bytes(15)),
         packed({**ENTRY, "by": {"s": ["o", ["a", "b"], ["A"]]}}, bytes(15)),
-        packed({**ENTRY, "can": {"secret": [7, "scan", 1]}}, bytes(15)),
-        packed({**ENTRY, "can": {"secret": [2, "flight", 1]}}, bytes(15)),
     ],
 )  # fmt: skip
 def test_what_cannot_be_read_is_told_apart_from_nothing(state: str) -> None:

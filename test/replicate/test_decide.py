@@ -15,7 +15,7 @@ from pipe.actions.replicate.decide import decide, step_for
 from pipe.actions.replicate.identity import next_id, tags_of, token_of
 from pipe.actions.replicate.steps import Copy, Prune, PutBack, ReplicaPlan, Tag
 from pipe.actions.replicate.world import World, to_read, wanted_of
-from pipe.actions.sources.source import Found, Looked, Survey
+from pipe.actions.sources.source import Found, Looked
 from pipe.errors import Denied, Refused
 from pipe.material import Engine, Material, Version
 from pipe.plan import Do
@@ -52,7 +52,7 @@ def world(*secrets: Found, replicas: Mapping[str, Described] | None = None, **mo
         by.setdefault(each.selector, []).append(each)
     looked = more.pop("looked", tuple(Looked(selector, tuple(some)) for selector, some in by.items()))
     names = {f"team/ci/{name}": each for name, each in (replicas or {}).items()}
-    return World(NOW, ORIGIN, Survey(looked, {}), names, more.pop("read", {}), more.pop("unread", {}))
+    return World(NOW, ORIGIN, looked, names, more.pop("read", {}), more.pop("unread", {}))
 
 
 def read(values: Mapping[str, Any] | None, *secrets: Found) -> dict[str, Material]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from pipe.actions.sources.source import Looked, Memory, Survey
+from pipe.actions.sources.source import Looked
 from pipe.actions.sources.vault import VaultSource
 from pipe.selectors import read_selectors
 from test.sources.fake import FakeVault
@@ -13,19 +13,15 @@ from test.sources.fake import FakeVault
 def survey(
     vault: FakeVault,
     text: str,
-    memory: Memory | None = None,
     known: Collection[str] | bool = True,
     *,
-    force: bool = False,
     dry_run: bool = False,
-) -> Survey:
+) -> tuple[Looked, ...]:
     """Survey what selectors mean; `known` are the addresses that may be unchanged, or whether all are."""
     selectors, problems = read_selectors(text)
     assert not problems
-    source = VaultSource(vault, vault, force=force, dry_run=dry_run)
-    return source.survey(
-        selectors, memory or {}, lambda _, address: known if isinstance(known, bool) else address in known
-    )
+    source = VaultSource(vault, vault, dry_run=dry_run)
+    return source.survey(selectors, lambda _, address: known if isinstance(known, bool) else address in known)
 
 
 def seen(looked: Looked) -> list[tuple[str, str, int | None, bool]]:

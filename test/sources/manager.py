@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from pipe.actions.sources.secretsmanager import SecretsManagerSource
-from pipe.actions.sources.source import Looked, Survey
+from pipe.actions.sources.source import Looked
 from pipe.assemble.secretsmanager import secretsmanager_source
 from pipe.assemble.signing import AwsSession
 from pipe.clients.secretsmanager import SecretsManager
@@ -54,19 +54,18 @@ class Bench:
         )
         return secretsmanager_source(AwsSession(access, "a-test", Patience(pace=0.01)), selectors)
 
-    def survey(self, text: str) -> tuple[SecretsManagerSource, Survey]:
+    def survey(self, text: str) -> tuple[SecretsManagerSource, tuple[Looked, ...]]:
         source = self.source(text)
         source.open()
         selectors, _ = read_selectors(text, "secretsmanager")
-        return source, source.survey(selectors, {}, lambda *_: True)
+        return source, source.survey(selectors, lambda *_: True)
 
     def look(self, text: str) -> Looked:
         _, survey = self.survey(text)
-        assert survey.memory == {}
-        (looked,) = survey.looked
+        (looked,) = survey
         return looked
 
     def read(self, text: str) -> dict[str, Material | KeyturnError]:
         source, survey = self.survey(text)
-        found = [each for looked in survey.looked for each in looked.found]
+        found = [each for looked in survey for each in looked.found]
         return dict(zip((each.address for each in found), source.read_all(found), strict=True))

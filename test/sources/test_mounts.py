@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from pipe.actions.sources.source import Ability, Found, Way
+from pipe.actions.sources.source import Found
 from pipe.actions.sources.vault import VaultSource
 from pipe.errors import Busy, Denied, Invalid, Missing
 from pipe.material import Engine, Mount, Version
@@ -26,26 +25,19 @@ def with_mounts(**engines: Engine) -> FakeVault:
     return vault
 
 
-def known(**engines: Engine) -> dict[str, Ability]:
-    return {path: Ability(engine, Way.SCAN if engine is KV2 else Way.DATA, NOW) for path, engine in engines.items()}
-
-
-def test_a_mount_is_asked_for_once_and_then_remembered() -> None:
+def test_a_mount_is_guessed_and_asked_for_once_where_the_guess_is_wrong() -> None:
     vault = with_mounts(secret=KV2, other=KV1, team__a=KV2, team__b__kv=KV1, team__b__x=KV2)
     text = "; ".join(
         f"{path}/x/db {key}" for path in ("secret", "other", "team/a", "team/b/kv", "team/b/x") for key in "ab"
     )
     found = survey(vault, text)
-    assert all(len(looked.found) == 1 for looked in found.looked)
-    assert vault.counted() == {"mount": 5, "scan": 3, "data": 2}
-    assert set(found.memory) == {"secret", "other", "team/a", "team/b/kv", "team/b/x"}
-    assert survey(vault, text, found.memory) == found
-    assert vault.counted() == {"scan": 3, "data": 2}
+    assert all(len(looked.found) == 1 for looked in found)
+    assert vault.counted()["mount"] == 4
 
 
 def test_a_mount_that_does_not_answer_is_a_problem_of_its_selectors_alone() -> None:
     vault = with_mounts(secret=KV2)
-    unknown, good = survey(vault, "typo/x/db k; secret/x/db k").looked
+    unknown, good = survey(vault, "typo/x/db k; secret/x/db k")
     assert isinstance(unknown.problem, Missing)
     assert addresses(good) == ["secret/x/db"]
 
@@ -53,22 +45,16 @@ def test_a_mount_that_does_not_answer_is_a_problem_of_its_selectors_alone() -> N
 def test_a_server_that_names_another_mount_than_asked_for_is_not_believed() -> None:
     vault = with_mounts(secret=KV2)
     vault.mount = lambda path: Mount("elsewhere", KV2)  # type: ignore[method-assign]
-    problem = survey(vault, "secret/x/db k").looked[0].problem
+    problem = survey(vault, "secret/x/db k")[0].problem
     assert isinstance(problem, Invalid)
     assert "elsewhere" in problem.what
-
-
-def test_what_is_remembered_of_other_mounts_is_kept() -> None:
-    vault = with_mounts(secret=KV2)
-    memory = known(other=KV1)
-    assert survey(vault, "secret/x/db k", memory).memory == {**memory, **known(secret=KV2)}
 
 
 def test_the_api_form_of_a_path_is_for_version_2_only() -> None:
     vault = with_mounts(two=KV2, one=KV1)
     vault.put("one/data/x/db", "two/data/x/db")
     text = "two/data/x/db k; one/data/x/db k; two/data/data/x/db k; one/data/** k; two/data k"
-    looked = survey(vault, text).looked
+    looked = survey(vault, text)
     assert [addresses(each) for each in looked] == [
         ["two/x/db"], ["one/data/x/db"], ["two/data/x/db"], ["one/data/x/db"], [],
     ]  # fmt: skip
@@ -78,71 +64,66 @@ def test_version_1_is_read_each_run() -> None:
     vault = with_mounts(one=KV1)
     vault.put("one/x/sub/key")
     found = survey(vault, "one/x/** *; one/x/db *", dry_run=True)
-    assert seen(found.looked[0]) == [("one/x/db", "db", None, True), ("one/x/sub/key", "sub/key", None, True)]
-    assert vault.counted() == {"mount": 1, "names": 2, "data": 2}
-    vault.time += timedelta(days=30)
-    assert survey(vault, "one/x/** *; one/x/db *", found.memory) == found
-    assert vault.counted() == {"names": 2, "data": 2}
+    assert seen(found[0]) == [("one/x/db", "db", None, True), ("one/x/sub/key", "sub/key", None, True)]
+    assert vault.counted() == {"scan": 1, "detailed": 1, "names": 3, "metadata": 1, "data": 3, "mount": 1}
 
 
 def test_a_secret_of_version_1_that_goes_between_list_and_look_is_not_there() -> None:
     vault = with_mounts(one=KV1)
     vault.errors[("data", "one/x/db")] = Missing("gone", "Check it.")
-    assert survey(vault, "one/** *").looked[0].found == ()
+    assert survey(vault, "one/** *")[0].found == ()
 
 
 def test_a_dynamic_secret_is_made_once_for_all_its_selectors_and_never_in_a_dry_run() -> None:
     vault = with_mounts(db=OTHER)
     text = "db/x/db username; db/x/db password"
-    user, password = survey(vault, text).looked
+    user, password = survey(vault, text)
     assert seen(user) == seen(password) == [("db/x/db", "", None, True)]
     lease = user.found[0].material.lease if user.found[0].material else None
     assert lease is not None
     assert user.found[0].material is password.found[0].material
-    assert vault.counted() == {"mount": 1, "data": 1}
-    dry = survey(vault, text, known(db=OTHER), dry_run=True)
-    assert seen(dry.looked[0]) == [("db/x/db", "", None, False)]
-    assert vault.counted() == {}
+    assert [kind for kind, address in vault.asked if address == "db/x/db"].count("data") == 2, "as of KV, then itself"
+    dry = survey(vault, text, dry_run=True)
+    assert seen(dry[0]) == [("db/x/db", "", None, False)]
+    assert vault.asked[-1][0] == "mount"
 
 
 def test_a_dynamic_engine_has_nothing_to_list() -> None:
     vault = with_mounts(db=OTHER)
-    problem = survey(vault, "db/** *").looked[0].problem
+    problem = survey(vault, "db/** *")[0].problem
     assert isinstance(problem, Invalid)
     assert "db is a secrets engine of the kind database, which has nothing to list" in problem.what
-    assert vault.counted() == {"mount": 1}
-
-
-@pytest.mark.parametrize(("before", "after"), [(KV1, KV2), (KV2, KV1), (OTHER, KV2), (OTHER, KV1)])
-@pytest.mark.parametrize("selector", ["secret/x/** *", "secret/x/db *"])
-def test_a_mount_that_was_made_anew_is_looked_at_anew(before: Engine, after: Engine, selector: str) -> None:
-    vault = with_mounts(secret=after)
-    found = survey(vault, selector, known(secret=before))
-    assert [(each.address, each.engine) for each in found.looked[0].found] == [("secret/x/db", after)]
-    assert (found.looked[0].found[0].version is None) is (after is KV1)
-    assert found.memory == known(secret=after)
     assert vault.counted()["mount"] == 1
 
 
-def test_a_mount_that_is_still_the_same_is_asked_about_once_where_something_is_missing() -> None:
+@pytest.mark.parametrize("engine", [KV2, KV1])
+@pytest.mark.parametrize("selector", ["secret/x/** *", "secret/x/db *"])
+def test_each_version_is_found_as_what_it_is(engine: Engine, selector: str) -> None:
+    vault = with_mounts(secret=engine)
+    (looked,) = survey(vault, selector)
+    assert [(each.address, each.engine) for each in looked.found] == [("secret/x/db", engine)]
+    assert (looked.found[0].version is None) is (engine is KV1)
+    assert vault.counted().get("mount", 0) == (engine is KV1)
+
+
+def test_a_mount_that_was_guessed_well_is_asked_about_once_where_something_is_missing() -> None:
     vault = with_mounts(secret=KV2)
-    looked = survey(vault, "secret/x/db k; secret/no k; secret/nor k; secret/none/** k", known(secret=KV2)).looked
+    looked = survey(vault, "secret/x/db k; secret/no k; secret/nor k; secret/none/** k")
     assert [len(each.found) for each in looked] == [1, 0, 0, 0]
     assert vault.counted() == {"mount": 1, "scan": 3, "detailed": 1, "names": 1, "metadata": 2}
 
 
-def test_a_mount_that_went_deeper_is_found_there() -> None:
+def test_a_mount_that_is_deeper_is_found_there() -> None:
     vault = with_mounts(team__kv=KV2)
-    found = survey(vault, "team/kv/x/db k; team/kv/no k", known(team=KV1))
-    assert [addresses(each) for each in found.looked] == [["team/kv/x/db"], []]
-    assert found.memory == {"team/kv": Ability(KV2, Way.SCAN, NOW)}
+    found = survey(vault, "team/kv/x/db k; team/kv/no k")
+    assert [addresses(each) for each in found] == [["team/kv/x/db"], []]
 
 
 @pytest.mark.parametrize("error", [Busy("sealed", "Check it."), Denied("no", "Check it.")])
-def test_where_the_mount_cannot_be_asked_for_again_missing_is_not_certain(error: Busy | Denied) -> None:
+def test_where_the_mount_cannot_be_asked_for_missing_is_not_certain(error: Busy | Denied) -> None:
     vault = with_mounts(secret=KV2)
     vault.errors = {("mount", path): error for path in ("secret/x/db", "secret/no")}
-    good, missing = survey(vault, "secret/x/db k; secret/no k", known(secret=KV2)).looked
+    good, missing = survey(vault, "secret/x/db k; secret/no k")
     assert addresses(good) == ["secret/x/db"]
     assert missing.problem is error
 
@@ -152,7 +133,7 @@ def material_of(vault: FakeVault, found: Found) -> Mapping[str, Any] | None:
 
 
 def one(vault: FakeVault, text: str = "secret/x/** *") -> Found:
-    found = survey(vault, text).looked[0].found[0]
+    found = survey(vault, text)[0].found[0]
     vault.counted()
     return found
 
@@ -210,4 +191,4 @@ def test_data_alone_is_enough_for_a_usual_first_run() -> None:
     vault = with_mounts(secret=KV2)
     vault.allowed = {"": USUAL - {"metadata"}}
     found = survey(vault, "secret/x/** *", known=False)
-    assert seen(found.looked[0]) == [("secret/x/db", "db", 1, True)]
+    assert seen(found[0]) == [("secret/x/db", "db", 1, True)]

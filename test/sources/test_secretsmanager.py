@@ -130,7 +130,7 @@ def test_a_secret_without_a_version_is_not_there(bench: Bench) -> None:
 
 def test_one_list_serves_all_names_and_nothing_is_read(bench: Bench) -> None:
     _, survey = bench.survey("ci/** *; ci/db password | DB; other user | OTHER; cicero/** *")
-    assert [len(looked.found) for looked in survey.looked] == [4, 1, 1, 1]
+    assert [len(looked.found) for looked in survey] == [4, 1, 1, 1]
     assert [seen.operation for seen in bench.aws.wire.journal] == [
         "sts.GetCallerIdentity",
         "secretsmanager.ListSecrets",
@@ -152,7 +152,7 @@ def test_a_value_is_a_json_object_a_text_or_bytes(bench: Bench) -> None:
 def test_the_version_that_was_read_counts(bench: Bench) -> None:
     source, survey = bench.survey("ci/db password")
     newer = bench.put("ci/db", {"password": "a newer password"})
-    (material,) = source.read_all(survey.looked[0].found)
+    (material,) = source.read_all(survey[0].found)
     assert isinstance(material, Material)
     assert material.version is not None
     assert (material.version.id, material.values) == (newer, {"password": "a newer password"})
@@ -163,7 +163,7 @@ def test_what_was_deleted_meanwhile_is_not_live(bench: Bench, days: int) -> None
     source, survey = bench.survey("ci/db password; ci/db:AWSCURRENT user")
     bench.store.delete("ci/db", 7)
     bench.world.clock.move(days=days)
-    found = [each for looked in survey.looked for each in looked.found]
+    found = [each for looked in survey for each in looked.found]
     assert source.read_all(found) == [Material(None), Material(None)]
 
 
@@ -175,7 +175,7 @@ def test_what_is_denied_is_denied_alone(bench: Bench) -> None:
     bench.aws.set_policy(USER, json.dumps({"Version": "2012-10-17", "Statement": statements}))
     source = bench.source("ci/** *", pair=bench.company.old_key)
     source.open()
-    (looked,) = source.survey(read_selectors("ci/** *", "secretsmanager")[0], {}, lambda *_: True).looked
+    (looked,) = source.survey(read_selectors("ci/** *", "secretsmanager")[0], lambda *_: True)
     assert [type(each) for each in source.read_all(looked.found)] == [Material, Denied, Material, Material]
 
 

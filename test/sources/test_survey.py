@@ -1,4 +1,4 @@
-"""What the survey of a Vault finds and remembers, and what it costs."""
+"""What the survey of a Vault finds, and what it costs."""
 
 from __future__ import annotations
 
@@ -6,9 +6,8 @@ from datetime import timedelta
 
 import pytest
 
-from pipe.actions.sources.source import Ability, Way
 from pipe.errors import Busy, Denied, Invalid, Missing, Stopped
-from pipe.material import Engine, Mount, State
+from pipe.material import Mount, State
 from test.sources.asking import addresses, seen, survey
 from test.sources.conftest import CI
 from test.sources.fake import ALL, NOW, USUAL, FakeVault
@@ -18,95 +17,71 @@ BELOW += [("secret/ci/eu/live/db", "eu/live/db")]
 
 
 @pytest.mark.parametrize(
-    ("allowed", "way", "first", "then"),
+    ("allowed", "asked"),
     [
-        (ALL, Way.SCAN, {"mount": 1, "scan": 1}, {"scan": 1}),
-        (ALL - {"metadata"}, Way.SCAN, {"mount": 1, "scan": 1}, {"scan": 1}),
-        (ALL - {"scan"}, Way.LIST, {"mount": 1, "scan": 1, "detailed": 3}, {"detailed": 3}),
-        (
-            USUAL,
-            Way.EACH,
-            {"mount": 1, "scan": 1, "detailed": 1, "names": 3, "metadata": 4},
-            {"names": 3, "metadata": 4},
-        ),
+        (ALL, {"scan": 1}),
+        (ALL - {"metadata"}, {"scan": 1}),
+        (ALL - {"scan"}, {"scan": 1, "detailed": 3}),
+        (USUAL, {"scan": 1, "detailed": 1, "names": 3, "metadata": 4}),
     ],
 )
 @pytest.mark.parametrize("unknown_to_the_server", [False, True])
 def test_everything_below_a_folder(
-    vault: FakeVault,
-    allowed: frozenset[str],
-    way: Way,
-    first: dict[str, int],
-    then: dict[str, int],
-    unknown_to_the_server: bool,
+    vault: FakeVault, allowed: frozenset[str], asked: dict[str, int], unknown_to_the_server: bool
 ) -> None:
     if unknown_to_the_server:
         vault.knows = allowed
     else:
         vault.allowed = {"": allowed}
-    found = survey(vault, "secret/ci/** *")
-    assert seen(found.looked[0]) == [(address, below, 1, False) for address, below in BELOW]
-    assert found.memory == {"secret": Ability(Engine.KV2, way, NOW)}
-    assert vault.counted() == first
-    vault.time += timedelta(days=6)
-    again = survey(vault, "secret/ci/** *", found.memory)
-    assert again == found, "what is remembered does not change from run to run"
-    assert vault.counted() == then
+    (looked,) = survey(vault, "secret/ci/** *")
+    assert seen(looked) == [(address, below, 1, False) for address, below in BELOW]
+    assert vault.counted() == asked
 
 
 def test_the_whole_mount_in_the_form_of_cli_and_api(vault: FakeVault) -> None:
-    cli, api = survey(vault, "secret/** *; secret/data/** *").looked
+    cli, api = survey(vault, "secret/** *; secret/data/** *")
     assert addresses(cli) == addresses(api) == sorted([*CI, "secret/other", "secret/cicero/db"])
     assert [found.below for found in cli.found] == [found.below for found in api.found]
     assert cli.found[0].below == "ci/cache"
-    assert vault.counted() == {"mount": 1, "scan": 1}
-
-
-def test_a_refusal_is_believed_for_seven_days_and_not_under_force(vault: FakeVault) -> None:
-    vault.allowed = {"": USUAL}
-    memory = survey(vault, "secret/ci/** *").memory
-    vault.counted()
-    vault.time += timedelta(days=7)
-    renewed = survey(vault, "secret/ci/** *", memory).memory
-    assert renewed == {"secret": Ability(Engine.KV2, Way.EACH, vault.time)}
-    assert vault.counted() == {"scan": 1, "detailed": 1, "names": 3, "metadata": 4}
-    vault.allowed = {"": ALL}
-    assert survey(vault, "secret/ci/** *", renewed, force=True).memory["secret"].way is Way.SCAN
-    assert vault.counted() == {"mount": 1, "scan": 1}
+    assert vault.counted() == {"scan": 1}
 
 
 def test_on_the_first_run_the_data_tells_the_version_too(vault: FakeVault) -> None:
     vault.allowed = {"": USUAL}
     found = survey(vault, "secret/ci/** *", known=["secret/ci/db"])
-    assert seen(found.looked[0]) == [(address, below, 1, below != "db") for address, below in BELOW]
-    assert vault.counted() == {"mount": 1, "scan": 1, "detailed": 1, "names": 3, "metadata": 1, "data": 3}
+    assert seen(found[0]) == [(address, below, 1, below != "db") for address, below in BELOW]
+    assert vault.counted() == {"scan": 1, "detailed": 1, "names": 3, "metadata": 1, "data": 3}
 
 
 def test_where_a_cheaper_way_is_allowed_here_and_not_there(vault: FakeVault) -> None:
     vault.allowed = {"secret/ci": frozenset({"scan", "data"}), "secret/cicero": USUAL}
     found = survey(vault, "secret/ci/** *; secret/cicero/** *")
-    assert [len(looked.found) for looked in found.looked] == [4, 1]
-    assert found.memory["secret"].way is Way.EACH
-    vault.counted()
-    assert survey(vault, "secret/ci/** *; secret/cicero/** *", found.memory) == found
-    assert vault.counted() == {"names": 2, "scan": 1, "metadata": 1}, "the way that was refused elsewhere comes last"
+    assert [len(looked.found) for looked in found] == [4, 1]
+    assert vault.counted() == {"scan": 2, "detailed": 1, "names": 1, "metadata": 1}
+    found = survey(vault, "secret/cicero/** *; secret/ci/** *")
+    assert [len(looked.found) for looked in found] == [1, 4]
+    assert vault.counted() == {"scan": 2, "detailed": 1, "names": 2, "metadata": 1}, "the first folder's way, then SCAN"
 
 
-def test_two_steps_that_share_a_memory_do_not_change_it_in_turn(vault: FakeVault) -> None:
-    vault.allowed = {"secret/ci": ALL, "secret/cicero": USUAL}
-    memory = survey(vault, "secret/cicero/** *", survey(vault, "secret/ci/** *").memory).memory
-    vault.time += timedelta(days=1)
-    assert survey(vault, "secret/ci/** *", memory).memory == memory
-    assert survey(vault, "secret/cicero/** *", memory).memory == memory
+def test_what_one_folder_is_refused_is_not_tried_for_ten_others(vault: FakeVault) -> None:
+    vault.allowed = {"": USUAL}
+    folders = [f"secret/team-{number}" for number in range(10)]
+    vault.put(*(f"{folder}/db" for folder in folders))
+    text = "; ".join(f"{folder}/** *" for folder in folders)
+    assert all(len(looked.found) == 1 for looked in survey(vault, text))
+    assert vault.counted() == {"scan": 1, "detailed": 1, "names": 10, "metadata": 10}
+    text = "; ".join(f"{folder}/db *" for folder in folders)
+    assert all(len(looked.found) == 1 for looked in survey(vault, text))
+    assert vault.counted() == {"scan": 1, "detailed": 1, "metadata": 10}
 
 
 def test_nothing_below_a_folder_is_missing(vault: FakeVault) -> None:
-    found = survey(vault, "secret/cy/** *; secret/ci/** *").looked[0]
+    found = survey(vault, "secret/cy/** *; secret/ci/** *")[0]
     assert (found.found, found.failed, found.problem) == ((), {}, None)
     vault.allowed = {"": frozenset({"scan"})}
-    assert survey(vault, "secret/cy/** *").looked[0].problem is None
+    assert survey(vault, "secret/cy/** *")[0].problem is None
     vault.allowed = {"": USUAL}
-    assert survey(vault, "secret/cy/** *").looked[0].problem is None
+    assert survey(vault, "secret/cy/** *")[0].problem is None
 
 
 def test_a_server_that_knows_only_names_and_says_nothing_is_there_is_not_believed(vault: FakeVault) -> None:
@@ -117,13 +92,12 @@ def test_a_server_that_knows_only_names_and_says_nothing_is_there_is_not_believe
     vague = Vague()
     vague.put(*CI)
     found = survey(vague, "secret/ci/** *")
-    assert addresses(found.looked[0]) == list(CI)
-    assert found.memory["secret"].way is Way.EACH
+    assert addresses(found[0]) == list(CI)
 
 
 def test_refused_lists_are_a_problem_of_their_selector_alone(vault: FakeVault) -> None:
     vault.allowed = {"secret/ci": frozenset({"data"}), "secret/cicero": ALL}
-    refused, good = survey(vault, "secret/ci/** *; secret/cicero/** *").looked
+    refused, good = survey(vault, "secret/ci/** *; secret/cicero/** *")
     assert isinstance(refused.problem, Denied)
     assert refused.problem.what == "names on secret/ci"
     assert addresses(good) == ["secret/cicero/db"]
@@ -131,7 +105,7 @@ def test_refused_lists_are_a_problem_of_their_selector_alone(vault: FakeVault) -
 
 def test_a_folder_within_that_cannot_be_listed_leaves_open_what_there_is(vault: FakeVault) -> None:
     vault.allowed = {"": USUAL, "secret/ci/eu": frozenset()}
-    looked = survey(vault, "secret/ci/** *").looked[0]
+    looked = survey(vault, "secret/ci/** *")[0]
     assert addresses(looked) == ["secret/ci/cache", "secret/ci/db"]
     assert isinstance(looked.problem, Denied)
 
@@ -139,9 +113,8 @@ def test_a_folder_within_that_cannot_be_listed_leaves_open_what_there_is(vault: 
 def test_a_busy_server_is_no_refusal(vault: FakeVault) -> None:
     vault.errors[("scan", "secret/ci")] = Busy("sealed", "Check it.")
     found = survey(vault, "secret/ci/** *")
-    assert isinstance(found.looked[0].problem, Busy)
-    assert found.memory["secret"].way is Way.SCAN
-    assert vault.counted() == {"mount": 1, "scan": 1}
+    assert isinstance(found[0].problem, Busy)
+    assert vault.counted() == {"scan": 1}
 
 
 @pytest.mark.parametrize("kind", ["mount", "scan", "metadata"])
@@ -157,59 +130,51 @@ def test_a_run_that_is_told_to_stop_stops(vault: FakeVault, kind: str) -> None:
 def test_single_secrets_by_metadata_where_known_and_else_by_data(vault: FakeVault) -> None:
     vault.allowed = {"": USUAL}
     found = survey(vault, "secret/ci/db *; secret/data/ci/cache password; secret/no k", known=["secret/ci/db"])
-    assert [seen(looked) for looked in found.looked] == [
+    assert [seen(looked) for looked in found] == [
         [("secret/ci/db", "", 1, False)], [("secret/ci/cache", "", 1, True)], [],
     ]  # fmt: skip
-    assert (found.looked[2].failed, found.looked[2].problem) == ({}, None)
-    assert vault.counted() == {"mount": 1, "scan": 2, "detailed": 2, "metadata": 1, "data": 2}
-    assert found.memory == {"secret": Ability(Engine.KV2, Way.EACH, NOW)}
+    assert (found[2].failed, found[2].problem) == ({}, None)
+    assert vault.counted() == {"mount": 1, "scan": 1, "detailed": 1, "metadata": 1, "data": 2}
 
 
 def test_single_secrets_by_their_folders_where_that_is_granted(vault: FakeVault) -> None:
     vault.allowed = {"": frozenset({"scan", "data"})}
     text = "secret/ci/db *; secret/ci/cache *; secret/ci/eu/db *; secret/other *"
     found = survey(vault, text)
-    assert [seen(looked)[0][2:] for looked in found.looked] == [(1, False)] * 4
-    assert vault.counted() == {"mount": 1, "scan": 2}
-    assert found.memory == {"secret": Ability(Engine.KV2, Way.SCAN, NOW)}
-    assert survey(vault, text, found.memory) == found
+    assert [seen(looked)[0][2:] for looked in found] == [(1, False)] * 4
     assert vault.counted() == {"scan": 2}
 
 
 def test_single_secrets_of_a_folder_that_is_refused_are_asked_for_one_by_one(vault: FakeVault) -> None:
     vault.allowed = {"": USUAL, "secret/ci": ALL}
     found = survey(vault, "secret/ci/db *; secret/other *")
-    assert vault.counted() == {"mount": 1, "scan": 2, "detailed": 1, "metadata": 1}
-    assert [addresses(looked) for looked in found.looked] == [["secret/ci/db"], ["secret/other"]]
-    assert found.memory["secret"].way is Way.EACH
+    assert vault.counted() == {"scan": 2, "metadata": 1}
+    assert [addresses(looked) for looked in found] == [["secret/ci/db"], ["secret/other"]]
 
 
 def test_several_selectors_on_one_secret_cost_one_request(vault: FakeVault) -> None:
     text = "secret/ci/db a; secret/ci/db b | B; secret/data/ci/db *"
-    assert [addresses(looked) for looked in survey(vault, text).looked] == [["secret/ci/db"]] * 3
-    assert vault.counted() == {"mount": 1, "scan": 1}
+    assert [addresses(looked) for looked in survey(vault, text)] == [["secret/ci/db"]] * 3
+    assert vault.counted() == {"scan": 1}
     survey(vault, f"secret/ci/** *; secret/ci/** a; {text}")
-    assert vault.counted() == {"mount": 1, "scan": 1}, "a folder's list tells the versions of single secrets as well"
+    assert vault.counted() == {"scan": 1}, "a folder's list tells the versions of single secrets as well"
     vault.allowed = {"": USUAL}
     survey(vault, f"secret/ci/** *; {text}")
-    assert vault.counted() == {"mount": 1, "scan": 1, "detailed": 1, "names": 3, "metadata": 4}
+    assert vault.counted() == {"scan": 1, "detailed": 1, "names": 3, "metadata": 4}
 
 
-def test_where_metadata_is_refused_data_is_read_and_that_is_remembered(vault: FakeVault) -> None:
+def test_where_one_secrets_metadata_is_refused_and_its_data_is_not_all_data_is_read(vault: FakeVault) -> None:
     vault.allowed = {"": frozenset({"data"})}
-    found = survey(vault, "secret/ci/db *; secret/ci/cache *")
-    assert [seen(looked)[0][2:] for looked in found.looked] == [(1, True), (1, True)]
-    assert found.memory == {"secret": Ability(Engine.KV2, Way.DATA, NOW)}
-    assert vault.counted() == {"mount": 1, "scan": 1, "detailed": 1, "metadata": 2, "data": 2}
-    vault.time += timedelta(days=1)
-    assert survey(vault, "secret/ci/db *; secret/ci/cache *", found.memory) == found
-    assert vault.counted() == {"data": 2}
+    found = survey(vault, "secret/ci/db *; secret/ci/cache *; secret/other *")
+    assert [seen(looked)[0][2:] for looked in found] == [(1, True)] * 3
+    assert vault.counted() == {"scan": 1, "detailed": 1, "metadata": 1, "data": 3}
 
 
-def test_metadata_refused_here_and_granted_there_is_asked_for_everywhere(vault: FakeVault) -> None:
-    vault.allowed = {"": ALL, "secret/ci/db": frozenset({"data"})}
-    memory = survey(vault, "secret/ci/db *; secret/ci/cache *").memory
-    assert memory["secret"].way is Way.SCAN
+def test_a_secret_of_which_all_is_refused_says_nothing_about_the_others(vault: FakeVault) -> None:
+    vault.allowed = {"": USUAL, "secret/ci/db": frozenset()}
+    db, cache, other = survey(vault, "secret/ci/db *; secret/ci/cache *; secret/other *")
+    assert [type(error) for error in db.failed.values()] == [Denied]
+    assert [seen(looked)[0][2:] for looked in (cache, other)] == [(1, False)] * 2
 
 
 def test_deleted_destroyed_and_empty_secrets_are_found_as_what_they_are(vault: FakeVault) -> None:
@@ -219,7 +184,7 @@ def test_deleted_destroyed_and_empty_secrets_are_found_as_what_they_are(vault: F
     vault.change("secret/ci/eu/live/db", deleted_at=NOW + timedelta(seconds=1))
     for allowed, known in [(ALL, True), (USUAL, True), (USUAL, False)]:
         vault.allowed = {"": allowed}
-        found = survey(vault, "secret/ci/** *", known=known).looked[0].found
+        found = survey(vault, "secret/ci/** *", known=known)[0].found
         states = [each.version.state(NOW) for each in found if each.version]
         assert states == [State.DELETED, State.DESTROYED, State.EMPTY, State.LIVE]
 
@@ -228,7 +193,7 @@ def test_one_secret_that_fails_does_not_stop_the_others(vault: FakeVault) -> Non
     vault.allowed = {"": USUAL}
     vault.errors[("metadata", "secret/ci/db")] = Busy("too many", "Check it.")
     vault.allowed["secret/ci/cache"] = frozenset()
-    tree, single, other = survey(vault, "secret/ci/** *; secret/ci/db *; secret/other *").looked
+    tree, single, other = survey(vault, "secret/ci/** *; secret/ci/db *; secret/other *")
     assert addresses(tree) == ["secret/ci/eu/db", "secret/ci/eu/live/db"]
     assert {address: type(error) for address, error in tree.failed.items()} == {
         "secret/ci/db": Busy, "secret/ci/cache": Denied,
@@ -242,21 +207,21 @@ def test_where_a_path_in_the_apis_form_was_looked_for_is_told(vault: FakeVault) 
         ("secret/data/nix k", "secret/nix"), ("secret/data/nix/** *", "secret/nix/**"), ("secret/nix k", ""),
         ("secret/data/data/nix k", "secret/data/nix"),
     ]:  # fmt: skip
-        looked = survey(vault, text).looked[0]
+        looked = survey(vault, text)[0]
         assert looked.missing == f"nothing is there{'; it was looked for at ' if address else ''}{address}"
         assert looked.warning == ""
 
 
 def test_a_folder_called_data_is_warned_of_where_everything_is_listed(vault: FakeVault) -> None:
     text = "secret/data/** *; secret/data/ci/db k; secret/data/data/** *; secret/ci/db k"
-    assert [looked.warning for looked in survey(vault, text).looked] == [""] * 4
+    assert [looked.warning for looked in survey(vault, text)] == [""] * 4
     vault.put("secret/data/app")
-    whole, one, meant, other = (looked.warning for looked in survey(vault, text).looked)
+    whole, one, meant, other = (looked.warning for looked in survey(vault, text))
     assert "secret/data/data/** is to be written" in whole
     assert "it means secret/ci/db" in one
     assert "secret/data/data/ci/db is to be written" in one
     assert (meant, other) == ("", "")
-    assert addresses(survey(vault, "secret/data/data/** *").looked[0]) == ["secret/data/app"]
+    assert addresses(survey(vault, "secret/data/data/** *")[0]) == ["secret/data/app"]
 
 
 @pytest.mark.parametrize("allowed", [USUAL, USUAL | {"detailed"}], ids=["names", "versions"])
@@ -265,7 +230,7 @@ def test_a_folder_that_its_parent_lists_and_that_shows_nothing_leaves_open_what_
 ) -> None:
     vault.allowed = {"": allowed}
     vault.hollow = frozenset({"secret/ci/eu/live"})
-    looked = survey(vault, "secret/ci/** *").looked[0]
+    looked = survey(vault, "secret/ci/** *")[0]
     assert addresses(looked) == ["secret/ci/cache", "secret/ci/db", "secret/ci/eu/db"]
     assert "secret/ci/eu/live" in str(looked.problem)
     assert "the folder above lists it" in str(looked.problem)
@@ -274,17 +239,17 @@ def test_a_folder_that_its_parent_lists_and_that_shows_nothing_leaves_open_what_
 def test_a_secret_that_its_folder_lists_and_that_is_not_there_is_a_failure(vault: FakeVault) -> None:
     vault.allowed = {"": USUAL}
     vault.errors[("metadata", "secret/ci/db")] = Missing("gone", "Check it.")
-    tree, single = survey(vault, "secret/ci/** *; secret/other *").looked
+    tree, single = survey(vault, "secret/ci/** *; secret/other *")
     assert "secret/ci/db" not in addresses(tree)
     assert list(tree.failed) == ["secret/ci/db"]
     assert "the folder above lists it" in str(tree.failed["secret/ci/db"])
     vault.errors[("metadata", "secret/other")] = Missing("gone", "Check it.")
-    single = survey(vault, "secret/other *").looked[0]
+    single = survey(vault, "secret/other *")[0]
     assert (single.found, single.failed, single.problem) == ((), {}, None)
 
 
 def test_a_mount_is_no_secret(vault: FakeVault) -> None:
-    looked = survey(vault, "secret *; secret/ci/db *").looked
+    looked = survey(vault, "secret *; secret/ci/db *")
     assert isinstance(looked[0].problem, Invalid)
     assert "write secret/** for everything" in str(looked[0].problem)
     assert addresses(looked[1]) == ["secret/ci/db"]

@@ -63,7 +63,7 @@ class Bringing:
 def bring(world: World, policy: Pull) -> Bringing:
     """Return what all selectors bring; nothing of it is written yet."""
     bringing = Bringing()
-    for looked in world.survey.looked:
+    for looked in world.looked:
         if looked.missing:
             _missing(bringing, policy, looked.selector.text, looked.missing)
         if looked.warning:

@@ -57,12 +57,12 @@ def decide(world: World, policy: Pull) -> PullPlan:
     writes = sum(step.do is Do.WRITE for step in steps)
     if writes > MANY:
         steps.insert(0, Step(Do.KEEP, "Bitbucket", _patience_needed(writes), warn=True))
-    return PullPlan(tuple(steps), failures=tuple(failures(world.survey, world.unread)))
+    return PullPlan(tuple(steps), failures=tuple(failures(world.looked, world.unread)))
 
 
 def _decide(target: TargetState, world: World, policy: Pull, bringing: Bringing) -> _Decision:
     wanted = wanted_names(target, bringing)
-    settled = [settle(Settled(looked, wanted), target, world, policy, bringing) for looked in world.survey.looked]
+    settled = [settle(Settled(looked, wanted), target, world, policy, bringing) for looked in world.looked]
     # One key may come by several selectors, and is written once.
     writes = {step.name: step for each in settled for step in each.writes}.values()
     old = [step for each in settled for step in prune_steps(target, each, policy)]
@@ -78,9 +78,6 @@ def _decide(target: TargetState, world: World, policy: Pull, bringing: Bringing)
         kept.append(Step(Do.KEEP, target.place.label, f"{_variables(unchanged)} unchanged", place=target.place))
     kept += _foreign(target, settled, policy)
     remembers = replace(target.remembered, groups=groups, readable=True)
-    # A source of which there is nothing to remember leaves what is remembered of another one.
-    if world.survey.memory:
-        remembers = replace(remembers, origin=origin_digest(world.origin), memory=world.survey.memory)
     return _Decision(target, (*writes, *(step for step in old if step.acts)), tuple(kept), remembers)
 
 

@@ -55,7 +55,6 @@ def merged(ours: Remembered, before: Remembered, theirs: Remembered, touched: Co
     return replace(
         ours,
         groups={text: group for text, group in _each_name_once(ours, groups).items() if group.entries},
-        memory={**theirs.memory, **ours.memory},
     )
 
 

@@ -9,10 +9,10 @@ from datetime import datetime
 from functools import partial
 from typing import Protocol
 
-from pipe.actions.pull.remembered import origin_digest, remembered_of
+from pipe.actions.pull.remembered import remembered_of
 from pipe.actions.pull.world import TargetState, World, to_read
 from pipe.actions.sources.asking import look, read
-from pipe.actions.sources.source import Ability, Source
+from pipe.actions.sources.source import Source
 from pipe.errors import KeyturnError, Refused
 from pipe.material import Engine
 from pipe.patience import side_by_side
@@ -43,8 +43,8 @@ def observe(bitbucket: Places, source: Source, targets: Sequence[Target], policy
     (now,) = (each for each in seen if isinstance(each, datetime))
     for state in states:
         _complain(state, policy)
-    survey, materials = look(source, policy.selectors, _memory(states, source.origin), partial(_known, states, policy))
-    world = World(now, source.origin, survey, states, materials, {})
+    looked, materials = look(source, policy.selectors, partial(_known, states, policy))
+    world = World(now, source.origin, looked, states, materials, {})
     # A dynamic secret is made by reading it, and a dry run makes nothing.
     wanted = [found for found in to_read(world, policy) if not (dry_run and found.engine is Engine.OTHER)]
     materials, unread = read(source, wanted, materials)
@@ -76,18 +76,6 @@ def _complain(target: TargetState, policy: Pull) -> None:
             "%s: %s is not as Keyturn wrote it; everything is written anew, and nothing is pruned.",
             target.place.label, name,
         )  # fmt: skip
-
-
-def _memory(states: Iterable[TargetState], origin: str) -> dict[str, Ability]:
-    """Return what is remembered of each mount of a source, by the target that learned it last."""
-    memory: dict[str, Ability] = {}
-    for state in states:
-        if state.remembered.origin != origin_digest(origin):
-            continue
-        for mount, ability in state.remembered.memory.items():
-            if mount not in memory or memory[mount].since < ability.since:
-                memory[mount] = ability
-    return memory
 
 
 def _known(states: Iterable[TargetState], policy: Pull, selector: Selector, address: str) -> bool:

@@ -13,11 +13,10 @@ import json
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any
 
-from pipe.actions.sources.source import Ability, Found, Memory, Way
-from pipe.material import Engine, Version
+from pipe.actions.sources.source import Found
+from pipe.material import Version
 from pipe.state import readable, section_of, with_section
 from pipe.values import Pull
 
@@ -36,9 +35,6 @@ FORMER = "~"
 
 # Stands for the digest of a variable that is still to be written.
 UNKNOWN = ""
-
-_ENGINES = {Engine.KV2: 2, Engine.KV1: 1, Engine.OTHER: 0}
-_DAY = 86_400
 
 
 @dataclass(frozen=True)
@@ -59,15 +55,10 @@ class Group:
 
 @dataclass(frozen=True)
 class Remembered:
-    """All that a target remembers, by the selectors' texts; `run` is the random id of the run that wrote it.
-
-    `memory` is about the source that `origin` is the digest of.
-    """
+    """All that a target remembers, by the selectors' texts; `run` is the random id of the run that wrote it."""
 
     run: str = ""
-    origin: str = ""
     groups: Mapping[str, Group] = field(default_factory=dict)
-    memory: Memory = field(default_factory=dict)
     readable: bool = True
 
     def entry(self, selector: str, address: str) -> Entry | None:
@@ -160,29 +151,15 @@ def _packed(remembered: Remembered, marks: _Marks) -> dict[str, Any]:
             for name in own:
                 marks.add(entry.names[name], DIGEST)
         by[selector] = [group.origin, [address for address, _ in entries], [" ".join(own) for own in names]]
-    return {
-        "run": remembered.run,
-        "of": remembered.origin,
-        "can": {
-            mount: [_ENGINES[ability.engine], ability.way, int(ability.since.timestamp()) // _DAY]
-            for mount, ability in sorted(remembered.memory.items())
-        },
-        "by": by,
-    }
+    return {"run": remembered.run, "by": by}
 
 
 def _unpacked(value: dict[str, Any], marks: _Marks) -> Remembered:
-    engines = {number: engine for engine, number in _ENGINES.items()}
     return Remembered(
         run=str(value["run"]),
-        origin=str(value["of"]),
         groups={
             selector: Group(origin, dict(zip(addresses, [_entry(each, marks) for each in names], strict=True)))
             for selector, (origin, addresses, names) in value["by"].items()
-        },
-        memory={
-            mount: Ability(engines[engine], Way(way), datetime.fromtimestamp(day * _DAY, UTC))
-            for mount, (engine, way, day) in value["can"].items()
         },
     )
 

@@ -8,7 +8,7 @@ from datetime import datetime
 from functools import cached_property
 
 from pipe.actions.pull.remembered import Entry, Remembered, stamp_of, uuid_digest
-from pipe.actions.sources.source import Found, Survey
+from pipe.actions.sources.source import Found, Looked
 from pipe.errors import KeyturnError
 from pipe.material import Material, State
 from pipe.values import Place, Pull, Variable
@@ -40,7 +40,7 @@ class World:
 
     now: datetime
     origin: str
-    survey: Survey
+    looked: tuple[Looked, ...]
     targets: tuple[TargetState, ...]
     materials: Mapping[str, Material] = field(repr=False)
     unread: Mapping[str, KeyturnError]
@@ -48,7 +48,7 @@ class World:
     @property
     def found(self) -> Iterator[Found]:
         """Everything that any selector found."""
-        for looked in self.survey.looked:
+        for looked in self.looked:
             yield from looked.found
 
 

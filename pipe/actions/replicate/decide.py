@@ -56,10 +56,10 @@ def decide(world: World, policy: Replication) -> ReplicaPlan:
     thoughts = _Thoughts()
     wanted = list(wanted_of(world, policy))
     thoughts.problems += _collisions(wanted)
-    for looked in world.survey.looked:
+    for looked in world.looked:
         _look(thoughts, world, policy, looked)
     kept = {each.name for each in wanted if _decide(thoughts, world, policy, each)}
-    for looked in world.survey.looked:
+    for looked in world.looked:
         thoughts.steps += _left_over(world, policy, looked, kept)
     if thoughts.problems:
         raise Refused(thoughts.problems)
@@ -67,7 +67,7 @@ def decide(world: World, policy: Replication) -> ReplicaPlan:
     if thoughts.unchanged:
         steps.append(Step(Do.KEEP, "Secrets Manager", f"{thoughts.unchanged} unchanged"))
     steps += sorted(thoughts.steps, key=lambda step: _ORDER.index(step.do))
-    return ReplicaPlan(tuple(steps), failures=tuple(failures(world.survey, world.unread)))
+    return ReplicaPlan(tuple(steps), failures=tuple(failures(world.looked, world.unread)))
 
 
 def step_for(wanted: Wanted, replica: Described | None, world: World, policy: Replication, body: Secret) -> Copy | None:

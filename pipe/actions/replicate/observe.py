@@ -10,9 +10,8 @@ from typing import Protocol
 from pipe.actions.replicate.identity import SOURCE, of_origin, source_tag
 from pipe.actions.replicate.world import World, to_read
 from pipe.actions.sources.asking import look, read
-from pipe.actions.sources.source import Ability, Source, Way
+from pipe.actions.sources.source import Source
 from pipe.errors import KeyturnError, Refused
-from pipe.material import Engine
 from pipe.patience import side_by_side
 from pipe.selectors import Selector
 from pipe.values import Described, Replication
@@ -47,12 +46,7 @@ def observe(replicas: Callable[[], Listing], source: Source, policy: Replication
         """Tell whether a secret may be unchanged: it has a replica already."""
         return source_tag(address) in ours and not policy.force
 
-    survey, materials = look(source, policy.selectors, _guess(policy.selectors, now), known)
-    world = World(now, source.origin, survey, listed, materials, {})
+    looked, materials = look(source, policy.selectors, known)
+    world = World(now, source.origin, looked, listed, materials, {})
     materials, unread = read(source, to_read(world, policy), materials)
     return replace(world, materials=materials, unread=unread)
-
-
-def _guess(selectors: Sequence[Selector], now: datetime) -> dict[str, Ability]:
-    """Return what the mounts most often are: replicas remember nothing, and a wrong guess is found out and mended."""
-    return {selector.path.partition("/")[0]: Ability(Engine.KV2, Way.SCAN, now) for selector in selectors}

@@ -13,7 +13,7 @@ from pipe.plan import Do, Step
 
 def summary(world: World, plan: ReplicaPlan, outcome: ReplicaOutcome | None) -> str:
     """Return the last line's words; `outcome` is None after a dry run."""
-    count = len({found.address for looked in world.survey.looked for found in looked.found})
+    count = len({found.address for looked in world.looked for found in looked.found})
     looked = f"{count} secret{'' if count == 1 else 's'} looked at"
     if outcome is None:
         if plan.failures:

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from pipe.actions.replicate.identity import is_current, staged, token_of
 from pipe.actions.sources.guards import condition
-from pipe.actions.sources.source import Found, Survey
+from pipe.actions.sources.source import Found, Looked
 from pipe.errors import KeyturnError
 from pipe.material import Engine, Material, State, Version
 from pipe.values import Described, Replication
@@ -20,7 +20,7 @@ class World:
 
     now: datetime
     origin: str
-    survey: Survey
+    looked: tuple[Looked, ...]
     replicas: Mapping[str, Described]
     materials: Mapping[str, Material] = field(repr=False)
     unread: Mapping[str, KeyturnError]
@@ -46,7 +46,7 @@ def wanted_of(world: World, policy: Replication) -> Iterator[Wanted]:
     """Yield every live secret once, with all the keys that any selector names."""
     keys: dict[str, dict[str, None]] = {}
     firsts: dict[str, Found] = {}
-    for looked in world.survey.looked:
+    for looked in world.looked:
         for found in looked.found:
             firsts.setdefault(found.address, found)
             keys.setdefault(found.address, {})[found.selector.key] = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from pipe.actions.sources.source import Found, Memory, Source, Survey
+from pipe.actions.sources.source import Found, Looked, Source
 from pipe.errors import KeyturnError
 from pipe.material import Material
 from pipe.plan import Do, Failure, Outcome, Step
@@ -18,13 +18,13 @@ Errors = Mapping[str, KeyturnError]
 
 
 def look(
-    source: Source, selectors: Sequence[Selector], memory: Memory, known: Callable[[Selector, str], bool]
-) -> tuple[Survey, Materials]:
-    """Return the survey of a source, and by address the material that it has read anyway; raises ServiceError."""
-    survey = source.survey(selectors, memory, known)
-    _tell(_errors(survey))
-    found = [each for looked in survey.looked for each in looked.found]
-    return survey, {each.address: each.material for each in found if each.material is not None}
+    source: Source, selectors: Sequence[Selector], known: Callable[[Selector, str], bool]
+) -> tuple[tuple[Looked, ...], Materials]:
+    """Return what each selector finds, and by address the material that was read anyway; raises ServiceError."""
+    looked = source.survey(selectors, known)
+    _tell(_errors(looked))
+    found = [found for each in looked for found in each.found]
+    return looked, {each.address: each.material for each in found if each.material is not None}
 
 
 def read(source: Source, wanted: Sequence[Found], materials: Materials) -> tuple[Materials, Errors]:
@@ -36,9 +36,9 @@ def read(source: Source, wanted: Sequence[Found], materials: Materials) -> tuple
     return {**materials, **more}, unread
 
 
-def failures(survey: Survey, unread: Errors) -> Iterator[Failure[Step]]:
+def failures(looked: Sequence[Looked], unread: Errors) -> Iterator[Failure[Step]]:
     """Yield, each once, what could not be looked at or read."""
-    for on, error in {**_errors(survey), **unread}.items():
+    for on, error in {**_errors(looked), **unread}.items():
         yield Failure(Step(Do.READ, on, "", vital=False), error.what, error.check)
 
 
@@ -52,9 +52,9 @@ def unfinished(outcome: Outcome[Step], done: str, what: str) -> str:
     return f"Partly done: {done}; {len(left)} still to do. The next run finishes it. {failed}"
 
 
-def _errors(survey: Survey) -> Errors:
+def _errors(looked: Sequence[Looked]) -> Errors:
     """Return what went wrong with all selectors; several may have met the same."""
-    return {on: error for looked in survey.looked for on, error in looked.errors.items()}
+    return {on: error for each in looked for on, error in each.errors.items()}
 
 
 def _tell(errors: Errors) -> None:

@@ -1,17 +1,26 @@
-"""Walks through folders of secrets, in the cheapest way that server and policy allow."""
+"""Lists folders of secrets with their versions, in the cheapest way that server and policy allow."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
+from enum import StrEnum
 from functools import partial
 
-from pipe.actions.sources.abilities import Learned
 from pipe.actions.sources.kv import Kv
-from pipe.actions.sources.source import Way
 from pipe.errors import Denied, Invalid, KeyturnError, Missing, ServiceError, Unsupported
-from pipe.material import Tree, Version
+from pipe.material import Engine, Mount, Tree, Version
 from pipe.patience import side_by_side
+
+
+class Way(StrEnum):
+    """How the secrets of a folder are listed, the cheapest first; only EACH does not tell their versions as well."""
+
+    SCAN = "scan"
+    LIST = "list"
+    EACH = "each"
+
 
 # How a server or a proxy says that it does not have, or does not grant, a way to list.
 REFUSALS = (Denied, Missing, Unsupported, Invalid)
@@ -28,7 +37,7 @@ class Folder:
     `versions` are by path below the mount; `names` are the paths of secrets whose versions the way does not tell.
     """
 
-    learned: Learned
+    mount: Mount
     path: str
     way: Way | None = None
     versions: dict[str, Version] = field(default_factory=dict)
@@ -36,8 +45,13 @@ class Folder:
     problem: KeyturnError | None = None
 
     def __post_init__(self) -> None:
-        self._ways = list(self.learned.listings)
+        self._ways = list(Way) if self.mount.engine is Engine.KV2 else [Way.EACH]
         self._empty = False
+
+    def prefer(self, way: Way) -> None:
+        """Try this way first: the cheaper ones are refused in another folder, so that here they come last."""
+        at = self._ways.index(way)
+        self._ways = self._ways[at:] + self._ways[:at]
 
     @property
     def paths(self) -> list[str]:
@@ -47,8 +61,8 @@ class Folder:
     def look(self, kv: Kv, path: str) -> Names:
         """Ask for what is in one folder, or by SCAN for all that is below it."""
         if self._ways[0] is Way.EACH:
-            return kv.names(self.learned.mount, path)
-        return kv.tree(self.learned.mount, path, recursive=self._ways[0] is Way.SCAN)
+            return kv.names(self.mount, path)
+        return kv.tree(self.mount, path, recursive=self._ways[0] is Way.SCAN)
 
     def take(self, path: str, answer: Answer) -> list[str]:
         """Take in an answer, and return the folders to look into next, maybe the same one in another way."""
@@ -60,7 +74,7 @@ class Folder:
             self.problem = self.problem or answer
             return []
         if path != self.path and not _shows(answer):
-            self.problem = self.problem or contradicted(f"{self.learned.mount.path}/{path}/")
+            self.problem = self.problem or contradicted(f"{self.mount.path}/{path}/")
             return []
         if isinstance(answer, Tree):
             self.versions.update({_join(path, name): version for name, version in answer.versions.items()})
@@ -95,7 +109,18 @@ class Folder:
 
 
 def walk(kv: Kv, folders: Iterable[Folder]) -> None:
-    """Look through all folders, level by level, side by side."""
+    """Look through all folders side by side, but through one of each mount first: it shows which way is allowed."""
+    first: dict[Mount, Folder] = {}
+    others = [folder for folder in folders if first.setdefault(folder.mount, folder) is not folder]
+    _walk(kv, first.values())
+    for folder in others:
+        way = first[folder.mount].way
+        if way is not None:
+            folder.prefer(way)
+    _walk(kv, others)
+
+
+def _walk(kv: Kv, folders: Iterable[Folder]) -> None:
     todo = [(folder, folder.path) for folder in folders]
     while todo:
         answers = side_by_side(partial(folder.look, kv, path) for folder, path in todo)
@@ -104,6 +129,40 @@ def walk(kv: Kv, folders: Iterable[Folder]) -> None:
             for (folder, path), answer in zip(todo, answers, strict=True)
             for below in folder.take(path, answer)
         ]
+
+
+def versions_of(kv: Kv, mount: Mount, paths: Collection[str], ways: Iterable[Way]) -> dict[str, Version]:
+    """Return the versions of those of a mount's secrets that the lists of their folders show.
+
+    The folder with most of them is asked first: a way that it refuses is not tried for the others. A secret that no
+    list shows may be there all the same: a server that does not know the way might answer so.
+    """
+    for way in ways:
+        recursive = way is Way.SCAN
+        first, *others = _parents(paths, recursive=recursive)
+        (answer,) = side_by_side([partial(kv.tree, mount, first, recursive=recursive)])
+        if isinstance(answer, REFUSALS):
+            continue
+        answers = side_by_side(partial(kv.tree, mount, folder, recursive=recursive) for folder in others)
+        found: dict[str, Version] = {}
+        for folder, tree in zip([first, *others], [answer, *answers], strict=True):
+            if isinstance(tree, Tree):
+                found |= {_join(folder, name): version for name, version in tree.versions.items()}
+            elif not isinstance(tree, ServiceError):
+                raise tree
+        return {path: version for path, version in found.items() if path in paths}
+    return {}
+
+
+def _parents(paths: Iterable[str], *, recursive: bool) -> list[str]:
+    """Return the folders that secrets are in, those with most first; a recursive list of a folder tells of all below.
+
+    A whole mount is more than most policies grant, so that its recursive list stands for no other folder.
+    """
+    counts = Counter(path.rpartition("/")[0] for path in paths)
+    folders = sorted(counts, key=lambda folder: (-counts[folder], not folder, folder))
+    above = [f"{folder}/" for folder in folders if folder] if recursive else []
+    return [folder for folder in folders if not any(folder.startswith(each) for each in above)]
 
 
 def contradicted(address: str) -> ServiceError:

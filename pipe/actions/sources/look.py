@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 from functools import partial
 
-from pipe.actions.sources.abilities import Learned, learned_of
-from pipe.actions.sources.folders import Folder, contradicted, walk
+from pipe.actions.sources.folders import Folder, Way, contradicted, versions_of, walk
 from pipe.actions.sources.kv import Kv
 from pipe.actions.sources.mounts import Located, Mounts, address_of, locate
-from pipe.actions.sources.parents import versions_of
-from pipe.actions.sources.source import Found, Looked, Memory
+from pipe.actions.sources.source import Found, Looked
 from pipe.errors import Denied, Invalid, KeyturnError, Missing, ServiceError
 from pipe.material import Engine, Material, Mount, Version
 from pipe.patience import side_by_side
@@ -23,42 +20,33 @@ from pipe.selectors import Selector
 class _Secret:
     """A secret that is asked for by itself; `listed` if a folder's list has named it, so that it is there."""
 
-    learned: Learned
+    mount: Mount
     path: str
     selectors: list[Selector] = field(default_factory=list)
     listed: bool = False
     version: Version | None = None
     material: Material | None = field(default=None, repr=False)
     error: ServiceError | None = None
+    metadata_denied: bool = False
 
     @property
     def address(self) -> str:
-        return address_of(self.learned.mount, self.path)
+        return address_of(self.mount, self.path)
 
 
 class Look:
-    """One look at secrets, with what is remembered of their mounts.
+    """One look at secrets.
 
     `known` is Source.survey's. In a dry run a dynamic secret is not read, since reading it makes it.
     """
 
-    def __init__(
-        self, kv: Kv, memory: Memory, now: datetime, known: Callable[[Selector, str], bool], *, dry_run: bool
-    ) -> None:
+    def __init__(self, kv: Kv, known: Callable[[Selector, str], bool], *, dry_run: bool) -> None:
         self._kv = kv
-        self._memory = memory
-        self._now = now
         self._known = known
         self._dry_run = dry_run
-        self._mounts: dict[Mount, Learned] = {}
         self._folders: dict[tuple[Mount, str], Folder] = {}
         self._versions: dict[str, Version] = {}
         self._secrets: dict[str, _Secret] = {}
-
-    @property
-    def learned(self) -> Collection[Learned]:
-        """What was learned of each mount."""
-        return self._mounts.values()
 
     def at(self, mounts: Mounts) -> dict[Selector, Looked]:
         """Return what each selector finds; a request that several of them need is made once."""
@@ -75,11 +63,9 @@ class Look:
     def _list(self, located: Iterable[Located]) -> None:
         """Learn what the folders hold, and by the cheaper ways also in which versions."""
         for each in located:
-            self._folders.setdefault((each.mount, each.path), Folder(self._learned_of(each), each.path))
+            self._folders.setdefault((each.mount, each.path), Folder(each.mount, each.path))
         walk(self._kv, self._folders.values())
         for (mount, _), folder in self._folders.items():
-            if folder.way is not None:
-                folder.learned.listed.add(folder.way)
             self._versions |= {address_of(mount, path): version for path, version in folder.versions.items()}
 
     def _list_parents(self, located: Iterable[Located]) -> None:
@@ -88,45 +74,67 @@ class Look:
         for each in located:
             if not any(mount == each.mount and _is_below(each.path, path) for mount, path in self._folders):
                 paths.setdefault(each.mount, set()).add(each.path)
-                self._learned_of(each)
         for mount, single in paths.items():
-            versions = versions_of(self._kv, self._mounts[mount], single)
+            versions = versions_of(self._kv, mount, single, self._ways(mount))
             self._versions |= {address_of(mount, path): version for path, version in versions.items()}
 
+    def _ways(self, mount: Mount) -> list[Way]:
+        """Return the ways to learn the versions of all of a folder's secrets that a mount may still allow."""
+        used = {folder.way for folder in self._folders.values() if folder.mount == mount}
+        if mount.engine is not Engine.KV2 or Way.EACH in used:
+            return []
+        return [Way.LIST] if Way.LIST in used else [Way.SCAN, Way.LIST]
+
     def _ask(self, located: Iterable[Located]) -> None:
-        """Learn the versions of all other secrets, side by side."""
+        """Learn the versions of all other secrets side by side, but of one of each mount by its metadata first.
+
+        Where that is denied and its data is not, the others' metadata is not asked for.
+        """
         for each in located:
             for path in self._paths(each):
                 address = address_of(each.mount, path)
                 if address not in self._versions:
-                    secret = self._secrets.setdefault(address, _Secret(self._learned_of(each), path))
+                    secret = self._secrets.setdefault(address, _Secret(each.mount, path))
                     secret.selectors.append(each.selector)
                     secret.listed |= each.selector.recursive
         asked = list(self._secrets.values())
         if self._dry_run:
-            asked = [secret for secret in asked if secret.learned.mount.engine is not Engine.OTHER]
-        for secret, error in zip(asked, side_by_side(partial(self._learn, secret) for secret in asked), strict=True):
+            asked = [secret for secret in asked if secret.mount.engine is not Engine.OTHER]
+        first: dict[Mount, _Secret] = {}
+        for secret in asked:
+            if self._asks_metadata(secret):
+                first.setdefault(secret.mount, secret)
+        self._learn(first.values(), frozenset())
+        data_only = {mount for mount, secret in first.items() if secret.metadata_denied and secret.error is None}
+        self._learn([secret for secret in asked if secret is not first.get(secret.mount)], data_only)
+
+    def _asks_metadata(self, secret: _Secret) -> bool:
+        """Tell whether a secret has a version that is worth a request without reading it: it may be unchanged."""
+        known = all(self._known(selector, secret.address) for selector in secret.selectors)
+        return known and secret.mount.engine is Engine.KV2
+
+    def _learn(self, secrets: Iterable[_Secret], data_only: Collection[Mount]) -> None:
+        secrets = list(secrets)
+        tasks = [partial(self._learn_one, secret, data_only) for secret in secrets]
+        for secret, error in zip(secrets, side_by_side(tasks), strict=True):
             if isinstance(error, ServiceError):
                 secret.error = error
             elif error is not None:
                 raise error
 
-    def _learn(self, secret: _Secret) -> None:
+    def _learn_one(self, secret: _Secret, data_only: Collection[Mount]) -> None:
         """Learn a secret's version from its metadata; from its data where it is needed, or where only it is allowed."""
-        learned = secret.learned
-        known = all(self._known(selector, secret.address) for selector in secret.selectors)
-        if known and learned.asks_metadata:
+        if self._asks_metadata(secret) and secret.mount not in data_only:
             try:
-                secret.version = self._kv.version(learned.mount, secret.path)
+                secret.version = self._kv.version(secret.mount, secret.path)
             except Denied:
-                learned.metadata_denied = True
+                secret.metadata_denied = True
             else:
-                learned.metadata_seen = True
                 return
         try:
-            secret.material = self._kv.read(learned.mount, secret.path)
+            secret.material = self._kv.read(secret.mount, secret.path)
         except Missing:
-            if not secret.listed or learned.mount.engine is not Engine.KV2:
+            if not secret.listed or secret.mount.engine is not Engine.KV2:
                 raise
             # Its name is in a list, so its metadata is there.
             secret.version = Version(0, "")
@@ -173,9 +181,6 @@ class Look:
 
     def _folder(self, located: Located) -> Folder:
         return self._folders[(located.mount, located.path)]
-
-    def _learned_of(self, located: Located) -> Learned:
-        return self._mounts.setdefault(located.mount, learned_of(located.mount, self._memory, self._now))
 
 
 def _is_below(path: str, folder: str) -> bool:

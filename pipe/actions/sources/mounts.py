@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
@@ -50,14 +50,14 @@ def locate(selector: Selector, mount: Mount) -> Located:
     return Located(selector, mount, path, shortened=path != named)
 
 
-def mounts_of(kv: Kv, paths: Iterable[str], known: Collection[Mount] = ()) -> dict[str, Mount | ServiceError]:
+def mounts_of(kv: Kv, paths: Iterable[str]) -> dict[str, Mount | ServiceError]:
     """Return the mount of each path, or why it was not found.
 
     No mount is below another one. So paths that begin alike may be on one mount, of which one of them asks for all;
     once a mount is known that begins as deep, paths beside it that differ so far must be on others.
     """
     found: dict[str, Mount | ServiceError] = {}
-    mounts = list(known)
+    mounts: list[Mount] = []
     waiting = list(dict.fromkeys(paths))
     depth = 0
     while True:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Protocol
 
-from pipe.actions.sources.source import Found, Looked, Memory, Survey
+from pipe.actions.sources.source import Found, Looked
 from pipe.errors import Invalid, KeyturnError, Missing, WrongState
 from pipe.material import Engine, Material, Version
 from pipe.patience import side_by_side
@@ -94,9 +94,9 @@ class SecretsManagerSource:
         self._root = next((_root(arn) for arn in known), "") or self._account.root()
         return self._account.now()
 
-    def survey(self, selectors: Sequence[Selector], memory: Memory, known: Callable[[Selector, str], bool]) -> Survey:  # noqa: ARG002 - the lists tell all, each time anew
+    def survey(self, selectors: Sequence[Selector], known: Callable[[Selector, str], bool]) -> tuple[Looked, ...]:  # noqa: ARG002 - the lists tell all
         """Tell which of the listed secrets there are for each selector, and in which version; see Source.survey."""
-        return Survey(tuple(self._look(selector) for selector in selectors), {})
+        return tuple(self._look(selector) for selector in selectors)
 
     def read_all(self, found: Sequence[Found]) -> list[Material | KeyturnError]:
         """Return what is in each secret, or why that cannot be told; see Source.read_all."""

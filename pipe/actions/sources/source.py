@@ -5,34 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from enum import StrEnum
 from typing import Protocol
 
 from pipe.errors import KeyturnError
 from pipe.material import Engine, Material, Version
 from pipe.selectors import Selector
-
-
-class Way(StrEnum):
-    """How the versions of a mount's secrets are learned, the cheapest first."""
-
-    SCAN = "scan"
-    LIST = "list"
-    EACH = "each"
-    DATA = "data"
-
-
-@dataclass(frozen=True)
-class Ability:
-    """What a mount's server and policy allow; `since` is when a cheaper way was refused."""
-
-    engine: Engine
-    way: Way
-    since: datetime
-
-
-# What is remembered between runs, by the mount's path.
-Memory = Mapping[str, Ability]
 
 
 @dataclass(frozen=True)
@@ -81,14 +58,6 @@ class Looked:
         return {**self.failed, **({self.selector.text: self.problem} if self.problem else {})}
 
 
-@dataclass(frozen=True)
-class Survey:
-    """What all selectors found, and what the server turned out to be able to do."""
-
-    looked: tuple[Looked, ...]
-    memory: Memory
-
-
 class Source(Protocol):
     """A place that secrets come from. Every method raises ServiceError."""
 
@@ -99,8 +68,8 @@ class Source(Protocol):
     def open(self) -> datetime:
         """Sign in, and return the source's present time."""
 
-    def survey(self, selectors: Sequence[Selector], memory: Memory, known: Callable[[Selector, str], bool]) -> Survey:
-        """Learn which secrets there are and in which version, with the fewest requests.
+    def survey(self, selectors: Sequence[Selector], known: Callable[[Selector, str], bool]) -> tuple[Looked, ...]:
+        """Learn which secrets each selector finds and in which version, with the fewest requests.
 
         `known` tells whether a selector's secret at an address may be unchanged; where it is not, and its version would
         cost a request of its own, its material is read at once.

@@ -2,34 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 
-from pipe.actions.sources.abilities import merged
 from pipe.actions.sources.kv import Kv, Session
 from pipe.actions.sources.look import Look
 from pipe.actions.sources.mounts import Mounts, mounts_of
-from pipe.actions.sources.source import Found, Looked, Memory, Survey
+from pipe.actions.sources.source import Found, Looked
 from pipe.errors import Denied, Invalid, KeyturnError, Missing, ServiceError, Unsupported
-from pipe.material import Material, Mount
+from pipe.material import Engine, Material, Mount
 from pipe.patience import side_by_side
 from pipe.selectors import Selector
 
-# What a mount may answer that is another one by now than was remembered.
+# What a mount may answer that is another one than was guessed.
 _STRANGE = (Denied, Missing, Unsupported, Invalid)
 
 
 class VaultSource:
     """The secrets of one Vault, seen through one sign-in.
 
-    With `force` nothing remembered is believed. In a dry run dynamic secrets are found, but not read.
+    In a dry run dynamic secrets are found, but not read.
     """
 
-    def __init__(self, kv: Kv, session: Session, *, force: bool = False, dry_run: bool = False) -> None:
+    def __init__(self, kv: Kv, session: Session, *, dry_run: bool = False) -> None:
         self._kv = kv
         self._session = session
-        self._force = force
         self._dry_run = dry_run
 
     @property
@@ -42,23 +40,16 @@ class VaultSource:
         self._session.sign_in()
         return self._session.now()
 
-    def survey(self, selectors: Sequence[Selector], memory: Memory, known: Callable[[Selector, str], bool]) -> Survey:
-        """Learn which secrets there are and in which version, with the fewest requests; see Source.survey."""
-        now = self._session.now()
-        believed = {} if self._force else memory
-        remembered = [Mount(path, ability.engine, ability.engine) for path, ability in believed.items()]
-        mounts = self._mounts(selectors, remembered)
+    def survey(self, selectors: Sequence[Selector], known: Callable[[Selector, str], bool]) -> tuple[Looked, ...]:
+        """Learn which secrets there are and in which version, with the fewest requests; see Source.survey.
 
-        first = Look(self._kv, believed, now, known, dry_run=self._dry_run)
-        looked = first.at(mounts)
-        moved = self._moved({selector: mount for selector, mount in mounts.items() if mount in remembered}, looked)
-        second = Look(self._kv, believed, now, known, dry_run=self._dry_run)
-        looked |= second.at(moved)
-
-        left = {mounts[selector] for selector in moved}
-        learned = [*(each for each in first.learned if each.mount not in left), *second.learned]
-        abilities = ((each.mount, each.ability(now)) for each in learned)
-        return Survey(tuple(looked[selector] for selector in selectors), merged(memory, abilities))
+        Most mounts are of KV version 2 and have no slash in their path. So the server is asked only about those on
+        which something is not as it would be then.
+        """
+        guessed = {selector: Mount(selector.path.partition("/")[0], Engine.KV2) for selector in selectors}
+        looked = Look(self._kv, known, dry_run=self._dry_run).at(guessed)
+        looked |= Look(self._kv, known, dry_run=self._dry_run).at(self._others(guessed, looked))
+        return tuple(looked[selector] for selector in selectors)
 
     def read_all(self, found: Sequence[Found]) -> list[Material | KeyturnError]:
         """Return what is in each secret, or why that cannot be told; see Source.read_all."""
@@ -87,32 +78,24 @@ class VaultSource:
         """Sign out; raises ServiceError."""
         self._session.sign_out(leased=leased)
 
-    def _mounts(self, selectors: Iterable[Selector], known: Collection[Mount] = ()) -> Mounts:
-        wanted = tuple(selectors)
-        answers = mounts_of(self._kv, [selector.path for selector in wanted], known)
-        return {selector: answers[selector.path] for selector in wanted}
+    def _others(self, guessed: Mapping[Selector, Mount], looked: Mapping[Selector, Looked]) -> Mounts:
+        """Return the selectors whose mounts are not those that were guessed, and what they are on.
 
-    def _moved(self, remembered: Mounts, looked: Mapping[Selector, Looked]) -> Mounts:
-        """Return the selectors whose mounts are no longer those that were remembered, and what they are on now.
-
-        The server is asked only about mounts on which something is not as expected. Where it cannot tell, nothing can
-        be said about that which is not as expected.
+        Where the server cannot tell, nothing can be said about that which is not as expected.
         """
-        suspects = {remembered[selector] for selector in remembered if _strange(looked[selector])}
-        answers = self._mounts(selector for selector, mount in remembered.items() if mount in suspects)
-        moved: dict[Selector, Mount | ServiceError] = {}
-        for selector, answer in answers.items():
-            unknown = isinstance(answer, ServiceError)
-            if _strange(looked[selector]) if unknown else not _same(answer, remembered[selector]):
-                moved[selector] = answer
-        return moved
-
-
-def _same(one: Mount | ServiceError, other: Mount | ServiceError) -> bool:
-    """Tell whether two mounts are one; the engine's own name for its type is not remembered."""
-    if isinstance(one, ServiceError) or isinstance(other, ServiceError):
-        return False
-    return (one.path, one.engine) == (other.path, other.engine)
+        suspects = {guessed[selector] for selector in guessed if _strange(looked[selector])}
+        asking = [selector for selector, mount in guessed.items() if mount in suspects]
+        answers = mounts_of(self._kv, [selector.path for selector in asking])
+        others: dict[Selector, Mount | ServiceError] = {}
+        for selector in asking:
+            answer, guess = answers[selector.path], guessed[selector]
+            if isinstance(answer, ServiceError):
+                wrong = _strange(looked[selector])
+            else:
+                wrong = (answer.path, answer.engine) != (guess.path, guess.engine)
+            if wrong:
+                others[selector] = answer
+        return others
 
 
 def _strange(looked: Looked) -> bool:
