@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
+from pipe.actions.sources.registry import SOURCES, stored_forms
 from pipe.naming import NAME, reserved
 from pipe.pem import as_pem, kinds_of
 from pipe.redact import learn
@@ -249,14 +250,11 @@ class StoredSecret:
 
     def read(self, text: str) -> tuple[str, Selector]:
         """Return the source and what selects the secret there; raises Wrong."""
-        found = re.fullmatch(r"(?P<source>vault|secretsmanager):\s*(?P<selector>\S.*)", text)
-        selectors, problems = read_selectors(found["selector"], found["source"]) if found else ((), [])
-        if not found or problems or len(selectors) != 1 or selectors[0].wild or selectors[0].name:
-            raise Wrong(
-                "must name one key of one secret: `vault: <path> <key>` or `secretsmanager: <name> <key>`, where the "
-                "key may be left out"
-            )
-        return found["source"], selectors[0]
+        source, _, place = text.partition(":")
+        selectors, problems = read_selectors(place, source) if source in SOURCES else ((), [])
+        if problems or len(selectors) != 1 or selectors[0].wild or selectors[0].name:
+            raise Wrong(f"must name one key of one secret: {stored_forms()}; but for vault, the key may be left out")
+        return source, selectors[0]
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pipe.actions.sources.registry import SOURCES, stored_forms
 from pipe.rules import (
     Address,
     Certificates,
@@ -24,7 +25,6 @@ from pipe.variable import Variable
 # What Keyturn can do, and what of that `setup` and `doctor` are the way to.
 DOING = ("rotate", "pull", "replicate")
 ACTIONS = (*DOING, "status", "setup", "doctor")
-SOURCES = ("vault", "secretsmanager")
 METHODS = ("jwt", "approle", "token", "aws", "userpass", "kubernetes", "ldap")
 
 ALWAYS, AWS, ROTATE, ELSEWHERE = "Always", "AWS", "`rotate`", "Elsewhere"
@@ -113,7 +113,7 @@ VARIABLES = (
     ),
     Variable(
         "BITBUCKET_ACCESS_TOKEN_FROM", ALWAYS, TO_BITBUCKET, StoredSecret(),
-        "Where to fetch the access token at run time: `vault: <path> <key>` or `secretsmanager: <name> <key>` (1).",
+        f"Where to fetch the access token at run time: {stored_forms()} (1).",
         private=True,
     ),
     Variable(
@@ -242,8 +242,9 @@ VARIABLES = (
         default="postpone",
     ),
     Variable(
-        "SOURCE", PULL, SELECTING, Choice(SOURCES),
-        "Where the secrets come from: `vault`, which is OpenBao, too, or for `pull` also `secretsmanager`.",
+        "SOURCE", PULL, SELECTING, Choice(tuple(SOURCES)),
+        "Where the secrets come from: `vault`, which is OpenBao, too, or for `pull` also "
+        f"{' or '.join(f'`{name}`' for name in SOURCES if name != 'vault')}.",
         default="vault",
     ),
     Variable(

@@ -6,6 +6,7 @@ import pytest
 
 from pipe.redact import Secret
 from pipe.selectors import Selector
+from pipe.settings.aws import AwsAccess
 from pipe.settings.bitbucket import AccessToken, ApiToken, BitbucketAccess, Consumer
 from pipe.settings.stored import Stored
 from pipe.settings.vault import VaultAccess
@@ -53,29 +54,27 @@ def test_each_secret_may_be_fetched(name: str) -> None:
     secret = credential.secret if isinstance(credential, Consumer) else credential.token
     assert isinstance(secret, Stored)
     assert (secret.variable, secret.selector) == (f"{name}_FROM", Selector("secret/ci/bitbucket", "token"))
-    assert isinstance(secret.vault, VaultAccess)
-    assert (secret.vault.method, secret.vault.role, secret.aws) == ("jwt", "keyturn", None)
+    assert isinstance(secret.access, VaultAccess)
+    assert (secret.source, secret.access.method, secret.access.role) == ("vault", "jwt", "keyturn")
 
 
 @pytest.mark.parametrize(
-    ("place", "region", "selector", "found"),
+    ("place", "region", "selector"),
     [
-        ("secretsmanager: ci/bb token", "eu-west-1", Selector("ci/bb", "token"), "eu-west-1"),
-        ("secretsmanager: ci/bb", "eu-west-1", Selector("ci/bb", ""), "eu-west-1"),
-        ("secretsmanager:ci/bb:AWSPREVIOUS", "eu-west-1", Selector("ci/bb", "", stage="AWSPREVIOUS"), "eu-west-1"),
+        ("secretsmanager: ci/bb token", "eu-west-1", Selector("ci/bb", "token")),
+        ("secretsmanager: ci/bb", "eu-west-1", Selector("ci/bb", "")),
+        ("secretsmanager:ci/bb:AWSPREVIOUS", "eu-west-1", Selector("ci/bb", "", stage="AWSPREVIOUS")),
         ("secretsmanager: arn:aws:secretsmanager:us-west-2:123456789012:secret:ci/bb-AbCdEf", "eu-west-1",
-         Selector("arn:aws:secretsmanager:us-west-2:123456789012:secret:ci/bb-AbCdEf", ""), "us-west-2"),
+         Selector("arn:aws:secretsmanager:us-west-2:123456789012:secret:ci/bb-AbCdEf", "")),
         ("secretsmanager: arn:aws:secretsmanager:us-west-2:123456789012:secret:ci/bb-AbCdEf", "",
-         Selector("arn:aws:secretsmanager:us-west-2:123456789012:secret:ci/bb-AbCdEf", ""), "us-west-2"),
+         Selector("arn:aws:secretsmanager:us-west-2:123456789012:secret:ci/bb-AbCdEf", "")),
     ],
 )  # fmt: skip
-def test_secrets_manager_is_asked_as_the_action_asks_it(
-    place: str, region: str, selector: Selector, found: str
-) -> None:
+def test_secrets_manager_is_asked_as_the_action_asks_it(place: str, region: str, selector: Selector) -> None:
     given = {"BITBUCKET_ACCESS_TOKEN_FROM": place, "AWS_DEFAULT_REGION": region}
     stored = stored_of(**given)
-    assert (stored.selector, stored.region, stored.vault) == (selector, found, None)
-    assert stored.aws == job(**{**NONE, **given}).aws
+    assert (stored.source, stored.selector) == ("secretsmanager", selector)
+    assert stored.access == job(**{**NONE, **given}).aws
 
 
 def test_a_session_that_is_as_narrow_as_it_can_be_may_read_the_secret_and_nothing_else() -> None:
@@ -83,11 +82,11 @@ def test_a_session_that_is_as_narrow_as_it_can_be_may_read_the_secret_and_nothin
     place = "secretsmanager: arn:aws:secretsmanager:us-west-2:123456789012:secret:ci/bb-AbCdEf"
     given = {**role, "IAM_USER_NAME": "bot", "AWS_SESSION_POLICY": "minimal", "BITBUCKET_ACCESS_TOKEN_FROM": place}
     stored = stored_of(**given)
-    assert stored.aws is not None
-    assert "secretsmanager:GetSecretValue" in stored.aws.policy
-    assert "secret:ci/bb-AbCdEf" in stored.aws.policy
-    assert "secretsmanager.us-west-2" in stored.aws.policy
-    assert "iam:" not in stored.aws.policy
+    assert isinstance(stored.access, AwsAccess)
+    assert "secretsmanager:GetSecretValue" in stored.access.policy
+    assert "secret:ci/bb-AbCdEf" in stored.access.policy
+    assert "secretsmanager.us-west-2" in stored.access.policy
+    assert "iam:" not in stored.access.policy
     assert "ci/bb" not in job(**{**NONE, **given}).aws.policy
 
 

@@ -27,7 +27,7 @@ log = logging.getLogger("keyturn")
 def rotation(settings: Settings, job: RotateJob, patience: Patience) -> Rotate:
     """Sign in to AWS and return the rotation; raises Refused for an account that is not allowed, and ServiceError."""
     session = AwsSession(job.aws, settings.session_name, patience)
-    fetcher = Fetcher(settings.session_name, patience, aws=session)
+    fetcher = Fetcher(settings.session_name, patience, session)
     bitbucket = bitbucket_of(job.targets.access, fetcher, patience, writes=settings.action != "status")
     aws, caller, own = _who(session, job, bitbucket, patience)
     session.admit(caller)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
+from pipe.actions.sources.registry import source_type
 from pipe.assemble.signing import AwsSession
 from pipe.assemble.vault import VaultSession, vault_session
 from pipe.errors import Invalid, KeyturnError, Missing, Refused, ServiceError, Stopped, problems_of
@@ -17,16 +18,27 @@ from pipe.settings.vault import VaultAccess
 log = logging.getLogger("keyturn")
 
 
+Session = VaultSession | AwsSession
+
+
+def session_of(access: VaultAccess | AwsAccess | None, session_name: str, patience: Patience) -> Session:
+    """Return the sign-in that the settings name; nothing has been asked yet. Raises Refused where they name none."""
+    match access:
+        case VaultAccess():
+            return vault_session(access, session_name, patience)
+        case AwsAccess():
+            return AwsSession(access, session_name, patience)
+        case _:
+            raise Refused(["nothing is known of its source."])
+
+
 class Fetcher:
     """Fetches secrets by the run's own sign-ins where these are the ones that are needed, else by one of its own."""
 
-    def __init__(
-        self, session_name: str, patience: Patience, *, vault: VaultSession | None = None, aws: AwsSession | None = None
-    ) -> None:
+    def __init__(self, session_name: str, patience: Patience, *sessions: Session | None) -> None:
         self._session_name = session_name
         self._patience = patience
-        self._vault = vault
-        self._aws = aws
+        self._sessions = [each for each in sessions if each is not None]
 
     def of(self, secret: Secret | Stored) -> Secret | Callable[[], Secret]:
         """Return a secret, or what fetches it."""
@@ -36,11 +48,7 @@ class Fetcher:
         """Return a stored secret; raises ServiceError with the variable that names it."""
         log.info("Fetching what %s names.", stored.variable)
         try:
-            if stored.vault:
-                return self._from_vault(stored, stored.vault)
-            if stored.aws:
-                return self._from_aws(stored, stored.aws)
-            raise Refused(["nothing is known of its source."])
+            return self._fetch(stored)
         except Stopped:
             raise
         except KeyturnError as error:
@@ -52,30 +60,17 @@ class Fetcher:
                 details=error.details,
             ) from None
 
-    def _from_vault(self, stored: Stored, access: VaultAccess) -> Secret:
-        from pipe.actions.sources.single import from_vault  # noqa: PLC0415 - few runs need it
-
-        if self._vault and self._vault.access == access:
-            self._vault.sign_in()
-            return from_vault(self._vault.kv, stored.selector).value
-        own = vault_session(access, self._session_name, self._patience)
-        own.sign_in()
+    def _fetch(self, stored: Stored) -> Secret:
+        shared = next((session for session in self._sessions if session.access == stored.access), None)
+        session = shared or session_of(stored.access, self._session_name, self._patience)
         leased = False
         try:
-            single = from_vault(own.kv, stored.selector)
+            single = source_type(stored.source).fetch(session, stored.selector)
             leased = single.leased
             return single.value
         finally:
-            own.sign_out(leased=leased)
-
-    def _from_aws(self, stored: Stored, access: AwsAccess) -> Secret:
-        from pipe.actions.sources.single import from_secretsmanager  # noqa: PLC0415 - few runs need it
-
-        own = self._aws if self._aws and self._aws.access == access else None
-        aws = (own or AwsSession(access, self._session_name, self._patience)).enter()
-        from pipe.clients.secretsmanager import SecretsManager  # noqa: PLC0415 - AWS's library is imported by now
-
-        return from_secretsmanager(SecretsManager(aws, stored.region), stored.selector)
+            if shared is None and isinstance(session, VaultSession):
+                session.sign_out(leased=leased)
 
 
 def _reasons(error: KeyturnError) -> str:

@@ -6,7 +6,6 @@ import threading
 from datetime import datetime
 from pathlib import Path
 
-from pipe.actions.sources.vault import VaultSource
 from pipe.clients.vault import Vault
 from pipe.clients.vault_kv import Kv
 from pipe.clients.vault_logins import AppRole, AwsIam, Jwt, Kubernetes, Ldap, Login, Token, Userpass, WrappedAppRole
@@ -23,11 +22,6 @@ def vault_session(access: VaultAccess, session_name: str, patience: Patience) ->
     """Return the sign-in that the settings name; nothing has been asked yet."""
     vault = Vault(access.address, namespace=access.namespace, ca=access.ca, patience=patience)
     return VaultSession(vault, access, session_name, patience)
-
-
-def vault_source(session: VaultSession, *, dry_run: bool) -> VaultSource:
-    """Return the source; nothing has been asked yet."""
-    return VaultSource(session.kv, session, dry_run=dry_run)
 
 
 class VaultSession:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pipe.actions.sources.registry import source_type
 from pipe.reading import Reader
 from pipe.selectors import Selector, read_selectors
 
@@ -15,6 +16,6 @@ def read_secrets(reader: Reader, source: str) -> tuple[Selector, ...]:
     for problem in problems:
         reader.problem("SECRETS", problem)
     if not selectors and not problems and not reader.complained("SECRETS"):
-        example = "secret/ci/db" if source == "vault" else "ci/db"
+        example = source_type(source).example
         reader.missing("SECRETS", "needed; which secrets", f"Give one a line, e.g. {example} password | DB_PASSWORD.")
     return selectors

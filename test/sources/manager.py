@@ -7,7 +7,6 @@ from typing import Any
 
 from pipe.actions.sources.secretsmanager import SecretsManagerSource
 from pipe.actions.sources.source import Looked
-from pipe.assemble.secretsmanager import secretsmanager_source
 from pipe.assemble.signing import AwsSession
 from pipe.clients.secretsmanager import SecretsManager
 from pipe.errors import KeyturnError
@@ -52,7 +51,7 @@ class Bench:
             way=Keys(KeyPair(key.access_key_id, Secret(key.secret_access_key))),
             allowed_accounts=allowed,
         )
-        return secretsmanager_source(AwsSession(access, "a-test", Patience(pace=0.01)), selectors)
+        return SecretsManagerSource(AwsSession(access, "a-test", Patience(pace=0.01)), selectors)
 
     def survey(self, text: str) -> tuple[SecretsManagerSource, tuple[Looked, ...]]:
         source = self.source(text)

@@ -6,67 +6,76 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
-from typing import Protocol
+from typing import TYPE_CHECKING
 
-from pipe.actions.sources.source import Found, Looked
+from pipe import policies
+from pipe.actions.sources.registry import SourceType
+from pipe.actions.sources.source import Found, Looked, Single, single
 from pipe.errors import Invalid, KeyturnError, Missing, WrongState
 from pipe.material import Engine, Material, Version
 from pipe.patience import side_by_side
-from pipe.selectors import Selector
+from pipe.policies import Home
+from pipe.selectors import BELOW, TAG, Selector, WrongSelector, check_no_wildcard
 from pipe.values import Body, Described
+
+if TYPE_CHECKING:
+    from pipe.assemble.signing import AwsSession
+    from pipe.clients.secretsmanager import SecretsManager
 
 CURRENT = "AWSCURRENT"
 
 # When a secret that waits for its deletion was deleted is not said clearly by AWS; long ago is as good.
 PAST = datetime.fromtimestamp(0, UTC)
 
+# A tag, a secret with a version behind a colon, an ARN, and what a name is made of.
+_TAGGED = re.compile(r"(?P<key>[^=*]{1,128})=(?P<value>[^*]{0,256})")
+_STAGED = re.compile(r"(?P<path>arn(?::[^:]*){5}:[^:]+|(?!arn:)[^:]*)(?::(?P<stage>.*))?")
+_ARN = re.compile(r"arn:aws[\w-]*:secretsmanager:[\w-]+:\d{12}:secret:(?P<name>.+)", re.ASCII)
+_SECRET = re.compile(r"(?!!)[A-Za-z0-9/_+=.@!-]{1,512}")
+_STAGE = re.compile(r"[A-Za-z0-9_+=,.@:/-]{1,256}")
+
 # What AWS puts behind a secret's name in its ARN.
 _SUFFIX = re.compile(r"-[A-Za-z0-9]{6}$")
 # A version's id as AWS makes them; one without a stage is not listed, but can be read.
-ID = re.compile(r"[0-9A-Fa-f-]{32,64}")
+_ID = re.compile(r"[0-9A-Fa-f-]{32,64}")
 
 
-class Listing(Protocol):
-    """The secrets of an account, without what is in them. Every method raises ServiceError."""
+def selector_of(path: str, key: str, name: str) -> Selector:
+    """Return a selector of a tag, a secret's name or ARN, with or without a version, or of a beginning of names.
 
-    def listed(self, names: Sequence[str], *, tags: Mapping[str, str] | None = None) -> dict[str, Described]:
-        """Return the secrets whose names begin with any of these and that have all of these tags, by name."""
-
-    def describe(self, name: str) -> Described | None:
-        """Return a secret as it is now; None where there is none."""
-
-
-class Bodies(Protocol):
-    """What is in the secrets. Every method raises ServiceError."""
-
-    def read_many(self, names: Sequence[str]) -> dict[str, Body | KeyturnError]:
-        """Return what is in the current versions of secrets, or why that cannot be told, by name."""
-
-    def read(self, name: str, *, stage: str = "", version: str = "") -> Body:
-        """Return what is in a secret in a given version; raises Missing, and WrongState for one that is deleted."""
-
-
-class Account(Protocol):
-    """The sign-in at AWS. Every method raises ServiceError."""
-
-    def sign_in(self) -> tuple[Listing, Bodies]:
-        """Sign in."""
-
-    def now(self) -> datetime:
-        """Return AWS's present time."""
-
-    def root(self) -> str:
-        """Return what the ARNs of all its secrets begin with: `arn:aws:secretsmanager:<region>:<account>`."""
+    Raises WrongSelector.
+    """
+    if path.startswith(TAG):
+        tag = path.removeprefix(TAG)
+        if not _TAGGED.fullmatch(tag):
+            raise WrongSelector("names no tag; write tag:<key>=<value>, in double quotes where it has blanks.")
+        return Selector(tag, key, recursive=True, name=name, tagged=True)
+    staged = _STAGED.fullmatch(path)
+    if not staged or (path.startswith("arn:") and not _ARN.match(path)):
+        raise WrongSelector("has no whole ARN; it is arn:aws:secretsmanager:<region>:<account>:secret:<name>.")
+    path, stage = staged["path"], staged["stage"]
+    recursive = path.endswith(BELOW)
+    path = path.removesuffix(BELOW)
+    if path in ("**", "*", ""):
+        raise WrongSelector("does not say which secrets; write a name, an ARN, a tag, or a beginning such as ci/** *.")
+    check_no_wildcard(path)
+    arn = _ARN.fullmatch(path)
+    if recursive and arn:
+        raise WrongSelector("has a wildcard behind an ARN; write the beginning of the names, e.g. ci/** *.")
+    if not _SECRET.fullmatch(arn["name"] if arn else path):
+        raise WrongSelector("has a character that no secret's name in AWS has; those are A-Z a-z 0-9 / _ + = . @ -.")
+    if stage is not None and (recursive or not _STAGE.fullmatch(stage)):
+        raise WrongSelector("has no version behind “:”; behind one secret's name that is a stage or a version's id.")
+    return Selector(path, key, recursive, name, stage or "")
 
 
 class SecretsManagerSource:
     """The secrets of one account in one region, of which those of the selectors are listed as soon as it is opened."""
 
-    def __init__(self, account: Account, selectors: Sequence[Selector]) -> None:
-        self._account = account
+    def __init__(self, session: AwsSession, selectors: Sequence[Selector]) -> None:
+        self._session = session
         self._selectors = selectors
-        self._secrets: Listing
-        self._bodies: Bodies
+        self._secrets: SecretsManager
         # By tag, and under no tag what is listed by name.
         self._listed: dict[str, Mapping[str, Described]] = {}
         self._root = ""
@@ -78,7 +87,11 @@ class SecretsManagerSource:
 
     def open(self) -> datetime:
         """Sign in and list, and return AWS's present time; raises ServiceError."""
-        self._secrets, self._bodies = self._account.sign_in()
+        aws = self._session.enter()
+        # AWS's library is imported here, so that Bitbucket answers meanwhile.
+        from pipe.clients.secretsmanager import SecretsManager  # noqa: PLC0415 - see above
+
+        self._secrets = SecretsManager(aws)
         names = [_beginning(selector) for selector in self._selectors if not selector.tagged]
         lists: dict[str, Callable[[], dict[str, Described]]] = {}
         if names:
@@ -90,9 +103,8 @@ class SecretsManagerSource:
             if isinstance(answer, KeyturnError):
                 raise answer
             self._listed[tag] = answer
-        known = (secret.arn for listed in self._listed.values() for secret in listed.values())
-        self._root = next((_root(arn) for arn in known), "") or self._account.root()
-        return self._account.now()
+        self._root = Home.of(aws.identity().arn, self._session.access.region).root("secretsmanager")
+        return aws.now()
 
     def survey(self, selectors: Sequence[Selector], known: Callable[[Selector, str], bool]) -> tuple[Looked, ...]:  # noqa: ARG002 - the lists tell all
         """Tell which of the listed secrets there are for each selector, and in which version; see Source.survey."""
@@ -102,7 +114,7 @@ class SecretsManagerSource:
         """Return what is in each secret, or why that cannot be told; see Source.read_all."""
         current = [each.address for each in found if not each.selector.stage]
         older = [each for each in found if each.selector.stage]
-        read: dict[str, Body | KeyturnError] = self._bodies.read_many(current) if current else {}
+        read: dict[str, Body | KeyturnError] = self._secrets.read_many(current) if current else {}
         answers = side_by_side(partial(self._read, each) for each in older)
         read.update(zip((each.address for each in older), answers, strict=True))
         return [self._material(each, read[each.address]) for each in found]
@@ -137,8 +149,8 @@ class SecretsManagerSource:
     def _read(self, found: Found) -> Body:
         stage = found.selector.stage
         if found.version and found.version.id == stage:
-            return self._bodies.read(_name(found), version=stage)
-        return self._bodies.read(_name(found), stage=stage)
+            return self._secrets.read(_name(found), version=stage)
+        return self._secrets.read(_name(found), stage=stage)
 
     def _material(self, found: Found, read: Body | KeyturnError) -> Material | KeyturnError:
         if isinstance(read, Body):
@@ -160,7 +172,7 @@ def _found(selector: Selector, secret: Described) -> Found | None:
     """Return a secret as a selector finds it; None where it has no such version."""
     stage = selector.stage
     version = stage if stage in secret.stages else secret.version(stage or CURRENT)
-    if version is None and ID.fullmatch(stage):
+    if version is None and _ID.fullmatch(stage):
         version = stage
     if version is None and not secret.deleted:
         return None
@@ -179,6 +191,24 @@ def _found(selector: Selector, secret: Described) -> Found | None:
     )
 
 
+def region_of(selector: Selector) -> str:
+    """Return the region of a selector that is an ARN; empty for others."""
+    return selector.path.split(":")[3] if selector.path.startswith("arn:") else ""
+
+
+def fetch(session: AwsSession, selector: Selector) -> Single:
+    """Return the value of a selector's key, without one the secret's whole text; raises ServiceError."""
+    aws = session.enter()
+    from pipe.clients.secretsmanager import SecretsManager  # noqa: PLC0415 - AWS's library is imported by now
+
+    secrets, stage = SecretsManager(aws, region_of(selector) or None), selector.stage
+    if _ID.fullmatch(stage):
+        body = secrets.read(selector.path, version=stage)
+    else:
+        body = secrets.read(selector.path, stage=stage)
+    return single(selector, body.fields, body.value)
+
+
 def _beginning(selector: Selector) -> str:
     """Return what the names of a selector's secrets begin with."""
     if selector.recursive:
@@ -194,3 +224,14 @@ def _name(found: Found) -> str:
 def _root(arn: str) -> str:
     """Return the part of an ARN that tells region and account."""
     return ":".join(arn.split(":")[:5])
+
+
+SOURCE_TYPE = SourceType(
+    example="ci/db",
+    selector=selector_of,
+    open=lambda session, selectors, _: SecretsManagerSource(session, selectors),
+    fetch=fetch,
+    pull=policies.pull,
+    read=lambda home, selector: policies.read_secret(home, selector.path),
+    region=region_of,
+)

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 
-from pipe.errors import KeyturnError
+from pipe.errors import Invalid, KeyturnError, Missing
 from pipe.material import Engine, Material, Version
+from pipe.redact import Secret
 from pipe.selectors import Selector
+
+# What a header can carry.
+_PRINTABLE = re.compile(r"[\x21-\x7e]+")
 
 
 @dataclass(frozen=True)
@@ -58,6 +63,14 @@ class Looked:
         return {**self.failed, **({self.selector.text: self.problem} if self.problem else {})}
 
 
+@dataclass(frozen=True)
+class Single:
+    """One value; `leased` is one that ends with the sign-in that read it."""
+
+    value: Secret
+    leased: bool = False
+
+
 class Source(Protocol):
     """A place that secrets come from. Every method raises ServiceError."""
 
@@ -80,3 +93,24 @@ class Source(Protocol):
 
     def close(self, *, leased: bool) -> None:
         """Sign out; with `leased`, secrets whose lease ends with the sign-in are in use now."""
+
+
+def single(
+    selector: Selector, fields: Mapping[str, Any] | None, whole: str | bytes | None = None, *, leased: bool = False
+) -> Single:
+    """Return the value of a selector's key among a secret's fields; without a key, the whole secret.
+
+    `fields` is None for a secret that has none. Raises Missing and Invalid.
+    """
+    key, name = selector.key, f"The key {selector.key} of {selector.path}" if selector.key else selector.path
+    if key and fields is None:
+        raise Invalid(f"{selector.path} is no JSON object, so that it has no keys.", "Check SECRETS.")
+    if key and key not in (fields or {}):
+        raise Missing(f"{selector.path} has no key {key}.", "Check SECRETS.")
+    value = (fields or {})[key] if key else whole
+    text = value.strip() if isinstance(value, str) else None
+    if text == "" or value is None:
+        raise Invalid(f"{name} is empty.", "Check SECRETS.")
+    if text is None or not _PRINTABLE.fullmatch(text):
+        raise Invalid(f"{name} is no token: it is not one word of printable characters.", "Check SECRETS.")
+    return Single(Secret(text), leased)

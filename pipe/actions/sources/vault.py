@@ -5,18 +5,40 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
+from typing import TYPE_CHECKING
 
 from pipe.actions.sources.kv import Kv, Session
-from pipe.actions.sources.look import Look
-from pipe.actions.sources.mounts import Mounts, mounts_of
-from pipe.actions.sources.source import Found, Looked
+from pipe.actions.sources.look import Look, mistake
+from pipe.actions.sources.mounts import Mounts, locate, mounts_of
+from pipe.actions.sources.registry import SourceType
+from pipe.actions.sources.source import Found, Looked, Single, single
 from pipe.errors import Denied, Invalid, KeyturnError, Missing, ServiceError, Unsupported
 from pipe.material import Engine, Material, Mount
 from pipe.patience import side_by_side
-from pipe.selectors import Selector
+from pipe.selectors import BELOW, Selector, WrongSelector, check_no_wildcard
+
+if TYPE_CHECKING:
+    from pipe.assemble.vault import VaultSession
 
 # What a mount may answer that is another one than was guessed.
 _STRANGE = (Denied, Missing, Unsupported, Invalid)
+
+
+def selector_of(path: str, key: str, name: str) -> Selector:
+    """Return a selector of a secret's path, or of everything below a folder; raises WrongSelector."""
+    path = path.strip("/")
+    recursive = path.endswith(BELOW)
+    path = path.removesuffix(BELOW)
+    if path in ("**", "*"):
+        raise WrongSelector("has a wildcard instead of a path; say which mount, e.g. secret/** *.")
+    if not path:
+        raise WrongSelector("has no path; write path and key, e.g. secret/ci/db password.")
+    check_no_wildcard(path)
+    if {"", ".", ".."} & set(path.split("/")):
+        raise WrongSelector("has an empty part or dots alone between the slashes of its path.")
+    if not key:
+        raise WrongSelector("does not say which key of the secret, or * for all of them.")
+    return Selector(path, key, recursive, name)
 
 
 class VaultSource:
@@ -102,3 +124,27 @@ def _strange(looked: Looked) -> bool:
     """Tell whether something is not there or not allowed, as it would be on another mount."""
     errors = [*looked.failed.values(), *([looked.problem] if looked.problem else [])]
     return any(isinstance(error, _STRANGE) for error in errors) or not (errors or looked.found)
+
+
+def fetch(session: VaultSession, selector: Selector) -> Single:
+    """Return the value of a selector's key; raises ServiceError."""
+    session.sign_in()
+    mount = mounts_of(session.kv, [selector.path])[selector.path]
+    if isinstance(mount, ServiceError):
+        raise mount
+    located = locate(selector, mount)
+    wrong = mistake(located)
+    if wrong is not None:
+        raise wrong
+    material = session.kv.read(mount, located.path)
+    if material.values is None:
+        raise Missing(f"The current version of {selector.path} is deleted.", "Check SECRETS.")
+    return single(selector, material.values, leased=material.lease is not None)
+
+
+SOURCE_TYPE = SourceType(
+    example="secret/ci/db",
+    selector=selector_of,
+    open=lambda session, _, dry_run: VaultSource(session.kv, session, dry_run=dry_run),
+    fetch=fetch,
+)

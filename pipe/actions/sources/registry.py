@@ -1,0 +1,49 @@
+"""The sources that secrets come from: a new one is a module beside this one, and a line in SOURCES."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, cast
+
+if TYPE_CHECKING:
+    from pipe.actions.sources.source import Single, Source
+    from pipe.policies import Home, Statement
+    from pipe.selectors import Selector
+
+# The name in SOURCE, which is the module's, too, and how `…_FROM` names one value there.
+SOURCES = {
+    "vault": "<path> <key>",
+    "secretsmanager": "<name> <key>",
+}
+
+
+@dataclass(frozen=True)
+class SourceType:
+    """What a source's module says of it, as its SOURCE_TYPE.
+
+    `selector` makes a selector of a path, a key and a variable's name, of which the last two may be empty; it raises
+    WrongSelector. `open` makes the source out of a sign-in for these selectors; in a dry run it makes no secret.
+    `fetch` reads the one value that a selector names; it raises ServiceError. `pull` and `read` say what AWS has to
+    allow for that; a source without them signs in to Vault. `region` is the one that a selector itself names, or empty.
+    """
+
+    example: str
+    selector: Callable[[str, str, str], Selector]
+    open: Callable[[Any, Sequence[Selector], bool], Source]
+    fetch: Callable[[Any, Selector], Single]
+    pull: Callable[[Home, Iterable[Selector]], list[Statement]] | None = None
+    read: Callable[[Home, Selector], list[Statement]] | None = None
+    region: Callable[[Selector], str] = lambda _: ""
+
+
+def source_type(name: str) -> SourceType:
+    """Return what the source of a name is; only its own module is imported."""
+    return cast(SourceType, import_module(f"pipe.actions.sources.{name}").SOURCE_TYPE)
+
+
+def stored_forms() -> str:
+    """Return how `…_FROM` names a value in each of the sources."""
+    *others, last = (f"`{name}: {form}`" for name, form in SOURCES.items())
+    return f"{', '.join(others)} or {last}"
