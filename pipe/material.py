@@ -53,7 +53,7 @@ class Engine(StrEnum):
     KV2 = "KV version 2"
     KV1 = "KV version 1"
     OTHER = "dynamic"
-    SECRETS_MANAGER = "Secrets Manager"
+    VERSIONED = "a store without mounts, with versions"
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from pipe.redact import Secret
 from pipe.values import Identity, KeyPair
 
 # The services that are asked. The image has the descriptions of these alone, since boto3 brings those of 400 more.
-Service = Literal["iam", "secretsmanager", "sns", "sts"]
+Service = Literal["iam", "secretsmanager", "sns", "ssm", "sts"]
 
 CHECK_KEYS = "Check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (and AWS_SESSION_TOKEN)."
 

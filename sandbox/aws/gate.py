@@ -1,4 +1,4 @@
-"""AWS as one WSGI application: who signed, may they, and then moto or our own Secrets Manager."""
+"""AWS as one WSGI application: who signed, may they, and then moto or our own Secrets Manager and Parameter Store."""
 
 from __future__ import annotations
 
@@ -21,13 +21,14 @@ from sandbox.aws.moods import Stale
 from sandbox.aws.policies import NotUnderstood, Principal
 from sandbox.aws.rights import authorize, context_of
 from sandbox.aws.secretsmanager import SecretsManager
+from sandbox.aws.ssm import ParameterStore
 from sandbox.aws.tokens import Tokens, WebIdentity
 from sandbox.clock import Clock
 from sandbox.moods import Moods
 from sandbox.wire import Answer, Environ, StartResponse
 
 _KEY_WRITES = frozenset({"CreateAccessKey", "UpdateAccessKey", "DeleteAccessKey"})
-SERVICES = frozenset({"iam", "sts", "sns", "secretsmanager"})
+SERVICES = frozenset({"iam", "sts", "sns", "secretsmanager", "ssm"})
 
 
 class Gate:
@@ -38,6 +39,7 @@ class Gate:
         self.keys = Keys(clock)
         self.anywhere = RolesAnywhere(Registry(region), clock)
         self.secrets = SecretsManager(clock, moods, self.stale)
+        self.parameters = ParameterStore(clock)
         self.tokens = Tokens(clock)
         # moto's models are plain dictionaries, which break when two requests change them at once.
         self.lock = threading.RLock()
@@ -49,6 +51,7 @@ class Gate:
             moto_api_backend.reset()
             self.keys.reset()
             self.secrets.reset()
+            self.parameters.kept.clear()
             self.tokens.reset()
             self.stale.kept.clear()
             self.anywhere.registry.reset()
@@ -67,9 +70,10 @@ class Gate:
                 principal = self._admit(call, identity)
                 if call.service == "iam":
                     return self._iam(call, start_response)
-                if call.service != "secretsmanager":
+                if call.service in ("sts", "sns"):
                     return cast(Iterable[bytes], self._moto(environ, start_response))
-            answer = in_json(self.secrets.handle(call, principal, context_of(call, principal)))
+            own = self.parameters if call.service == "ssm" else self.secrets
+            answer = in_json(own.handle(call, principal, context_of(call, principal)))
         except Refused as refused:
             answer = worded(call.service, refused)
         except NotUnderstood as error:

@@ -1,10 +1,11 @@
-"""The limits that Secrets Manager's own API model sets on what it is sent."""
+"""The limits that a service's own API model sets on what it is sent."""
 
 from __future__ import annotations
 
 import base64
 import binascii
 import re
+from functools import cache
 from typing import Any
 
 from botocore.loaders import create_loader
@@ -12,16 +13,20 @@ from botocore.model import ListShape, OperationModel, OperationNotFoundError, Se
 
 from sandbox.aws.dialect import Refused
 
-# Read by a loader of our own: a session would look for the user's profile.
-_MODEL = ServiceModel(create_loader().load_service_model("secretsmanager", "service-2"), "secretsmanager")
 # The model leaves this rule to the prose of the API's reference.
 _NAME = re.compile(r"[A-Za-z0-9/_+=.@-]+")
 
 
-def check(action: str, params: dict[str, Any]) -> None:
+@cache
+def _model(service: str) -> ServiceModel:
+    # Read by a loader of our own: a session would look for the user's profile.
+    return ServiceModel(create_loader().load_service_model(service, "service-2"), service)
+
+
+def check(action: str, params: dict[str, Any], service: str = "secretsmanager") -> None:
     """Refuse parameters that are missing, too short, too long, too many or not among those allowed."""
     try:
-        operation: OperationModel = _MODEL.operation_model(action)
+        operation: OperationModel = _model(service).operation_model(action)
     except OperationNotFoundError:
         raise Refused("InvalidAction", f"{action} is unknown") from None
     if operation.input_shape:

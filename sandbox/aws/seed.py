@@ -182,6 +182,15 @@ class Seed:
         """Make a secret by hand, or add a version that becomes AWSCURRENT; return the version's id."""
         return self._gate.secrets.plant(region or self.region, name, body, version_id or str(uuid4()))
 
+    def put_parameter(self, name: str, value: str, kind: str = "SecureString", *, region: str = "") -> None:
+        """Write a parameter of Parameter Store: a `SecureString`, `String` or `StringList`."""
+        self._gate.parameters.put(region or self.region, name, value, kind)
+
+    def delete_parameter(self, name: str) -> None:
+        """Delete a parameter of Parameter Store."""
+        with self._gate.parameters.lock:
+            del self._gate.parameters.kept[self.region, name]
+
     def freeze(self) -> None:
         """Let ListSecrets show the secrets as they are now, whatever becomes of them, until `thaw`."""
         self._gate.secrets.freeze(frozen=True)

@@ -1,4 +1,4 @@
-"""The sandbox's AWS: IAM, STS and SNS by moto, Secrets Manager by ourselves, behind one wire."""
+"""The sandbox's AWS: IAM, STS and SNS by moto, Secrets Manager and Parameter Store by ourselves, behind one wire."""
 
 from __future__ import annotations
 
@@ -75,12 +75,12 @@ class Aws(Seed):
     @property
     def locks(self) -> list[AbstractContextManager[Any]]:
         """What guards the state."""
-        return [self._gate.lock, self._gate.secrets.lock]
+        return [self._gate.lock, self._gate.secrets.lock, self._gate.parameters.lock]
 
     @property
     def collections(self) -> list[Any]:
         """The collections that all state but moto's is kept in."""
-        kept = [self._gate.secrets.kept, self._gate.stale.kept]
+        kept = [self._gate.secrets.kept, self._gate.stale.kept, self._gate.parameters.kept]
         return [*self._gate.keys.collections, *kept, *self.anywhere.collections]
 
     def reset(self) -> None:

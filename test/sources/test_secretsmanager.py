@@ -47,7 +47,7 @@ def test_a_name_is_one_secret_in_its_current_version(bench: Bench) -> None:
     found = one(bench.look("ci/db password"))
     root = f"arn:aws:secretsmanager:{REGION}:{bench.aws.account}"
     assert (found.address, found.mount, found.engine, found.below) == (
-        "ci/db", f"{root}:secret", Engine.SECRETS_MANAGER, "",
+        "ci/db", f"{root}:secret", Engine.VERSIONED, "",
     )  # fmt: skip
     assert found.version is not None
     assert (found.version.number, found.version.id, found.version.created) == (1, version, version)

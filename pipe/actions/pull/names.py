@@ -72,7 +72,7 @@ def collisions(entries: Iterable[Entry]) -> tuple[list[str], list[str]]:
 def _derived(selector: Selector, below: str, key: str) -> str:
     """Return the name that path and key give, or as much of it as shows that they give none."""
     within = f"{below}/{key}" if below and key else key
-    mapped = (within if selector.key else below or selector.path).translate(_TO_UNDERSCORE)
+    mapped = (within if key else below or selector.path.strip("/")).translate(_TO_UNDERSCORE)
     # Upper case could turn other letters into ASCII, as it does with ß; and a beginning alone is no name.
     return selector.name + mapped.upper() if mapped and mapped.isascii() else mapped
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 SOURCES = {
     "vault": "<path> <key>",
     "secretsmanager": "<name> <key>",
+    "ssm": "<name> <key>",
 }
 
 

@@ -185,7 +185,7 @@ def _found(selector: Selector, secret: Described) -> Found | None:
         selector,
         f"{secret.name}:{stage}" if stage else secret.name,
         f"{_root(secret.arn)}:secret",
-        Engine.SECRETS_MANAGER,
+        Engine.VERSIONED,
         below,
         Version(1, version or "", PAST if secret.deleted else None, id=version or ""),
     )
