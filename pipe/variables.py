@@ -185,7 +185,7 @@ VARIABLES = (
     ),
     Variable(
         "AWS_DEFAULT_REGION", AWS, ANY, _REGION,
-        "The region, e.g. `eu-central-1`; needed for Secrets Manager, but for a `SECRET_ID` that is an ARN.",
+        "The region, e.g. `eu-central-1`; needed for secrets in AWS, but for a `SECRET_ID` that is an ARN.",
         from_step=True,
     ),
     Variable(
@@ -250,7 +250,8 @@ VARIABLES = (
     Variable(
         "SECRETS", PULL, SELECTING, Lines(),
         "Which secrets: selectors, one a line or separated by `;`. Needed by both. For `secretsmanager`: a name, "
-        "an ARN, `ci/**` or `tag:<key>=<value>`; a name may have a stage or version behind a colon.",
+        "an ARN, `ci/**` or `tag:<key>=<value>`; a name may have a stage or version behind a colon. For `ssm`: a "
+        "parameter's name or `/ci/**`.",
         private=True,
     ),
     Variable("SECURED", PULL, PULL_ONLY, Switch(), "Write secured variables; `pull` only.", default="true"),

@@ -22,7 +22,7 @@ UNHURRIED = 0.1
 WRITES = ("POST", "PUT", "DELETE")
 READS_OF_AWS = (
     "sts.", "iam.List", "iam.Get", "secretsmanager.Describe", "secretsmanager.List", "secretsmanager.Get",
-    "secretsmanager.BatchGet", "rolesanywhere.CreateSession",
+    "secretsmanager.BatchGet", "ssm.Describe", "ssm.Get", "rolesanywhere.CreateSession",
 )  # fmt: skip
 
 

@@ -52,6 +52,8 @@ class Step:
         for path in ("secret/ci/bitbucket", "legacy/ci/bitbucket"):
             self.vault.put(path, values)
         self.world.aws.put_secret("ci/bitbucket", json.dumps(values))
+        self.world.aws.put_parameter("/ci/bitbucket", json.dumps(values))
+        self.world.aws.put_parameter("bitbucket-token", str(values.get("token", "none")))
         self.secrets |= {value for value in values.values() if isinstance(value, str) and len(value) > 8}
 
     def run(self, action: str, **variables: str | None) -> Result:
@@ -163,10 +165,23 @@ def test_a_status_needs_nothing_but_the_steps_token(step: Step) -> None:
         "vault:legacy/ci/bitbucket token",
         'vault:  "secret/ci/bitbucket"   token ',
         "secretsmanager: ci/bitbucket:AWSCURRENT token",
+        "ssm: /ci/bitbucket token",
+        "ssm:bitbucket-token",
     ],
 )
 def test_paths_are_those_of_selectors(step: Step, place: str) -> None:
     step.well("rotate", **step.credentials("access token", place))
+
+
+def test_one_parameter_is_one_request_and_what_lacks_is_told(step: Step) -> None:
+    credentials = step.credentials("access token", "ssm: /ci/bitbucket token")
+    assert asked(step.well("pull", **credentials), "ssm.") == 1
+    missing = step.refused("pull", **{**credentials, "BITBUCKET_ACCESS_TOKEN_FROM": "ssm: /ci/nothing"})
+    assert "There is no parameter /ci/nothing." in missing
+    keyless = step.refused("pull", **{**credentials, "BITBUCKET_ACCESS_TOKEN_FROM": "ssm: bitbucket-token token"})
+    assert "bitbucket-token has no key token" in keyless
+    blind = step.world.aws.add_role("blind", trust=step.company.trust, actions=["secretsmanager:*"])
+    assert "ssm:GetParameters" in step.refused("pull", AWS_OIDC_ROLE_ARN=blind, **credentials)
 
 
 def test_a_secret_may_be_whole_text_and_of_another_region_by_its_arn(step: Step) -> None:
