@@ -21,7 +21,7 @@ from bench.beside import (
     asked_of_vault,
     lines,
 )
-from pipe.actions.pull.decide import BATCH
+from pipe.actions.pull.plan import BATCH
 from pipe.patience import IN_FLIGHT
 from sandbox.bitbucket import Environment
 from sandbox.vault import SCAN, USUAL, Vault

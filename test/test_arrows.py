@@ -185,15 +185,6 @@ def test_a_refused_run_does_not_pay_for_the_libraries() -> None:
     assert (ended.returncode, ended.stdout.splitlines()[-1:]) == (1, ["[]"]), ended.stderr
 
 
-def test_a_pull_asks_before_it_pays_for_what_decides_and_writes() -> None:
-    code = "import sys, pipe.assemble.pull; print([name for name in sys.modules if name.startswith('pipe.actions.')])"
-    ended = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert "'pipe.actions.pull.observe'" in ended.stdout
-    assert not [
-        name for name in ("decide", "work", "steps", "summary") if f"'pipe.actions.pull.{name}'" in ended.stdout
-    ]
-
-
 def test_only_a_sign_in_by_certificate_pays_for_its_library() -> None:
     code = (
         "import importlib, pkgutil, sys, pipe.shell, pipe.assemble as folder;"

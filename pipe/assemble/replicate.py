@@ -22,4 +22,5 @@ def replication(settings: Settings, job: ReplicateJob, patience: Patience) -> Re
         source=VaultSource(vault.kv, vault, dry_run=True),
         sign_in=lambda: SecretsManager(enter(job.aws, name, patience)),
         patience=patience,
+        run=settings.run.id,
     )

@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 import pytest
 
-from pipe.actions.pull.remembered import Entry, Group, Remembered, with_remembered
+from pipe.actions.pull.memory import Entry, Group, Remembered, with_remembered
 from sandbox.wire import Answer, Environ, Fault
 from test.exposure import exposed
 from test.pull.canaries import SHAPES, canaries, leaves, written

@@ -9,8 +9,8 @@ from functools import partial
 
 import pytest
 
-from pipe.actions.pull.decide import BATCH
-from pipe.actions.pull.remembered import Entry, Group, Remembered, origin_digest, remembered_of, with_remembered
+from pipe.actions.pull.memory import Entry, Group, Remembered, origin_digest, remembered_of, with_remembered
+from pipe.actions.pull.plan import BATCH
 from sandbox.vault import USUAL
 from sandbox.wire import Fault
 from test.faults.runner import Runner

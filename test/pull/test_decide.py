@@ -9,10 +9,19 @@ from typing import Any
 
 import pytest
 
-from pipe.actions.pull.decide import BATCH, LARGEST_STATE, LARGEST_TARGET, decide
-from pipe.actions.pull.remembered import Entry, Group, Remembered, origin_digest, stamp_of, uuid_digest, with_remembered
+from pipe.actions.pull.memory import (
+    Entry,
+    Group,
+    Remembered,
+    TargetState,
+    origin_digest,
+    stamp_of,
+    uuid_digest,
+    with_remembered,
+)
+from pipe.actions.pull.observe import World, to_read
+from pipe.actions.pull.plan import BATCH, LARGEST_STATE, LARGEST_TARGET, decide
 from pipe.actions.pull.steps import Prune, PullPlan, Remember, Write
-from pipe.actions.pull.world import TargetState, World, to_read
 from pipe.actions.sources.source import Found, Looked
 from pipe.errors import Denied, Refused
 from pipe.material import Engine, Lease, Material, Version
@@ -68,7 +77,7 @@ def world(*targets: TargetState, secrets: Mapping[Found, Material | None] | None
         by.setdefault(each.selector, []).append(each)
     looked = more.pop("looked", tuple(Looked(selector, tuple(some)) for selector, some in by.items()))
     materials = {each.address: material for each, material in secrets.items() if material is not None}
-    return World(NOW, ORIGIN, looked, targets, materials, more.pop("unread", {}))
+    return World(NOW, ORIGIN, looked, materials, more.pop("unread", {}), targets)
 
 
 def read(**values: Any) -> Material:

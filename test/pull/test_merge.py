@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from pipe.actions.pull.merge import merged, so_far
-from pipe.actions.pull.remembered import Entry, Group, Remembered, uuid_digest
-from pipe.actions.pull.world import TargetState
+from pipe.actions.pull.memory import Entry, Group, Remembered, TargetState, merged, so_far, uuid_digest
 from pipe.values import Place, Variable
 
 ONE, TWO = "secret/one *", "secret/two *"

@@ -11,17 +11,17 @@ from typing import Any
 
 import pytest
 
-from pipe.actions.pull.remembered import (
+from pipe.actions.pull.memory import (
     Entry,
     Group,
     Remembered,
+    TargetState,
     origin_digest,
     remembered_of,
     stamp_of,
     uuid_digest,
     with_remembered,
 )
-from pipe.actions.pull.world import TargetState
 from pipe.actions.sources.source import Found
 from pipe.material import Engine, Version
 from pipe.selectors import Selector
@@ -135,8 +135,8 @@ def test_a_version_that_was_read_counts_before_the_one_that_was_listed() -> None
 def test_all_variables_that_were_written_are_known_and_those_that_nobody_made_anew_are_ours() -> None:
     assert ONE.names == {"X", "Y"}
     variables = {"X": Variable("{x}", "X", None, True), "Y": Variable("{other}", "Y", None, True)}
-    assert TargetState(Place("a", "/a"), variables, None, ONE).ours == {"X"}
-    assert TargetState(Place("a", "/a"), {}, None, ONE).ours == frozenset()
+    assert TargetState(Place("a", "/a"), variables, None, ONE).owned == {"X"}
+    assert TargetState(Place("a", "/a"), {}, None, ONE).owned == frozenset()
 
 
 def test_what_a_selectors_secret_gave_is_found() -> None:

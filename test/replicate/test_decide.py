@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from pipe.actions.replicate.body import LARGEST
-from pipe.actions.replicate.decide import decide, step_for
 from pipe.actions.replicate.identity import next_id, tags_of, token_of
+from pipe.actions.replicate.observe import World, to_read, wanted_of
+from pipe.actions.replicate.plan import LARGEST, decide, step_for
 from pipe.actions.replicate.steps import Copy, Prune, PutBack, ReplicaPlan, Tag
-from pipe.actions.replicate.world import World, to_read, wanted_of
+from pipe.actions.sources.inventory import take_inventory
 from pipe.actions.sources.source import Found, Looked
 from pipe.errors import Denied, Refused
 from pipe.material import Engine, Material, Version
@@ -28,6 +28,7 @@ ORIGIN, OTHER = "https://vault.example ", "https://other.example "
 ALL, ONE, TWO = (
     read_selectors(text)[0][0] for text in ("secret/ci/** *", "secret/ci/db password", "secret/ci/db user")
 )
+WHOLE = read_selectors("secret/ci/db *")[0][0]
 POLICY = Replication((), "team/", "", 30, prune=False, adopt=False, fail_on_missing=True, force=False)
 PRUNING, KEEPING = replace(POLICY, prune=True), replace(POLICY, fail_on_missing=False)
 SECOND = Version(2, "c2")
@@ -52,7 +53,7 @@ def world(*secrets: Found, replicas: Mapping[str, Described] | None = None, **mo
         by.setdefault(each.selector, []).append(each)
     looked = more.pop("looked", tuple(Looked(selector, tuple(some)) for selector, some in by.items()))
     names = {f"team/ci/{name}": each for name, each in (replicas or {}).items()}
-    return World(NOW, ORIGIN, looked, names, more.pop("read", {}), more.pop("unread", {}))
+    return World(NOW, ORIGIN, looked, more.pop("read", {}), more.pop("unread", {}), names, "run-1")
 
 
 def read(values: Mapping[str, Any] | None, *secrets: Found) -> dict[str, Material]:
@@ -132,7 +133,10 @@ def test_a_replica_that_is_behind_gets_a_version_of_which_everybody_who_sees_the
 def test_a_source_without_versions_is_written_each_time() -> None:
     one = replace(DB, version=None, engine=Engine.KV1)
     seen = world(one, replicas={"db": replica(DB)}, read=read(VALUES, one))
-    assert only(decide(seen, POLICY), Copy).reason == f"{DB.address}: has no versions"
+    plan = decide(seen, POLICY)
+    assert only(plan, Copy).reason == f"{DB.address}: has no versions"
+    assert decide(seen, POLICY) == plan, "the id is made from the run's, not by chance"
+    assert only(decide(replace(seen, run="run-2"), POLICY), Copy).version != only(plan, Copy).version
 
 
 def test_a_secret_that_waits_for_its_deletion_is_restored_and_written_only_if_it_is_behind() -> None:
@@ -190,8 +194,9 @@ def test_a_secret_that_is_not_ours_is_never_written(name: str, materials: dict[s
         assert refused(world(DB, replicas={"db": seen}, read=materials), adopting) == (problem,)
     else:
         assert decide(world(DB, replicas={"db": seen}, read=read(VALUES, DB)), adopting).has(Do.WRITE)
+    inventory = take_inventory(world(DB), fail_on_missing=True)
     with pytest.raises(Refused):
-        step_for(next(wanted_of(world(DB), POLICY)), seen, world(DB), POLICY, Secret("{}"))
+        step_for(next(wanted_of(world(DB), inventory, POLICY)), seen, world(DB), POLICY, Secret("{}"))
 
 
 def test_names_that_secrets_manager_does_not_take_and_dynamic_secrets_are_refused_together() -> None:
@@ -270,9 +275,10 @@ def test_what_is_gone_or_will_be_soon_is_told_and_refused_where_it_was_named() -
     assert told(decide(world(found("db", gone), read={}), POLICY)) == [
         f"! {DB.address}: its current version is deleted"
     ]
-    named = world(found("db", gone, ONE))
-    assert "its current version is deleted" in refused(named)[0]
-    assert told(decide(named, KEEPING)) == [f"! {ONE.text}: its current version is deleted"]
+    for selector in (ONE, WHOLE):
+        named = world(found("db", gone, selector))
+        assert "its current version is deleted" in refused(named)[0]
+        assert told(decide(named, KEEPING)) == [f"! {selector.text}: its current version is deleted"]
     for selector in (ALL, ONE):
         one = found("db", soon, selector)
         keys = () if selector is ALL else ("password",)
@@ -303,8 +309,15 @@ def test_what_has_no_source_any_more_is_kept_and_named_or_with_prune_deleted() -
     assert only(plan, Prune).reason == "the source is not there any more; it can be restored for 30 days"
 
 
+def test_what_a_selector_brought_that_has_left_secrets_is_kept_and_named() -> None:
+    former = replica(found("cache", selector=read_selectors("secret/old/** *")[0][0]))
+    for policy in (POLICY, PRUNING):
+        plan = decide(world(DB, replicas={**LEFT, "cache": former}), policy)
+        kept = "! team/ci/cache: kept: brought by a selector that is not among SECRETS"
+        assert (done(plan), told(plan)) == ([], ["Secrets Manager: 1 unchanged", kept])
+
+
 OTHERS: dict[str, Described] = {
-    "another selector's": replica(found("cache", selector=ONE)),
     "another Vault's": replica(CACHE, origin=OTHER),
     "nobody's": Described("arn", {}, {}),
     "one that waits for its deletion": replica(CACHE, deleted=True),

@@ -61,7 +61,7 @@ def test_all_else_makes_another_id(found: Found, version: Version, keys: tuple[s
 
 
 def test_what_has_no_version_has_another_id_each_time() -> None:
-    first, second = (token_of(FOUND, None, (), ORIGIN) for _ in range(2))
+    first, second = (token_of(FOUND, None, (), ORIGIN, run) for run in ("run-1", "run-2"))
     assert first != second
 
 

@@ -3,65 +3,90 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
-from datetime import datetime
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from functools import partial
-from typing import Protocol
+from typing import TYPE_CHECKING
 
-from pipe.actions.pull.remembered import remembered_of
-from pipe.actions.pull.world import TargetState, World, to_read
-from pipe.actions.sources.asking import look, read
-from pipe.actions.sources.source import Source
-from pipe.errors import KeyturnError, Refused
+from pipe.actions.pull.memory import Entry, TargetState, remembered_of, stamp_of, uuid_digest
+from pipe.actions.sources.inventory import Observed, look, open_beside, read, take_inventory
+from pipe.actions.sources.source import Found, Source
 from pipe.material import Engine
-from pipe.patience import side_by_side
 from pipe.selectors import Selector
-from pipe.values import Place, Pull, Target, Variable
+from pipe.values import Pull, Target
+
+if TYPE_CHECKING:
+    from pipe.clients.bitbucket import Bitbucket
 
 log = logging.getLogger("keyturn.pull")
 
 
-class Places(Protocol):
-    """Finds targets and lists their variables."""
+@dataclass(frozen=True)
+class World(Observed):
+    """All that was seen before it is decided."""
 
-    def look(self, target: Target) -> tuple[Place, dict[str, Variable]]:
-        """Return the place that a target names, and its variables by key."""
+    targets: tuple[TargetState, ...]
 
 
-def observe(bitbucket: Places, source: Source, targets: Sequence[Target], policy: Pull, *, dry_run: bool) -> World:
+def observe(bitbucket: Bitbucket, source: Source, targets: Sequence[Target], policy: Pull, *, dry_run: bool) -> World:
     """Return what there is: targets and sign-in side by side, then versions, then the material of what changed.
 
     Raises Refused with everything that cannot be asked, and ServiceError.
     """
-    looks: list[Callable[[], TargetState | datetime]] = [partial(_look, bitbucket, each, policy) for each in targets]
-    seen = side_by_side([*looks, source.open])
-    errors = [each for each in seen if isinstance(each, KeyturnError)]
-    if errors:
-        raise Refused.by(errors)
-    states = _distinct(each for each in seen if isinstance(each, TargetState))
-    (now,) = (each for each in seen if isinstance(each, datetime))
+    now, seen = open_beside(source, [partial(_look, bitbucket, each, policy) for each in targets])
+    # Each place once, however many targets name it.
+    states = tuple({state.place.path: state for state in seen}.values())
     for state in states:
         _complain(state, policy)
     looked, materials = look(source, policy.selectors, partial(_known, states, policy))
-    world = World(now, source.origin, looked, states, materials, {})
+    world = World(now, source.origin, looked, materials, {}, states)
     # A dynamic secret is made by reading it, and a dry run makes nothing.
-    wanted = [found for found in to_read(world, policy) if not (dry_run and found.engine is Engine.OTHER)]
-    materials, unread = read(source, wanted, materials)
-    return replace(world, materials=materials, unread=unread)
+    return read(
+        source, world, [each for each in to_read(world, policy) if not (dry_run and each.engine is Engine.OTHER)]
+    )
 
 
-def _look(bitbucket: Places, target: Target, policy: Pull) -> TargetState:
+def to_read(world: World, policy: Pull) -> tuple[Found, ...]:
+    """Return the secrets that some target needs and that have not been read, each address once."""
+    stale: dict[str, Found] = {}
+    for each in take_inventory(world, fail_on_missing=False).live:
+        current = (is_current(target, each.found, world.origin, policy) for target in world.targets)
+        if each.data is None and not all(current):
+            stale.setdefault(each.found.address, each.found)
+    return tuple(stale.values())
+
+
+def is_current(target: TargetState, found: Found, origin: str, policy: Pull) -> bool:
+    """Tell whether a target has all that a secret's version gives, as far as can be seen without reading it."""
+    entry = target.remembered.entry(found.selector.text, found.address)
+    stamp = stamp_of(found, origin, policy)
+    return bool(
+        stamp
+        and entry is not None
+        and entry.stamp == stamp
+        and not policy.force
+        and all(whats_wrong(target, name, entry, policy) == "" for name in entry.names)
+    )
+
+
+def whats_wrong(target: TargetState, name: str, entry: Entry, policy: Pull) -> str:
+    """Return what somebody has done to a variable since Keyturn wrote it, as far as that shows."""
+    variable = target.variables.get(name)
+    if variable is None:
+        return "somebody has deleted it"
+    if uuid_digest(variable.uuid) != entry.names.get(name):
+        return "somebody has made it anew" if entry.names.get(name) else "it was not finished"
+    if policy.secured and not variable.secured:
+        return "it is not secured: its value can be seen"
+    return "it is secured, and SECURED is false" if variable.secured and not policy.secured else ""
+
+
+def _look(bitbucket: Bitbucket, target: Target, policy: Pull) -> TargetState:
     place, variables = bitbucket.look(target)
     state = variables.pop(policy.state_variable, None)
     # The text of a secured variable is not shown, so that it cannot be read.
     text = state.value or "?" if state else None
     return TargetState(place, variables, state, remembered_of(text))
-
-
-def _distinct(states: Iterable[TargetState]) -> tuple[TargetState, ...]:
-    """Return each place once, however many targets name it."""
-    return tuple({state.place.path: state for state in states}.values())
 
 
 def _complain(target: TargetState, policy: Pull) -> None:

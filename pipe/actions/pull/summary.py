@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from pipe.actions.pull.observe import World
 from pipe.actions.pull.steps import PullOutcome, PullPlan
-from pipe.actions.pull.world import World
-from pipe.actions.sources.asking import unfinished
+from pipe.actions.sources.inventory import count, unfinished
 from pipe.plan import Do, Step
 
 # Variables in one page of Bitbucket's lists.
@@ -19,21 +19,21 @@ def summary(world: World, plan: PullPlan, outcome: PullOutcome | None) -> str:
         return _forecast(world, plan)
     done = _changes(outcome.done, "wrote", "deleted")
     if outcome.exit_code == 0:
-        looked = f"{_count(len({found.address for found in world.found}), 'secret')} looked at"
+        looked = f"{count(len({found.address for found in world.found}), 'secret')} looked at"
         return f"{_capital(done)}; {looked}." if done else f"Nothing to do: {looked}, and all is unchanged."
     return unfinished(outcome, done, "variable")
 
 
 def _forecast(world: World, plan: PullPlan) -> str:
     if plan.failures:
-        return f"Dry run: {_count(len(plan.failures), 'source')} could not be read; nothing was written."
+        return f"Dry run: {count(len(plan.failures), 'source')} could not be read; nothing was written."
     changes = _changes(plan.actions, "would write", "would delete")
     if not plan.actions:
         return "Dry run: nothing to do; nothing was written."
     pages = {target.place: -(-len(target.variables) // PAGE) or 1 for target in world.targets}
     requests = sum(1 + pages[step.place] if step.do is Do.REMEMBER and step.place else 1 for step in plan.actions)
     return (
-        f"Dry run: {changes or 'would remember what was learned'}, with {_count(requests, 'more request')} to "
+        f"Dry run: {changes or 'would remember what was learned'}, with {count(requests, 'more request')} to "
         "Bitbucket; nothing was written."
     )
 
@@ -43,15 +43,11 @@ def _changes(steps: Iterable[Step], write: str, delete: str) -> str:
     steps = [step for step in steps if step.do in (Do.WRITE, Do.PRUNE)]
     writes = sum(step.do is Do.WRITE for step in steps)
     parts = [
-        f"{verb} {_count(number, 'variable')}"
+        f"{verb} {count(number, 'variable')}"
         for verb, number in ((write, writes), (delete, len(steps) - writes))
         if number
     ]
-    return f"{' and '.join(parts)} in {_count(len({step.place for step in steps}), 'target')}" if parts else ""
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"
+    return f"{' and '.join(parts)} in {count(len({step.place for step in steps}), 'target')}" if parts else ""
 
 
 def _capital(text: str) -> str:

@@ -5,42 +5,27 @@ from __future__ import annotations
 import logging
 import threading
 from dataclasses import replace
-from typing import Protocol
+from typing import TYPE_CHECKING
 
-from pipe.actions.pull.merge import merged, so_far
-from pipe.actions.pull.remembered import Remembered, remembered_of, with_remembered
+from pipe.actions.pull.memory import Remembered, TargetState, merged, remembered_of, so_far, with_remembered
 from pipe.actions.pull.steps import Prune, Remember, Write
-from pipe.actions.pull.world import TargetState
+from pipe.actions.sources.inventory import count
 from pipe.errors import BadCredentials, Denied, Stopped
 from pipe.patience import Patience
 from pipe.plan import Step
-from pipe.values import Place, Pull, Run, Variable
+from pipe.values import Pull, Run, Variable
+
+if TYPE_CHECKING:
+    from pipe.clients.bitbucket import Bitbucket
 
 log = logging.getLogger("keyturn.pull")
-
-
-class Variables(Protocol):
-    """The variables of a place, as the client of Bitbucket offers them."""
-
-    @property
-    def exhausted(self) -> bool:
-        """Whether Bitbucket's rate limit leaves nothing, or little, for this hour."""
-
-    def variables(self, place: Place) -> dict[str, Variable]:
-        """Return a place's variables by key."""
-
-    def write(self, place: Place, key: str, value: str, known: Variable | None, *, secured: bool) -> Variable:
-        """Create or update one variable."""
-
-    def delete(self, place: Place, known: Variable) -> None:
-        """Delete one variable; one that is gone is done."""
 
 
 class Work:
     """The hands of a pull: `do` carries out one step and says what it did, or raises KeyturnError."""
 
     def __init__(
-        self, bitbucket: Variables, policy: Pull, targets: tuple[TargetState, ...], patience: Patience, run: Run
+        self, bitbucket: Bitbucket, policy: Pull, targets: tuple[TargetState, ...], patience: Patience, run: Run
     ) -> None:
         self._bitbucket = bitbucket
         self._policy = policy
@@ -118,6 +103,6 @@ class Work:
 
 
 def _said(written: int, pruned: int) -> str:
-    parts = [f"{count} variable{'' if count == 1 else 's'} {what}" for count, what in
-             ((written, "written"), (pruned, "deleted")) if count]  # fmt: skip
+    done = ((written, "written"), (pruned, "deleted"))
+    parts = [f"{count(number, 'variable')} {what}" for number, what in done if number]
     return ", ".join(parts) or "noted"

@@ -4,42 +4,47 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cached_property
-from typing import Protocol
+from typing import TYPE_CHECKING
 
-from pipe.actions.replicate.decide import decide
-from pipe.actions.replicate.observe import Listing, observe
+from pipe.actions.replicate.observe import World, observe
+from pipe.actions.replicate.plan import decide
 from pipe.actions.replicate.steps import ReplicaOutcome, ReplicaPlan
 from pipe.actions.replicate.summary import summary
-from pipe.actions.replicate.work import Replicas, Work
-from pipe.actions.replicate.world import World
+from pipe.actions.replicate.work import Work
 from pipe.actions.sources.source import Source
 from pipe.apply import carry_out
 from pipe.patience import Patience
 from pipe.values import Replication
 
-
-class Store(Listing, Replicas, Protocol):
-    """The secrets of Secrets Manager, to look at and to write."""
+if TYPE_CHECKING:
+    from pipe.clients.secretsmanager import SecretsManager
 
 
 class Replicate:
-    """One replication, from looking to the last line; `sign_in` returns the store of the replicas."""
+    """One replication, from looking to the last line; `sign_in` returns the store of the replicas, `run` is its id."""
 
     def __init__(
-        self, policy: Replication, *, source: Source, sign_in: Callable[[], Store], patience: Patience
+        self,
+        policy: Replication,
+        *,
+        source: Source,
+        sign_in: Callable[[], SecretsManager],
+        patience: Patience,
+        run: str,
     ) -> None:
         self._policy = policy
         self._source = source
         self._sign_in = sign_in
         self._patience = patience
+        self._run = run
 
     @cached_property
-    def _store(self) -> Store:
+    def _store(self) -> SecretsManager:
         return self._sign_in()
 
     def observe(self) -> World:
         """Look at source and replicas, and read what changed; raises Refused and ServiceError."""
-        return observe(lambda: self._store, self._source, self._policy)
+        return observe(lambda: self._store, self._source, self._policy, self._run)
 
     def plan(self, world: World) -> ReplicaPlan:
         """Decide what is written; raises Refused."""

@@ -7,7 +7,6 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable, Mapping
-from uuid import uuid4
 
 from pipe.actions.sources.source import Found
 from pipe.material import Version
@@ -28,13 +27,13 @@ OWNER, SOURCE, VERSION = "keyturn:replica", "keyturn:source", "vault-version"
 _KEYTURN = "keyturn:"
 
 
-def token_of(found: Found, version: Version | None, keys: Iterable[str], origin: str) -> str:
+def token_of(found: Found, version: Version | None, keys: Iterable[str], origin: str, run: str = "") -> str:
     """Return the id that the version of a replica has, made from where the secret is and its version.
 
-    Nothing that is in the secret goes into it. A source without versions gets another id in each run.
+    Nothing that is in the secret goes into it. A source without versions gets another id in each run, from its id.
     """
     if version is None:
-        return f"{OURS}{uuid4().hex}"
+        return f"{OURS}{_hash(json.dumps([run, origin, found.mount, found.address]))[:32]}"
     parts = (origin, found.mount, found.address, version.number, version.created, sorted(keys), RULES)
     return f"{OURS}{_hash(json.dumps(parts))[:40]}"
 
@@ -69,14 +68,14 @@ def holds_keys(replica: Described) -> bool:
     return any(key.startswith(_KEYTURN) and key not in (OWNER, SOURCE) for key in replica.tags)
 
 
-def owner(origin: str, selector: str) -> str:
-    """Return the tag that says which source and which selector a replica is of."""
-    return f"{_digest(origin)}/{_digest(selector)}"
+def owner(origin: str, selector: str = "") -> str:
+    """Return the tag that says which source and which selector a replica is of; without one, how those tags begin."""
+    return f"{_digest(origin)}/{_digest(selector) if selector else ''}"
 
 
 def of_origin(replica: Described, origin: str) -> bool:
     """Tell whether a replica is one of this source."""
-    return replica.tags.get(OWNER, "").startswith(f"{_digest(origin)}/")
+    return replica.tags.get(OWNER, "").startswith(owner(origin))
 
 
 def tags_of(found: Found, version: Version | None, origin: str) -> Mapping[str, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from pipe.actions.replicate.world import Wanted
+from pipe.actions.replicate.observe import Wanted
 from pipe.plan import Do, Outcome, Plan, Step
 from pipe.redact import Secret
 from pipe.values import Described

@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 
+from pipe.actions.replicate.observe import World
 from pipe.actions.replicate.steps import Copy, ReplicaOutcome, ReplicaPlan
-from pipe.actions.replicate.world import World
-from pipe.actions.sources.asking import unfinished
+from pipe.actions.sources.inventory import count, unfinished
 from pipe.plan import Do, Step
 
 
 def summary(world: World, plan: ReplicaPlan, outcome: ReplicaOutcome | None) -> str:
     """Return the last line's words; `outcome` is None after a dry run."""
-    count = len({found.address for looked in world.looked for found in looked.found})
-    looked = f"{count} secret{'' if count == 1 else 's'} looked at"
+    looked = f"{count(len({found.address for found in world.found}), 'secret')} looked at"
     if outcome is None:
         if plan.failures:
             return f"Dry run: {len(plan.failures)} of what was asked for could not be read; nothing was written."

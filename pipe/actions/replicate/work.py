@@ -5,20 +5,22 @@ from __future__ import annotations
 import logging
 import threading
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from typing import Protocol
+from typing import TYPE_CHECKING
 
-from pipe.actions.replicate.decide import step_for
 from pipe.actions.replicate.identity import CURRENT, OURS, is_current, is_ours
+from pipe.actions.replicate.observe import World
+from pipe.actions.replicate.plan import step_for
 from pipe.actions.replicate.steps import Copy, Prune, PutBack, Tag
-from pipe.actions.replicate.world import World
 from pipe.errors import Conflict, Denied, KeyturnError, Missing, Stopped, WrongState
 from pipe.patience import Patience
 from pipe.plan import Step
-from pipe.redact import Secret
-from pipe.values import Described, Replication
+from pipe.values import Replication
+
+if TYPE_CHECKING:
+    from pipe.clients.secretsmanager import SecretsManager
 
 log = logging.getLogger("keyturn.replicate")
 
@@ -29,35 +31,10 @@ LOOKS = 3
 HOPELESS = 50
 
 
-class Replicas(Protocol):
-    """The secrets of Secrets Manager, to write. Every method raises ServiceError."""
-
-    def describe(self, name: str) -> Described | None:
-        """Return a secret as it is now."""
-
-    def create(self, name: str, body: Secret, version: str, tags: Mapping[str, str], kms_key: str = "") -> None:
-        """Make a secret; raises Conflict where it is there, WrongState where it waits for its deletion."""
-
-    def put(self, name: str, body: Secret, version: str) -> None:
-        """Write a version under an id of our choice; one that is there with this body is done."""
-
-    def move_current(self, name: str, to: str, away_from: str) -> None:
-        """Move AWSCURRENT from one version to another."""
-
-    def restore(self, name: str) -> None:
-        """Call off a deletion."""
-
-    def delete(self, name: str, days: int) -> None:
-        """Schedule a deletion; one that is scheduled already is done."""
-
-    def tag(self, name: str, tags: Mapping[str, str]) -> None:
-        """Write tags, keeping all others."""
-
-
 class Work:
     """The hands of a replication: `do` carries out one step and says what it did, or raises KeyturnError."""
 
-    def __init__(self, replicas: Replicas, world: World, policy: Replication, patience: Patience) -> None:
+    def __init__(self, replicas: SecretsManager, world: World, policy: Replication, patience: Patience) -> None:
         self._replicas = replicas
         self._world = world
         self._policy = policy
@@ -118,12 +95,12 @@ class Work:
             if body is not None:
                 self._replicas.create(step.on, body, step.version, step.tags, self._policy.kms_key)
             return
-        restore = [partial(self._replicas.restore, step.on)] if seen.deleted else []
+        requests = [partial(self._replicas.restore, step.on)] if seen.deleted else []
         put = [partial(self._replicas.put, step.on, body, step.version)] if body is not None else []
         tagged = step.tags.items() <= seen.tags.items()
         tag = [] if tagged else [partial(self._replicas.tag, step.on, step.tags)]
-        # What was somebody else's is told to be ours first; what is ours is not told to be newer than it is.
-        _one_after_another([*restore, *put, *tag] if is_ours(seen) else [*restore, *tag, *put])
+        # When adopting, tag before writing; when updating, after it: tags never claim a version that is not there.
+        _one_after_another([*requests, *put, *tag] if is_ours(seen) else [*requests, *tag, *put])
 
     def _put_back(self, step: PutBack, looks: int = LOOKS) -> None:
         """Move AWSCURRENT; where it is not as the listing had it, away from where it is now."""

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Self
 
-from pipe.actions.pull.remembered import Remembered, remembered_of, uuid_digest
+from pipe.actions.pull.memory import Remembered, remembered_of, uuid_digest
 from sandbox.bitbucket import Environment, Scope, Variable
 from sandbox.vault import Vault
 from sandbox.world import Company, World

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pipe.actions.pull.names import Entry, collisions, variable_name
+from pipe.actions.pull.resolve import Named, collisions, variable_name
 from pipe.errors import Refused
 from pipe.selectors import Selector, read_selectors
 
@@ -65,11 +65,11 @@ def test_a_whole_secret_is_named_by_its_path() -> None:
 
 def test_two_sources_for_one_name() -> None:
     entries = [
-        Entry("PASSWORD", "secret/ci/db", "password"),
-        Entry("PASSWORD", "secret/ci/cache", "password"),
-        Entry("A_B", "secret/ci/db", "a-b"),
-        Entry("A_B", "secret/ci/db", "a.b"),
-        Entry("USER", "secret/ci/db", "user"),
+        Named("PASSWORD", "secret/ci/db", "password"),
+        Named("PASSWORD", "secret/ci/cache", "password"),
+        Named("A_B", "secret/ci/db", "a-b"),
+        Named("A_B", "secret/ci/db", "a.b"),
+        Named("USER", "secret/ci/db", "user"),
     ]
     problems, warnings = collisions(entries)
     assert [problem.split(". ")[0] for problem in problems] == [
@@ -80,16 +80,16 @@ def test_two_sources_for_one_name() -> None:
 
 
 def test_one_source_twice_is_no_collision() -> None:
-    known, unknown = Entry("PASSWORD", "secret/ci/db", "password"), Entry("PASSWORD", "secret/ci/db")
+    known, unknown = Named("PASSWORD", "secret/ci/db", "password"), Named("PASSWORD", "secret/ci/db")
     assert collisions([known, known, unknown]) == ([], [])
     assert collisions([unknown, unknown]) == ([], [])
-    assert len(collisions([known, unknown, Entry("PASSWORD", "secret/ci/cache")])[0]) == 1
+    assert len(collisions([known, unknown, Named("PASSWORD", "secret/ci/cache")])[0]) == 1
 
 
 def test_an_address_and_a_key_are_not_taken_for_others_of_the_same_text() -> None:
-    assert len(collisions([Entry("C", "secret/a b", "c"), Entry("C", "secret/a", "b c")])[0]) == 1
+    assert len(collisions([Named("C", "secret/a b", "c"), Named("C", "secret/a", "b c")])[0]) == 1
 
 
 def test_names_that_differ_only_by_case_are_warned_of() -> None:
-    problems, warnings = collisions([Entry("Token", "secret/a", "k"), Entry("TOKEN", "secret/b", "k")])
+    problems, warnings = collisions([Named("Token", "secret/a", "k"), Named("TOKEN", "secret/b", "k")])
     assert (problems, warnings) == ([], ["Token and TOKEN differ only by case"])

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from pipe.actions.sources.guards import condition, named, refusal
+from pipe.actions.sources.inventory import Observed, condition, named, take_inventory, why_kept
 from pipe.actions.sources.source import Found, Looked
 from pipe.errors import Denied
 from pipe.material import Engine, Material, State, Version
@@ -22,19 +22,19 @@ LOOKED = Looked(SELECTOR, (FOUND,))
 
 
 def test_what_was_read_is_newer_than_what_was_listed() -> None:
-    assert condition(FOUND, None, NOW).version == LISTED
-    assert condition(FOUND, READ, NOW).version == READ.version
-    assert condition(FOUND, replace(READ, version=None), NOW).version == LISTED
+    assert condition(FOUND, None, NOW)[0] == LISTED
+    assert condition(FOUND, READ, NOW)[0] == READ.version
+    assert condition(FOUND, replace(READ, version=None), NOW)[0] == LISTED
 
 
 def test_what_has_no_version_is_live() -> None:
-    assert condition(replace(FOUND, version=None), Material({}), NOW).state is State.LIVE
+    assert condition(replace(FOUND, version=None), Material({}), NOW)[1] is State.LIVE
 
 
 def test_a_version_without_values_was_deleted_this_very_second() -> None:
     now = condition(FOUND, replace(READ, values=None), NOW)
-    assert (now.state, now.note) == (State.DELETED, "its current version is deleted")
-    assert condition(FOUND, replace(READ, values={}), NOW).state is State.LIVE
+    assert now[1:] == (State.DELETED, "its current version is deleted")
+    assert condition(FOUND, replace(READ, values={}), NOW)[1] is State.LIVE
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,7 @@ def test_a_version_without_values_was_deleted_this_very_second() -> None:
 )
 def test_what_became_of_a_version_is_said(version: Version, state: State, note: str) -> None:
     now = condition(replace(FOUND, version=version), None, NOW)
-    assert (now.state, now.note) == (state, note)
+    assert now[1:] == (state, note)
     # Of a version that is not live there are no values, and no more can be told from that.
     if state is not State.LIVE:
         assert condition(replace(FOUND, version=version), Material(None, version), NOW) == now
@@ -59,8 +59,8 @@ def test_what_became_of_a_version_is_said(version: Version, state: State, note: 
 def test_nothing_goes_where_not_all_could_be_looked_at() -> None:
     denied = Denied("No.", "Check.")
     for looked in (replace(LOOKED, problem=denied), replace(LOOKED, failed={"secret/ci/b": denied})):
-        assert refusal(looked, 1, 100) == "not deleted, since not all secrets could be looked at"
-    assert refusal(Looked(SELECTOR), 1, 100) == "not deleted, since nothing at all was found"
+        assert why_kept(looked, 1, 100, prune=True) == "not deleted, since not all secrets could be looked at"
+    assert why_kept(Looked(SELECTOR), 1, 100, prune=True) == "not deleted, since nothing at all was found"
 
 
 @pytest.mark.parametrize(
@@ -69,7 +69,32 @@ def test_nothing_goes_where_not_all_could_be_looked_at() -> None:
 )  # fmt: skip
 def test_more_than_five_and_more_than_a_fifth_never_go_in_one_run(left: int, whole: int, allowed: bool) -> None:
     said = f"not deleted: {left} of {whole} would go, which is too many for one run"
-    assert refusal(LOOKED, left, whole) == ("" if allowed else said)
+    assert why_kept(LOOKED, left, whole, prune=True) == ("" if allowed else said)
+
+
+def test_nothing_goes_unless_it_is_to_be_pruned() -> None:
+    assert why_kept(LOOKED, 1, 100, prune=False) == "set PRUNE: true to delete it"
+
+
+def test_each_secret_is_live_deleted_unknown_or_missing() -> None:
+    gone = replace(FOUND, address="secret/ci/gone", version=Version(1, "c1", NOW))
+    unread = replace(FOUND, address="secret/ci/unread")
+    one = Selector("secret/ci/one", "*")
+    missed, lost = Looked(one), Looked(Selector("secret/ci/lost", "*"), (replace(gone, selector=one),))
+    denied = Denied("No.", "Check.")
+    looked = Looked(SELECTOR, (FOUND, gone, unread), {"secret/ci/hidden": denied})
+    seen = Observed(NOW, "here", (looked, missed, lost), {FOUND.address: READ}, {unread.address: denied})
+    inventory = take_inventory(seen, fail_on_missing=True)
+    assert [(each.found, each.version, each.data) for each in inventory.live] == [(FOUND, READ.version, READ)]
+    assert inventory.deleted[SELECTOR.text, gone.address] is State.DELETED
+    assert {address for _, address in inventory.unknown} == {unread.address, "secret/ci/hidden"}
+    said = [str(problem).partition("”")[0] for problem in inventory.problems]
+    assert said == ["SECRETS: “secret/ci/one *", "SECRETS: “secret/ci/lost *"]
+    assert list(inventory.notes) == [(gone.address, "its current version is deleted")]
+    kept = take_inventory(seen, fail_on_missing=False)
+    assert kept.problems == []
+    assert (one.text, "nothing is there") in kept.notes
+    assert [failure.step.on for failure in seen.failures] == ["secret/ci/hidden", unread.address]
 
 
 def test_five_names_are_told_and_how_many_more() -> None:
