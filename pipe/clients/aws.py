@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any, Literal
 
 import boto3
@@ -148,6 +149,20 @@ class Aws:
                 ) from None
         self._transport.carry(client)
         return client
+
+    def pages(self, action: str, call: Callable[..., Any], check: str, **given: Any) -> Iterator[Fields]:
+        """Yield all pages of a list; raises as `ask` does, and Unreadable where they would lead round in a circle."""
+        seen: set[str] = set()
+        while True:
+            page = self.ask(action, partial(call, **given), check)
+            yield page
+            token = page.optional_text("NextToken")
+            if not token:
+                return
+            if token in seen:
+                raise page.wrong("NextToken", "one that was there before")
+            seen.add(token)
+            given["NextToken"] = token
 
     def identity(self) -> Identity:
         """Return who signs the requests; it is asked for once, and not at all where STS has told it already."""

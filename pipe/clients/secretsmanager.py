@@ -81,7 +81,9 @@ class SecretsManager:
     def versions(self, name: str) -> frozenset[str]:
         """Return the ids of all versions of a secret, of those without a label, too."""
         given = {"SecretId": name, "IncludeDeprecated": True, "MaxResults": PAGE}
-        pages = self._pages("ListSecretVersionIds", self._client.list_secret_version_ids, self._check, **given)
+        pages = self._aws.pages(
+            "secretsmanager:ListSecretVersionIds", self._client.list_secret_version_ids, self._check, **given
+        )
         return frozenset(
             version.text("VersionId") for page in pages for version in page.optional_objects("Versions") or ()
         )
@@ -177,7 +179,7 @@ class SecretsManager:
 
     def _list(self, filters: Sequence[Json]) -> dict[str, Described]:
         given: Json = {"IncludePlannedDeletion": True, "MaxResults": PAGE, **({"Filters": filters} if filters else {})}
-        pages = self._pages("ListSecrets", self._client.list_secrets, self._check, **given)
+        pages = self._aws.pages("secretsmanager:ListSecrets", self._client.list_secrets, self._check, **given)
         listed = (_described(each, "SecretVersionsToStages") for page in pages for each in page.objects("SecretList"))
         return {each.name: each for each in listed}
 
@@ -186,7 +188,9 @@ class SecretsManager:
         found: Bodies = {}
         call = self._client.batch_get_secret_value
         try:
-            for page in self._pages("BatchGetSecretValue", call, CHECK_READ, SecretIdList=list(names)):
+            for page in self._aws.pages(
+                "secretsmanager:BatchGetSecretValue", call, CHECK_READ, SecretIdList=list(names)
+            ):
                 for entry in page.optional_objects("SecretValues") or ():
                     found[entry.text("Name")] = found[entry.text("ARN")] = _body(entry)
                 for error in page.optional_objects("Errors") or ():
@@ -194,20 +198,6 @@ class SecretsManager:
         except Denied:
             return {}
         return found
-
-    def _pages(self, permission: str, call: Callable[..., Any], check: str, **given: Any) -> Iterator[Fields]:
-        """Yield all pages of an answer; raises Unreadable where they would lead round in a circle."""
-        seen: set[str] = set()
-        while True:
-            page = self._aws.ask(f"secretsmanager:{permission}", partial(call, **given), check)
-            yield page
-            token = page.optional_text("NextToken")
-            if not token:
-                return
-            if token in seen:
-                raise page.wrong("NextToken", "one that was there before")
-            seen.add(token)
-            given["NextToken"] = token
 
     def _ask(self, permission: str, call: Callable[..., Any], **given: Any) -> Fields:
         return self._aws.ask(f"secretsmanager:{permission}", partial(call, **given), self._check)

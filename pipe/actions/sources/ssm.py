@@ -77,19 +77,8 @@ class ParameterStore:
 
     def _list(self, narrowing: Mapping[str, Any]) -> dict[str, Version]:
         given: dict[str, Any] = {"ParameterFilters": [narrowing], "MaxResults": PAGE}
-        found: dict[str, Version] = {}
-        seen: set[str] = set()
-        while True:
-            call = partial(self._client.describe_parameters, **given)
-            page = self._aws.ask("ssm:DescribeParameters", call, CHECK)
-            found |= {each.text("Name"): _version(each) for each in page.objects("Parameters")}
-            token = page.optional_text("NextToken")
-            if not token:
-                return found
-            if token in seen:
-                raise page.wrong("NextToken", "one that was there before")
-            seen.add(token)
-            given["NextToken"] = token
+        pages = self._aws.pages("ssm:DescribeParameters", self._client.describe_parameters, CHECK, **given)
+        return {each.text("Name"): _version(each) for page in pages for each in page.objects("Parameters")}
 
     def _get(self, names: Sequence[str]) -> dict[str, Material]:
         """Return what one request tells; of a parameter that is not there any more, that it is deleted."""
