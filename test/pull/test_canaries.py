@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 import pytest
 
-from pipe.actions.pull.memory import Entry, Group, Remembered, with_remembered
+from pipe.actions.pull.memory import Group, LastSync, SyncedSecret, with_last_sync
 from sandbox.wire import Answer, Environ, Fault
 from test.exposure import exposed
 from test.pull.canaries import SHAPES, canaries, leaves, written
@@ -176,8 +176,8 @@ SECRET = 'wJalr/XUtn+FEMI"K7&MDENG<bPxRfiCYé😀'
         lambda text: base64.b64encode(json.dumps(text).encode()).decode(),
         lambda text: quote(json.dumps(text)),
         lambda text: html.escape(text)[9:],
-        lambda text: with_remembered(None, Remembered("r", {text: Group("o")})),
-        lambda text: with_remembered(None, Remembered("r", {"s": Group("o", {"a": Entry("", {text: ""})})})),
+        lambda text: with_last_sync(None, LastSync("r", {text: Group("o")})),
+        lambda text: with_last_sync(None, LastSync("r", {"s": Group("o", {"a": SyncedSecret("", {text: ""})})})),
     ],
     ids=["hex", "json", "bytes", "json-in-base64", "json-in-url", "cut", "state", "name-in-state"],
 )

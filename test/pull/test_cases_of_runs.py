@@ -9,7 +9,7 @@ from functools import partial
 
 import pytest
 
-from pipe.actions.pull.memory import Entry, Group, Remembered, origin_digest, remembered_of, with_remembered
+from pipe.actions.pull.memory import Group, LastSync, SyncedSecret, last_sync_of, origin_digest, with_last_sync
 from pipe.actions.pull.plan import BATCH
 from sandbox.vault import USUAL
 from sandbox.wire import Fault
@@ -64,14 +64,16 @@ def test_10_a_thousand_variables_are_twenty_eight_kilobytes_of_state() -> None:
         return "".join(chance.choices(string.ascii_letters + string.digits, k=count))
 
     entries = {
-        f"secret/ci/team/service-{number:04}": Entry(letters(12), {f"TEAM_SERVICE_{number:04}_TOKEN": letters(8)})
+        f"secret/ci/team/service-{number:04}": SyncedSecret(
+            letters(12), {f"TEAM_SERVICE_{number:04}_TOKEN": letters(8)}
+        )
         for number in range(1000)
     }
     origin = origin_digest("https://vault.acme.example ")
-    remembered = Remembered(letters(16), {"secret/ci/** *": Group(origin, entries)})
-    text = with_remembered(None, remembered)
+    remembered = LastSync(letters(16), {"secret/ci/** *": Group(origin, entries)})
+    text = with_last_sync(None, remembered)
     assert 25_000 < len(text) < 29_000
-    assert remembered_of(text) == remembered
+    assert last_sync_of(text) == remembered
 
 
 def test_10_a_run_that_is_killed_after_the_first_batch_is_not_done_again(case: Case) -> None:

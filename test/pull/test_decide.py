@@ -10,14 +10,14 @@ from typing import Any
 import pytest
 
 from pipe.actions.pull.memory import (
-    Entry,
     Group,
-    Remembered,
+    LastSync,
+    SyncedSecret,
     TargetState,
     origin_digest,
     stamp_of,
     uuid_digest,
-    with_remembered,
+    with_last_sync,
 )
 from pipe.actions.pull.observe import World, to_read
 from pipe.actions.pull.plan import BATCH, LARGEST_STATE, LARGEST_TARGET, decide
@@ -52,21 +52,21 @@ def variable(name: str, value: str | None = None, *, secured: bool = True, uuid:
     return Variable(uuid or f"{{{name}}}", name, value, secured)
 
 
-def entry(each: Found, *names: str, policy: Pull = POLICY) -> Entry:
+def entry(each: Found, *names: str, policy: Pull = POLICY) -> SyncedSecret:
     """Return what a target remembers of a secret whose variables are as `variable` makes them."""
-    return Entry(stamp_of(each, ORIGIN, policy), {name: uuid_digest(f"{{{name}}}") for name in names})
+    return SyncedSecret(stamp_of(each, ORIGIN, policy), {name: uuid_digest(f"{{{name}}}") for name in names})
 
 
-def remembered(entries: Mapping[str, Entry], selector: str = ALL.text, origin: str = ORIGIN) -> Remembered:
+def remembered(entries: Mapping[str, SyncedSecret], selector: str = ALL.text, origin: str = ORIGIN) -> LastSync:
     digest = origin_digest(origin)
-    return Remembered("run", {selector: Group(digest, entries)})
+    return LastSync("run", {selector: Group(digest, entries)})
 
 
-def target(before: Remembered | None = None, *variables: Variable, name: str = "a") -> TargetState:
+def target(before: LastSync | None = None, *variables: Variable, name: str = "a") -> TargetState:
     """Return a target that remembers this in its state variable; None for one without any."""
-    state = None if before is None else variable(STATE, with_remembered(None, before), secured=False)
+    state = None if before is None else variable(STATE, with_last_sync(None, before), secured=False)
     held = {each.key: each for each in (*variables, *([state] if state else []))}
-    return TargetState(Place(name, f"/{name}"), held, state, before or Remembered())
+    return TargetState(Place(name, f"/{name}"), held, state, before or LastSync())
 
 
 def world(*targets: TargetState, secrets: Mapping[Found, Material | None] | None = None, **more: Any) -> World:
@@ -118,7 +118,7 @@ def test_a_new_secret_is_written_to_every_target_and_then_remembered() -> None:
     assert (write.name, write.text.reveal(), write.known, write.source) == ("DB_PASSWORD", LONG, None, DB.address)
     assert (write.reason, write.warn, write.place.label) == (f"{DB.address}: version 2 is new here", False, "a")
     remembers = of(plan, Remember)[0].remembers
-    new = Entry(stamp_of(DB, ORIGIN, POLICY), {"DB_PASSWORD": "", "DB_USER": ""})
+    new = SyncedSecret(stamp_of(DB, ORIGIN, POLICY), {"DB_PASSWORD": "", "DB_USER": ""})
     assert remembers.groups == {ALL.text: Group(origin_digest(ORIGIN), {DB.address: new})}
 
 
@@ -201,7 +201,7 @@ def test_an_unsecured_variable_that_shows_the_value_already_is_right(
 def test_a_secret_without_versions_is_written_each_time_and_its_lease_is_told() -> None:
     first = found("db", None)
     material = Material({"password": LONG})
-    before = remembered({DB.address: Entry("", {"DB_PASSWORD": uuid_digest("{DB_PASSWORD}")})})
+    before = remembered({DB.address: SyncedSecret("", {"DB_PASSWORD": uuid_digest("{DB_PASSWORD}")})})
     held = target(before, variable("DB_PASSWORD"))
     (write,) = of(decide(world(held, secrets={first: material}), POLICY), Write)
     assert write.reason == f"{DB.address}: KV version 2 has no versions"
@@ -213,7 +213,7 @@ def test_a_secret_without_versions_is_written_each_time_and_its_lease_is_told() 
 
 def test_a_dynamic_secret_that_a_dry_run_did_not_read_is_named_and_still_remembered() -> None:
     dynamic = replace(found("db", None), engine=Engine.OTHER)
-    before = remembered({DB.address: Entry("", {"DB_PASSWORD": uuid_digest("{DB_PASSWORD}")})})
+    before = remembered({DB.address: SyncedSecret("", {"DB_PASSWORD": uuid_digest("{DB_PASSWORD}")})})
     for held in (target(before, variable("DB_PASSWORD")), target()):
         plan = decide(world(held, secrets={dynamic: None}), PRUNING)
         assert (done(plan), told(plan)) == ([], [f"{DB.address}: dynamic: read anew by each run, but by no dry one"])
@@ -311,22 +311,24 @@ def test_a_variable_that_another_selector_brings_now_is_not_left_over() -> None:
 
 
 def test_what_selectors_of_other_runs_brought_stays_and_is_named_where_it_would_be_pruned() -> None:
-    other = {"secret/x *": Group("there", {"secret/x": Entry(MARK, {"X": MARK, "DB_PASSWORD": MARK})}),
-             "secret/y *": Group("there", {"secret/y": Entry(MARK, {"DB_PASSWORD": MARK})}),
-             "secret/z *": Group("there", {"secret/z": Entry(MARK, {})})}  # fmt: skip
-    held = target(Remembered("run", groups=other))
+    other = {"secret/x *": Group("there", {"secret/x": SyncedSecret(MARK, {"X": MARK, "DB_PASSWORD": MARK})}),
+             "secret/y *": Group("there", {"secret/y": SyncedSecret(MARK, {"DB_PASSWORD": MARK})}),
+             "secret/z *": Group("there", {"secret/z": SyncedSecret(MARK, {})})}  # fmt: skip
+    held = target(LastSync("run", groups=other))
     plan = decide(world(held, secrets={DB: read(password=LONG)}), PRUNING)
     assert "a: 2 variables of “secret/x *”, which is not among SECRETS" in told(plan)
     (remember,) = of(plan, Remember)
     groups = remember.remembers.groups
     assert groups["secret/x *"].entries["secret/x"].names == {"X": MARK}, "what this run brings is this run's"
     assert "secret/y *" not in groups
-    assert groups["secret/z *"].entries == {"secret/z": Entry(MARK, {})}, "it has no keys, and is not read each time"
+    assert groups["secret/z *"].entries == {"secret/z": SyncedSecret(MARK, {})}, (
+        "it has no keys, and is not read each time"
+    )
     assert not any("not among" in line for line in told(decide(world(held, secrets={DB: read(password=LONG)}), POLICY)))
 
 
 def test_a_state_that_cannot_be_read_is_written_anew_and_nothing_goes() -> None:
-    broken = replace(LEFT, remembered=Remembered(readable=False), state=variable(STATE, "{", secured=False))
+    broken = replace(LEFT, last_sync=LastSync(readable=False), state=variable(STATE, "{", secured=False))
     plan = decide(world(broken, secrets={DB: read(password=LONG)}), PRUNING)
     assert done(plan) == ["write a: DB_PASSWORD", "remember a"]
     (write,) = of(plan, Write)
@@ -458,7 +460,7 @@ def test_a_target_that_could_not_hold_all_is_refused_with_the_largest(more: int,
     secrets = {DB: Material({f"k{number}": "v" * 10_000 for number in range(10)}, Version(2, "c2"))}
     one = decide(world(target(None, variable("OTHER", "x", secured=False)), secrets=secrets), POLICY)
     (remember,) = of(one, Remember)
-    state = len(with_remembered(None, remember.remembers))
+    state = len(with_last_sync(None, remember.remembers))
     used = state + sum(len(step.name) + 10_000 for step in of(one, Write))
     filler = variable("OTHER", "x" * (LARGEST_TARGET - used - len("OTHER") + more), secured=False)
     seen = world(target(None, filler), secrets=secrets)

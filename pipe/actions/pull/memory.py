@@ -11,7 +11,7 @@ import binascii
 import hashlib
 import json
 import zlib
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -39,7 +39,7 @@ UNKNOWN = ""
 
 
 @dataclass(frozen=True)
-class Entry:
+class SyncedSecret:
     """What one secret gave: variables, each with a digest of its uuid; an empty stamp says that it is to be read."""
 
     stamp: str
@@ -51,28 +51,32 @@ class Group:
     """What one selector brought from one origin, by the secrets' addresses."""
 
     origin: str
-    entries: Mapping[str, Entry] = field(default_factory=dict)
+    entries: Mapping[str, SyncedSecret] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
-class Remembered:
+class LastSync:
     """All that a target remembers, by the selectors' texts; `run` is the random id of the run that wrote it."""
 
     run: str = ""
     groups: Mapping[str, Group] = field(default_factory=dict)
     readable: bool = True
 
-    def entry(self, selector: str, address: str) -> Entry | None:
+    def entry(self, selector: str, address: str) -> SyncedSecret | None:
         """Return what a selector's secret gave."""
         group = self.groups.get(selector)
         return group.entries.get(address) if group else None
 
     @property
+    def secrets(self) -> Iterator[SyncedSecret]:
+        """Every secret that any selector brought."""
+        for group in self.groups.values():
+            yield from group.entries.values()
+
+    @property
     def names(self) -> frozenset[str]:
         """All variables that Keyturn has written."""
-        return frozenset(
-            name for group in self.groups.values() for entry in group.entries.values() for name in entry.names
-        )
+        return frozenset(name for secret in self.secrets for name in secret.names)
 
 
 @dataclass(frozen=True)
@@ -82,13 +86,13 @@ class TargetState:
     place: Place
     variables: Mapping[str, Variable]
     state: Variable | None
-    remembered: Remembered
+    last_sync: LastSync
 
     @cached_property
     def owned(self) -> frozenset[str]:
         """The variables that Keyturn has written and nobody has made anew since."""
-        entries = [entry for group in self.remembered.groups.values() for entry in group.entries.values()]
-        return frozenset(name for entry in entries for name, digest in entry.names.items() if self._is(name, digest))
+        names = (item for secret in self.last_sync.secrets for item in secret.names.items())
+        return frozenset(name for name, digest in names if self._is(name, digest))
 
     def _is(self, name: str, digest: str) -> bool:
         variable = self.variables.get(name)
@@ -121,23 +125,23 @@ def stamp_of(found: Found, origin: str, policy: Pull, read: Version | None = Non
     return _short(json.dumps(parts).encode(), STAMP)
 
 
-def remembered_of(state: str | None) -> Remembered:
+def last_sync_of(state: str | None) -> LastSync:
     """Return what the text of a state variable says; a text that cannot be read says so."""
     section = section_of(state, SECTION)
     if section is None:
-        return Remembered(readable=readable(state))
+        return LastSync(readable=readable(state))
     try:
         packed = str(section)
         if not packed.startswith(FORMAT):
-            return Remembered(readable=False)
+            return LastSync(readable=False)
         unzip = zlib.decompressobj()
         text = unzip.decompress(base64.b64decode(packed[len(FORMAT) :], validate=True))
         return _unpacked(json.loads(text), _Marks(unzip.unused_data))
     except (ValueError, TypeError, KeyError, AttributeError, binascii.Error, zlib.error):
-        return Remembered(readable=False)
+        return LastSync(readable=False)
 
 
-def with_remembered(state: str | None, remembered: Remembered) -> str:
+def with_last_sync(state: str | None, remembered: LastSync) -> str:
     """Return the state's text with this in the place of what it remembered; other actions' sections are kept."""
     marks = _Marks()
     text = json.dumps(_packed(remembered, marks), separators=(",", ":"), ensure_ascii=False)
@@ -145,20 +149,22 @@ def with_remembered(state: str | None, remembered: Remembered) -> str:
     return with_section(state, SECTION, FORMAT + packed)
 
 
-def so_far(
-    planned: Remembered, target: TargetState, written: Mapping[str, Variable], pruned: Collection[str]
-) -> Remembered:
+def after_partial_write(
+    planned: LastSync, target: TargetState, written: Mapping[str, Variable], pruned: Collection[str]
+) -> LastSync:
     """Return what is true by now: what is not written yet stays ours if it was, but its secret is to be read again."""
     owned = target.owned
     groups = {
         text: replace(
             group,
-            entries={address: _entry_so_far(entry, target, written, owned) for address, entry in group.entries.items()},
+            entries={
+                address: _synced_so_far(entry, target, written, owned) for address, entry in group.entries.items()
+            },
         )
         for text, group in planned.groups.items()
     }
     left = owned - planned.names - set(pruned)
-    for text, old in target.remembered.groups.items():
+    for text, old in target.last_sync.groups.items():
         group = groups.get(text, replace(old, entries={}))
         # What another origin left behind is nobody's any more.
         if left and group.origin == old.origin:
@@ -166,7 +172,7 @@ def so_far(
     return replace(planned, groups={text: group for text, group in groups.items() if group.entries})
 
 
-def merged(ours: Remembered, before: Remembered, theirs: Remembered, touched: Collection[str]) -> Remembered:
+def merge_concurrent(ours: LastSync, before: LastSync, theirs: LastSync, touched: Collection[str]) -> LastSync:
     """Return what both runs together have done since `before`.
 
     A secret that both have written has no stamp any more: which of the two values is there, nobody can tell.
@@ -193,7 +199,9 @@ def merged(ours: Remembered, before: Remembered, theirs: Remembered, touched: Co
     )
 
 
-def _entry_so_far(entry: Entry, target: TargetState, written: Mapping[str, Variable], ours: Collection[str]) -> Entry:
+def _synced_so_far(
+    entry: SyncedSecret, target: TargetState, written: Mapping[str, Variable], ours: Collection[str]
+) -> SyncedSecret:
     names, missing = {}, False
     for name, digest in entry.names.items():
         variable = written.get(name)
@@ -204,21 +212,21 @@ def _entry_so_far(entry: Entry, target: TargetState, written: Mapping[str, Varia
         # A variable that nobody has written yet may be somebody else's; it becomes ours once it is written.
         if name in ours:
             names[name] = uuid_digest(target.variables[name].uuid)
-    return Entry("" if missing else entry.stamp, names)
+    return SyncedSecret("" if missing else entry.stamp, names)
 
 
-def _left(old: Group, left: Collection[str]) -> dict[str, Entry]:
+def _left(old: Group, left: Collection[str]) -> dict[str, SyncedSecret]:
     """Return what was to be deleted and is still there; it stays ours."""
-    kept: dict[str, Entry] = {}
+    kept: dict[str, SyncedSecret] = {}
     for address, entry in old.entries.items():
         names = {name: digest for name, digest in entry.names.items() if name in left}
         if names:
             key = FORMER + address.removeprefix(FORMER)
-            kept[key] = Entry("", {**(kept[key].names if key in kept else {}), **names})
+            kept[key] = SyncedSecret("", {**(kept[key].names if key in kept else {}), **names})
     return kept
 
 
-def _each_name_once(ours: Remembered, groups: Mapping[str, Group]) -> dict[str, Group]:
+def _each_name_once(ours: LastSync, groups: Mapping[str, Group]) -> dict[str, Group]:
     """Return groups in which a variable that this run brings is under this run's selector alone."""
     own = {
         name: text for text, group in ours.groups.items() for entry in group.entries.values() for name in entry.names
@@ -251,7 +259,7 @@ class _Marks:
         return base64.urlsafe_b64encode(data).decode() if any(data) else ""
 
 
-def _packed(remembered: Remembered, marks: _Marks) -> dict[str, Any]:
+def _packed(remembered: LastSync, marks: _Marks) -> dict[str, Any]:
     by = {}
     for selector, group in sorted(remembered.groups.items()):
         entries = sorted(group.entries.items())
@@ -264,8 +272,8 @@ def _packed(remembered: Remembered, marks: _Marks) -> dict[str, Any]:
     return {"run": remembered.run, "by": by}
 
 
-def _unpacked(value: dict[str, Any], marks: _Marks) -> Remembered:
-    return Remembered(
+def _unpacked(value: dict[str, Any], marks: _Marks) -> LastSync:
+    return LastSync(
         run=str(value["run"]),
         groups={
             selector: Group(origin, dict(zip(addresses, [_entry(each, marks) for each in names], strict=True)))
@@ -274,10 +282,10 @@ def _unpacked(value: dict[str, Any], marks: _Marks) -> Remembered:
     )
 
 
-def _entry(names: str, marks: _Marks) -> Entry:
+def _entry(names: str, marks: _Marks) -> SyncedSecret:
     """Return an entry of names that stand one behind the other."""
     stamp = marks.take(STAMP)
-    return Entry(stamp, {name: marks.take(DIGEST) for name in names.split()})
+    return SyncedSecret(stamp, {name: marks.take(DIGEST) for name in names.split()})
 
 
 def _short(data: bytes, size: int) -> str:

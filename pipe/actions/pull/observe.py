@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from pipe.actions.pull.memory import Entry, TargetState, remembered_of, stamp_of, uuid_digest
+from pipe.actions.pull.memory import SyncedSecret, TargetState, last_sync_of, stamp_of, uuid_digest
 from pipe.actions.sources.inventory import Observed, look, open_beside, read, take_inventory
 from pipe.actions.sources.source import Found, Source
 from pipe.material import Engine
@@ -58,7 +58,7 @@ def to_read(world: World, policy: Pull) -> tuple[Found, ...]:
 
 def is_current(target: TargetState, found: Found, origin: str, policy: Pull) -> bool:
     """Tell whether a target has all that a secret's version gives, as far as can be seen without reading it."""
-    entry = target.remembered.entry(found.selector.text, found.address)
+    entry = target.last_sync.entry(found.selector.text, found.address)
     stamp = stamp_of(found, origin, policy)
     return bool(
         stamp
@@ -69,7 +69,7 @@ def is_current(target: TargetState, found: Found, origin: str, policy: Pull) -> 
     )
 
 
-def whats_wrong(target: TargetState, name: str, entry: Entry, policy: Pull) -> str:
+def whats_wrong(target: TargetState, name: str, entry: SyncedSecret, policy: Pull) -> str:
     """Return what somebody has done to a variable since Keyturn wrote it, as far as that shows."""
     variable = target.variables.get(name)
     if variable is None:
@@ -86,7 +86,7 @@ def _look(bitbucket: Bitbucket, target: Target, policy: Pull) -> TargetState:
     state = variables.pop(policy.state_variable, None)
     # The text of a secured variable is not shown, so that it cannot be read.
     text = state.value or "?" if state else None
-    return TargetState(place, variables, state, remembered_of(text))
+    return TargetState(place, variables, state, last_sync_of(text))
 
 
 def _complain(target: TargetState, policy: Pull) -> None:
@@ -96,7 +96,7 @@ def _complain(target: TargetState, policy: Pull) -> None:
             "%s: somebody has made %s secured, so that it cannot be read; everything is written anew, nothing is "
             "pruned, and it is made unsecured again.", target.place.label, name,
         )  # fmt: skip
-    elif not target.remembered.readable:
+    elif not target.last_sync.readable:
         log.warning(
             "%s: %s is not as Keyturn wrote it; everything is written anew, and nothing is pruned.",
             target.place.label, name,
@@ -105,5 +105,5 @@ def _complain(target: TargetState, policy: Pull) -> None:
 
 def _known(states: Iterable[TargetState], policy: Pull, selector: Selector, address: str) -> bool:
     """Tell whether a secret may be unchanged: every target has it from some version."""
-    entries = [state.remembered.entry(selector.text, address) for state in states]
+    entries = [state.last_sync.entry(selector.text, address) for state in states]
     return not policy.force and all(entry is not None and entry.stamp for entry in entries)

@@ -8,12 +8,12 @@ from dataclasses import replace
 from pipe.actions.pull.memory import (
     FORMER,
     UNKNOWN,
-    Entry,
     Group,
+    SyncedSecret,
     TargetState,
     origin_digest,
     uuid_digest,
-    with_remembered,
+    with_last_sync,
 )
 from pipe.actions.pull.observe import World, is_current, whats_wrong
 from pipe.actions.pull.resolve import ResolvedSecret, ResolvedVariable, resolve
@@ -71,10 +71,10 @@ class _TargetPlan:
         selected = {looked.selector.text: looked for looked in world.looked}
         groups = {
             text: replace(group, entries=_without(group.entries, self._wanted))
-            for text, group in target.remembered.groups.items()
+            for text, group in target.last_sync.groups.items()
             if text not in selected
         }
-        brought: dict[str, dict[str, Entry]] = {text: {} for text in selected}
+        brought: dict[str, dict[str, SyncedSecret]] = {text: {} for text in selected}
         for each in resolved:
             entry = self._sync(each)
             if entry is not None:
@@ -87,7 +87,7 @@ class _TargetPlan:
             self._keep(f"{count(self._unchanged, 'variable')} unchanged")
         self._tell_of_others(selected)
         groups = {text: group for text, group in groups.items() if group.entries}
-        self.remembers = replace(target.remembered, groups=groups, readable=True)
+        self.remembers = replace(target.last_sync, groups=groups, readable=True)
 
     @property
     def steps(self) -> list[Step]:
@@ -104,16 +104,16 @@ class _TargetPlan:
     def is_news(self) -> bool:
         """Whether a target without any write has something to remember all the same."""
         target = self.target
-        if target.state is not None and (target.state.secured or not target.remembered.readable):
+        if target.state is not None and (target.state.secured or not target.last_sync.readable):
             return True
         if target.state is None and not self.remembers.groups:
             return False
-        return with_remembered(None, target.remembered) != with_remembered(None, self.remembers)
+        return with_last_sync(None, target.last_sync) != with_last_sync(None, self.remembers)
 
     def too_large(self) -> Iterator[str]:
         """Yield why a target could not hold what it is to hold; sizes are those of names and of what is written."""
         target, label = self.target, self.target.place.label
-        state = len(with_remembered(target.state.value if target.state else None, self.remembers))
+        state = len(with_last_sync(target.state.value if target.state else None, self.remembers))
         if state > LARGEST_STATE:
             yield (
                 f"{label}: what {self._policy.state_variable} has to remember takes {state} characters, and a variable "
@@ -133,10 +133,10 @@ class _TargetPlan:
         label = self.target.place.label
         self.kept.append(Step(Do.KEEP, f"{label}: {on}" if on else label, reason, place=self.target.place, warn=warn))
 
-    def _sync(self, secret: ResolvedSecret) -> Entry | None:
+    def _sync(self, secret: ResolvedSecret) -> SyncedSecret | None:
         """Plan the writes of a live secret; return what is remembered of it, as it is once all is written."""
         target, found = self.target, secret.found
-        entry = target.remembered.entry(found.selector.text, found.address)
+        entry = target.last_sync.entry(found.selector.text, found.address)
         if entry is not None and is_current(target, found, self._world.origin, self._policy):
             self._unchanged += len(entry.names)
             return entry
@@ -152,15 +152,15 @@ class _TargetPlan:
             else:
                 self._unchanged += 1
             names[variable.name] = UNKNOWN if why or known is None else uuid_digest(known.uuid)
-        return Entry(secret.stamp, names)
+        return SyncedSecret(secret.stamp, names)
 
-    def _why(self, secret: ResolvedSecret, variable: ResolvedVariable, entry: Entry | None) -> str:
+    def _why(self, secret: ResolvedSecret, variable: ResolvedVariable, entry: SyncedSecret | None) -> str:
         """Return why a variable has to be written; empty where it need not be."""
         known = self.target.variables.get(variable.name)
         version = secret.version.name if secret.version else ""
         if self._policy.force:
             return "FORCE"
-        if not self.target.remembered.readable:
+        if not self.target.last_sync.readable:
             return "what was written before cannot be told"
         same_text = known is not None and known.value is not None and known.value == variable.text.reveal()
         if same_text and not self._policy.secured and entry is not None:
@@ -186,13 +186,13 @@ class _TargetPlan:
             known=known,
         )
 
-    def _settle_orphans(self, looked: Looked, entries: dict[str, Entry]) -> None:
+    def _settle_orphans(self, looked: Looked, entries: dict[str, SyncedSecret]) -> None:
         """Keep what could not be looked at, and prune, or keep and name, what a selector brings no more.
 
         What came from another origin is nobody's to delete.
         """
         text, brought, orphaned = looked.selector.text, frozenset(entries), dict[str, str]()
-        group = self.target.remembered.groups.get(text)
+        group = self.target.last_sync.groups.get(text)
         for address, entry in group.entries.items() if group and group.origin == self._origin else ():
             plain = address.removeprefix(FORMER)
             if looked.problem is not None or (text, plain) in self._inventory.unknown:
@@ -206,7 +206,7 @@ class _TargetPlan:
                 orphaned |= dict.fromkeys(left, f"{plain} gives it no more" if given else f"{plain} is {state}")
                 key = FORMER + address if address in brought else address
                 before = entries.get(key)
-                entries[key] = Entry(entry.stamp, {**(before.names if before else {}), **left})
+                entries[key] = SyncedSecret(entry.stamp, {**(before.names if before else {}), **left})
         if orphaned:
             self._prune(looked, orphaned, len({name for entry in entries.values() for name in entry.names}))
 
@@ -223,13 +223,13 @@ class _TargetPlan:
             self._prunes[name] = Prune(on=on, reason=why, place=place, name=name, known=known)
 
     def _tell_of_others(self, selected: Collection[str]) -> None:
-        for text, group in self.target.remembered.groups.items():
+        for text, group in self.target.last_sync.groups.items():
             if self._policy.prune and text not in selected:
                 names = sum(len(entry.names) for entry in group.entries.values())
                 self._keep(f"{count(names, 'variable')} of “{text}”, which is not among SECRETS")
 
 
-def _without(entries: Mapping[str, Entry], names: Collection[str]) -> dict[str, Entry]:
+def _without(entries: Mapping[str, SyncedSecret], names: Collection[str]) -> dict[str, SyncedSecret]:
     """Return entries without some names; one that had some of them and now has none goes."""
     kept = {}
     for address, entry in entries.items():

@@ -45,7 +45,7 @@ class ResolvedSecret:
         """Return what it is called in a target; what was not read is called there as the target remembers."""
         if self.variables is not None:
             return [variable.name for variable in self.variables]
-        entry = target.remembered.entry(self.found.selector.text, self.found.address)
+        entry = target.last_sync.entry(self.found.selector.text, self.found.address)
         return entry.names if entry else ()
 
 

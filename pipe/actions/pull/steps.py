@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pipe.actions.pull.memory import Remembered
+from pipe.actions.pull.memory import LastSync
 from pipe.plan import Do, Outcome, Plan, Step
 from pipe.redact import Secret
 from pipe.values import Place, Variable
@@ -56,7 +56,7 @@ class Remember(Step):
     do: Do = Do.REMEMBER
     vital: bool = False
     place: Place
-    remembers: Remembered
+    remembers: LastSync
 
 
 PullPlan = Plan[Step]

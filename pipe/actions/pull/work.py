@@ -7,7 +7,14 @@ import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from pipe.actions.pull.memory import Remembered, TargetState, merged, remembered_of, so_far, with_remembered
+from pipe.actions.pull.memory import (
+    LastSync,
+    TargetState,
+    after_partial_write,
+    last_sync_of,
+    merge_concurrent,
+    with_last_sync,
+)
 from pipe.actions.pull.steps import Prune, Remember, Write
 from pipe.actions.sources.inventory import count
 from pipe.errors import BadCredentials, Denied, Stopped
@@ -33,7 +40,7 @@ class Work:
         self._run = run
         self._targets = {target.place.path: target for target in targets}
         # What each target is known to remember, by its path: first as it was seen, then as this run has written it.
-        self._remembered = {target.place.path: (target.remembered, target.state) for target in targets}
+        self._remembered = {target.place.path: (target.last_sync, target.state) for target in targets}
         self._written: dict[str, dict[str, Variable]] = {path: {} for path in self._targets}
         self._pruned: dict[str, set[str]] = {path: set() for path in self._targets}
         self._closed: set[str] = set()
@@ -74,7 +81,7 @@ class Work:
         with self._lock:
             self._pruned[step.place.path].add(step.name)
 
-    def _remember(self, target: TargetState, planned: Remembered) -> str:
+    def _remember(self, target: TargetState, planned: LastSync) -> str:
         """Write what is done so far; another run's writes meanwhile are looked for first.
 
         Nobody can be kept from writing between this look and the write: Bitbucket has no compare-and-swap.
@@ -87,16 +94,16 @@ class Work:
         if self._patience.stopping and not acted:
             raise Stopped("There is nothing to note.")
         before, known = self._remembered[path]
-        now = so_far(planned, target, written, pruned)
+        now = after_partial_write(planned, target, written, pruned)
         seen = self._bitbucket.variables(place).get(self._policy.state_variable)
         text = seen.value if seen else known.value if known else None
-        others = remembered_of(seen.value) if seen else before
-        if others.readable and others.run not in (before.run, target.remembered.run, self._run.id):
+        others = last_sync_of(seen.value) if seen else before
+        if others.readable and others.run not in (before.run, target.last_sync.run, self._run.id):
             log.warning("%s: another run has written there meanwhile; the next run looks again.", place.label)
-            now = merged(now, target.remembered, others, written.keys() | pruned)
+            now = merge_concurrent(now, target.last_sync, others, written.keys() | pruned)
         now = replace(now, run=self._run.id)
         state = self._bitbucket.write(
-            place, self._policy.state_variable, with_remembered(text, now), seen or known, secured=False
+            place, self._policy.state_variable, with_last_sync(text, now), seen or known, secured=False
         )
         self._remembered[path] = (now, state)
         return _said(len(written), len(pruned))

@@ -26,16 +26,17 @@ class SourceType:
 
     `selector` makes a selector of a path, a key and a variable's name, of which the last two may be empty; it raises
     WrongSelector. `open` makes the source out of a sign-in for these selectors; in a dry run it makes no secret.
-    `fetch` reads the one value that a selector names; it raises ServiceError. `pull` and `read` say what AWS has to
-    allow for that; a source without them signs in to Vault. `region` is the one that a selector itself names, or empty.
+    `fetch` reads the one value that a selector names; it raises ServiceError. `permissions` are what AWS has to allow
+    for a pull, `fetch_permissions` for a fetch; a source without them signs in to Vault. `region` is the one that a
+    selector itself names, or empty.
     """
 
     example: str
     selector: Callable[[str, str, str], Selector]
     open: Callable[[Any, Sequence[Selector], bool], Source]
     fetch: Callable[[Any, Selector], Single]
-    pull: Callable[[Home, Iterable[Selector]], list[Statement]] | None = None
-    read: Callable[[Home, Selector], list[Statement]] | None = None
+    permissions: Callable[[Home, Iterable[Selector]], list[Statement]] | None = None
+    fetch_permissions: Callable[[Home, Selector], list[Statement]] | None = None
     region: Callable[[Selector], str] = lambda _: ""
 
 

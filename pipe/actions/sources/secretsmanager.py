@@ -231,7 +231,7 @@ SOURCE_TYPE = SourceType(
     selector=selector_of,
     open=lambda session, selectors, _: SecretsManagerSource(session, selectors),
     fetch=fetch,
-    pull=policies.pull,
-    read=lambda home, selector: policies.read_secret(home, selector.path),
+    permissions=policies.pull,
+    fetch_permissions=lambda home, selector: policies.read_secret(home, selector.path),
     region=region_of,
 )

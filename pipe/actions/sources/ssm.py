@@ -160,7 +160,7 @@ def fetch(session: AwsSession, selector: Selector) -> Single:
     return single(selector, material.values, material.whole)
 
 
-def pull(home: Home, selectors: Iterable[Selector]) -> list[Statement]:
+def permissions(home: Home, selectors: Iterable[Selector]) -> list[Statement]:
     """Return what a pull needs; AWS knows the list only for all parameters, and it shows no value."""
     everything: Statement = {"Effect": "Allow", "Action": "ssm:DescribeParameters", "Resource": "*"}
     return [everything, _reading([*dict.fromkeys(_arn(home, each) for each in selectors)])]
@@ -198,6 +198,6 @@ SOURCE_TYPE = SourceType(
     selector=selector_of,
     open=lambda session, selectors, _: SsmSource(session, selectors),
     fetch=fetch,
-    pull=pull,
-    read=lambda home, selector: [_reading([_arn(home, selector)])],
+    permissions=permissions,
+    fetch_permissions=lambda home, selector: [_reading([_arn(home, selector)])],
 )

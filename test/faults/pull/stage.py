@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Self
 
-from pipe.actions.pull.memory import Remembered, remembered_of, uuid_digest
+from pipe.actions.pull.memory import LastSync, last_sync_of, uuid_digest
 from sandbox.bitbucket import Environment, Scope, Variable
 from sandbox.vault import Vault
 from sandbox.world import Company, World
@@ -29,10 +29,10 @@ class Picture:
     held: Mapping[str, Held] = field(repr=False)
     states: Mapping[str, Variable] = field(repr=False, compare=False)
 
-    def remembered(self, scope: Scope) -> Remembered:
+    def remembered(self, scope: Scope) -> LastSync:
         """Return what a target remembers."""
         state = self.states.get(scope.uuid)
-        return remembered_of(state.value if state else None)
+        return last_sync_of(state.value if state else None)
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ class Stage:
         unsecured = [each.value for shelf in shelves for each in shelf.values() if not each.secured]
         return exposed(self.secrets, "\n".join([output, *unsecured])) + _TOKEN.findall(output)
 
-    def claims(self, picture: Picture, scope: Scope, truth: Remembered) -> list[str]:
+    def claims(self, picture: Picture, scope: Scope, truth: LastSync) -> list[str]:
         """Return what a target claims in a picture although it is not so; `truth` is what is remembered when all is.
 
         A stamp that will be true in the end says: these variables hold this version, and the secret gives no others.

@@ -12,15 +12,15 @@ from typing import Any
 import pytest
 
 from pipe.actions.pull.memory import (
-    Entry,
     Group,
-    Remembered,
+    LastSync,
+    SyncedSecret,
     TargetState,
+    last_sync_of,
     origin_digest,
-    remembered_of,
     stamp_of,
     uuid_digest,
-    with_remembered,
+    with_last_sync,
 )
 from pipe.actions.sources.source import Found
 from pipe.material import Engine, Version
@@ -35,13 +35,13 @@ FOUND = Found(
 STAMP = stamp_of(FOUND, ORIGIN, POLICY)
 DAY = datetime(2026, 11, 22, tzinfo=UTC)
 X, Y = uuid_digest("{x}"), uuid_digest("{y}")
-ONE = Remembered(
+ONE = LastSync(
     "run-1",
     {
-        "secret/b *": Group(
-            "there", {"secret/b/two": Entry(STAMP, {"X": X, "Y": ""}), "secret/b/one": Entry("", {"Y": Y})}
-        ),
-        "secret/ä *": Group(origin_digest(ORIGIN), {"secret/ä/none": Entry(STAMP, {})}),
+        "secret/b *": Group("there", {
+            "secret/b/two": SyncedSecret(STAMP, {"X": X, "Y": ""}), "secret/b/one": SyncedSecret("", {"Y": Y}),
+        }),
+        "secret/ä *": Group(origin_digest(ORIGIN), {"secret/ä/none": SyncedSecret(STAMP, {})}),
     },
 )  # fmt: skip
 
@@ -52,16 +52,16 @@ def packed(value: object, marks: bytes = b"") -> str:
 
 
 def test_what_is_written_is_read_again_as_it_was() -> None:
-    assert remembered_of(with_remembered(None, ONE)) == ONE
-    assert remembered_of(with_remembered("not JSON", Remembered())) == Remembered()
+    assert last_sync_of(with_last_sync(None, ONE)) == ONE
+    assert last_sync_of(with_last_sync("not JSON", LastSync())) == LastSync()
 
 
 def test_what_is_remembered_is_one_short_line_and_leaves_what_others_remember_there() -> None:
-    state = with_remembered('{"rotate":{"bot":{"Number":1}},"pull":"old"}', ONE)
+    state = with_last_sync('{"rotate":{"bot":{"Number":1}},"pull":"old"}', ONE)
     assert json.loads(state).keys() == {"pull", "rotate"}
     assert json.loads(state)["rotate"] == {"bot": {"Number": 1}}
     assert "\n" not in state
-    assert remembered_of(state) == ONE
+    assert last_sync_of(state) == ONE
 
 
 def test_the_same_is_written_alike_in_whatever_order_it_came() -> None:
@@ -75,12 +75,12 @@ def test_the_same_is_written_alike_in_whatever_order_it_came() -> None:
             for text, group in reversed(list(ONE.groups.items()))
         },
     )  # fmt: skip
-    assert with_remembered(None, turned) == with_remembered(None, ONE)
+    assert with_last_sync(None, turned) == with_last_sync(None, ONE)
 
 
 @pytest.mark.parametrize("state", [None, "{}", '{"rotate":{}}'])
 def test_where_nothing_was_written_nothing_is_remembered(state: str | None) -> None:
-    assert remembered_of(state) == Remembered()
+    assert last_sync_of(state) == LastSync()
 
 
 ENTRY = {"run": "r", "by": {"secret/a *": ["o", ["secret/a"], ["A"]]}}
@@ -96,12 +96,12 @@ ENTRY = {"run": "r", "by": {"secret/a *": ["o", ["secret/a"], ["A"]]}}
     ],
 )  # fmt: skip
 def test_what_cannot_be_read_is_told_apart_from_nothing(state: str) -> None:
-    assert remembered_of(state) == Remembered(readable=False)
+    assert last_sync_of(state) == LastSync(readable=False)
 
 
 def test_what_can_be_read_is_not_spoilt_by_what_the_others_lack() -> None:
-    assert remembered_of(packed(ENTRY, bytes(15))).groups == {
-        "secret/a *": Group("o", {"secret/a": Entry("", {"A": ""})})
+    assert last_sync_of(packed(ENTRY, bytes(15))).groups == {
+        "secret/a *": Group("o", {"secret/a": SyncedSecret("", {"A": ""})})
     }
 
 
@@ -140,6 +140,6 @@ def test_all_variables_that_were_written_are_known_and_those_that_nobody_made_an
 
 
 def test_what_a_selectors_secret_gave_is_found() -> None:
-    assert ONE.entry("secret/b *", "secret/b/one") == Entry("", {"Y": Y})
+    assert ONE.entry("secret/b *", "secret/b/one") == SyncedSecret("", {"Y": Y})
     assert ONE.entry("secret/b *", "secret/b/three") is None
     assert ONE.entry("secret/c *", "secret/b/one") is None
