@@ -78,13 +78,15 @@ class Lease:
 class Material:
     """What is in a secret; `values` is None where its version is not live, `version` where the engine has none.
 
-    `whole` is the secret's own text or bytes, where it is more than its values.
+    `whole` is the secret's own text or bytes, where it is more than its values. With `plain` it has no values, and is
+    all that a selector of all keys means.
     """
 
     values: Mapping[str, Any] | None = field(repr=False)
     version: Version | None = None
     lease: Lease | None = None
     whole: str | bytes | None = field(default=None, repr=False)
+    plain: bool = False
 
 
 @dataclass(frozen=True)

@@ -179,7 +179,7 @@ def test_one_parameter_is_one_request_and_what_lacks_is_told(step: Step) -> None
     missing = step.refused("pull", **{**credentials, "BITBUCKET_ACCESS_TOKEN_FROM": "ssm: /ci/nothing"})
     assert "There is no parameter /ci/nothing." in missing
     keyless = step.refused("pull", **{**credentials, "BITBUCKET_ACCESS_TOKEN_FROM": "ssm: bitbucket-token token"})
-    assert "bitbucket-token has no key token" in keyless
+    assert "bitbucket-token is no JSON object, so that it has no keys." in keyless
     blind = step.world.aws.add_role("blind", trust=step.company.trust, actions=["secretsmanager:*"])
     assert "ssm:GetParameters" in step.refused("pull", AWS_OIDC_ROLE_ARN=blind, **credentials)
 

@@ -13,6 +13,7 @@ import os
 import sys
 from typing import NoReturn
 
+from pipe.actions.sources.registry import SOURCES, source_type
 from pipe.clients.aws import Aws, Endpoint
 from pipe.patience import Patience
 from pipe.redact import Secret
@@ -22,11 +23,13 @@ from pipe.values import KeyPair
 
 def _warm() -> None:
     """Import all, and read the services' descriptions, before the first fork, so that the runs share them."""
-    for name in ("notice", "pull", "replicate", "rotation", "secretsmanager"):
+    for name in ("notice", "pull", "replicate", "rotation"):
         importlib.import_module(f"pipe.assemble.{name}")
+    for name in SOURCES:
+        source_type(name)
     pair = KeyPair("AKIA" + "0" * 16, Secret("not a secret"))
     aws = Aws.with_keys(pair, None, Endpoint("eu-central-1", "http://127.0.0.1:9"), Patience(pace=0))
-    for service in ("iam", "sts", "secretsmanager"):
+    for service in ("iam", "sts", "secretsmanager", "ssm"):
         aws.client(service)
 
 

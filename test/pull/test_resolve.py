@@ -60,7 +60,7 @@ def test_names_that_cannot_be(text: str, key: str, below: str, words: str) -> No
 
 
 def test_a_whole_secret_is_named_by_its_path() -> None:
-    assert variable_name(Selector("prod/db-url", ""), "prod/db-url", "", "", "KEYTURN_STATE") == "PROD_DB_URL"
+    assert variable_name(Selector("prod/db-url", ""), "prod/db-url", "", None, "KEYTURN_STATE") == "PROD_DB_URL"
 
 
 def test_two_sources_for_one_name() -> None:

@@ -25,12 +25,12 @@ LISTS, READS = "ssm.DescribeParameters", "ssm.GetParameters"
 NAMES = ("/ci/cache", "/ci/db", "/ci/eu/db", "/cicero/db", "plain")
 
 
-@pytest.fixture
-def world(world: World) -> World:
+@pytest.fixture(autouse=True)
+def _parameters(world: World, company: Company) -> None:
+    """Let the company have five parameters."""
     for name in NAMES:
         world.aws.put_parameter(name, f"value of {name}")
     world.aws.wire.forget()
-    return world
 
 
 @pytest.fixture

@@ -123,8 +123,9 @@ def test_a_run_that_is_told_to_stop_stops(vault: FakeVault, kind: str) -> None:
         vault.errors[(kind, address)] = Stopped("told to")
     if kind == "metadata":
         vault.allowed = {"": USUAL}
+    texts = {"mount": "secret/none k; secret/ci/db k", "metadata": "secret/ci/db k"}
     with pytest.raises(Stopped):
-        survey(vault, "secret/other k; secret/ci/** *; secret/ci/db k" if kind != "metadata" else "secret/ci/db k")
+        survey(vault, texts.get(kind, "secret/other k; secret/ci/** *; secret/ci/db k"))
 
 
 def test_single_secrets_by_metadata_where_known_and_else_by_data(vault: FakeVault) -> None:

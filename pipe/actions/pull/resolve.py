@@ -85,7 +85,9 @@ def _resolve(inventory: Inventory, world: World, policy: Pull, live: Live) -> Re
 
 def _variables(inventory: Inventory, policy: Pull, found: Found, data: Material) -> tuple[ResolvedVariable, ...]:
     selector, values = found.selector, data.values or {}
-    if selector.key and data.whole is not None and not values:
+    # Of a plain text there is nothing but the whole, which all its keys stand for.
+    whole = not selector.key or (data.plain and selector.key == "*")
+    if not whole and data.whole is not None and not values:
         if selector.recursive:
             what = "it is no JSON object and has no keys; a selector without a key takes it"
             inventory.note(found.address, what)
@@ -94,10 +96,10 @@ def _variables(inventory: Inventory, policy: Pull, found: Found, data: Material)
             inventory.problems.append(f"{found.address}: {what}")
         return ()
     variables = []
-    for key in list(values) if selector.key == "*" else [selector.key]:
+    for key in [""] if whole else list(values) if selector.key == "*" else [selector.key]:
         try:
-            value = data.whole if not key else values[key] if selector.key == "*" else pick(values, key)
-            name = variable_name(selector, found.address, found.below, key, policy.state_variable)
+            value = data.whole if whole else values[key] if selector.key == "*" else pick(values, key)
+            name = variable_name(selector, found.address, found.below, None if whole else key, policy.state_variable)
         except KeyError:
             if not selector.recursive:
                 inventory.missing(selector, f"the secret has no key {key}")
@@ -125,13 +127,13 @@ def _named(world: World, resolved: Iterable[ResolvedSecret]) -> Iterator[Named]:
             yield from (Named(name, each.found.address) for target in world.targets for name in each.names(target))
 
 
-def origin(address: str, key: str) -> str:
+def origin(address: str, key: str | None) -> str:
     """Return where a value comes from, as people are told."""
-    return one_line(f"{address} {key}")
+    return one_line(f"{address} {key or ''}")
 
 
-def variable_name(selector: Selector, address: str, below: str, key: str, state_variable: str) -> str:
-    """Return what the variable for a key of a secret is called.
+def variable_name(selector: Selector, address: str, below: str, key: str | None, state_variable: str) -> str:
+    """Return what the variable for a key of a secret is called, or for all of it where there is no key.
 
     `below` is the secret's path below a recursive selector's folder, else empty. Raises Refused, naming path and key.
     """
@@ -166,10 +168,10 @@ def collisions(entries: Iterable[Named]) -> tuple[list[str], list[str]]:
     return problems, warnings
 
 
-def _derived(selector: Selector, below: str, key: str) -> str:
+def _derived(selector: Selector, below: str, key: str | None) -> str:
     """Return the name that path and key give, or as much of it as shows that they give none."""
     within = f"{below}/{key}" if below and key else key
-    mapped = (within if key else below or selector.path.strip("/")).translate(_TO_UNDERSCORE)
+    mapped = (below or selector.path.strip("/") if within is None else within).translate(_TO_UNDERSCORE)
     # Upper case could turn other letters into ASCII, as it does with ß; and a beginning alone is no name.
     return selector.name + mapped.upper() if mapped and mapped.isascii() else mapped
 

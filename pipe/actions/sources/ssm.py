@@ -157,7 +157,7 @@ def fetch(session: AwsSession, selector: Selector) -> Single:
         raise material
     if material.values is None:
         raise Missing(f"There is no parameter {selector.path}.", "Check AWS_DEFAULT_REGION.")
-    return single(selector, material.values, material.whole)
+    return single(selector, None if material.plain else material.values, material.whole)
 
 
 def permissions(home: Home, selectors: Iterable[Selector]) -> list[Statement]:
@@ -181,12 +181,12 @@ def _version(answer: Fields) -> Version:
 
 
 def _material(answer: Fields) -> Material:
-    """Return what a parameter holds: the fields of its JSON object, or under no key the text that it is."""
+    """Return what a parameter holds: the fields of its JSON object, if it is one, and its text."""
     text = answer.text("Value")
     fields = Body("", text).fields
     learn(text)
     learn_all(fields)
-    return Material({"": text} if fields is None else fields, _version(answer), whole=text)
+    return Material(fields or {}, _version(answer), whole=text, plain=fields is None)
 
 
 def _batches(names: Sequence[str], size: int) -> list[Sequence[str]]:
