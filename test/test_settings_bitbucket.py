@@ -132,7 +132,7 @@ def test_a_secret_is_given_or_fetched_but_not_both(name: str) -> None:
 def test_a_place_is_one_key_of_one_secret_and_is_not_repeated_where_it_is_none(name: str, place: str) -> None:
     given = {**VAULT, "AWS_DEFAULT_REGION": "eu-west-1", f"{name}_FROM": place, **BESIDE[name]}
     (problem,) = problems(**{**NONE, **given})
-    assert problem.startswith(f"{name}_FROM: must name one key of one secret: `vault: <path> <key>` or")
+    assert problem.startswith(f"{name}_FROM: must name one key of one secret: `vault: <path> <key>`,")
     assert "wrong-place" not in problem
 
 

@@ -77,11 +77,14 @@ def named(secrets: dict[str, dict[str, str]]) -> dict[str, str]:
 
 
 def counted(result: Result) -> int:
-    assert {seen.status for seen in result.requests} <= {200, 201, 204}
+    refused = [seen.operation for seen in result.requests if seen.status not in (200, 201, 204)]
+    # A policy that grants neither of the cheaper lists refuses each of them once.
+    assert [each.partition(" ")[0] for each in refused] in ([], ["SCAN", "LIST"])
+    assert all("/detailed-metadata/" in each for each in refused)
     return len(result.requests)
 
 
-@pytest.mark.parametrize(("scale", "idle", "busy"), [(SCAN, 10, 39), (USUAL, 130, 159)], indirect=["scale"])
+@pytest.mark.parametrize(("scale", "idle", "busy"), [(SCAN, 10, 39), (USUAL, 132, 161)], indirect=["scale"])
 def test_a_run_asks_no_more_than_it_must(scale: Scale, idle: int, busy: int) -> None:
     assert counted(scale.case.idle()) <= idle
     assert scale.reads() == []
