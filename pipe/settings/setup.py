@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from pipe.actions.sources.registry import source_type
 from pipe.claims import claims_of
 from pipe.errors import Problem
 from pipe.reading import Reader
@@ -117,7 +118,7 @@ def _fill(reader: Reader, actions: tuple[str, ...]) -> None:
             # A user who is named without a secret may do without one.
             stands["SECRET_ID"] = ""
     if actions != ("rotate",):
-        stands["SECRETS"] = "<mount>/<folder>/** *" if reader.text("SOURCE") == VAULT else "<folder>/** *"
+        stands["SECRETS"] = source_type(reader.text("SOURCE") or VAULT).placeholder
     if "replicate" in actions:
         stands["AWS_SECRET_PREFIX"] = ""
     for name, text in stands.items():

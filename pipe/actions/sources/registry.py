@@ -24,7 +24,8 @@ SOURCES = {
 class SourceType:
     """What a source's module says of it, as its SOURCE_TYPE.
 
-    `selector` makes a selector of a path, a key and a variable's name, of which the last two may be empty; it raises
+    `example` is a path that people are shown, `placeholder` a selector of a folder that is still to be named.
+    `selector` makes one of a path, a key and a variable's name, of which the last two may be empty; it raises
     WrongSelector. `open` makes the source out of a sign-in for these selectors; in a dry run it makes no secret.
     `fetch` reads the one value that a selector names; it raises ServiceError. `permissions` are what AWS has to allow
     for a pull, `fetch_permissions` for a fetch; a source without them signs in to Vault. `region` is the one that a
@@ -32,6 +33,7 @@ class SourceType:
     """
 
     example: str
+    placeholder: str
     selector: Callable[[str, str, str], Selector]
     open: Callable[[Any, Sequence[Selector], bool], Source]
     fetch: Callable[[Any, Selector], Single]

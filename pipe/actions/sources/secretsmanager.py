@@ -228,6 +228,7 @@ def _root(arn: str) -> str:
 
 SOURCE_TYPE = SourceType(
     example="ci/db",
+    placeholder="<folder>/** *",
     selector=selector_of,
     open=lambda session, selectors, _: SecretsManagerSource(session, selectors),
     fetch=fetch,

@@ -195,6 +195,7 @@ def _batches(names: Sequence[str], size: int) -> list[Sequence[str]]:
 
 SOURCE_TYPE = SourceType(
     example="/ci/db",
+    placeholder="/<folder>/** *",
     selector=selector_of,
     open=lambda session, selectors, _: SsmSource(session, selectors),
     fetch=fetch,

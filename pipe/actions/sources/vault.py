@@ -144,6 +144,7 @@ def fetch(session: VaultSession, selector: Selector) -> Single:
 
 SOURCE_TYPE = SourceType(
     example="secret/ci/db",
+    placeholder="<mount>/<folder>/** *",
     selector=selector_of,
     open=lambda session, _, dry_run: VaultSource(session.kv, session, dry_run=dry_run),
     fetch=fetch,
