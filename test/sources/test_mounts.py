@@ -25,6 +25,18 @@ def with_mounts(**engines: Engine) -> FakeVault:
     return vault
 
 
+def test_what_had_no_versions_before_is_asked_about_first() -> None:
+    vault = with_mounts(one=KV1, db=OTHER, secret=KV2)
+    vault.put("one/data/x/db")
+    for text, address in (("one/x/db a", "one/x/db"), ("db/x/db a", "db/x/db"), ("secret/x/db a", "secret/x/db")):
+        (looked,) = survey(vault, text, known=False)
+        assert addresses(looked) == [address]
+        asked = vault.asked[:]
+        vault.asked.clear()
+        assert asked[0] == ("mount", address)
+        assert [kind for kind, _ in asked].count("data") <= 1
+
+
 def test_a_mount_is_guessed_and_asked_for_once_where_the_guess_is_wrong() -> None:
     vault = with_mounts(secret=KV2, other=KV1, team__a=KV2, team__b__kv=KV1, team__b__x=KV2)
     text = "; ".join(

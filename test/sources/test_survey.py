@@ -50,7 +50,7 @@ def test_on_the_first_run_the_data_tells_the_version_too(vault: FakeVault) -> No
     vault.allowed = {"": USUAL}
     found = survey(vault, "secret/ci/** *", known=["secret/ci/db"])
     assert seen(found[0]) == [(address, below, 1, below != "db") for address, below in BELOW]
-    assert vault.counted() == {"scan": 1, "detailed": 1, "names": 3, "metadata": 1, "data": 3}
+    assert vault.counted() == {"mount": 1, "scan": 1, "detailed": 1, "names": 3, "metadata": 1, "data": 3}
 
 
 def test_where_a_cheaper_way_is_allowed_here_and_not_there(vault: FakeVault) -> None:

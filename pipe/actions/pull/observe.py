@@ -104,6 +104,9 @@ def _complain(target: TargetState, policy: Pull) -> None:
 
 
 def _known(states: Iterable[TargetState], policy: Pull, selector: Selector, address: str) -> bool:
-    """Tell whether a secret may be unchanged: every target has it from some version."""
+    """Tell whether a secret may be unchanged: every target has it from some version; see Source.survey."""
+    if not address:
+        groups = [state.last_sync.groups.get(selector.text) for state in states]
+        return not policy.force and any(entry.stamp for group in groups if group for entry in group.entries.values())
     entries = [state.last_sync.entry(selector.text, address) for state in states]
     return not policy.force and all(entry is not None and entry.stamp for entry in entries)

@@ -48,8 +48,8 @@ def observe(store: Callable[[], SecretsManager], source: Source, policy: Replica
     replicated = {each.tags.get(SOURCE) for each in replicas.values() if of_origin(each, source.origin)}
 
     def known(_: Selector, address: str) -> bool:
-        """Tell whether a secret may be unchanged: it has a replica already."""
-        return source_tag(address) in replicated and not policy.force
+        """Tell whether a secret may be unchanged: it has a replica already. What is replicated has versions."""
+        return not address or (source_tag(address) in replicated and not policy.force)
 
     looked, materials = look(source, policy.selectors, known)
     world = World(now, source.origin, looked, materials, {}, replicas, run)

@@ -85,7 +85,8 @@ class Source(Protocol):
         """Learn which secrets each selector finds and in which version, with the fewest requests.
 
         `known` tells whether a selector's secret at an address may be unchanged; where it is not, and its version would
-        cost a request of its own, its material is read at once.
+        cost a request of its own, its material is read at once. With an empty address it tells whether what the
+        selector brought before had versions.
         """
 
     def read_all(self, found: Sequence[Found]) -> list[Material | KeyturnError]:

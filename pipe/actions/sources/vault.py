@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING
@@ -12,7 +12,7 @@ from pipe.actions.sources.look import Look, mistake
 from pipe.actions.sources.mounts import Mounts, locate, mounts_of
 from pipe.actions.sources.registry import SourceType
 from pipe.actions.sources.source import Found, Looked, Single, single
-from pipe.errors import Denied, Invalid, KeyturnError, Missing, ServiceError, Unsupported
+from pipe.errors import Denied, Invalid, KeyturnError, Missing, ServiceError, Unreadable, Unsupported
 from pipe.material import Engine, Material, Mount
 from pipe.patience import side_by_side
 from pipe.selectors import BELOW, Selector, WrongSelector, check_no_wildcard
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pipe.assemble.vault import VaultSession
 
 # What a mount may answer that is another one than was guessed.
-_STRANGE = (Denied, Missing, Unsupported, Invalid)
+_STRANGE = (Denied, Missing, Unsupported, Invalid, Unreadable)
 
 
 def selector_of(path: str, key: str, name: str) -> Selector:
@@ -65,12 +65,13 @@ class VaultSource:
     def survey(self, selectors: Sequence[Selector], known: Callable[[Selector, str], bool]) -> tuple[Looked, ...]:
         """Learn which secrets there are and in which version, with the fewest requests; see Source.survey.
 
-        Most mounts are of KV version 2 and have no slash in their path. So the server is asked only about those on
-        which something is not as it would be then.
+        What is known to have versions is of KV version 2, on a mount that most often has no slash in its path: there
+        the server is asked only where something is not as it would be then.
         """
-        guessed = {selector: Mount(selector.path.partition("/")[0], Engine.KV2) for selector in selectors}
+        guessed = {each: Mount(each.path.partition("/")[0], Engine.KV2) for each in selectors if known(each, "")}
         looked = Look(self._kv, known, dry_run=self._dry_run).at(guessed)
-        looked |= Look(self._kv, known, dry_run=self._dry_run).at(self._others(guessed, looked))
+        mounts = {**self._others(guessed, looked), **self._mounts(each for each in selectors if each not in guessed)}
+        looked |= Look(self._kv, known, dry_run=self._dry_run).at(mounts)
         return tuple(looked[selector] for selector in selectors)
 
     def read_all(self, found: Sequence[Found]) -> list[Material | KeyturnError]:
@@ -100,17 +101,20 @@ class VaultSource:
         """Sign out; raises ServiceError."""
         self._session.sign_out(leased=leased)
 
+    def _mounts(self, selectors: Iterable[Selector]) -> Mounts:
+        asked = list(selectors)
+        answers = mounts_of(self._kv, [selector.path for selector in asked])
+        return {selector: answers[selector.path] for selector in asked}
+
     def _others(self, guessed: Mapping[Selector, Mount], looked: Mapping[Selector, Looked]) -> Mounts:
         """Return the selectors whose mounts are not those that were guessed, and what they are on.
 
         Where the server cannot tell, nothing can be said about that which is not as expected.
         """
         suspects = {guessed[selector] for selector in guessed if _strange(looked[selector])}
-        asking = [selector for selector, mount in guessed.items() if mount in suspects]
-        answers = mounts_of(self._kv, [selector.path for selector in asking])
         others: dict[Selector, Mount | ServiceError] = {}
-        for selector in asking:
-            answer, guess = answers[selector.path], guessed[selector]
+        for selector, answer in self._mounts(each for each, mount in guessed.items() if mount in suspects).items():
+            guess = guessed[selector]
             if isinstance(answer, ServiceError):
                 wrong = _strange(looked[selector])
             else:
