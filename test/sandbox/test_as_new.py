@@ -66,6 +66,7 @@ def live(world: World) -> None:
     world.issuer.rotate()
     aws.refusals, aws.last_used_lag = 7, 7.0
     aws.put_secret("ci/by-hand", "text")
+    aws.put_parameter("/ci/by-hand", "text")
     aws.freeze()
     aws.anywhere.add_anchor(Authority("Acme Root", world.clock.now(), "p256").pem)
     aws.anywhere.add_profile([company.role_arn])
