@@ -50,7 +50,11 @@ class Home:
             # Whether an ARN is whole cannot be told from a name that ends like one.
             return [*([name] if re.search(r"-[A-Za-z0-9]{6}$", name) else []), name + SUFFIX]
         pattern = name if name.endswith("*") else name + SUFFIX
-        return [f"arn:{self.partition}:secretsmanager:{self.region}:{self.account}:secret:{pattern}"]
+        return [f"{self.root('secretsmanager')}:secret:{pattern}"]
+
+    def root(self, service: str) -> str:
+        """Return what the ARNs of all things of a regional service begin with."""
+        return f"arn:{self.partition}:{service}:{self.region}:{self.account}"
 
 
 @dataclass(frozen=True)
@@ -63,7 +67,7 @@ class Permission:
 
     action: str
     resources: tuple[str, ...] = ("*",)
-    condition: Mapping[str, Mapping[str, str]] | None = None
+    condition: Mapping[str, Mapping[str, str | list[str]]] | None = None
     probe: str = ""
     without: str = ""
 
@@ -158,6 +162,11 @@ def _reads(arns: tuple[str, ...], name: str, condition: Mapping[str, Mapping[str
     )  # fmt: skip
 
 
+def needed_to_fetch(home: Home, name: str) -> Permissions:
+    """Return what reading one secret needs, by its name or ARN."""
+    return (Permission("secretsmanager:GetSecretValue", tuple(home.secret(name))),)
+
+
 def needed_to_replicate(home: Home, prefix: str, *, prune: bool) -> Permissions:
     """Return what a replication needs, which reads nothing; `prune` is whether it may delete replicas."""
     arns = tuple(home.secret(prefix + "*"))
@@ -193,20 +202,22 @@ def replicate(home: Home, prefix: str, *, prune: bool) -> list[Statement]:
     return allowing(needed_to_replicate(home, prefix, prune=prune))
 
 
-def read_secret(home: Home, name: str) -> list[Statement]:
-    """Return what allows reading one secret, by its name or ARN."""
-    return allowing([Permission("secretsmanager:GetSecretValue", tuple(home.secret(name)))])
-
-
 def notice(topic: str) -> list[Statement]:
     """Return what allows a notice; `topic` is SNS_TOPIC_ARN."""
     return allowing([Permission("sns:Publish", (topic,))])
 
 
-def kms(home: Home, key: str = "*") -> list[Statement]:
-    """Return what secrets under a key of one's own in KMS need besides, by Secrets Manager alone; `key` is its ARN."""
-    via = {"StringLike": {"kms:ViaService": f"secretsmanager.{home.region}.amazonaws.com*"}}
+def kms(home: Home, key: str = "*", services: Sequence[str] = ("secretsmanager",)) -> list[Statement]:
+    """Return what secrets under a key of one's own in KMS need besides, by these services alone; `key` is its ARN."""
+    via = {"StringLike": {"kms:ViaService": _one_or_all([f"{each}.{home.region}.amazonaws.com*" for each in services])}}
     return allowing(Permission(action, (key,), via) for action in ("kms:Decrypt", "kms:GenerateDataKey"))
+
+
+def keepers(statements: Iterable[Statement]) -> list[str]:
+    """Return the services among those that statements allow which keep secrets under keys of KMS."""
+    actions = [each["Action"] for each in statements]
+    services = {one.partition(":")[0] for each in actions for one in ([each] if isinstance(each, str) else each)}
+    return sorted(services - {"iam", "sns", "sts"})
 
 
 def allowing(permissions: Iterable[Permission]) -> list[Statement]:

@@ -17,6 +17,7 @@ FILES = sorted(PIPE.rglob("*.py"))
 
 VALUES = {
     "redact",
+    "registry",
     "errors",
     "naming",
     "selectors",
@@ -35,11 +36,12 @@ LAYERS: dict[str, set[str]] = {
     "__main__": {"shell"},
     "redact": set(),
     "naming": set(),
+    "registry": set(),
     "material": set(),
     "state": set(),
     "errors": {"redact"},
     "claims": {"redact", "errors", "values"},
-    "selectors": {"naming"},
+    "selectors": {"naming", "registry"},
     "permissions": {"selectors"},
     "step": {"values"},
     "scopes": set(),
@@ -101,6 +103,9 @@ def module_of(path: Path) -> list[str]:
 
 
 def layer_of(module: list[str]) -> str:
+    # The registry only names the sources; it imports one when somebody asks for it.
+    if module[1:4] == ["actions", "sources", "registry"]:
+        return "registry"
     return module[1] if len(module) > 1 else "pipe"
 
 
@@ -140,6 +145,8 @@ def test_arrows_point_down() -> None:
         if imported[0] != "pipe" or imported == own:
             continue
         layer, other = layer_of(own), layer_of(imported)
+        if own[1:3] == ["actions", "sources"] and other == "clients":
+            continue  # A source opens its own clients.
         assert other == layer or other in LAYERS[layer], f"{'.'.join(own)} imports {'.'.join(imported)}"
         if layer == other == "actions" and len(own) > 2:
             known = {own[2], "sources", *ACTIONS.get(own[2], set())}

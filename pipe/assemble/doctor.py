@@ -10,11 +10,12 @@ from pipe.actions.doctor.observe_aws import Account
 from pipe.actions.doctor.observe_bitbucket import observe_bitbucket
 from pipe.actions.doctor.observe_vault import VaultFacts, observe_vault
 from pipe.actions.rotate.preview import Preview
+from pipe.actions.sources.registry import source_type
+from pipe.actions.sources.vault import VaultSource
 from pipe.assemble.access import bitbucket_of
-from pipe.assemble.secretsmanager import secretsmanager_source
 from pipe.assemble.signing import AwsSession
 from pipe.assemble.stored import Fetcher
-from pipe.assemble.vault import VaultSession, vault_session, vault_source
+from pipe.assemble.vault import VaultSession, vault_session
 from pipe.clients.bitbucket import Bitbucket
 from pipe.clients.bitbucket_issuer import Issuer
 from pipe.clients.vault_self import OwnToken
@@ -46,7 +47,7 @@ def doctor(settings: Settings, job: DoctorJob, patience: Patience) -> Doctor:
     name, jobs, needs = settings.session_name, job.jobs, _needs(job.jobs)
     sessions = [AwsSession(access, name, patience) for access in _ways(jobs)]
     vault = next((vault_session(access, name, patience) for access in _vaults(jobs)), None)
-    fetcher = Fetcher(name, patience, vault=vault, aws=sessions[0] if sessions else None)
+    fetcher = Fetcher(name, patience, vault, sessions[0] if sessions else None)
     access = next((each.targets.access for each in jobs if not isinstance(each, ReplicateJob)), None)
     bitbucket = bitbucket_of(access, fetcher, patience) if access and _is_given(access) else None
     return Doctor(
@@ -88,7 +89,7 @@ def _enter(session: AwsSession, jobs: Jobs, bitbucket: Bitbucket | None, run: Ru
         here,
         objection(session.access, caller),
         partial(preview, rotate, bitbucket) if rotate and bitbucket and (rotate.rotation.user or caller.user) else None,
-        secretsmanager_source(session, selectors) if selectors else None,
+        source_type(pull.source).open(session, selectors, True) if pull and selectors else None,
         selectors,
     )
 
@@ -97,7 +98,7 @@ def _look_at_vault(session: VaultSession, jobs: Jobs) -> VaultFacts:
     wanted = chain.from_iterable(job.needs.selectors for job in jobs if not isinstance(job, RotateJob) and job.vault)
     # Each once, whatever the variables are called.
     selectors = {(each.path, each.recursive): each for each in wanted}
-    source = vault_source(session, force=False, dry_run=True)
+    source = VaultSource(session.kv, session, dry_run=True)
     return observe_vault(session.access.address, source, OwnToken(session.vault), tuple(selectors.values()))
 
 

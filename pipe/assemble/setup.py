@@ -7,9 +7,11 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from pipe import permissions
 from pipe.actions.setup.action import SetUp, Vault
+from pipe.actions.sources.registry import source_type
 from pipe.errors import Problem
 from pipe.permissions import Home, Statement
 from pipe.selectors import Selector
+from pipe.settings.aws import AwsAccess
 from pipe.settings.pull import PullJob
 from pipe.settings.replicate import ReplicateJob
 from pipe.settings.setup import ROLE, Job, SetupJob
@@ -40,8 +42,11 @@ def _grants(job: SetupJob) -> Iterator[tuple[str, Sequence[Statement]]]:
     """Yield the policies of the role, by name."""
     for name, each in job.jobs.items():
         stored = _stored(each)
-        if stored and stored.aws:
-            yield "token", permissions.read_secret(Home.of(job.role_arn, stored.region), stored.selector.path)
+        if stored and isinstance(stored.access, AwsAccess):
+            kind = source_type(stored.source)
+            home = Home.of(job.role_arn, kind.region(stored.selector) or stored.access.region)
+            needed = kind.fetch_permissions(home, stored.selector) if kind.fetch_permissions else ()
+            yield "token", permissions.allowing(needed)
         if not each.aws:
             continue
         home = Home.of(job.role_arn, each.aws.region)
@@ -59,8 +64,8 @@ def _vault(job: SetupJob) -> Vault | None:
     selectors: list[Selector] = []
     for each in job.jobs.values():
         stored = _stored(each)
-        if stored and stored.vault:
-            access = stored.vault
+        if stored and isinstance(stored.access, VaultAccess):
+            access = stored.access
             selectors.append(stored.selector)
         if isinstance(each, PullJob) and each.vault:
             access = each.vault

@@ -23,6 +23,8 @@ _READS: Mapping[str, tuple[str, str]] = {
     "secretsmanager:DescribeSecret": ("describe_secret", "SecretId"),
     "secretsmanager:ListSecretVersionIds": ("list_secret_version_ids", "SecretId"),
     "secretsmanager:GetSecretValue": ("get_secret_value", "SecretId"),
+    "ssm:DescribeParameters": ("describe_parameters", ""),
+    "ssm:GetParameters": ("get_parameters", "Names"),
 }
 
 
@@ -31,7 +33,6 @@ class Rights:
 
     def __init__(self, aws: Aws) -> None:
         self._aws = aws
-        self._clients = {"iam": aws.client("iam"), "secretsmanager": aws.client("secretsmanager")}
 
     def may(self, action: str, name: str) -> bool:
         """Tell whether an action that reads is allowed, by doing it; what is not there may be asked about, too.
@@ -39,8 +40,10 @@ class Rights:
         Raises ServiceError where that cannot be told.
         """
         call, parameter = _READS[action]
-        given: dict[str, Any] = {parameter: [name] if parameter.endswith("List") else name} if parameter else {}
-        request = getattr(self._clients[action.partition(":")[0]], call)
+        several = parameter.endswith(("List", "Names"))
+        given: dict[str, Any] = {parameter: [name] if several else name} if parameter else {}
+        service: Any = action.partition(":")[0]
+        request = getattr(self._aws.client(service), call)
         try:
             answer = self._aws.ask(action, lambda: request(**(given or {"MaxResults": 1})), CHECK, attempts=ATTEMPTS)
         except Denied:

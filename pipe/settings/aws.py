@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from pipe.permissions import Home, Statement, compact, document, kms, notice
+from pipe.permissions import Home, Statement, compact, document, keepers, kms, notice
 from pipe.reading import Reader
 from pipe.redact import Secret
 from pipe.settings.anywhere import Anywhere, read_anywhere, wants_anywhere
@@ -136,8 +136,8 @@ def _policy(reader: Reader, way: WebIdentity | Anywhere | Keys | None, region: s
         home = Home.of(way.role_arn, region)
         topic = reader.text("SNS_TOPIC_ARN")
         statements = [*allowed(home), *(notice(topic) if topic else [])]
-        secrets = any("secretsmanager:" in compact(document([each])) for each in statements)
-        given = document([*statements, *(kms(home) if secrets else [])])
+        services = keepers(statements)
+        given = document([*statements, *(kms(home, services=services) if services else [])])
     policy = compact(given)
     if len(policy) > LONGEST_POLICY:
         reader.problem(

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from pipe import permissions
-from pipe.permissions import NOTHING, Home, Permissions
+from pipe.actions.sources.registry import SourceType, source_type
+from pipe.permissions import NOTHING, Home, Permissions, allowing
 from pipe.reading import Reader
 from pipe.selectors import Selector
 from pipe.settings.aws import AwsAccess, read_aws
@@ -15,19 +15,19 @@ from pipe.settings.bitbucket import Targets, read_targets
 from pipe.settings.selectors import read_secrets
 from pipe.settings.vault import VaultAccess, read_vault
 from pipe.values import Needs, Pull
-from pipe.variables import SOURCES
 
-VAULT, SECRETS_MANAGER = SOURCES
+VAULT = "vault"
 
 
 @dataclass(frozen=True)
 class PullJob:
-    """What is pulled, where it is written, and how its source is asked, which is either Vault or AWS."""
+    """What is pulled, where it is written, and how its source is asked, which is in either Vault or AWS."""
 
     action: ClassVar[str] = "pull"
 
     targets: Targets
     pull: Pull
+    source: str
     vault: VaultAccess | None = None
     aws: AwsAccess | None = None
 
@@ -40,8 +40,9 @@ class PullJob:
         )
 
     def permissions(self, home: Home, own: str = "", found: Mapping[str, str] = NOTHING) -> Permissions:  # noqa: ARG002 - what each job is asked
-        """Return what AWS has to allow where it is the source; `found` is `needed_to_pull`'s."""
-        return permissions.needed_to_pull(home, self.pull.selectors, found)
+        """Return what AWS has to allow where it is the source; `found` is SourceType's."""
+        needed = source_type(self.source).permissions
+        return needed(home, self.pull.selectors, found) if needed else ()
 
 
 def read_pull_job(reader: Reader) -> PullJob:
@@ -63,21 +64,21 @@ def read_pull_job(reader: Reader) -> PullJob:
         state_variable=state_variable,
     )
     targets = read_targets(reader)
-    if source == SECRETS_MANAGER:
-        return PullJob(targets, pull, aws=_read_aws(reader, selectors))
-    return PullJob(targets, pull, vault=read_vault(reader))
+    kind = source_type(source)
+    if kind.permissions is None:
+        return PullJob(targets, pull, source, vault=read_vault(reader))
+    return PullJob(targets, pull, source, aws=_read_aws(reader, kind, selectors))
 
 
-def _read_aws(reader: Reader, selectors: Sequence[Selector]) -> AwsAccess:
+def _read_aws(reader: Reader, kind: SourceType, selectors: Sequence[Selector]) -> AwsAccess:
     """Return how AWS is asked in the one region that all secrets are in."""
     region = reader.text("AWS_DEFAULT_REGION")
     if not reader.is_given("AWS_DEFAULT_REGION"):
         reader.missing("AWS_DEFAULT_REGION", "needed; the region of the secrets")
     for selector in selectors:
-        arn = selector.path.split(":")
-        if region and arn[0] == "arn" and arn[3] != region:
-            reader.problem(
-                "SECRETS",
-                f"“{selector.text}” is in {arn[3]}, and AWS_DEFAULT_REGION is {region}; a run has one region",
-            )
-    return read_aws(reader, lambda home: permissions.pull(home, selectors))
+        own = kind.region(selector)
+        if region and own and own != region:
+            what = f"“{selector.text}” is in {own}, and AWS_DEFAULT_REGION is {region}; a run has one region"
+            reader.problem("SECRETS", what)
+    needed = kind.permissions
+    return read_aws(reader, lambda home: allowing(needed(home, selectors, NOTHING) if needed else ()))

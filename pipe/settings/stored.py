@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import partial
 
-from pipe import permissions
-from pipe.permissions import Home, Statement
+from pipe.actions.sources.registry import source_type
+from pipe.permissions import Home, Statement, allowing, keepers, kms
 from pipe.reading import Reader
 from pipe.redact import Secret
 from pipe.selectors import Selector
@@ -16,16 +15,15 @@ from pipe.settings.vault import VaultAccess, read_vault
 
 @dataclass(frozen=True)
 class Stored:
-    """A secret that is fetched when it is first needed, from Vault or AWS.
+    """A secret that is fetched when it is first needed; `variable` says in which source it is, and where there.
 
-    `variable` says where it is; `region` is that of a secret in AWS.
+    `access` is None where the settings have a problem.
     """
 
     variable: str
+    source: str
     selector: Selector
-    vault: VaultAccess | None = None
-    aws: AwsAccess | None = None
-    region: str = ""
+    access: VaultAccess | AwsAccess | None
 
 
 def read_secret(reader: Reader, name: str) -> Secret | Stored | None:
@@ -44,25 +42,20 @@ def read_secret(reader: Reader, name: str) -> Secret | Stored | None:
 def _stored(reader: Reader, variable: str) -> Stored:
     place = reader.value(variable)
     if place is None:
-        return Stored(variable, Selector("", ""))
+        return Stored(variable, "", Selector("", ""), None)
     source, selector = place
-    if source == "vault":
-        return Stored(variable, selector, vault=read_vault(reader))
-    region = _region(reader, variable, selector)
-    return Stored(variable, selector, aws=read_aws(reader, partial(_needs, selector.path, region)), region=region)
-
-
-def _needs(name: str, region: str, home: Home) -> list[Statement]:
-    """Return what fetching a secret needs; its key in KMS is in its own region."""
-    there = replace(home, region=region)
-    return [*permissions.read_secret(there, name), *(permissions.kms(there) if there != home else [])]
-
-
-def _region(reader: Reader, variable: str, selector: Selector) -> str:
-    """Return the region that an ARN is of, or else the one that is given."""
-    if selector.path.startswith("arn:"):
-        return selector.path.split(":")[3]
-    region = reader.text("AWS_DEFAULT_REGION")
-    if not reader.is_given("AWS_DEFAULT_REGION"):
+    kind = source_type(source)
+    if kind.fetch_permissions is None:
+        return Stored(variable, source, selector, read_vault(reader))
+    if not kind.region(selector) and not reader.is_given("AWS_DEFAULT_REGION"):
         reader.missing("AWS_DEFAULT_REGION", f"needed to find the secret of {variable}, which is no ARN")
-    return region
+    region = kind.region(selector) or reader.text("AWS_DEFAULT_REGION")
+    read = kind.fetch_permissions
+
+    def needs(home: Home) -> list[Statement]:
+        """Return what fetching the secret needs; its key in KMS is in its own region."""
+        there = replace(home, region=region)
+        statements = allowing(read(there, selector))
+        return [*statements, *(kms(there, services=keepers(statements)) if there != home else [])]
+
+    return Stored(variable, source, selector, read_aws(reader, needs))

@@ -75,7 +75,7 @@ def test_a_policy_that_lacks_a_right_to_read(case: Case) -> None:
     (found,) = case.ill(case.rotate)
     assert found.startswith("AWS, may not rotate: secretsmanager:GetSecretValue → Add to the policy what stands below.")
     result, _ = case.look(case.rotate)
-    (needed,) = permissions.read_secret(HOME, SECRET)
+    (needed,) = permissions.allowing(permissions.needed_to_fetch(HOME, SECRET))
     assert json.dumps(needed, indent=2) in result.output
 
 

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from pipe.actions.sources import ssm
-from pipe.policies import Home, document
+from pipe.permissions import NOTHING, Home, allowing, document
 from pipe.selectors import read_selectors
 from sandbox.wire import Fault
 from sandbox.world import REGION, USER, Company, World
@@ -158,7 +158,7 @@ def test_what_is_denied_is_denied_alone(stored: StoreCase) -> None:
     assert stored.held(stored.staging)["DB_PASSWORD"] == "the-first-password-of-the-db"
 
 
-NEEDED = ssm.permissions(HOME, read_selectors("/ci/** *", "ssm")[0])
+NEEDED = allowing(ssm.permissions(HOME, read_selectors("/ci/** *", "ssm")[0], NOTHING))
 
 
 def test_its_policy_is_enough(stored: StoreCase) -> None:
@@ -199,7 +199,9 @@ def test_the_smallest_session_may_read_what_is_named_and_nothing_else(stored: St
     ],
 )
 def test_its_policy_names_the_parameters_and_no_more(text: str, action: str, resource: str) -> None:
-    everything, reading = document(ssm.permissions(HOME, read_selectors(text, "ssm")[0]))["Statement"]
+    everything, reading = document(allowing(ssm.permissions(HOME, read_selectors(text, "ssm")[0], NOTHING)))[
+        "Statement"
+    ]
     assert (everything["Action"], everything["Resource"]) == ("ssm:DescribeParameters", "*")
     assert (reading["Action"], reading["Resource"]) == (action, resource)
 

@@ -31,7 +31,7 @@ def observe_source(source: Source, selectors: Sequence[Selector], *, reads: bool
     try:
         source.open()
         # What may be unchanged is not read where its version can be had otherwise.
-        looked = source.survey(selectors, {}, lambda *_: True).looked
+        looked = source.survey(selectors, lambda *_: True)
         first = [each.found[0] for each in looked if each.found] if reads else []
         read = dict(zip((each.address for each in first), source.read_all(first), strict=True))
     except KeyturnError as error:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
     from pipe.actions.sources.source import Single, Source
-    from pipe.policies import Home, Statement
+    from pipe.permissions import Home, Permissions
     from pipe.selectors import Selector
 
 # The name in SOURCE, which is the module's, too, and how `…_FROM` names one value there.
@@ -28,8 +28,9 @@ class SourceType:
     `selector` makes one of a path, a key and a variable's name, of which the last two may be empty; it raises
     WrongSelector. `open` makes the source out of a sign-in for these selectors; in a dry run it makes no secret.
     `fetch` reads the one value that a selector names; it raises ServiceError. `permissions` are what AWS has to allow
-    for a pull, `fetch_permissions` for a fetch; a source without them signs in to Vault. `region` is the one that a
-    selector itself names, or empty.
+    for a pull, `fetch_permissions` for a fetch; a source without them signs in to Vault. The former take the name of a
+    secret by the path of the selector that finds it, where one is known. `region` is the one that a selector itself
+    names, or empty.
     """
 
     example: str
@@ -37,8 +38,8 @@ class SourceType:
     selector: Callable[[str, str, str], Selector]
     open: Callable[[Any, Sequence[Selector], bool], Source]
     fetch: Callable[[Any, Selector], Single]
-    permissions: Callable[[Home, Iterable[Selector]], list[Statement]] | None = None
-    fetch_permissions: Callable[[Home, Selector], list[Statement]] | None = None
+    permissions: Callable[[Home, Iterable[Selector], Mapping[str, str]], Permissions] | None = None
+    fetch_permissions: Callable[[Home, Selector], Permissions] | None = None
     region: Callable[[Selector], str] = lambda _: ""
 
 

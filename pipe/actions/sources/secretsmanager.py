@@ -8,13 +8,13 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
-from pipe import policies
+from pipe import permissions
 from pipe.actions.sources.registry import SourceType
 from pipe.actions.sources.source import Found, Looked, Single, single
 from pipe.errors import Invalid, KeyturnError, Missing, WrongState
 from pipe.material import Engine, Material, Version
 from pipe.patience import side_by_side
-from pipe.policies import Home
+from pipe.permissions import Home
 from pipe.selectors import BELOW, TAG, Selector, WrongSelector, check_no_wildcard
 from pipe.values import Body, Described
 
@@ -232,7 +232,7 @@ SOURCE_TYPE = SourceType(
     selector=selector_of,
     open=lambda session, selectors, _: SecretsManagerSource(session, selectors),
     fetch=fetch,
-    permissions=policies.pull,
-    fetch_permissions=lambda home, selector: policies.read_secret(home, selector.path),
+    permissions=permissions.needed_to_pull,
+    fetch_permissions=lambda home, selector: permissions.needed_to_fetch(home, selector.path),
     region=region_of,
 )

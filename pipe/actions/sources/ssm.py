@@ -13,7 +13,7 @@ from pipe.actions.sources.source import Found, Looked, Single, single
 from pipe.errors import Denied, KeyturnError, Missing
 from pipe.material import Engine, Material, Version
 from pipe.patience import side_by_side
-from pipe.policies import Home, Statement
+from pipe.permissions import Home, Permission, Permissions
 from pipe.redact import learn, learn_all
 from pipe.selectors import BELOW, Selector, WrongSelector, check_no_wildcard
 from pipe.values import Body
@@ -160,14 +160,18 @@ def fetch(session: AwsSession, selector: Selector) -> Single:
     return single(selector, None if material.plain else material.values, material.whole)
 
 
-def permissions(home: Home, selectors: Iterable[Selector]) -> list[Statement]:
+def permissions(home: Home, selectors: Iterable[Selector], found: Mapping[str, str]) -> Permissions:
     """Return what a pull needs; AWS knows the list only for all parameters, and it shows no value."""
-    everything: Statement = {"Effect": "Allow", "Action": "ssm:DescribeParameters", "Resource": "*"}
-    return [everything, _reading([*dict.fromkeys(_arn(home, each) for each in selectors)])]
+    wanted = list(selectors)
+    arns = dict.fromkeys(_arn(home, each) for each in wanted)
+    name = next((found[each.path] for each in wanted if found.get(each.path)), "")
+    lists = Permission("ssm:DescribeParameters", probe="*")
+    return lists, Permission("ssm:GetParameters", tuple(arns), probe=name)
 
 
-def _reading(arns: Sequence[str]) -> Statement:
-    return {"Effect": "Allow", "Action": "ssm:GetParameters", "Resource": [*arns] if len(arns) > 1 else arns[0]}
+def fetch_permissions(home: Home, selector: Selector) -> Permissions:
+    """Return what reading one parameter needs."""
+    return (Permission("ssm:GetParameters", (_arn(home, selector),)),)
 
 
 def _arn(home: Home, selector: Selector) -> str:
@@ -200,5 +204,5 @@ SOURCE_TYPE = SourceType(
     open=lambda session, selectors, _: SsmSource(session, selectors),
     fetch=fetch,
     permissions=permissions,
-    fetch_permissions=lambda home, selector: [_reading([_arn(home, selector)])],
+    fetch_permissions=fetch_permissions,
 )
