@@ -214,3 +214,15 @@ def test_a_dry_run_writes_nothing(stored: StoreCase) -> None:
     result = stored.well(DRY_RUN="true")
     assert result.writes == []
     assert STATE not in stored.world.bitbucket.variables(stored.staging)
+
+
+def test_the_doctor_tries_what_it_needs(stored: StoreCase) -> None:
+    stored.by(*NEEDED)
+    well = stored.run(ACTION="doctor", SETUP_ACTIONS="pull")
+    assert "/ci/** *" in well.output
+    assert "it finds 4 secrets" in well.output
+    assert "ssm:" not in well.last_line
+    stored.by(NEEDED[0])
+    lacking = stored.run(ACTION="doctor", SETUP_ACTIONS="pull")
+    assert lacking.code == 1, lacking.output
+    assert "ssm:GetParameters" in lacking.last_line
