@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from pipe.actions.pull.remembered import remembered_of
+from pipe.actions.pull.memory import last_sync_of
 from pipe.actions.rotate.journal import noted_from
 from pipe.actions.rotate.notes import SECTION, notes_of
 from pipe.state import readable, section_of
@@ -77,7 +77,7 @@ def _said(text: str) -> Iterator[str]:
             noted = noted_from(notes.get(name))
             if noted:
                 yield f"{user}: key {noted.key_id} {words} on {_day(noted.at)}"
-    pulled = remembered_of(text)
+    pulled = last_sync_of(text)
     if not pulled.readable:
         yield "its note on pulls cannot be read"
     for selector, group in pulled.groups.items():

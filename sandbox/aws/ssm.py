@@ -7,11 +7,10 @@ from base64 import b64encode
 from dataclasses import dataclass, field
 from typing import Any
 
-from sandbox.aws.conditions import Context
 from sandbox.aws.dialect import Call, Refused
 from sandbox.aws.keys import ACCOUNT
 from sandbox.aws.limits import check
-from sandbox.aws.policies import Principal
+from sandbox.aws.policies import Context, Principal
 from sandbox.clock import Clock
 
 Params = dict[str, Any]
