@@ -333,7 +333,6 @@ resource "aws_iam_role_policy" "rotate_secret" {
           "secretsmanager:GetSecretValue",
           "secretsmanager:PutSecretValue",
           "secretsmanager:UpdateSecretVersionStage",
-          "secretsmanager:TagResource",
         ]
         Resource = "arn:${local.partition}:secretsmanager:${local.region}:${local.account}:secret:${var.secret_name}-??????"
       },

@@ -119,7 +119,6 @@ def needed_to_rotate(home: Home, user: str, secret: str, found: Mapping[str, str
         Permission("secretsmanager:GetSecretValue", arns, probe=secret),
         Permission("secretsmanager:PutSecretValue", arns),
         Permission("secretsmanager:UpdateSecretVersionStage", arns),
-        Permission("secretsmanager:TagResource", arns),
     )
 
 

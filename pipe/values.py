@@ -185,7 +185,8 @@ def _refuse(constant: str) -> None:
 class Rotation:
     """Which key is rotated, when, and what its variables are called.
 
-    `revoke` is a leaked key's id, or the end of it, in capitals; empty where none has leaked.
+    `revoke` is a leaked key's id, or the end of it, in capitals; empty where none has leaked. `adopt` is what targets
+    remember or hold and may be given up: ARNs of secrets, ids of keys, places.
     """
 
     user: str
@@ -196,10 +197,25 @@ class Rotation:
     id_variable: str
     secret_variable: str
     credentials_variable: str
-    state_variable: str
     force: bool
     revoke: str
     deactivate_if_used: bool
+    adopt: frozenset[str] = frozenset()
+
+    @property
+    def variables(self) -> tuple[str, ...]:
+        """The names of the variables that hold the pair."""
+        return tuple(filter(None, (self.id_variable, self.secret_variable, self.credentials_variable)))
+
+    @property
+    def breaks(self) -> bool:
+        """Whether a leaked key is switched off whoever still holds it."""
+        return self.force and bool(self.revoke)
+
+    @property
+    def state_variable(self) -> str:
+        """The name of the unsecured variable beside the pair in which a target remembers where it is from."""
+        return f"KEYTURN_{self.id_variable}"
 
     @property
     def grace(self) -> timedelta:

@@ -272,8 +272,10 @@ VARIABLES = (
         "`newline` leaves out one line break at the end of a value; `pull` only.",
     ),
     Variable(
-        "ADOPT", REPLICATE, REPLICATE_ONLY, Switch(),
-        "Take over secrets of the same name in Secrets Manager that Keyturn did not write.", default="false",
+        "ADOPT", ELSEWHERE, REPLICATE_ONLY | ROTATION, Listing(),
+        "`replicate`: `true` takes over secrets of the same name in Secrets Manager that Keyturn did not write. "
+        "`rotate`: what is given up: the ARN of a secret that a target remembers, the id of a key that it holds, a "
+        "place outside `TARGETS`.",
     ),
     Variable(
         "AWS_SECRET_PREFIX", REPLICATE, REPLICATE_ONLY,
@@ -337,8 +339,8 @@ VARIABLES = (
         "Another address than Bitbucket's own; for the sandbox.", default="https://api.bitbucket.org/2.0",
     ),
     Variable(
-        "STATE_VARIABLE", ELSEWHERE, TO_BITBUCKET, VariableName(),
-        "The unsecured variable in which a target remembers what Keyturn did there; never a value.",
+        "STATE_VARIABLE", ELSEWHERE, frozenset({"pull"}) | WAY_THERE, VariableName(),
+        "The unsecured variable in which a target remembers what was pulled; never a value.",
         default="KEYTURN_STATE",
     ),
 )  # fmt: skip

@@ -121,6 +121,10 @@ class Aws:
         identity = _identity(answer.object("AssumedRoleUser"))
         return self._with(pair, Secret(given.text("SessionToken")), identity)
 
+    def signed_by(self, pair: KeyPair) -> Aws:
+        """Return a session that is the same but for the access key that it signs with."""
+        return self._with(pair)
+
     def hear(self, now: Callable[[], datetime]) -> None:
         """Go by another clock of AWS's until an answer tells the time."""
         self._transport.hear(now)

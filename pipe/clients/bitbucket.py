@@ -82,6 +82,10 @@ class Bitbucket:
         listed = self._pages.all(place.path, f"the variables of {place.label}", place.label)
         return {variable.key: variable for variable in map(_variable, listed)}
 
+    def is_gone(self, place: Place) -> bool:
+        """Tell whether an environment is certainly gone: its repository lists its environments, and not that one."""
+        return self._places.lacks(place)
+
     def write(self, place: Place, key: str, value: str, known: Variable | None, *, secured: bool) -> Variable:
         """Create or update one variable, never deleting it in between."""
         if known is not None:

@@ -9,8 +9,10 @@ from urllib.parse import quote
 
 from pipe.clients.answer import Fields
 from pipe.clients.bitbucket_api import Pages
-from pipe.errors import Invalid, Missing
+from pipe.errors import Invalid, Missing, ServiceError
 from pipe.values import Place, Target, TargetKind
+
+_ENVIRONMENTS = "/deployments_config/environments/"
 
 
 class Places:
@@ -32,16 +34,29 @@ class Places:
             return Place(f"repository {target.full_repository}", path)
         return _environment_of(target, *self._environment(target))
 
+    def lacks(self, place: Place) -> bool:
+        """Tell whether a repository's list of environments proves that a place is not there any more."""
+        repository, _, uuid = place.path.removesuffix("/variables").partition(_ENVIRONMENTS)
+        if not uuid:
+            return False
+        try:
+            listed = self._listed(repository, place.label)
+        except ServiceError:
+            return False
+        return all(braced(each.uuid).lower() != uuid.lower() for each in listed)
+
     def _environment(self, target: Target) -> tuple[str, str]:
-        repository = _repository_of(target)
+        return _named(self._listed(_repository_of(target), target.full_repository), target)
+
+    def _listed(self, repository: str, subject: str) -> tuple[_Environment, ...]:
         with self._lock:
             finding = self._finding.setdefault(repository, threading.Lock())
         with finding:
             if repository not in self._environments:
-                what, subject = f"the environments of {target.full_repository}", target.full_repository
+                what = f"the environments of {subject}"
                 listed = self._pages.all(f"{repository}/environments", what, subject)
                 self._environments[repository] = tuple(map(_Environment.of, listed))
-        return _named(self._environments[repository], target)
+        return self._environments[repository]
 
 
 def likely_place(target: Target) -> Place | None:
@@ -102,5 +117,5 @@ def _repository_of(target: Target) -> str:
 
 
 def _environment_of(target: Target, uuid: str, name: str) -> Place:
-    path = f"{_repository_of(target)}/deployments_config/environments/{braced(uuid)}/variables"
+    path = f"{_repository_of(target)}{_ENVIRONMENTS}{braced(uuid)}/variables"
     return Place(f"{target.full_repository} {name}", path)

@@ -22,6 +22,10 @@ class AccessKeys:
         self._iam = aws.client("iam")
         self.user = user
 
+    def signed_by(self, pair: KeyPair) -> AccessKeys:
+        """Return the same user's keys, to be asked for with another pair."""
+        return AccessKeys(self._aws.signed_by(pair), self.user)
+
     def list(self) -> tuple[AccessKey, ...]:
         """Return all keys, oldest first; raises Missing where there is no such user."""
         answer = self._aws.ask("iam:ListAccessKeys", lambda: self._iam.list_access_keys(UserName=self.user), CHECK)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
@@ -173,9 +175,9 @@ class SecretsManager:
     def _create(self, name: str, **more: Any) -> None:
         self._write("CreateSecret", self._client.create_secret, Name=name, **more)
 
-    def _put(self, name: str, body: str, version: str, *, attempts: int = 6, **more: Any) -> None:
+    def _put(self, name: str, body: str, version: str, *, attempts: int = 6, **more: Any) -> Fields:
         given = {"SecretId": name, "ClientRequestToken": version, "SecretString": body, **more}
-        self._write("PutSecretValue", self._client.put_secret_value, version, attempts=attempts, **given)
+        return self._write("PutSecretValue", self._client.put_secret_value, version, attempts=attempts, **given)
 
     def _list(self, filters: Sequence[Json]) -> dict[str, Described]:
         given: Json = {"IncludePlannedDeletion": True, "MaxResults": PAGE, **({"Filters": filters} if filters else {})}
@@ -204,7 +206,7 @@ class SecretsManager:
 
     def _write(
         self, permission: str, call: Callable[..., Any], version: str = "", *, attempts: int = 6, **given: Any
-    ) -> None:
+    ) -> Fields:
         """Write a secret, or a version of it; all of these may be asked for again.
 
         An answer that cannot be read leaves it open whether that was done.
@@ -222,7 +224,19 @@ class SecretsManager:
                 raise Busy(error.what, error.check, unclear=True) from None
             return answer
 
-        self._aws.ask(action, request, self._check, attempts=attempts)
+        return self._aws.ask(action, request, self._check, attempts=attempts)
+
+
+@dataclass(frozen=True)
+class Page:
+    """One version of a secret: its id, its body, which is not hidden from what is printed, and when it was made.
+
+    The body is empty where it is binary.
+    """
+
+    version: str
+    body: str = field(repr=False)
+    created: datetime
 
 
 class SecretVersions:
@@ -240,9 +254,11 @@ class SecretVersions:
         """Return the ids of all versions, of those without a stage, too."""
         return self._secrets.versions(self.secret_id)
 
-    def read(self, version: str) -> str:
-        """Return a version's body, which is not hidden from what is printed; empty where it is binary."""
-        return self._secrets._get(self.secret_id, version=version).optional_text("SecretString") or ""
+    def read(self, *, version: str = "", stage: str = "") -> Page:
+        """Return a version by its id or by a stage; raises Missing where there is none."""
+        answer = self._secrets._get(self.secret_id, version=version, stage=stage)
+        created = answer.moment("CreatedDate").astimezone(UTC)
+        return Page(answer.text("VersionId"), answer.optional_text("SecretString") or "", created)
 
     def create(self) -> None:
         """Make the secret, empty; one that is there already is done."""
@@ -251,17 +267,17 @@ class SecretVersions:
         except Conflict:
             return
 
-    def put(self, version: str, body: str, stage: str, *, attempts: int = 6) -> None:
-        """Write a version under an id of our choice; raises Conflict where that id is there with another body."""
-        self._secrets._put(self.secret_id, body, version, VersionStages=[stage], attempts=attempts)
+    def put(self, version: str, body: str, stage: str, *, attempts: int = 6) -> frozenset[str]:
+        """Write a version under an id of our choice; raises Conflict where that id is there with another body.
+
+        Return the stages that it has: where it was there already, AWS has changed none.
+        """
+        answer = self._secrets._put(self.secret_id, body, version, VersionStages=[stage], attempts=attempts)
+        return frozenset(answer.optional_texts("VersionStages") or ())
 
     def move(self, stage: str, *, to: str | None, away_from: str | None) -> None:
         """Move a stage between versions, or off one; raises WrongState where it is not where it was thought to be."""
         self._secrets.move(self.secret_id, stage, to=to, away_from=away_from)
-
-    def tag(self, tags: Mapping[str, str]) -> None:
-        """Write tags, keeping all others."""
-        self._secrets.tag(self.secret_id, tags)
 
 
 def _described(answer: Fields, stages: str) -> Described:

@@ -53,9 +53,17 @@ def read_replicate_job(reader: Reader) -> ReplicateJob:
         kms_key=reader.text("KMS_KEY_ID"),
         window=reader.number("RECOVERY_WINDOW_DAYS") or 30,
         prune=reader.switch("PRUNE"),
-        adopt=reader.switch("ADOPT"),
+        adopt=_adopt(reader),
         fail_on_missing=reader.text("ON_MISSING") != "keep",
         force=reader.switch("FORCE"),
     )
     aws = read_aws(reader, lambda home: permissions.replicate(home, prefix, prune=replication.prune))
     return ReplicateJob(replication, read_vault(reader), aws)
+
+
+def _adopt(reader: Reader) -> bool:
+    """Return whether secrets that others have written are taken over; of a rotation, it names what is given up."""
+    words = [word.lower() for word in reader.listed("ADOPT")]
+    if words not in ([], ["true"], ["false"]):
+        reader.problem("ADOPT", "must be true or false")
+    return words == ["true"]

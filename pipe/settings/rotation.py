@@ -100,7 +100,7 @@ def _rotation(reader: Reader) -> Rotation:
     rotate, deactivate, delete = (timedelta(days=days) for days in _days(reader))
     names = {
         name: reader.text(name)
-        for name in ("ACCESS_KEY_ID_VARIABLE", "SECRET_ACCESS_KEY_VARIABLE", "CREDENTIALS_VARIABLE", "STATE_VARIABLE")
+        for name in ("ACCESS_KEY_ID_VARIABLE", "SECRET_ACCESS_KEY_VARIABLE", "CREDENTIALS_VARIABLE")
     }
     reader.distinct(names)
     return Rotation(
@@ -112,10 +112,10 @@ def _rotation(reader: Reader) -> Rotation:
         id_variable=names["ACCESS_KEY_ID_VARIABLE"],
         secret_variable=names["SECRET_ACCESS_KEY_VARIABLE"],
         credentials_variable=names["CREDENTIALS_VARIABLE"],
-        state_variable=names["STATE_VARIABLE"],
         force=reader.switch("FORCE"),
         revoke=reader.text("REVOKE").upper(),
         deactivate_if_used=reader.text("IF_STILL_USED") == "deactivate",
+        adopt=frozenset(reader.listed("ADOPT")),
     )
 
 

@@ -68,7 +68,7 @@ class Questions:
             "secretsmanager.UpdateSecretVersionStage": lambda: versions.move(
                 "a-label", to=self._version, away_from=None
             ),
-            "secretsmanager.TagResource": lambda: versions.tag({"a": "1"}),
+            "secretsmanager.TagResource": lambda: secrets.tag(NAME, {"a": "1"}),
             "secretsmanager.DeleteSecret": lambda: secrets.delete("ci/another", 7),
             "secretsmanager.RestoreSecret": lambda: secrets.restore(NAME),
             "sns.Publish": lambda: Topic(self.aws, self._topic).publish("a subject", "a body"),

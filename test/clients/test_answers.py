@@ -143,11 +143,11 @@ def of_aws(url: str) -> Asks:
         "secretsmanager.CreateSecret": [versions.create, partial(store.create, "a", body, ID, {"a": "b"})],
         "secretsmanager.DeleteSecret": [partial(store.delete, "a", 7)],
         "secretsmanager.DescribeSecret": [versions.describe, partial(store.describe, "a")],
-        "secretsmanager.GetSecretValue": [partial(versions.read, ID), partial(store.read, "a")],
+        "secretsmanager.GetSecretValue": [partial(versions.read, version=ID), partial(store.read, "a")],
         "secretsmanager.ListSecretVersionIds": [versions.all_versions],
         "secretsmanager.ListSecrets": [partial(store.listed, ["vault/"])],
         "secretsmanager.PutSecretValue": [partial(versions.put, ID, "x", "L"), partial(store.put, "a", body, ID)],
-        "secretsmanager.TagResource": [partial(versions.tag, {"a": "b"}), partial(store.tag, "a", {"a": "b"})],
+        "secretsmanager.TagResource": [partial(store.tag, "a", {"a": "b"})],
         "secretsmanager.UpdateSecretVersionStage": [
             partial(versions.move, "keyturn-x", to=ID, away_from=OTHER), partial(store.move_current, "a", ID, OTHER),
         ],

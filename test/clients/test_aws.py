@@ -180,22 +180,21 @@ def test_a_secret_and_its_versions(world: World, versions: SecretVersions) -> No
     versions.create()
     versions.create()
     versions.put(first, "one", "AWSCURRENT")
-    versions.put(second, "two", "AWSPENDING")
-    versions.put(second, "two", "AWSPENDING")
+    assert versions.put(second, "two", "AWSPENDING") == {"AWSPENDING"}
+    assert versions.put(second, "two", "another-label") == {"AWSPENDING"}
     with pytest.raises(Conflict):
         versions.put(second, "three", "AWSPENDING")
-    assert (versions.read(first), versions.read(second)) == ("one", "two")
+    one, two = versions.read(version=first), versions.read(stage="AWSPENDING")
+    assert (one.version, one.body, two.version, two.body) == (first, "one", second, "two")
+    assert one.created <= two.created <= world.clock.now()
     with pytest.raises(WrongState):
         versions.move("AWSCURRENT", to=second, away_from=second)
     versions.move("AWSCURRENT", to=second, away_from=first)
     versions.move("AWSPENDING", to=None, away_from=second)
-    versions.tag({"a": "1", "b": "2"})
-    versions.tag({"b": "3"})
     seen = versions.describe()
     assert seen is not None
     assert seen.stages == {first: {"AWSPREVIOUS"}, second: {"AWSCURRENT"}}
     assert (seen.version("AWSCURRENT"), seen.version("AWSPENDING")) == (second, None)
-    assert seen.tags == {"a": "1", "b": "3"}
     assert not seen.deleted
 
 
@@ -211,7 +210,7 @@ def test_versions_without_a_stage_are_listed_too(versions: SecretVersions) -> No
 
 
 @pytest.mark.parametrize("kind", ["500-after", "cut-after", "429-hint"])
-@pytest.mark.parametrize("operation", ["PutSecretValue", "TagResource", "CreateSecret"])
+@pytest.mark.parametrize("operation", ["PutSecretValue", "CreateSecret"])
 def test_a_write_that_is_spoilt_is_repeated_without_harm(
     world: World, versions: SecretVersions, operation: str, kind: str
 ) -> None:
@@ -219,10 +218,9 @@ def test_a_write_that_is_spoilt_is_repeated_without_harm(
     version = str(uuid4())
     versions.create()
     versions.put(version, "body", "AWSPENDING")
-    versions.tag({"a": "1"})
     seen = versions.describe()
     assert seen is not None
-    assert (set(seen.stages), dict(seen.tags)) == ({version}, {"a": "1"})
+    assert set(seen.stages) == {version}
 
 
 def test_an_error_is_one_line_and_says_what_to_check(world: World, versions: SecretVersions) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from pipe.actions.rotate.decide import decide
 from pipe.actions.rotate.steps import KeyPlan
-from pipe.actions.rotate.world import Intent, Noted, Record, TargetState, World
+from pipe.actions.rotate.world import Holder, Intent, Noted, Record, Remembered, TargetState, World
 from pipe.errors import Refused
 from pipe.plan import Do
 from pipe.values import AccessKey, Identity, LastUse, Place, Rotation, Variable
@@ -21,7 +21,7 @@ OLD, NEW, LOST = "AKIAXXXXXXXXXXXXXOLD", "AKIAXXXXXXXXXXXXXNEW", "AKIAXXXXXXXXXX
 POLICY = Rotation(
     user="bot", secret_id="ci/bot",
     rotate_after=timedelta(days=90), deactivate_after=timedelta(days=100), delete_after=timedelta(days=110),
-    id_variable="ID", secret_variable="KEY", credentials_variable="", state_variable="STATE",
+    id_variable="ID", secret_variable="KEY", credentials_variable="",
     force=False, revoke="", deactivate_if_used=False,
 )  # fmt: skip
 
@@ -45,6 +45,7 @@ def target(name: str, key_id: str = "", *, secured: bool = True, secret: bool = 
 def world(*keys: AccessKey, targets: tuple[TargetState, ...] = (), use: Any = None, **more: Any) -> World:
     """Return a world; `more` goes into its record, but for `evidence` and `signer`."""
     evidence, signer = more.pop("evidence", None), more.pop("signer", "")
+    more.setdefault("secret", "arn:the-secret")
     last_use: Mapping[str, LastUse | None] = use or {}
     caller = Identity("arn:aws:iam::123456789012:user/admin", "123456789012", "admin", signer)
     return World(NOW, caller, "bot", keys, Record(**more), targets, evidence, last_use=last_use)
@@ -73,7 +74,9 @@ def rotated(days_ago: float, *, active: bool = True, use: LastUse | None = None,
 
 
 NEW_KEY = ["verify the new key", "promote the new key", "publish a", "note published the new key"]
-MAKE = ["announce bot", "create the new key", *NEW_KEY]
+ANNOUNCE = ["announce bot", "note targets 1 target", "prove writable a"]
+MAKE = [*ANNOUNCE, "create the new key", *NEW_KEY]
+MAKE_FIRST = [*ANNOUNCE, "note replaced …XOLD", "create the new key", *NEW_KEY]
 
 
 @pytest.mark.parametrize(
@@ -83,7 +86,7 @@ def test_a_key_is_due_at_its_age(days: float, due: bool) -> None:
     plan = decide(world(key(OLD, days), targets=(target("a", OLD),)), POLICY)
     assert plan.has(Do.CREATE) == due
     if due:
-        assert said(plan) == ["prove writable a", *MAKE, "keep …XOLD"]
+        assert said(plan) == [*MAKE_FIRST, "keep …XOLD"]
         assert step_of(plan, Do.CREATE, "the new key").replaces == OLD
     else:
         assert said(plan)[0] == "keep …XOLD"
@@ -103,9 +106,10 @@ def test_the_date_of_the_next_rotation_is_said() -> None:
 @pytest.mark.parametrize(("force", "revoke"), [(True, ""), (False, OLD), (True, "XOLD")])
 def test_a_rotation_on_demand(force: bool, revoke: str) -> None:
     plan = decide(world(key(OLD, 1), targets=(target("a", OLD),)), replace(POLICY, force=force, revoke=revoke))
-    steps = said(plan)
-    assert steps[:7] == ["prove writable a", *MAKE]
-    assert steps[7:] == (["deactivate …XOLD", "note inactive …XOLD"] if revoke else ["keep …XOLD"])
+    noted, off = (
+        (["note revoked …XOLD"], ["deactivate …XOLD", "note inactive …XOLD"]) if revoke else ([], ["keep …XOLD"])
+    )
+    assert said(plan) == [*noted, *MAKE_FIRST, *off]
 
 
 @pytest.mark.parametrize(
@@ -163,8 +167,16 @@ def test_if_still_used_deactivates_a_key_in_use_but_none_whose_use_is_unknown() 
 def test_a_target_that_is_behind_starts_the_grace_period_anew() -> None:
     seen = replace(rotated(50, use=LastUse(None)), targets=(target("a", NEW), target("b", OLD)))
     plan = decide(seen, POLICY)
-    assert said(plan) == ["keep …XNEW", "publish b", "note published …XNEW", "keep a", "keep …XOLD"]
+    assert said(plan) == [
+        "keep …XNEW", "verify …XNEW", "note targets 2 targets", "publish b", "note published …XNEW", "keep a",
+        "keep …XOLD",
+    ]  # fmt: skip
     assert step_of(plan, Do.KEEP, "…XOLD").due == date(2026, 12, 2)
+
+
+def test_a_target_that_held_no_pair_does_not_start_the_grace_period_anew() -> None:
+    seen = replace(rotated(50, use=LastUse(None)), targets=(target("a", NEW), target("b", secret=False)))
+    assert said(decide(seen, POLICY))[-2:] == ["deactivate …XOLD", "note inactive …XOLD"]
 
 
 @pytest.mark.parametrize(
@@ -193,8 +205,9 @@ def test_an_old_key_that_is_inactive(inactive: Noted | None, expected: list[str]
 
 def test_revoke_with_an_old_key_still_there_makes_no_new_one() -> None:
     plan = decide(rotated(1), replace(POLICY, revoke=OLD))
-    assert said(plan) == ["keep …XNEW", "keep a", "deactivate …XOLD", "note inactive …XOLD"]
-    again = decide(rotated(1, active=False, inactive=Noted(OLD, ago(1))), replace(POLICY, revoke=OLD))
+    assert said(plan) == ["note revoked …XOLD", "keep …XNEW", "keep a", "deactivate …XOLD", "note inactive …XOLD"]
+    off = rotated(1, active=False, inactive=Noted(OLD, ago(1)), revoked=frozenset({OLD}))
+    again = decide(off, replace(POLICY, revoke=OLD))
     assert again.actions == ()
     assert step_of(again, Do.KEEP, "…XOLD").reason == "inactive; deleted on 2026-12-01"
 
@@ -249,12 +262,147 @@ def test_a_revocation_that_names_no_key_or_two_is_refused_with_the_keys(name: st
     assert f"{one} is active, 95 days old, held by a, b; {other} is inactive, 3 days old, held by no target." in problem
 
 
-def test_the_key_in_use_cannot_be_revoked_while_the_one_before_it_takes_the_second_place() -> None:
-    with pytest.raises(Refused) as refused:
-        decide(rotated(1), replace(POLICY, revoke=NEW))
-    (problem,) = map(str, refused.value.problems)
-    assert f"aws iam delete-access-key --user-name bot --access-key-id {OLD}" in problem
-    assert f"aws iam update-access-key --user-name bot --access-key-id {NEW} --status Inactive" in problem
+def leak(**record: Any) -> KeyPlan:
+    """Return the plan for a leak of the key in use, with the key before it still there."""
+    active = record.pop("active", True)
+    return decide(rotated(1, active=active, **record), replace(POLICY, revoke=NEW))
+
+
+def test_a_leaked_key_without_room_for_another_goes_back_to_the_one_before_it() -> None:
+    plan = leak(stored=frozenset({OLD}))
+    assert said(plan) == [
+        "note revoked …XNEW", "announce bot", "verify …XOLD", "promote …XOLD", "note targets 1 target", "publish a",
+        "deactivate …XNEW", "delete …XNEW",
+    ]  # fmt: skip
+    assert not step_of(plan, Do.PUBLISH, "a").vital
+
+
+@pytest.mark.parametrize(
+    "record",
+    [{}, {"active": False, "stored": frozenset({OLD})}, {"stored": frozenset({OLD}), "revoked": frozenset({OLD})}],
+    ids=["not-stored", "inactive", "leaked-too"],
+)
+def test_a_leaked_key_without_a_way_back_is_replaced_once_the_one_before_it_is_deleted(record: dict[str, Any]) -> None:
+    plan = leak(**record)
+    assert said(plan) == [
+        "note revoked " + ("…XNEW, …XOLD" if "revoked" in record else "…XNEW"),
+        "announce bot", "delete …XOLD", "note targets 1 target", "prove writable a", "create the new key", *NEW_KEY,
+        "deactivate …XNEW", "note inactive …XNEW",
+    ]  # fmt: skip
+    assert "breaks" in step_of(plan, Do.DELETE, "…XOLD").reason
+
+
+def test_a_target_that_still_holds_the_key_that_makes_room_gets_the_current_pair_first() -> None:
+    seen = replace(rotated(1), targets=(target("a", NEW), target("b", OLD)))
+    plan = decide(seen, replace(POLICY, revoke=NEW))
+    assert said(plan)[1:6] == [
+        "announce bot", "verify …XNEW", "note targets 2 targets", "publish b", "delete …XOLD",
+    ]  # fmt: skip
+
+
+def test_a_leaked_key_that_is_inactive_makes_room_itself() -> None:
+    seen = rotated(1)
+    seen = replace(seen, keys=(seen.keys[0], replace(seen.keys[1], active=False)))
+    plan = decide(seen, replace(POLICY, revoke=NEW))
+    assert said(plan) == [
+        "note revoked …XNEW", "announce bot", "delete …XNEW", "note targets 1 target", "prove writable a",
+        "create the new key", *NEW_KEY, "keep …XOLD",
+    ]  # fmt: skip
+
+
+def test_an_order_is_finished_by_every_later_run() -> None:
+    plan = decide(rotated(1, revoked=frozenset({OLD})), POLICY)
+    assert said(plan) == ["keep …XNEW", "keep a", "deactivate …XOLD", "note inactive …XOLD"]
+    none_left = replace(rotated(1, notes_revoked=True, revoked=frozenset({LOST})), last_use={})
+    assert said(decide(none_left, POLICY))[0] == "note revoked no key"
+
+
+@pytest.mark.parametrize("gone", [True, False], ids=["deleted", "inactive"])
+def test_a_leaked_key_that_was_ended_by_hand_is_replaced(gone: bool) -> None:
+    seen = world(
+        *([] if gone else [key(NEW, 20, active=False)]), current=NEW, readable=True, gone=NEW if gone else "",
+        targets=(target("a", NEW),),
+    )  # fmt: skip
+    plan = decide(seen, replace(POLICY, revoke=NEW))
+    assert plan.has(Do.CREATE)
+    assert not plan.has(Do.DEACTIVATE, Do.DELETE)
+    if not gone:
+        with pytest.raises(Refused, match=f"If it has leaked: REVOKE: {NEW}"):
+            decide(seen, POLICY)
+
+
+HELD = Place("acme/other Production", "/other")
+
+
+@pytest.mark.parametrize(
+    ("holder", "off"),
+    [
+        (Holder(HELD, OLD), False),
+        (Holder(HELD, None, "Bitbucket refuses (403)."), False),
+        (Holder(HELD, NEW), True),
+        (Holder(HELD, ""), True),
+        (Holder(HELD, "AKIAXXXXXXXXXXXXOTHR"), True),
+    ],
+    ids=["holds-it", "unknown", "holds-the-current", "empty", "another-users"],
+)
+@pytest.mark.parametrize("leaked", [True, False])
+def test_a_place_outside_of_the_targets_keeps_a_key_from_being_switched_off(
+    holder: Holder, off: bool, leaked: bool
+) -> None:
+    seen = replace(rotated(50, use=LastUse(None)), holders=(holder,))
+    policy = replace(POLICY, revoke=OLD if leaked else "")
+    plan = decide(seen, policy)
+    assert plan.has(Do.DEACTIVATE) == off
+    assert plan.unmet == (leaked and not off)
+    assert decide(seen, replace(policy, adopt=frozenset({HELD.label}))).has(Do.DEACTIVATE)
+    assert decide(seen, replace(policy, force=True, revoke=OLD)).has(Do.DEACTIVATE)
+
+
+def test_a_variable_that_the_settings_name_no_more_postpones_the_deactivation() -> None:
+    seen = rotated(50, use=LastUse(None))
+    left = replace(seen.targets[0], left=("OLD_FILE",))
+    step = step_of(decide(replace(seen, targets=(left,)), POLICY), Do.KEEP, "…XOLD")
+    assert (step.warn, "a still has OLD_FILE" in step.reason) == (True, True)
+
+
+def test_a_target_whose_id_nobody_can_read_gets_the_pair_once_more_before_the_old_key_is_switched_off() -> None:
+    seen = rotated(50, use=LastUse(None))
+    hidden = replace(seen.targets[0], id=Variable("{i}", "ID", None, True), remembered=Remembered("bot", "s", (), NEW))
+    plan = decide(
+        replace(seen, targets=(replace(hidden, remembered=Remembered("bot", "arn:the-secret", (), NEW)),)), POLICY
+    )
+    assert said(plan)[-4:] == ["verify …XNEW", "publish a", "deactivate …XOLD", "note inactive …XOLD"]
+
+
+OTHER_SECRET = Remembered("bot", "arn:another-secret")
+
+
+@pytest.mark.parametrize(
+    ("remembered", "held", "adopt", "refused"),
+    [
+        (OTHER_SECRET, OLD, "", "came from arn:another-secret"),
+        (OTHER_SECRET, OLD, "arn:another-secret", ""),
+        (Remembered("alice", "arn:the-secret"), "AKIAXXXXXXXXXXXXOTHR", "", "which is alice's"),
+        (Remembered(), "AKIAXXXXXXXXXXXXOTHR", "", "which is no key of bot"),
+        (Remembered(), "AKIAXXXXXXXXXXXXOTHR", "AKIAXXXXXXXXXXXXOTHR", ""),
+        (Remembered("bot", "arn:the-secret"), "AKIAXXXXXXXXXXXXOTHR", "", ""),
+    ],
+)
+def test_what_a_target_holds_from_elsewhere_is_refused_unless_it_is_given_up(
+    remembered: Remembered, held: str, adopt: str, refused: str
+) -> None:
+    seen = world(key(OLD, 5), current=OLD, readable=True, targets=(replace(target("a", held), remembered=remembered),))
+    policy = replace(POLICY, adopt=frozenset({adopt}))
+    if not refused:
+        assert decide(seen, policy).has(Do.PUBLISH) == (held != OLD)
+        return
+    with pytest.raises(Refused, match=refused):
+        decide(seen, policy)
+
+
+def test_the_plan_says_that_a_secret_will_be_made_and_where() -> None:
+    seen = replace(world(key(OLD, 95), secret="", targets=(target("a", OLD),)), region="eu-central-1")
+    assert step_of(decide(seen, POLICY), Do.MAKE, "ci/bot").reason == "there is none of this name in eu-central-1"
 
 
 def test_a_key_that_is_not_keyturns_is_not_revoked() -> None:
@@ -263,7 +411,7 @@ def test_a_key_that_is_not_keyturns_is_not_revoked() -> None:
         decide(seen, replace(POLICY, revoke=LOST))
 
 
-def test_a_new_key_of_a_rotation_that_was_cut_off_is_not_revoked() -> None:
-    seen = world(key(OLD, 95), key(NEW, 0), current=OLD, readable=True, pending=NEW, targets=(target("a", OLD),))
-    with pytest.raises(Refused, match="…XNEW is the new key of a rotation that was cut off"):
-        decide(seen, replace(POLICY, revoke=NEW))
+def test_a_new_key_of_a_rotation_that_was_cut_off_is_removed_where_it_has_leaked() -> None:
+    seen = world(key(OLD, 20), key(NEW, 0), current=OLD, readable=True, pending=NEW, targets=(target("a", OLD),))
+    plan = decide(seen, replace(POLICY, revoke=NEW))
+    assert said(plan) == ["remove …XNEW", "tidy up AWSPENDING", "keep …XOLD", "keep a"]

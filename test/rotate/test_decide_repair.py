@@ -16,6 +16,7 @@ from test.rotate.test_decide import (
     LOST,
     MAKE,
     NEW,
+    NEW_KEY,
     OLD,
     POLICY,
     ago,
@@ -54,7 +55,7 @@ def test_a_pending_key_goes_on_where_it_was() -> None:
     )  # fmt: skip
     plan = decide(seen, POLICY)
     assert said(plan) == [
-        "verify …XNEW", "promote …XNEW", "publish a", "note published …XNEW", "keep …XOLD",
+        "note targets 2 targets", "verify …XNEW", "promote …XNEW", "publish a", "note published …XNEW", "keep …XOLD",
     ]  # fmt: skip
     assert step_of(plan, Do.PROMOTE, "…XNEW").replaces == OLD
 
@@ -69,7 +70,7 @@ def test_a_demand_does_not_start_a_second_rotation(demand: dict[str, Any]) -> No
 
 def test_a_first_key_of_all_that_is_pending_goes_on_and_replaces_none() -> None:
     plan = decide(world(key(NEW, 0), pending=NEW, targets=(target("a", secret=False),)), POLICY)
-    assert said(plan) == ["verify …XNEW", "promote …XNEW", "publish a", "note published …XNEW"]
+    assert said(plan) == ["note targets 1 target", "verify …XNEW", "promote …XNEW", "publish a", "note published …XNEW"]
     assert step_of(plan, Do.PROMOTE, "…XNEW").replaces == ""
 
 
@@ -81,9 +82,24 @@ def test_a_label_that_is_not_wanted_is_removed_and_holds_up_nothing() -> None:
 
 
 def test_a_half_done_rotation_without_a_secret_is_done_again() -> None:
-    plan = decide(world(key(OLD, 5), current=OLD, redo=True, targets=(target("a", OLD),)), POLICY)
-    assert said(plan) == ["prove writable a", *MAKE, "keep …XOLD"]
+    seen = world(key(OLD, 5), current=OLD, redo=True, keeps_secrets=False, secret="", targets=(target("a", OLD),))
+    plan = decide(seen, POLICY)
+    assert said(plan) == ["announce bot", "create the new key", *NEW_KEY, "keep …XOLD"]
     assert step_of(plan, Do.CREATE, "the new key").reason == "the last rotation was left half-done"
+
+
+@pytest.mark.parametrize("why", ["inactive", "a day old"])
+def test_a_pending_key_that_comes_to_nothing_is_removed(why: str) -> None:
+    pending = key(NEW, 1.1 if why == "a day old" else 0, active=why != "inactive")
+    seen = world(key(OLD, 20), pending, current=OLD, readable=True, pending=NEW, targets=(target("a", OLD),))
+    assert said(decide(seen, POLICY)) == ["remove …XNEW", "tidy up AWSPENDING", "keep …XOLD", "keep a"]
+
+
+def test_a_pair_stored_by_hand_is_taken_over_before_a_rotation_and_not_before() -> None:
+    seen = world(key(OLD, 95), current=OLD, readable=True, by_hand=True, targets=(target("a", OLD),))
+    assert said(decide(seen, POLICY))[0] == "store …XOLD"
+    young = replace(seen, keys=(key(OLD, 20),))
+    assert decide(young, POLICY).actions == ()
 
 
 ORPHAN = {"evidence": intent(30, OLD), "use": {LOST: LastUse(None)}}
@@ -92,7 +108,7 @@ ORPHAN = {"evidence": intent(30, OLD), "use": {LOST: LastUse(None)}}
 def test_a_key_whose_secret_is_lost_is_removed_before_a_new_one_is_made() -> None:
     seen = world(key(OLD, 95), key(LOST, 29 * MINUTE), current=OLD, targets=(target("a", OLD),), **ORPHAN)
     plan = decide(seen, POLICY)
-    assert said(plan) == ["remove LOST".replace("LOST", "…LOST"), "prove writable a", *MAKE, "keep …XOLD"]
+    assert said(plan) == ["remove …LOST", *MAKE, "keep …XOLD"]
 
 
 def test_a_lost_key_is_removed_also_when_nothing_is_due() -> None:
@@ -189,9 +205,9 @@ def test_a_target_is_behind_until_everything_is_there_and_secured(state: TargetS
     assert decide(replace(rotated(1), targets=(state,)), POLICY).has(Do.PUBLISH) == behind
 
 
-def test_only_targets_with_an_id_can_be_proven_writable() -> None:
+def test_all_targets_are_proven_writable() -> None:
     plan = decide(world(key(OLD, 95), targets=(target("a", OLD), target("b"))), POLICY)
-    assert [step.on for step in plan.steps if step.do is Do.PROVE] == ["a"]
+    assert [step.on for step in plan.steps if step.do is Do.PROVE] == ["a", "b"]
     assert [step.on for step in plan.steps if step.do is Do.PUBLISH] == ["a", "b"]
 
 

@@ -197,8 +197,10 @@ def test_a_key_that_is_due_but_held_up_by_the_one_before_it_is_a_failure(case: C
 
 
 def test_a_run_that_made_nothing_and_cannot_close_its_announcement_fails_and_says_so(case: Case) -> None:
-    # The announcement is the first write; the pair cannot be stored, and then the label cannot be taken off.
-    case.spoil(Fault(PUT, "403", nth=2, times=0), Fault("secretsmanager.UpdateSecretVersionStage", "403", times=0))
+    # The pair, the fourth version, cannot be stored, and then the announcement's label cannot be taken off.
+    case.spoil(
+        Fault(PUT, "403", nth=4, times=0), Fault("secretsmanager.UpdateSecretVersionStage", "403", nth=2, times=0)
+    )
     result = case.run()
     assert result.code == 1, result.output
     assert result.last_line.startswith("✖ Failed; keys, secrets and targets are as they were: create the new key:")

@@ -45,7 +45,7 @@ def file_of(case: Case, name: str) -> str:
 
 
 def test_the_old_pair_is_put_back_where_the_id_is_refused(due: Case) -> None:
-    due.spoil(Fault(due.write_of("Staging", ID), "403", times=0, nth=2))
+    due.spoil(Fault(due.write_of("Staging", ID), "403", times=0))
     result = due.run(**fresh(due))
     assert (result.code, result.last_line.startswith(PARTLY)) == (2, True), result.output
     assert "Its old pair was put back." in result.output
@@ -60,7 +60,7 @@ def test_the_old_pair_is_put_back_where_the_id_is_refused(due: Case) -> None:
 
 
 def test_a_secret_that_nobody_knows_cannot_be_put_back_and_the_next_run_mends_it(case: Case) -> None:
-    case.spoil(Fault(case.write_of("Staging", ID), "403", times=0, nth=2))
+    case.spoil(Fault(case.write_of("Staging", ID), "403", times=0))
     result = case.run()
     assert (result.code, result.last_line.startswith(PARTLY)) == (2, True), result.output
     assert "put back" not in result.output
@@ -71,7 +71,7 @@ def test_a_secret_that_nobody_knows_cannot_be_put_back_and_the_next_run_mends_it
 
 @pytest.mark.parametrize("kind", ["500-after", "500-before"])
 def test_a_write_of_the_id_without_a_good_answer_counts_only_if_the_list_shows_it(due: Case, kind: str) -> None:
-    due.spoil(Fault(due.write_of("Staging", ID), kind, times=0, nth=2))
+    due.spoil(Fault(due.write_of("Staging", ID), kind, times=0))
     result = due.run(**fresh(due))
     assert due.broken == set()
     now = due.world.consumer(due.environment("Staging"))

@@ -8,21 +8,23 @@ from datetime import UTC, datetime
 import pytest
 
 from pipe.actions.rotate.journal import (
-    MOST_INTENTS,
-    intent_body,
+    MOST_NUMBERS,
     intent_fields,
     intent_from,
-    noted_from,
-    noted_text,
+    is_page,
     numbers_of_intents,
+    numbers_of_targets,
+    page,
     pair_body,
-    read_intent,
+    read_page,
     read_pair,
     version_of,
     version_of_intent,
+    version_of_replaced,
+    version_of_targets,
 )
-from pipe.actions.rotate.notes import NEXT, announced, notes_of, with_notes
-from pipe.actions.rotate.world import Intent, Noted
+from pipe.actions.rotate.notes import announced, remembered, with_notes
+from pipe.actions.rotate.world import Intent, Remembered
 from pipe.errors import Refused
 from pipe.redact import Secret
 from pipe.values import KeyPair
@@ -57,7 +59,7 @@ def test_what_is_no_pair_is_refused_by_the_secrets_name(body: str) -> None:
 
 @pytest.mark.parametrize("is_open", [True, False])
 def test_an_announcement_is_read_as_it_was_written(is_open: bool) -> None:
-    read = read_intent(intent_body(INTENT), 7, is_open=is_open)
+    read = intent_from(read_page(page("Intent", intent_fields(INTENT)), "Intent"), 7, is_open=is_open)
     assert read == Intent(7, NOON, INTENT.run, INTENT.build, INTENT.keys, is_open)
     assert intent_fields(INTENT)["Keys"] == ["AKIAA", "AKIAB"]
 
@@ -71,49 +73,49 @@ def test_an_announcement_that_lacks_something_is_none(name: str) -> None:
     for other in (None, "Intent", ["At"], 7):
         assert intent_from(other, 1, is_open=True) is None
     for body in ("", "[]", "{}", '{"Intent": []}'):
-        assert read_intent(body, 1, is_open=True) is None
+        assert intent_from(read_page(body, "Intent"), 1, is_open=True) is None
 
 
 def test_all_runs_that_want_to_be_the_nth_ask_for_the_same_version_and_for_no_other() -> None:
-    ids = {version_of_intent(arn, number) for arn in ("arn:a", "arn:b") for number in (1, 2)}
-    assert len(ids) == 4
+    kinds = (version_of_intent, version_of_targets)
+    ids = {kind(arn, number) for kind in kinds for arn in ("arn:a", "arn:b") for number in (1, 2)}
+    ids.add(version_of_replaced(PAIR.id))
+    assert len(ids) == 9
     assert version_of_intent("arn:a", 1) in ids
     assert version_of(PAIR.id) not in ids | {version_of("AKIAA")}
     assert version_of(PAIR.id) == version_of(PAIR.id)
 
 
 def test_the_numbers_of_announcements_are_found_among_a_secrets_versions() -> None:
-    versions = {version_of_intent("arn:a", number) for number in (1, 17, MOST_INTENTS)}
-    others = {version_of(PAIR.id), version_of_intent("arn:b", 2), version_of_intent("arn:a", MOST_INTENTS + 1), "hand"}
-    assert numbers_of_intents("arn:a", versions | others) == [1, 17, MOST_INTENTS]
+    versions = {version_of_intent("arn:a", number) for number in (1, 17, MOST_NUMBERS)}
+    others = {version_of(PAIR.id), version_of_intent("arn:b", 2), version_of_intent("arn:a", MOST_NUMBERS + 1), "hand"}
+    assert numbers_of_intents("arn:a", versions | others) == [1, 17, MOST_NUMBERS]
     assert numbers_of_intents("arn:a", others) == []
+    assert numbers_of_targets("arn:a", versions | {version_of_targets("arn:a", 3)}) == [3]
 
 
-def test_a_moment_is_read_as_it_was_written_and_anything_else_is_none() -> None:
-    assert noted_text(Noted("AKIAA", NOON)) == "AKIAA 2026-11-22T12:00:00Z"
-    assert noted_from("AKIAA 2026-11-22T12:00:00Z") == Noted("AKIAA", NOON)
-    for text in (None, "", "AKIAA", "AKIAA yesterday", 7):
-        assert noted_from(text) is None
+def test_a_page_of_the_journal_is_told_from_a_pair_and_from_anything_else() -> None:
+    assert read_page(page("Published", "AKIAA"), "Published") == "AKIAA"
+    assert read_page(page("Published", "AKIAA"), "Inactive") is None
+    for name in ("Intent", "Published", "Inactive", "Replaced", "Revoked", "Targets"):
+        assert is_page(page(name, []))
+    for body in ("", "null", "[]", '["Intent"]', '{"AccessKeyId": "A"}', "[" * 100_000):
+        assert not is_page(body)
 
 
-def test_each_users_notes_are_kept_apart_and_what_others_remember_there_is_left_alone() -> None:
-    state = with_notes('{"pull":"1.x","rotate":{"other":{"Number":3}}}', "bot", Number=1, Published="p")
-    assert json.loads(state) == {
-        "pull": "1.x", "rotate": {"other": {"Number": 3}, "bot": {"Number": 1, "Published": "p"}},
-    }  # fmt: skip
-    state = with_notes(state, "bot", Published=None, Inactive="i")
-    assert notes_of(state, "bot") == {"Number": 1, "Inactive": "i"}
-    assert notes_of(state, "other") == {"Number": 3}
-    assert notes_of(state, "nobody") == {}
+def test_what_a_target_remembers_is_read_as_it_was_written_and_what_else_is_there_is_left_alone() -> None:
+    state = with_notes('{"Number":3}', User="bot", Secret="arn:s", Variables=["A", "B"], Id="AKIAA")
+    assert remembered(state) == Remembered("bot", "arn:s", ("A", "B"), "AKIAA")
+    state = with_notes(state, Secret=None, Next="AKIAB")
+    assert json.loads(state) == {"Number": 3, "User": "bot", "Variables": ["A", "B"], "Id": "AKIAA", "Next": "AKIAB"}
+    assert announced(state) == ("AKIAB",)
 
 
-@pytest.mark.parametrize("state", [None, "", "note", "[]", '{"rotate": 7}', '{"rotate": {"bot": "x"}}'])
+@pytest.mark.parametrize(
+    "state",
+    [None, "", "note", "[]", "7", "{" * 100_000, '{"User": 7, "Secret": [], "Variables": "A", "Id": {}, "Next": 1}'],
+)
 def test_notes_that_cannot_be_read_are_none(state: str | None) -> None:
-    assert notes_of(state, "bot") == {}
+    assert remembered(state) == Remembered()
     assert announced(state) == ()
-    assert notes_of(with_notes(state, "bot", Number=1), "bot") == {"Number": 1}
-
-
-def test_the_keys_whose_secret_was_about_to_be_written_are_known_of_all_users() -> None:
-    state = with_notes(with_notes(with_notes(None, "a", **{NEXT: "AKIAA"}), "b", Number=1), "c", **{NEXT: "AKIAC"})
-    assert announced(state) == ("AKIAA", "AKIAC")
+    assert remembered(with_notes(state, User="bot")).user == "bot"

@@ -20,7 +20,7 @@ PAGES = {
 READS = ("sts.GetCallerIdentity", "iam.ListAccessKeys", "secretsmanager.DescribeSecret")
 OTHERS = (
     "iam.GetAccessKeyLastUsed", "secretsmanager.CreateSecret", "secretsmanager.ListSecretVersionIds",
-    "secretsmanager.PutSecretValue", "secretsmanager.UpdateSecretVersionStage", "secretsmanager.TagResource",
+    "secretsmanager.PutSecretValue", "secretsmanager.UpdateSecretVersionStage", "secretsmanager.GetSecretValue",
 )  # fmt: skip
 
 

@@ -8,14 +8,14 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from pipe.actions.rotate.journal import version_of, version_of_intent
+from pipe.actions.rotate.journal import version_of, version_of_intent, version_of_replaced, version_of_targets
 from pipe.actions.rotate.secret_journal import SecretJournal
-from pipe.actions.rotate.world import Noted, Record
+from pipe.actions.rotate.world import Record
 from pipe.clients.secretsmanager import SecretVersions
 from pipe.errors import Conflict, KeyturnError, Refused, WrongState
 from pipe.patience import Patience
 from pipe.redact import Secret
-from pipe.values import AccessKey, KeyPair, Run
+from pipe.values import AccessKey, KeyPair, Place, Run
 from sandbox.world import SECRET, Company, World
 from test.clients.test_aws import aws_of
 from test.support import stages
@@ -56,11 +56,17 @@ class Journals:
         """Return the journal of a run that has stored and promoted a key, and ended."""
         journal = self.one()
         assert journal.holds(journal.announce(RUN, NOW, [replaced] if replaced else []))
+        if replaced:
+            journal.note_replaced(replaced)
         journal.store(pair(new), NOW)
-        journal.promote(new, replaced, NOW)
+        journal.promote(new, replaced)
         self.one().tidy()
         journal.close(finished=True)
         return journal
+
+    def read(self, label: str) -> object:
+        """Return what the version with a label holds."""
+        return json.loads(self.versions.read(stage=label).body)
 
     @property
     def arn(self) -> str:
@@ -93,40 +99,154 @@ def test_a_secret_that_waits_for_its_deletion_is_refused(world: World, company: 
 
 def test_a_key_is_pending_once_it_is_stored_and_current_once_it_is_promoted(journals: Journals) -> None:
     journals.rotated()
-    assert journals.says(key(OLD, 0)) == Record(current=OLD, readable=True)
+    kept = Record(current=OLD, readable=True, stored=frozenset({OLD}), secret=journals.arn)
+    assert journals.says(key(OLD, 0)) == kept
     journal = journals.one(*KEYS)
     intent = journal.announce(RUN, NOW, [OLD])
     assert (journals.says(*KEYS).intent, journal.holds(intent)) == (intent, True)
     journal.store(pair(NEW), NOW)
-    assert journals.says(*KEYS) == Record(current=OLD, readable=True, pending=NEW, intent=intent)
-    journal.promote(NEW, OLD, NOW)
-    assert journals.says(*KEYS) == Record(
-        current=NEW, readable=True, ours=frozenset({OLD}), intent=intent, untidy=True
-    )  # fmt: skip
+    both = replace(kept, stored=frozenset({OLD, NEW}))
+    assert journals.says(*KEYS) == replace(both, pending=NEW, intent=intent)
+    journal.promote(NEW, OLD)
+    replaced = replace(both, current=NEW, ours=frozenset({OLD}))
+    assert journals.says(*KEYS) == replace(replaced, intent=intent, untidy=True)
     journals.one(*KEYS).tidy()
     journal.close(finished=True)
-    assert journals.says(*KEYS) == Record(current=NEW, readable=True, ours=frozenset({OLD}))
-    assert stages(journals.world) == {"AWSCURRENT": version_of(NEW), "AWSPREVIOUS": version_of(OLD)}
+    assert journals.says(*KEYS) == replaced
+    assert stages(journals.world) == {
+        "AWSCURRENT": version_of(NEW), "AWSPREVIOUS": version_of(OLD),
+        "keyturn-tried": version_of_intent(journals.arn, intent.number),
+    }  # fmt: skip
 
 
 def test_a_pair_is_stored_with_whose_it_is(journals: Journals) -> None:
     journals.rotated()
-    body = json.loads(journals.versions.read(version_of(OLD)))
+    body = json.loads(journals.versions.read(version=version_of(OLD)).body)
     assert (body["UserName"], body["AccountId"], body["CreateDate"]) == ("bot", "123456789012", "2026-11-22T12:00:00Z")
 
 
-def test_the_key_that_was_replaced_is_ours_by_its_tag_even_where_no_version_of_it_is_left(journals: Journals) -> None:
+def test_the_key_that_was_there_before_is_ours_by_its_marker_whoever_has_the_label(journals: Journals) -> None:
     journals.rotated(OLD, NEW)
     assert journals.says(*KEYS).ours == {OLD}
-    assert journals.says(key(NEXT, 1), key(NEW, 0)).ours == {OLD}, "and no other key is"
+    assert journals.read("keyturn-replaced") == {"Replaced": OLD}
+    assert journals.says(key(NEXT, 1), key(NEW, 0)).ours == set(), "and no other key is"
+    journals.one().note_replaced(NEXT)
+    assert journals.says(*KEYS).ours == {OLD}, "known by its version's id among all versions"
 
 
-def test_a_first_rotation_of_all_replaces_nothing(journals: Journals) -> None:
-    journals.rotated()
+def test_a_marker_that_was_there_already_gets_its_label_again(journals: Journals) -> None:
+    journals.rotated(OLD, NEW)
+    journals.one().note_replaced(NEXT)
+    journals.one().note_replaced(OLD)
+    assert stages(journals.world)["keyturn-replaced"] == version_of_replaced(OLD)
+
+
+def test_nothing_is_tagged(journals: Journals) -> None:
+    journals.rotated(OLD, NEW)
     seen = journals.world.aws.secret(SECRET)
     assert seen is not None
-    assert set(seen.tags) == {"keyturn:verified"}
-    assert seen.tags["keyturn:verified"] == f"{OLD} 2026-11-22T12:00:00Z"
+    assert seen.tags == {}
+
+
+def test_a_label_on_a_version_that_somebody_else_has_written_proves_nothing(journals: Journals) -> None:
+    journals.rotated()
+    for label in ("keyturn-replaced", "keyturn-published"):
+        journals.versions.put("d" * 32 + label[-2:], '{"Replaced": "AKIAXXXXXXXXXXXXXNEW"}', label)
+    assert journals.says(*KEYS).ours == set()
+
+
+def test_a_pair_made_by_hand_is_taken_over_with_its_label_and_that_may_be_repeated(journals: Journals) -> None:
+    by_hand = journals.world.aws.put_secret(SECRET, json.dumps({"AccessKeyId": OLD, "SecretAccessKey": "by hand"}))
+    assert journals.says(*KEYS).by_hand
+    for _ in range(2):
+        journal = journals.one(*KEYS)
+        if journals.says(*KEYS).by_hand:
+            journal.take_over(OLD, NOW)
+            assert journal.holds(journal.announce(RUN, NOW, [OLD])), "it is still the current key"
+    says = journals.says(*KEYS)
+    assert (says.current, says.by_hand, says.stored) == (OLD, False, frozenset({OLD}))
+    assert stages(journals.world)["AWSPREVIOUS"] == by_hand
+    # Somebody puts the label back; the version that is there already gets it again.
+    journals.versions.move("AWSCURRENT", to=by_hand, away_from=version_of(OLD))
+    journals.one(*KEYS).take_over(OLD, NOW)
+    assert not journals.says(*KEYS).by_hand
+
+
+def test_a_body_that_names_another_key_than_its_version_is_refused(journals: Journals) -> None:
+    journals.rotated()
+    body = json.dumps({"AccessKeyId": "AKIAXXXXXXXXXXXADMIN", "SecretAccessKey": "the admin's"})
+    journals.versions.put(version_of(NEW), body, "AWSPENDING")
+    with pytest.raises(Refused, match="is kept for …XNEW names …DMIN"):
+        journals.one(*KEYS).pair(NEW)
+
+
+@pytest.mark.parametrize("page", ["keyturn-revoked", "keyturn-targets"])
+def test_a_page_of_the_journal_that_is_the_first_version_of_all_is_no_pair(journals: Journals, page: str) -> None:
+    journal = journals.one()
+    if page == "keyturn-revoked":
+        journal.note_revoked([OLD])
+    else:
+        journal.hold([Place("a", "/a")])
+    assert stages(journals.world)["AWSCURRENT"] == stages(journals.world)[page]
+    assert journals.says(*KEYS).current == ""
+    assert journal.holds(journal.announce(RUN, NOW, [OLD]))
+
+
+def test_leaked_keys_are_noted_until_there_are_none(journals: Journals) -> None:
+    journals.rotated()
+    journals.one().note_revoked([NEW, OLD])
+    says = journals.says(*KEYS)
+    assert (says.revoked, says.notes_revoked) == (frozenset({OLD, NEW}), True)
+    journals.one(*KEYS).note_revoked([])
+    says = journals.says(*KEYS)
+    assert (says.revoked, says.notes_revoked) == (frozenset(), False)
+
+
+def test_a_key_that_iam_has_no_more_is_known_by_its_whole_id_alone(journals: Journals) -> None:
+    journals.rotated(OLD, NEW)
+    for name, gone in ((OLD, OLD), (NEXT, ""), ("XOLD", "")):
+        journal = SecretJournal(journals.versions, Patience(pace=0.01), "bot", "123456789012")
+        assert journal.record([key(NEW, 0)], name).gone == gone
+
+
+def test_every_target_that_was_given_a_pair_is_known_also_where_two_runs_add_to_the_list(journals: Journals) -> None:
+    journals.rotated()
+    first, second = journals.one(), journals.one()
+    first.hold([Place("a", "/a")])
+    second.hold([Place("b", "/b")])
+    assert journals.one().holders() == {"/a": "a", "/b": "b"}
+    assert stages(journals.world)["keyturn-targets"] == version_of_targets(journals.arn, 2)
+    third, fourth = journals.one(), journals.one()
+    third.hold([Place("c", "/c")])
+    fourth.hold([Place("d", "/d"), Place("a", "/a")])
+    journals.one().hold([Place("b", "/b")])
+    assert set(journals.one().holders()) == {"/a", "/b", "/c", "/d"}
+    assert stages(journals.world)["keyturn-targets"] == version_of_targets(journals.arn, 4)
+
+
+def test_a_list_of_targets_that_is_too_large_is_an_error(journals: Journals) -> None:
+    journals.rotated()
+    with pytest.raises(KeyturnError, match="larger than 65,536 bytes"):
+        journals.one().hold([Place(f"a target with number {number}", f"/{number}") for number in range(2000)])
+
+
+@pytest.mark.parametrize("kind", ["replica", "owned", "rotated"])
+def test_a_secret_that_is_not_to_be_written_is_refused(journals: Journals, kind: str) -> None:
+    journals.rotated()
+    journals.world.moods.turn(f"secret={kind}:{SECRET}")
+    with pytest.raises(Refused, match="SECRET_ID: "):
+        journals.says(*KEYS)
+
+
+def test_a_secret_without_room_for_the_labels_is_refused(journals: Journals) -> None:
+    journals.rotated()
+    carrier = version_of(OLD)
+    for number in range(10):
+        journals.versions.move(f"theirs-{number}", to=carrier, away_from=None)
+    assert journals.says(key(OLD, 0)).current == OLD
+    journals.versions.move("theirs-10", to=carrier, away_from=None)
+    with pytest.raises(Refused, match="11 labels that are not Keyturn's"):
+        journals.says(key(OLD, 0))
 
 
 def test_a_stored_key_whose_label_was_moved_away_is_pending_if_it_is_newer_than_the_current_one_and_ours_if_not(
@@ -249,7 +369,7 @@ def test_the_very_first_announcement_becomes_current_and_is_held_all_the_same(jo
     intent = journal.announce(RUN, NOW, [])
     assert stages(journals.world)["AWSCURRENT"] == version_of_intent(journals.arn, 1)
     assert journal.holds(intent)
-    assert journals.says() == Record(intent=intent)
+    assert journals.says() == Record(intent=intent, secret=journals.arn)
     assert not journals.one().holds(replace(intent, number=2))
 
 
@@ -292,23 +412,44 @@ def test_a_key_is_promoted_only_in_the_place_of_the_one_that_was_current(journal
     journals.rotated()
     journal = journals.one(*KEYS)
     journal.store(pair(NEW), NOW)
-    journals.one(*KEYS).promote(NEW, OLD, NOW)
-    journal.promote(NEW, OLD, NOW)
+    journals.one(*KEYS).promote(NEW, OLD)
+    journal.promote(NEW, OLD)
     assert journals.says(*KEYS).current == NEW, "another run has done it, and that is well"
     late = journals.one(*KEYS)
     late.store(pair(NEXT), NOW)
     journals.world.aws.put_secret(SECRET, json.dumps({"AccessKeyId": OLD, "SecretAccessKey": "by hand"}))
     with pytest.raises(Conflict, match="AWSCURRENT was moved by somebody else meanwhile"):
-        late.promote(NEXT, NEW, NOW)
+        late.promote(NEXT, NEW)
     assert journals.says(*KEYS).current == OLD
 
 
-def test_moments_are_remembered_beside_each_other(journals: Journals) -> None:
-    journals.rotated()
-    journals.one().remember(published=Noted(OLD, NOW))
-    journals.one().remember(inactive=Noted(NEW, NOW + timedelta(days=1)))
-    says = journals.says(key(OLD, 0))
-    assert (says.published, says.inactive) == (Noted(OLD, NOW), Noted(NEW, NOW + timedelta(days=1)))
+def test_a_moment_is_the_date_at_which_aws_says_that_it_was_noted(journals: Journals) -> None:
+    journals.rotated(OLD, NEW)
+    journals.one().note_published(NEW)
+    published = journals.world.clock.now()
+    says = journals.says(*KEYS)
+    assert says.published is not None
+    assert says.published.key_id == NEW
+    assert abs(says.published.at - published) < timedelta(seconds=5)
+    assert (says.inactive, says.notes_inactive) == (None, False)
+    journals.world.clock.move(days=1)
+    journals.one().note_inactive(OLD)
+    off = (replace(KEYS[0], active=False), KEYS[1])
+    says = journals.says(*off)
+    assert says.inactive is not None
+    assert says.inactive.key_id == OLD
+    assert abs(says.inactive.at - published - timedelta(days=1)) < timedelta(seconds=5)
+    assert says.published is None, "it is read only where an active key waits for it"
+    journals.one(*off).note_inactive("")
+    assert not journals.says(*off).notes_inactive
+
+
+def test_an_idle_run_with_one_key_reads_nothing(journals: Journals) -> None:
+    journals.rotated(OLD, NEW)
+    journals.one().note_published(NEW)
+    journals.world.aws.wire.forget()
+    journals.says(key(NEW, 0))
+    assert [seen.operation for seen in journals.world.aws.wire.journal] == ["secretsmanager.DescribeSecret"]
 
 
 def test_a_store_that_is_repeated_is_done(journals: Journals) -> None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from pipe.actions.rotate.decide import decide
 from pipe.actions.rotate.journal import Journal
+from pipe.actions.rotate.notes import SECRET, USER, VARIABLES
 from pipe.actions.rotate.observe import observe, observe_targets
 from pipe.actions.rotate.preview import Preview, preview_of
 from pipe.actions.rotate.publish import Publisher
@@ -69,6 +72,7 @@ class Rotate:
         seen = observe(
             self._caller,
             self._keys,
+            self._bitbucket,
             self._journal_of,
             observe_targets(self._bitbucket, self._targets, self.policy),
             policy=self.policy,
@@ -76,7 +80,7 @@ class Rotate:
             ask_all=ask_all,
             lenient=lenient,
         )
-        return replace(seen, run=self._run)
+        return replace(seen, run=self._run, region=self._signer.endpoint.region)
 
     def preview(self) -> Preview:
         """Return what a run would do now, by the targets that can be looked at; raises Refused."""
@@ -99,8 +103,8 @@ class Rotate:
                 world.targets,
                 self._patience,
                 own=self._own,
-                # The state variable as a journal announces the new key by itself.
-                announces=not isinstance(journal, StateJournal),
+                # The state variable as a journal is written by that.
+                notes=None if isinstance(journal, StateJournal) else partial(self._notes, journal),
             ),
             signer=self._signer,
             patience=self._patience,
@@ -112,8 +116,10 @@ class Rotate:
             finished = any(step.do is Do.REMEMBER_PUBLISHED for step in outcome.done)
         finally:
             unclosed = _close(journal, finished=finished)
-        # Another run at work is no reason to end well where a key has leaked.
-        outcome = replace(outcome, unmet=bool(outcome.elsewhere and self.policy.revoke))
+        # Another run at work, or somebody who has it still, is no reason to end well where a key has leaked.
+        unmet = bool(outcome.elsewhere and self.policy.revoke) or plan.unmet or work.waits
+        done = tuple(replace(step, key_id=work.new_id) if step.do is Do.CREATE else step for step in outcome.done)
+        outcome = replace(outcome, done=done, unmet=unmet)
         if unclosed is None:
             return outcome
         return replace(outcome, failures=(*outcome.failures, unclosed))
@@ -130,8 +136,13 @@ class Rotate:
             if not targets:
                 raise Refused(["TARGETS: the target could not be looked at."])
             variable = _StateVariable(self._bitbucket, targets[0].place, self.policy.state_variable)
-            self._journal = StateJournal(variable, targets[0], self._patience, self.policy.user)
+            names = self.policy.variables
+            self._journal = StateJournal(variable, targets[0], self._patience, self.policy.user, names)
         return self._journal
+
+    def _notes(self, journal: Journal) -> Mapping[str, Any]:
+        """Return what a target is to remember of where its pair is from."""
+        return {USER: self.policy.user, SECRET: journal.arn, VARIABLES: sorted(self.policy.variables)}
 
 
 def _close(journal: Journal, *, finished: bool) -> KeyFailure | None:

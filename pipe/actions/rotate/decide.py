@@ -3,81 +3,150 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
 
+from pipe.actions.rotate.leak import without_room
+from pipe.actions.rotate.new_key import NEW, holds, published, resumption_steps, rotation_steps, verification
 from pipe.actions.rotate.old_keys import old_key_steps
 from pipe.actions.rotate.refuse import refuse_contradictions, refuse_strangers
-from pipe.actions.rotate.revoke import no_room, revoked_key, switch_off
+from pipe.actions.rotate.revoke import orders_of, refuse_foreign
 from pipe.actions.rotate.steps import KeyPlan, KeyStep
 from pipe.actions.rotate.world import INTENT_LASTS, Intent, TargetState, World
 from pipe.errors import Refused
 from pipe.plan import Do, Failure
 from pipe.values import AccessKey, Rotation, last_four
 
-NEW = "the new key"
+# A user has so many keys at most; inactive ones count.
+MOST_KEYS = 2
+
+# For so long a stored key may go on not to work.
+PENDING_LASTS = timedelta(hours=24)
 
 
 def decide(world: World, policy: Rotation) -> KeyPlan:
     """Return the plan; raises Refused where only a person can resolve what was found."""
-    revoked = revoked_key(world, policy.revoke)
+    orders = orders_of(world, policy.revoke)
     intent = world.record.intent
     if intent is not None and intent.is_young(world.now):
         return _wait(world, policy, intent)
-    refuse_contradictions(world)
-    orphans = tuple(key for key in world.strangers if world.is_orphan(key))
-    strangers = tuple(key for key in world.strangers if key not in orphans)
-    current = world.key(world.record.current)
-    base = current or (strangers[0] if len(strangers) == 1 else None)
-    oldest = base or next(iter(strangers), None)
-    if revoked is not None:
-        _check_revocation(world, revoked, base, strangers)
-    reason = _reason_to_rotate(world, policy, oldest, leaked=revoked if revoked is base else None)
-    if reason:
-        refuse_strangers(world, strangers, current)
-    steps = [*_repairs(world, orphans)]
-    if reason:
-        steps += _rotation(world, policy, base, reason)
-    elif world.record.pending:
-        steps += _resumption(world, base)
+    refuse_foreign(world, policy.revoke)
+    removals = tuple(_removals(world, orders))
+    left = _without(world, {step.key_id for step in removals})
+    refuse_contradictions(left, policy, orders)
+    record, strangers = left.record, left.strangers
+    current = left.key(record.current)
+    base = current or (strangers[0] if len(strangers) == 1 and not record.current else None)
+    leaked = record.current in orders or (base is not None and base.id in orders)
+    reason = _reason_to_rotate(left, policy, base or next(iter(strangers), None), leaked=base if leaked else None)
+    if reason and not (leaked and current is not None and not current.active):
+        refuse_strangers(left, strangers, current)
+    # What no target names was not Keyturn's before, and is not now.
+    replaced = base if base is not None and (base is current or left.held_by(base.id)) else None
+    steps = [*_orders_noted(left, orders), *removals, *_repairs(left)]
+    new_key = bool(reason or record.pending)
+    if reason and leaked and current is not None and len(left.keys) >= MOST_KEYS:
+        plan, replaced = without_room(left, policy, current, orders, reason)
+        steps += plan
+    elif reason:
+        steps += rotation_steps(left, policy, base, replaced, reason=reason, orders=orders)
+    elif record.pending:
+        steps += resumption_steps(left, replaced, orders)
     else:
-        steps += _standing(world, policy, base)
-    new_key = bool(reason or world.record.pending)
-    steps += old_key_steps(
-        world, policy, replaced=base if new_key else None, revoked=revoked, publishing=_publishes(steps)
+        steps += _standing(left, policy, base, orders)
+    old = old_key_steps(
+        left, policy, replaced=replaced if new_key else None, orders=orders, fresh=_restarts(left, steps)
     )
+    touched = {step.key_id for step in steps if step.do in (Do.DEACTIVATE, Do.DELETE)}
+    ends = [step for step in old if step.key_id not in touched and not (reason and _is_back(steps, step))]
+    steps += [*_written_once_more(left, steps, ends), *ends]
     if not new_key:
         steps += [_stranger(key) for key in strangers if key is not base]
-    return KeyPlan(tuple(steps), failures=() if new_key or revoked else _held_up(world, policy, base, steps))
+    steps += [_gone(key_id) for key_id in sorted(orders) if world.key(key_id) is None]
+    unmet = any(step.leaked and step.do is Do.KEEP and step.warn for step in steps)
+    held_up = () if new_key or leaked or policy.revoke else _held_up(left, policy, base, steps)
+    return KeyPlan(tuple(steps), failures=held_up, unmet=unmet)
 
 
-def _check_revocation(
-    world: World, revoked: AccessKey, base: AccessKey | None, strangers: tuple[AccessKey, ...]
-) -> None:
-    """Raise Refused where the leaked key is not Keyturn's to switch off, or cannot be replaced."""
+def _without(world: World, key_ids: set[str]) -> World:
+    """Return the world as it is once these keys are gone."""
     record = world.record
-    if revoked.id == record.pending:
-        raise Refused(
-            [
-                f"REVOKE: {revoked.name} is the new key of a rotation that was cut off, and no target has it yet. "
-                f"To stop it: {switch_off(world, revoked)}"
-            ]
-        )
-    if revoked in strangers and revoked is not base:
-        raise Refused(
-            [
-                f"REVOKE: Keyturn cannot prove that it made {revoked.name}, and leaves it alone. "
-                f"To stop it: {switch_off(world, revoked)}"
-            ]
-        )
-    previous = next((key for key in world.keys if key.id in record.ours), None)
-    if revoked is base and previous is not None and not record.pending:
-        raise no_room(world, revoked, previous)
+    if record.pending in key_ids:
+        record = replace(record, pending="", untidy=True)
+    return replace(world, keys=tuple(key for key in world.keys if key.id not in key_ids), record=record)
+
+
+def _removals(world: World, orders: frozenset[str]) -> Iterator[KeyStep]:
+    """Yield the removal of keys that nobody has: one whose secret is lost, and a stored one that comes to nothing."""
+    announced = f"{world.evidence.at:%Y-%m-%d %H:%M} UTC" if world.evidence else "then"
+    for key in world.keys:
+        why = ""
+        if key.id == world.record.pending and not world.held_by(key.id):
+            if key.id in orders:
+                why = "REVOKE: it has leaked, and no target has it yet"
+            elif not key.active:
+                why = "made and stored before; somebody has made it inactive, and no target has it yet"
+            elif world.now - key.created >= PENDING_LASTS:
+                why = "made and stored before, but not seen to work within 24 hours; no target has it yet"
+        elif key in world.strangers and world.is_orphan(key):
+            why = f"made after the announcement of {announced}, its secret was lost; never used"
+        if why:
+            yield KeyStep(Do.REMOVE, key.name, why, key.id, leaked=key.id in orders)
+
+
+def _orders_noted(world: World, orders: frozenset[str]) -> Iterator[KeyStep]:
+    """Yield the note of which keys have leaked, as long as IAM has them."""
+    if not world.record.keeps_secrets:
+        return
+    there = orders & {key.id for key in world.keys}
+    if there - world.record.revoked:
+        names = ", ".join(map(last_four, sorted(there)))
+        yield KeyStep(Do.REMEMBER_REVOKED, names, "so that every later run finishes it", keys=tuple(sorted(there)))
+    elif world.record.notes_revoked and not there:
+        yield KeyStep(Do.REMEMBER_REVOKED, "no key", "IAM has none of the leaked keys any more", vital=False)
+
+
+def _is_back(steps: list[KeyStep], step: KeyStep) -> bool:
+    """Tell whether a step ends a key that this very plan makes the current one again."""
+    return any(each.do is Do.PROMOTE and each.key_id and each.key_id == step.key_id for each in steps)
+
+
+def _written_once_more(world: World, steps: list[KeyStep], ends: list[KeyStep]) -> Iterator[KeyStep]:
+    """Yield one more publication to targets whose id nobody can read, before the old key is switched off."""
+    if not any(step.do is Do.DEACTIVATE and not step.leaked for step in ends):
+        return
+    written = {step.on for step in steps if step.do is Do.PUBLISH}
+    current = world.key(world.record.current)
+    hidden = [
+        target for target in world.targets
+        if target.id is not None and target.id.secured and target.place.label not in written
+    ]  # fmt: skip
+    if hidden and current is not None:
+        yield verification(current)
+    for target in hidden if current is not None else ():
+        why = "its id is secured, so that nobody can see whether it holds the pair"
+        yield KeyStep(Do.PUBLISH, target.place.label, why, world.record.current, place=target.place)
+
+
+def _restarts(world: World, steps: list[KeyStep]) -> bool:
+    """Tell whether a target is written that held another pair, so that the grace period begins anew."""
+    written = {step.place.path for step in steps if step.do is Do.PUBLISH and step.place}
+    return any(
+        target.id is not None and target.key_id != world.record.current
+        for target in world.targets
+        if target.place.path in written
+    )
+
+
+def _gone(key_id: str) -> KeyStep:
+    return KeyStep(Do.KEEP, last_four(key_id), "REVOKE: IAM has it no more", key_id, outlook="is gone", leaked=True)
 
 
 def _held_up(
     world: World, policy: Rotation, base: AccessKey | None, steps: list[KeyStep]
 ) -> tuple[Failure[KeyStep], ...]:
     """Return the failure to rotate a key that is due, while the one before it is still there after this run."""
-    previous = next((key for key in world.keys if key.id in world.record.ours), None)
+    previous = world.previous
     if base is None or previous is None or world.now - base.created < policy.rotate_after:
         return ()
     if any(step.do is Do.DELETE for step in steps):
@@ -112,16 +181,18 @@ def _reason_to_rotate(world: World, policy: Rotation, oldest: AccessKey | None, 
     record = world.record
     if record.pending:
         return ""
-    previous = [key for key in world.keys if key.id in record.ours]
+    previous = world.previous
     if not world.keys:
         return f"{world.user} has no access key"
     if record.redo:
         return "the last rotation was left half-done"
     if leaked is not None:
         return f"REVOKE: {leaked.name} has leaked"
+    if record.current and world.key(record.current) is None:
+        return f"IAM has {last_four(record.current)}, the current key, no more"
     if policy.force and not policy.revoke:
         if previous and not _unfinished(world):
-            raise Refused([_no_free_slot(world, policy, previous[0])])
+            raise Refused([_no_free_slot(world, policy, previous)])
         return "" if previous else "FORCE"
     if oldest is None or previous or world.now - oldest.created < policy.rotate_after:
         return ""
@@ -131,8 +202,10 @@ def _reason_to_rotate(world: World, policy: Rotation, oldest: AccessKey | None, 
 def _unfinished(world: World) -> bool:
     """Tell whether the last rotation still has targets to reach, or to note that it has reached them all."""
     current, published = world.record.current, world.record.published
+    # When the last target was reached is not asked for once the key before is inactive.
     noted = published is not None and published.key_id == current
-    return not noted or (world.record.readable and not all(_holds(target, current) for target in world.targets))
+    counted = noted or not any(key.active for key in world.keys if key.id in world.record.ours)
+    return not counted or (world.record.readable and not all(holds(target, current) for target in world.targets))
 
 
 def _no_free_slot(world: World, policy: Rotation, previous: AccessKey) -> str:
@@ -147,44 +220,13 @@ def _no_free_slot(world: World, policy: Rotation, previous: AccessKey) -> str:
     )
 
 
-def _repairs(world: World, orphans: tuple[AccessKey, ...]) -> Iterator[KeyStep]:
-    for key in orphans:
-        announced = f"{world.evidence.at:%Y-%m-%d %H:%M} UTC" if world.evidence else "then"
-        yield KeyStep(
-            Do.REMOVE, key.name, f"made after the announcement of {announced}, its secret was lost; never used", key.id
-        )
-    if world.record.untidy:
+def _repairs(world: World) -> Iterator[KeyStep]:
+    record = world.record
+    if record.untidy:
         yield KeyStep(Do.TIDY, "AWSPENDING", "nothing is pending any more", vital=False)
 
 
-def _rotation(world: World, policy: Rotation, base: AccessKey | None, reason: str) -> Iterator[KeyStep]:
-    replaced = base.id if base else ""
-    for target in world.targets:
-        if target.key_id:
-            yield KeyStep(Do.PROVE, target.place.label, f"writes {policy.id_variable} as it is", place=target.place)
-    yield KeyStep(Do.INTEND, world.user, "so that no other run makes a key, too", replaces=replaced)
-    due = (base.created + policy.rotate_after).date() if base else None
-    yield KeyStep(Do.CREATE, NEW, reason, replaces=replaced, due=due)
-    yield from _new_key_steps(world, "", replaced)
-
-
-def _resumption(world: World, base: AccessKey | None) -> Iterator[KeyStep]:
-    replaced = base.id if base and base.id != world.record.pending else ""
-    yield from _new_key_steps(world, world.record.pending, replaced)
-
-
-def _new_key_steps(world: World, key_id: str, replaced: str) -> Iterator[KeyStep]:
-    name = last_four(key_id) if key_id else NEW
-    made = "made and stored before, not yet seen to work" if key_id else "must be seen to work before anybody gets it"
-    yield KeyStep(Do.VERIFY, name, made, key_id, replaced)
-    yield KeyStep(Do.PROMOTE, name, "from then on the key that every target must hold", key_id, replaced)
-    for target in world.targets:
-        if not key_id or not _holds(target, key_id):
-            yield _publication(target, key_id, name)
-    yield KeyStep(Do.REMEMBER_PUBLISHED, name, "the grace period counts from then", key_id)
-
-
-def _standing(world: World, policy: Rotation, base: AccessKey | None) -> Iterator[KeyStep]:
+def _standing(world: World, policy: Rotation, base: AccessKey | None, orders: frozenset[str]) -> Iterator[KeyStep]:
     """Yield what to do where no key is to be made: targets that are behind get the current one."""
     record, current = world.record, world.key(world.record.current)
     if base is not None:
@@ -195,12 +237,12 @@ def _standing(world: World, policy: Rotation, base: AccessKey | None) -> Iterato
         yield KeyStep(Do.KEEP, base.name, f"{age}; {plan}", base.id, due=due.date(), warn=overdue, outlook=plan)
     behind: list[TargetState] = []
     if current is not None:
-        behind = [target for target in world.targets if record.readable and not _holds(target, current.id)]
-        for target in behind:
-            yield _publication(target, current.id, current.name)
-        previous = any(key.id in record.ours for key in world.keys)
+        behind = [target for target in world.targets if record.readable and not holds(target, current.id)]
+        publications = [*published(world, behind, current, orders)]
+        yield from publications
         noted = record.published is not None and record.published.key_id == current.id
-        if behind or (previous and not noted):
+        waits = any(key.active for key in world.keys if key.id in record.ours and key.id not in orders)
+        if waits and (not noted or _restarts(world, publications)):
             yield KeyStep(Do.REMEMBER_PUBLISHED, current.name, "every target holds it", current.id)
     for target in world.targets:
         if target not in behind:
@@ -209,30 +251,5 @@ def _standing(world: World, policy: Rotation, base: AccessKey | None) -> Iterato
             )
 
 
-def _holds(target: TargetState, key_id: str) -> bool:
-    """Tell whether a target has finished taking a key: its id is written last, and its secret is there and secured."""
-    return target.key_id == key_id and target.secret is not None and target.secret.secured and target.has_credentials
-
-
-def _publication(target: TargetState, key_id: str, name: str) -> KeyStep:
-    shown = target.secret is not None and not target.secret.secured
-    reason = _difference(target, name)
-    if shown:
-        reason += "; its secret is NOT secured, so that others can have read it: if so, rotate with REVOKE"
-    return KeyStep(Do.PUBLISH, target.place.label, reason, key_id, place=target.place, warn=shown)
-
-
-def _difference(target: TargetState, wanted: str) -> str:
-    if not target.key_id:
-        return f"its key is not known; it gets {wanted}"
-    if last_four(target.key_id) == wanted:
-        return f"holds {wanted}, but not all of its secured variables"
-    return f"holds {last_four(target.key_id)}; it gets {wanted}"
-
-
 def _stranger(key: AccessKey) -> KeyStep:
     return KeyStep(Do.KEEP, key.name, "not made by Keyturn, and in the way of the next rotation", key.id, warn=True)
-
-
-def _publishes(steps: list[KeyStep]) -> bool:
-    return any(step.do is Do.PUBLISH for step in steps)

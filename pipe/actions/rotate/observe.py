@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
 from pipe.actions.rotate.journal import Journal
-from pipe.actions.rotate.old_keys import grace_is_over
-from pipe.actions.rotate.world import TargetState, World
-from pipe.errors import KeyturnError, Refused
+from pipe.actions.rotate.notes import remembered
+from pipe.actions.rotate.old_keys import grace_is_over, recovery_is_over
+from pipe.actions.rotate.revoke import WHOLE_ID
+from pipe.actions.rotate.world import Holder, TargetState, World
+from pipe.errors import KeyturnError, Missing, Refused, ServiceError
 from pipe.patience import side_by_side
-from pipe.values import Identity, LastUse, Rotation, Target
+from pipe.values import Identity, LastUse, Place, Rotation, Target
 
 if TYPE_CHECKING:
     from pipe.clients.bitbucket import Bitbucket
@@ -33,6 +35,7 @@ def observe_targets(
 def observe(
     caller: Identity,
     keys: AccessKeys,
+    bitbucket: Bitbucket,
     journal_of: Callable[[tuple[TargetState, ...]], Journal],
     targets: list[Callable[[], TargetState]],
     *,
@@ -55,7 +58,7 @@ def observe(
     problems = [answer for answer in needed if isinstance(answer, KeyturnError)]
     try:
         journal = journal_of(states)
-        record = journal.record(listed)
+        record = journal.record(listed, policy.revoke if len(policy.revoke) >= WHOLE_ID else "")
     except KeyturnError as error:
         problems.append(error)
     if problems:
@@ -63,29 +66,73 @@ def observe(
     world = World(now(), caller, user, listed, record, states)
     if world.strangers:
         world = replace(world, evidence=journal.evidence())
+    if may_end(world, policy):
+        world = replace(world, holders=_holders(bitbucket, journal.holders(), states, policy))
     asked = tuple(key.id for key in listed) if ask_all else questions(world, policy)
     return replace(world, last_use={key_id: _last_use(keys, key_id) for key_id in asked})
+
+
+def may_end(world: World, policy: Rotation) -> bool:
+    """Tell whether this run may switch a key off or delete it."""
+    return any(
+        key.id in world.record.revoked
+        or policy.revoke
+        or grace_is_over(world, policy, key)
+        or recovery_is_over(world, policy, key)
+        for key in world.keys
+    )
 
 
 def questions(world: World, policy: Rotation) -> tuple[str, ...]:
     """Return the keys whose last use the plan may depend on; it is asked for no others."""
     strangers = world.strangers if len(world.keys) > 1 else ()
+    leak = bool(policy.revoke or world.record.revoked)
     return tuple(
-        key.id
-        for key in world.keys
-        if key in strangers or (policy.revoke and key.active) or grace_is_over(world, policy, key)
+        key.id for key in world.keys if key in strangers or (leak and key.active) or grace_is_over(world, policy, key)
     )
+
+
+def _holders(
+    bitbucket: Bitbucket, held: Mapping[str, str], targets: Iterable[TargetState], policy: Rotation
+) -> tuple[Holder, ...]:
+    """Look at the places that were given a pair and are none of the targets; leave out those that are gone."""
+    here = {target.place.path for target in targets}
+    others = [Place(label, path) for path, label in held.items() if path not in here]
+    answers = side_by_side([partial(_holder, bitbucket, place, policy) for place in others])
+    for answer in answers:
+        if isinstance(answer, KeyturnError):
+            raise answer
+    return tuple(answer for answer in answers if isinstance(answer, Holder))
+
+
+def _holder(bitbucket: Bitbucket, place: Place, policy: Rotation) -> Holder | None:
+    try:
+        variables = bitbucket.variables(place)
+    except Missing as error:
+        # A repository may be hidden from the token; only its list of environments proves that one is gone.
+        return None if bitbucket.is_gone(place) else Holder(place, None, error.what)
+    except ServiceError as error:
+        return Holder(place, None, error.what)
+    state = variables.get(policy.state_variable)
+    held, noted = variables.get(policy.id_variable), remembered(state.value if state else None)
+    if held is None:
+        return Holder(place, "")
+    return Holder(place, noted.id if held.secured else held.value or "")
 
 
 def _observe_target(bitbucket: Bitbucket, target: Target, policy: Rotation) -> TargetState:
     place, variables = bitbucket.look(target)
+    state = variables.get(policy.state_variable)
+    known = remembered(state.value if state else None)
     return TargetState(
         place=place,
         id=variables.get(policy.id_variable),
         secret=variables.get(policy.secret_variable),
         credentials=variables.get(policy.credentials_variable),
-        state=variables.get(policy.state_variable),
+        state=state,
         wants_credentials=bool(policy.credentials_variable),
+        remembered=known,
+        left=tuple(name for name in known.variables if name not in policy.variables and name in variables),
     )
 
 

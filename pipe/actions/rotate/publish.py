@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import base64
 import logging
-from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any
 
 from pipe.actions.rotate.journal import Journal
-from pipe.actions.rotate.notes import NEXT, with_notes
+from pipe.actions.rotate.notes import ID, NEXT, with_notes
 from pipe.actions.rotate.world import TargetState
 from pipe.errors import Busy, KeyturnError
 from pipe.patience import Patience
@@ -27,7 +27,8 @@ LOOKS = (2, 3, 5)
 class Publisher:
     """The targets of a rotation, by the paths of their places; every method raises ServiceError.
 
-    `own` is the pair that signs this run; where a target holds it, the state variable `announces` the one that comes.
+    `own` is the pair that signs this run; where a target holds it, the target remembers the one that comes. With
+    `notes`, what a target is to remember is written here; else the journal does so.
     """
 
     def __init__(
@@ -38,29 +39,30 @@ class Publisher:
         patience: Patience,
         *,
         own: KeyPair | None = None,
-        announces: bool = False,
+        notes: Callable[[], Mapping[str, Any]] | None = None,
     ) -> None:
         self._bitbucket = bitbucket
         self._patience = patience
         self._policy = policy
         self._own = own
-        self._announces = announces
+        self._notes = notes
         self._targets = {target.place.path: target for target in targets}
+        self._states = {path: target.state for path, target in self._targets.items()}
 
     def prove(self, path: str) -> None:
-        """Write a target's id without changing it: only that proves that writing is allowed there."""
-        target = self._targets[path]
-        if target.id is not None:
-            self._bitbucket.touch(target.place, target.id)
+        """Write what a target remembers: only that proves that writing is allowed there, and no consumer sees it."""
+        if self._notes is not None:
+            self._remember(self._targets[path], **self._notes())
 
     def publish(self, path: str, pair: KeyPair, pairs: Journal) -> None:
-        """Write the pair, the id last: it is the mark of a finished target.
+        """Write the pair, the id behind the secret: it is the mark of a finished target.
 
-        Where the id cannot be written, the secret that fits the old id is put back if it is known.
+        Where the id cannot be written, the secret that fits the old id is put back if it is known. A secured id stays
+        secured; which it is, the target then remembers.
         """
         target = self._targets[path]
-        if self._announces and self._own is not None and target.key_id == self._own.id:
-            self._announce(target, pair)
+        if self._notes is not None and self._own is not None and target.key_id == self._own.id:
+            self._remember(target, **{NEXT: pair.id})
         self._write_credentials(target, pair)
         try:
             self._write_secret(target, pair)
@@ -69,18 +71,30 @@ class Publisher:
             if isinstance(error, Busy) and error.unclear:
                 raise self._given_up(target, pair, pairs, error) from error
             raise
+        secured = target.id is not None and target.id.secured
         try:
-            self._bitbucket.write(target.place, self._policy.id_variable, pair.id, target.id, secured=False)
+            self._bitbucket.write(target.place, self._policy.id_variable, pair.id, target.id, secured=secured)
         except KeyturnError as error:
-            if isinstance(error, Busy) and error.unclear and self._shows(target, pair.id):
-                return
-            raise self._given_up(target, pair, pairs, error) from error
+            if not (isinstance(error, Busy) and error.unclear and self._shows(target, pair.id)):
+                raise self._given_up(target, pair, pairs, error) from error
+        if self._notes is not None:
+            self._note(target, {**self._notes(), ID: pair.id if secured else None})
 
-    def _announce(self, target: TargetState, pair: KeyPair) -> None:
-        """Say in the state variable which key comes: the next run may sign with what the target holds."""
-        name, known = self._policy.state_variable, target.state
-        state = with_notes(known.value if known else None, self._policy.user, **{NEXT: pair.id})
-        self._bitbucket.write(target.place, name, state, known, secured=False)
+    def _note(self, target: TargetState, notes: Mapping[str, Any]) -> None:
+        """Let a target that has the pair remember it, if it does not do so already."""
+        known = self._states[target.place.path]
+        if known is not None and with_notes(known.value, **notes) == with_notes(known.value):
+            return
+        try:
+            self._remember(target, **notes)
+        except KeyturnError as error:
+            raise KeyturnError(f"It has the pair, but {error.what}", error.check, changed=True) from error
+
+    def _remember(self, target: TargetState, **notes: Any) -> None:
+        known = self._states[target.place.path]
+        state = with_notes(known.value if known else None, **notes)
+        name = self._policy.state_variable
+        self._states[target.place.path] = self._bitbucket.write(target.place, name, state, known, secured=False)
 
     def _shows(self, target: TargetState, key_id: str) -> bool:
         """Tell whether the target's list comes to show an id, although its write had no good answer."""

@@ -1,6 +1,7 @@
 """The journal in a target's state variable, for one target without a secret in Secrets Manager.
 
-The pair itself is nowhere but in the target, so a rotation that ended half-way is done again, not resumed.
+The pair itself is nowhere but in the target, so a rotation that ended half-way is done again, not resumed. Whoever may
+write variables can write this journal: it only nominates keys, and IAM's own dates say when something is done to them.
 """
 
 from __future__ import annotations
@@ -9,12 +10,13 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any, Protocol
 
-from pipe.actions.rotate.journal import intent_fields, intent_from, noted_from, noted_text
-from pipe.actions.rotate.notes import NEXT, notes_of, with_notes
+from pipe.actions.rotate.journal import intent_fields, intent_from
+from pipe.actions.rotate.notes import NEXT, USER, VARIABLES, notes_of, with_notes
 from pipe.actions.rotate.world import Intent, Noted, Record, TargetState
+from pipe.errors import KeyturnError
 from pipe.patience import Patience
 from pipe.redact import Secret
-from pipe.values import AccessKey, KeyPair, Run, Variable
+from pipe.values import AccessKey, KeyPair, Place, Run, Variable
 
 
 class StateVariable(Protocol):
@@ -30,11 +32,13 @@ class StateVariable(Protocol):
 class StateJournal:
     """A rotation's journal in one unsecured variable. Every method raises ServiceError."""
 
-    def __init__(self, variable: StateVariable, target: TargetState, patience: Patience, user: str) -> None:
+    def __init__(
+        self, variable: StateVariable, target: TargetState, patience: Patience, user: str, variables: Iterable[str]
+    ) -> None:
         self._variable = variable
         self._seen = target.state
         self._patience = patience
-        self._user = user
+        self._about = {USER: user, VARIABLES: sorted(variables)}
         self._state = target.state.value if target.state else None
         self._target_key = target.key_id
         # A secret that somebody has unsecured can be read, and so be written back secured.
@@ -42,19 +46,26 @@ class StateJournal:
         self._pairs = {target.key_id: KeyPair(target.key_id, Secret(shown))} if shown and target.key_id else {}
         self._mine: Intent | None = None
 
-    def record(self, keys: Iterable[AccessKey]) -> Record:
+    @property
+    def arn(self) -> str:
+        """Nothing: there is no secret."""
+        return ""
+
+    def record(self, keys: Iterable[AccessKey], named: str = "") -> Record:  # noqa: ARG002 - only IAM knows keys here
         """Return what the state variable says; the key that the target names is the current one."""
         notes = self._notes()
         intent = self.evidence()
-        known = {key.id for key in keys}
-        published = intent is not None and self._target_key in known - intent.keys
+        by_id = {key.id: key for key in keys}
+        current, replaced = by_id.get(self._target_key), by_id.get(str(notes.get("Replaced", "")))
+        published = current is not None and intent is not None and current.id not in intent.keys
+        is_older = current is not None and replaced is not None and replaced.created < current.created
         return Record(
-            current=self._target_key if self._target_key in known else "",
+            current=current.id if current else "",
             readable=self._target_key in self._pairs,
-            ours=frozenset({str(notes.get("Replaced", ""))}) - {"", self._target_key},
+            ours=frozenset({replaced.id}) if replaced and is_older else frozenset(),
             intent=intent if intent and intent.open else None,
-            published=noted_from(notes.get("Published")),
-            inactive=noted_from(notes.get("Inactive")),
+            published=Noted(current.id, current.created) if current else None,
+            inactive=Noted(replaced.id, current.created) if current and replaced and is_older else None,
             redo=intent is not None and not published,
             keeps_secrets=False,
         )
@@ -62,16 +73,38 @@ class StateJournal:
     def evidence(self) -> Intent | None:
         """Return the announcement of a rotation that has not finished."""
         notes = self._notes()
-        return intent_from(notes.get("Intent"), int(notes.get("Number", 0)), is_open=not notes.get("Ended"))
+        return intent_from(notes.get("Intent"), self._number(), is_open=not notes.get("Ended"))
 
-    def remember(self, **moments: Noted) -> None:
-        """Write the moments; with the new pair in the target, the rotation has finished."""
-        done = {"Intent": None, "Ended": None} if "published" in moments else {}
-        self._save(**done, **{name.capitalize(): noted_text(noted) for name, noted in moments.items()})
+    def make(self) -> None:
+        """Do nothing: there is no secret."""
+
+    def holders(self) -> Mapping[str, str]:
+        """Return none: one target alone holds the user's keys."""
+        return {}
+
+    def hold(self, places: Iterable[Place]) -> None:
+        """Do nothing: the one target keeps this itself."""
+
+    def note_published(self, key_id: str) -> None:  # noqa: ARG002 - the target says which
+        """With the new pair in the target, the rotation has finished."""
+        self._save(Intent=None, Ended=None)
+
+    def note_inactive(self, key_id: str) -> None:
+        """Do nothing: IAM's dates count."""
+
+    def note_revoked(self, key_ids: Iterable[str]) -> None:
+        """Do nothing: whoever may write variables could forge it."""
+
+    def note_replaced(self, key_id: str) -> None:
+        """Do nothing: what replaces it says so."""
+
+    def take_over(self, key_id: str, created: datetime) -> None:  # noqa: ARG002 - nothing is stored by hand
+        """Raise KeyturnError: no pair is kept here."""
+        raise KeyturnError("Without SECRET_ID no pair is kept.", "Set SECRET_ID.")
 
     def announce(self, run: Run, now: datetime, keys: Iterable[str]) -> Intent:
         """Write the announcement; the very first one can be made by one run only."""
-        number = int(self._notes().get("Number", 0)) + 1
+        number = self._number() + 1
         intent = Intent(number, now, run.id, run.build, frozenset(keys))
         self._save(Intent=intent_fields(intent), Number=number, Ended=None)
         self._mine = intent
@@ -100,19 +133,22 @@ class StateJournal:
         """Return the pair that this run has made."""
         return self._pairs.get(key_id)
 
-    def promote(self, key_id: str, replaced: str, verified: datetime) -> None:
-        """Remember which key is being replaced, so that it stays attributed to us."""
-        noted = noted_text(Noted(key_id, verified))
-        self._save(**{NEXT: key_id, "Replaced": replaced or None, "Verified": noted, "Inactive": None})
+    def promote(self, key_id: str, replaced: str) -> None:
+        """Remember which key is being replaced, and which comes."""
+        self._save(**{NEXT: key_id, "Replaced": replaced or None})
 
     def tidy(self) -> None:
         """Do nothing: there are no labels."""
 
     def _notes(self) -> Mapping[str, Any]:
-        return notes_of(self._state, self._user)
+        return notes_of(self._state)
+
+    def _number(self) -> int:
+        number = self._notes().get("Number")
+        return number if isinstance(number, int) and 0 < number < 2**31 else 0
 
     def _save(self, **notes: Any) -> None:
-        state = with_notes(self._state, self._user, **notes)
+        state = with_notes(self._state, **self._about, **notes)
         if self._seen is None:
             self._seen = self._variable.create(state)
         else:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pipe.actions.rotate.world import World
 from pipe.errors import BadCredentials, Busy, KeyturnError
 from pipe.patience import Patience
-from pipe.values import Identity
+from pipe.values import Identity, last_four
 
 # A new key spreads through AWS within seconds, but unevenly: a success may be followed by a refusal.
 SUCCESSES = 3
@@ -16,7 +16,7 @@ PAUSE = 2.0
 
 
 def verify(checkers: Sequence[Callable[[], Identity]], world: World, patience: Patience) -> None:
-    """Ask who the key is until it was right three times in a row, over all endpoints; raises KeyturnError.
+    """Ask who a new key is until it was right three times in a row, over all endpoints; raises KeyturnError.
 
     Gives up after three minutes, and leaves the key as it is for the next run.
     """
@@ -39,9 +39,20 @@ def verify(checkers: Sequence[Callable[[], Identity]], world: World, patience: P
         asked += 1
 
 
+def verify_stored(key_id: str, checker: Callable[[], Identity], world: World, patience: Patience) -> None:
+    """Ask once, patiently, who a key is that has been there for a while; raises KeyturnError where it does not work."""
+    try:
+        _must_be(patience.insist(checker), world)
+    except BadCredentials as error:
+        raise KeyturnError(
+            f"The pair of {last_four(key_id)} that is stored does not work: {error.what}",
+            "Nobody was given it. Check the secret of SECRET_ID: was it edited by hand?",
+        ) from error
+
+
 def _must_be(identity: Identity, world: World) -> None:
     if (identity.account, identity.user) != (world.caller.account, world.user):
         raise KeyturnError(
-            f"The new key belongs to {identity.arn}, not to {world.user} of {world.caller.account}.",
+            f"The key belongs to {identity.arn}, not to {world.user} of {world.caller.account}.",
             "Check SECRET_ID: does another user's rotation write to it?",
         )

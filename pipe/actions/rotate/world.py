@@ -50,27 +50,51 @@ class Record:
     """What the journal says.
 
     `current` is the key that every target must hold ("" for none), `readable` tells whether its secret can be read
-    again. `pending` is made and stored, but not yet seen to work. `ours` are further keys that are proven to be ours.
-    `untidy` tells of a pending label that is no longer wanted; `redo` of a rotation that ended half-done and cannot be
-    resumed. Where the journal does not keep secrets, a key whose secret is lost has been used once, by its own
-    verification.
+    again, `by_hand` that somebody else has stored it. `pending` is made and stored, but not yet seen to work. `ours`
+    are further keys that are proven to be ours, `stored` those whose secret is kept. `revoked` are the keys that were
+    noted as leaked, `gone` is one that was asked for and is proven to have been ours. `notes_inactive` and
+    `notes_revoked` tell whether there is such a note at all; of which key the first is, and since when, `inactive` says
+    only where one of ours is inactive. `untidy` tells of a
+    pending label that is no longer wanted; `redo` of a rotation that ended half-done and cannot be resumed. `secret`
+    is the ARN of the secret, if there is one. Where the journal does not keep secrets, a key whose secret is lost has
+    been used once, by its own verification.
     """
 
     current: str = ""
     readable: bool = False
+    by_hand: bool = False
     pending: str = ""
     ours: frozenset[str] = frozenset()
+    stored: frozenset[str] = frozenset()
+    revoked: frozenset[str] = frozenset()
+    gone: str = ""
     intent: Intent | None = None
     published: Noted | None = None
     inactive: Noted | None = None
+    notes_inactive: bool = False
+    notes_revoked: bool = False
     untidy: bool = False
     redo: bool = False
     keeps_secrets: bool = True
+    secret: str = ""
+
+
+@dataclass(frozen=True)
+class Remembered:
+    """What a target remembers: whose key it was given, from which secret and in which variables.
+
+    `id` is that key's, where its variable is secured.
+    """
+
+    user: str = ""
+    secret: str = ""
+    variables: tuple[str, ...] = ()
+    id: str = ""
 
 
 @dataclass(frozen=True)
 class TargetState:
-    """A target and those of its variables that a rotation writes."""
+    """A target, those of its variables that a rotation writes, and what it remembers."""
 
     place: Place
     id: Variable | None
@@ -78,11 +102,15 @@ class TargetState:
     credentials: Variable | None = None
     state: Variable | None = None
     wants_credentials: bool = False
+    remembered: Remembered = Remembered()
+    left: tuple[str, ...] = ()
 
     @property
     def key_id(self) -> str:
-        """The access key that the target names; empty where there is none, or where it cannot be read."""
-        return (self.id.value or "") if self.id else ""
+        """The access key that the target names; empty where there is none, or where nobody knows it."""
+        if self.id is None:
+            return ""
+        return self.remembered.id if self.id.secured else self.id.value or ""
 
     @property
     def has_credentials(self) -> bool:
@@ -91,8 +119,24 @@ class TargetState:
 
 
 @dataclass(frozen=True)
+class Holder:
+    """A place that was given a pair once and is none of this run's targets.
+
+    `key_id` is what it holds by now, None where it cannot be looked at, and `why` says why not.
+    """
+
+    place: Place
+    key_id: str | None
+    why: str = ""
+
+
+@dataclass(frozen=True)
 class World:
-    """Everything that a run has observed; `last_use` holds None where IAM did not tell, `run` is the run itself."""
+    """Everything that a run has observed; `last_use` holds None where IAM did not tell, `run` is the run itself.
+
+    `holders` are places beside the targets; they are looked at only where a key may be switched off or deleted.
+    `region` is where the secret is.
+    """
 
     now: datetime
     caller: Identity
@@ -103,10 +147,21 @@ class World:
     evidence: Intent | None = None
     last_use: Mapping[str, LastUse | None] = field(default_factory=dict)
     run: Run = field(default_factory=lambda: Run("", ""))
+    holders: tuple[Holder, ...] = ()
+    region: str = ""
 
     def key(self, key_id: str) -> AccessKey | None:
         """Return the key of that id, if IAM has it."""
         return next((key for key in self.keys if key.id == key_id), None)
+
+    def held_by(self, key_id: str) -> list[str]:
+        """Return the targets that hold a key, as people know them."""
+        return [target.place.label for target in self.targets if target.key_id == key_id]
+
+    @property
+    def previous(self) -> AccessKey | None:
+        """The key that the current one has replaced."""
+        return next((key for key in self.keys if key.id in self.record.ours), None)
 
     @property
     def strangers(self) -> tuple[AccessKey, ...]:

@@ -63,7 +63,7 @@ class Stage:
             {
                 variable.key: (variable.value, variable.secured)
                 for variable in self.world.bitbucket.variables(target).values()
-                if variable.key != "KEYTURN_STATE"
+                if not variable.key.startswith("KEYTURN_")
             }
             for target in self.targets
         )
