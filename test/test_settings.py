@@ -64,7 +64,7 @@ def test_the_least_and_its_defaults() -> None:
         timedelta(days=90), timedelta(days=10), timedelta(days=10),
     )  # fmt: skip
     assert (rotation.id_variable, rotation.secret_variable) == ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
-    assert (rotation.credentials_variable, rotation.state_variable) == ("", "KEYTURN_STATE")
+    assert (rotation.credentials_variable, rotation.state_variable) == ("", "KEYTURN_AWS_ACCESS_KEY_ID")
     assert not any((least.dry_run, rotation.force, rotation.revoke, rotation.deactivate_if_used))
 
 
@@ -156,12 +156,12 @@ def test_the_run_is_named_by_its_build() -> None:
 def test_every_problem_is_named_at_once_and_once() -> None:
     found = problems(
         ACTION="dance", TARGETS="here, there", BITBUCKET_ACCESS_TOKEN="", AWS_SECRET_ACCESS_KEY="",
-        ROTATE_AFTER_DAYS="x", DELETE_AFTER_DAYS="y", DRY_RUN="maybe", STATE_VARIABLE="A-B",
+        ROTATE_AFTER_DAYS="x", DELETE_AFTER_DAYS="y", DRY_RUN="maybe",
         ALLOWED_AWS_ACCOUNT_IDS="1", AWS_ENDPOINT_URL="nowhere", IF_STILL_USED="?", DEBUG="?",
     )  # fmt: skip
     assert sorted(problem.partition(":")[0] for problem in found) == [
         "ACTION", "ALLOWED_AWS_ACCOUNT_IDS", "AWS_ENDPOINT_URL", "AWS_SECRET_ACCESS_KEY", "BITBUCKET_ACCESS_TOKEN",
-        "DEBUG", "DELETE_AFTER_DAYS", "DRY_RUN", "IF_STILL_USED", "ROTATE_AFTER_DAYS", "STATE_VARIABLE", "TARGETS",
+        "DEBUG", "DELETE_AFTER_DAYS", "DRY_RUN", "IF_STILL_USED", "ROTATE_AFTER_DAYS", "TARGETS",
         "TARGETS",
     ]  # fmt: skip
 

@@ -65,5 +65,5 @@ def _adopt(reader: Reader) -> bool:
     """Return whether secrets that others have written are taken over; of a rotation, it names what is given up."""
     words = [word.lower() for word in reader.listed("ADOPT")]
     if words not in ([], ["true"], ["false"]):
-        reader.problem("ADOPT", "must be true or false")
+        reader.problem("ADOPT", f"must be true or false, not “{', '.join(reader.listed('ADOPT'))}”")
     return words == ["true"]

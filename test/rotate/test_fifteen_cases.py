@@ -131,7 +131,14 @@ def test_04_some_targets_fail(case: Case, kind: str) -> None:
     asia = case.environment("Asia")
     if kind == "gone":
         # Somebody removes the environment after it has been looked at.
-        case.spoil(Fault("secretsmanager.UpdateSecretVersionStage", "call", nth=2, call=lambda: bitbucket.remove_environment(asia)))
+        case.spoil(
+            Fault(
+                "secretsmanager.UpdateSecretVersionStage",
+                "call",
+                nth=2,
+                call=lambda: bitbucket.remove_environment(asia),
+            )
+        )
     else:
         case.spoil(Fault(case.write_of("Asia", KEY), kind, times=0))
     result = case.run()

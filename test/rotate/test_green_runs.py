@@ -9,7 +9,6 @@ from sandbox.aws.keys import ACCOUNT
 from sandbox.wire import Answer, Environ, Fault
 from sandbox.world import REGION, SECRET, USER
 from test.rotate.case import Case, body_of
-from test.support import statuses
 
 PUT = "secretsmanager.PutSecretValue"
 REPLICA = "Operation not permitted on a replica secret. Call must be made in primary secret's region."
@@ -145,20 +144,6 @@ def test_revoke_true_is_refused_with_the_keys_and_the_line_to_give(case: Case) -
         said = case.refused(REVOKE="true")
         assert "REVOKE: true names no key. " in said
         assert f"such as REVOKE: {old}. {old} is active, 95 days old, held by acme/shop Staging, acme/shop Prod" in said
-
-
-def test_revoke_of_the_key_in_use_never_switches_off_the_one_before_it(case: Case) -> None:
-    case.well()
-    leaked = case.held
-    said = case.refused(REVOKE=leaked.access_key_id)
-    assert f"aws iam delete-access-key --user-name {USER} --access-key-id {case.old.access_key_id}" in said
-    assert case.keys == {"old": "Active", "new": "Active"}
-    case.delete(case.old)
-    result = case.well(REVOKE=leaked.access_key_id[-4:])
-    assert case.held != leaked
-    assert statuses(case.world)[leaked.access_key_id] == "Inactive"
-    assert result.last_line.startswith(f"✔ Rotated {USER}'s key: the new one is in 2 targets; deactivated …")
-    assert case.well(REVOKE=leaked.access_key_id).writes == []
 
 
 def test_revoke_of_the_key_before_leaves_the_key_in_use_alone(case: Case) -> None:

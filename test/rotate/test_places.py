@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
+
 import boto3
 import pytest
 
 from sandbox.aws import Pair
 from sandbox.bitbucket import Scope
 from sandbox.world import SECRET, USER, Company, World
-from test.support import Pipe, consumers, pipe_in, stages
+from test.support import Pipe, consumers, outside, pipe_in, stages, statuses
 
 ID, KEY = "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"
 
@@ -79,7 +81,7 @@ def test_two_names_for_one_environment_are_one_target(world: World, company: Com
     uuid = company.environments["Production"].uuid
     result = pipe(TARGETS=f"deployment:{uuid}, deployment:production, acme/shop:deployment:Production")
     assert result.code == 0, result.output
-    assert len(result.asked("PUT")) == 3
+    assert (len(result.asked("POST /2.0")), len(result.asked("PUT"))) == (1, 2)
     assert "in 1 target;" in result.last_line
 
 
@@ -140,7 +142,9 @@ def test_a_secret_that_is_unsecured_or_gone_is_put_right(world: World, company: 
     assert consumers(world, company) == {pair}
 
 
-def test_an_id_that_somebody_has_secured_is_written_anew(world: World, company: Company, pipe: Pipe) -> None:
+def test_an_id_that_somebody_has_secured_stays_so_and_its_target_remembers_it(
+    world: World, company: Company, pipe: Pipe
+) -> None:
     pipe()
     (pair,) = consumers(world, company)
     staging = company.environments["Staging"]
@@ -148,7 +152,63 @@ def test_an_id_that_somebody_has_secured_is_written_anew(world: World, company: 
     result = pipe()
     assert result.code == 0, result.output
     held = world.bitbucket.variables(staging)[ID]
-    assert (held.value, held.secured) == (pair.access_key_id, False)
+    assert (held.value, held.secured) == (pair.access_key_id, True)
+    state = json.loads(world.bitbucket.value_of(staging, f"KEYTURN_{ID}") or "")
+    assert state["Id"] == pair.access_key_id
+    assert pipe().writes == []
+    world.clock.move(days=10)
+    last = pipe()
+    assert [write for write in last.asked("PUT") if staging.uuid in write], "written once more before the old key goes"
+    assert statuses(world)[company.old_key.access_key_id] == "Inactive"
+    assert consumers(world, company) == {pair}
+
+
+def test_a_target_remembers_whose_key_it_has_and_from_which_secret(world: World, company: Company, pipe: Pipe) -> None:
+    assert pipe().code == 0
+    secret = world.aws.secret(SECRET)
+    assert secret is not None
+    for name in ("Staging", "Production"):
+        state = world.bitbucket.variables(company.environments[name])[f"KEYTURN_{ID}"]
+        assert not state.secured
+        assert json.loads(state.value) == {"User": USER, "Secret": secret.arn, "Variables": [ID, KEY]}
+
+
+@pytest.mark.parametrize("how", ["region", "name"])
+def test_another_secret_is_not_begun_beside_the_one_that_targets_remember(
+    world: World, company: Company, pipe: Pipe, how: str
+) -> None:
+    """A mistyped region or name must not make a second source of truth."""
+    assert pipe().code == 0
+    world.clock.move(days=90)
+    secret = world.aws.secret(SECRET)
+    assert secret is not None
+    other = {"AWS_DEFAULT_REGION": "us-east-1"} if how == "region" else {"SECRET_ID": "ci/deploybot"}
+    before = outside(world, company)
+    result = pipe(**other)
+    assert result.code == 1, result.output
+    assert f"came from {secret.arn}" in result.output
+    assert "which is not there in" in result.output
+    assert outside(world, company) == before
+    assert world.aws.secret("ci/deploybot") is None
+    given_up = pipe(**other, ADOPT=secret.arn, DRY_RUN="true")
+    assert given_up.code == 0, given_up.output
+    assert "make secret" in given_up.output
+
+
+def test_somebody_elses_key_in_a_target_is_not_overwritten_unless_it_is_given_up(
+    world: World, company: Company, pipe: Pipe
+) -> None:
+    assert pipe().code == 0
+    test = company.environments["Test"]
+    other = world.aws.add_user("other-bot", key_age_days=5)
+    world.hand_over(test, other)
+    targets = "deployment:staging, deployment:production, deployment:test"
+    result = pipe(TARGETS=targets)
+    assert result.code == 1, result.output
+    assert f"acme/shop Test holds …{other.access_key_id[-4:]}, which is no key of {USER}" in result.output
+    assert consumers(world, company, "Test") == {other}
+    assert pipe(TARGETS=targets, ADOPT=other.access_key_id).code == 0
+    assert len(consumers(world, company, "Test", "Staging", "Production")) == 1
 
 
 def test_a_secret_by_its_arn_says_the_region_too(world: World) -> None:

@@ -134,6 +134,13 @@ def test_the_key_that_was_there_before_is_ours_by_its_marker_whoever_has_the_lab
     assert journals.says(*KEYS).ours == {OLD}, "known by its version's id among all versions"
 
 
+def test_a_key_is_not_replaced_before_another_one_is_current(journals: Journals) -> None:
+    journal = journals.one()
+    journal.announce(RUN, NOW, [OLD])
+    journal.note_replaced(OLD)
+    assert journals.says(key(OLD, 95)).ours == set()
+
+
 def test_a_marker_that_was_there_already_gets_its_label_again(journals: Journals) -> None:
     journals.rotated(OLD, NEW)
     journals.one().note_replaced(NEXT)

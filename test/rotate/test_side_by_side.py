@@ -57,7 +57,7 @@ def test_all_targets_get_the_pair_and_at_most_sixteen_requests_are_in_flight(
     for environment in places.values():
         variables = world.bitbucket.variables(environment)
         the_id, the_secret = (f"PUT {variables[name].uuid}" for name in (ID_VARIABLE, SECRET_VARIABLE))
-        assert requests_to(result, environment) == ["GET", the_id, the_secret, the_id]
+        assert requests_to(result, environment) == ["GET", "POST", the_secret, the_id], "the state is proof of writing"
         assert f"publish {environment.repository.full_name} {environment.name}: has the pair" in result.output
     repositories = {environment.repository.full_name for environment in places.values()}
     assert len([asked for asked in result.asked("GET") if asked.endswith("/environments")]) == len(repositories)
@@ -98,8 +98,7 @@ def test_those_that_may_not_be_written_are_all_found_before_a_key_is_made(
 ) -> None:
     spoilt = [list(places.values())[number] for number in SPOILT]
     for environment in spoilt:
-        the_id = world.bitbucket.variables(environment)[ID_VARIABLE]
-        world.bitbucket.wire.spoil(Fault(f"PUT */variables/{the_id.uuid}", "403", times=0))
+        world.bitbucket.wire.spoil(Fault(f"POST *{environment.uuid}/variables", "403", times=0))
     result = rotate()
     assert result.code == 1, result.output
     failures = [line for line in result.output.splitlines() if line.startswith("✖ prove writable ")]

@@ -46,27 +46,36 @@ def test_the_calendar(world: World, company: Company, pipe: Pipe) -> None:
 
 def test_the_state_is_unsecured_and_holds_no_secret(world: World, company: Company, pipe: Pipe) -> None:
     pipe(**ALONE)
-    state = world.bitbucket.variables(company.environments["Production"])["KEYTURN_STATE"]
+    state = world.bitbucket.variables(company.environments["Production"])["KEYTURN_AWS_ACCESS_KEY_ID"]
     assert not state.secured
-    assert USER in json.loads(state.value)["rotate"]
+    assert json.loads(state.value)["User"] == USER
     assert held_by(world, company).secret_access_key not in state.value
     assert company.old_key.secret_access_key not in state.value
 
 
-def test_the_state_may_have_another_name(world: World, company: Company, pipe: Pipe) -> None:
-    assert pipe(**ALONE, STATE_VARIABLE="MEMORY").code == 0
-    variables = world.bitbucket.variables(company.environments["Production"])
-    assert "MEMORY" in variables
-    assert "KEYTURN_STATE" not in variables
-
-
-def test_what_others_keep_in_the_state_stays(world: World, company: Company, pipe: Pipe) -> None:
+def test_two_users_and_a_pull_in_one_target_write_different_variables(
+    world: World, company: Company, pipe: Pipe
+) -> None:
     production = company.environments["Production"]
-    world.bitbucket.set_variable(production, "KEYTURN_STATE", '{"pull": {"a": 1}, "rotate": {"other": {"Number": 7}}}')
+    world.bitbucket.set_variable(production, "KEYTURN_STATE", '{"pull": {"a": 1}}')
+    world.aws.add_user("other-bot")
     assert pipe(**ALONE).code == 0
-    state = json.loads(world.bitbucket.value_of(production, "KEYTURN_STATE") or "")
-    assert state["pull"] == {"a": 1}
-    assert state["rotate"]["other"] == {"Number": 7}
+    names = {"ACCESS_KEY_ID_VARIABLE": "OTHER_ID", "SECRET_ACCESS_KEY_VARIABLE": "OTHER_KEY"}
+    assert pipe(**ALONE, **names, IAM_USER_NAME="other-bot").code == 0
+    held = world.bitbucket.variables(production)
+    assert held["KEYTURN_STATE"].value == '{"pull": {"a": 1}}'
+    users = [json.loads(held[f"KEYTURN_{name}"].value)["User"] for name in ("AWS_ACCESS_KEY_ID", "OTHER_ID")]
+    assert users == [USER, "other-bot"]
+
+
+def test_an_id_that_nobody_can_read_is_refused(world: World, company: Company, pipe: Pipe) -> None:
+    production = company.environments["Production"]
+    world.bitbucket.set_variable(production, "AWS_ACCESS_KEY_ID", company.old_key.access_key_id, secured=True)
+    before = outside(world, company)
+    result = pipe(**ALONE)
+    assert result.code == 1, result.output
+    assert "AWS_ACCESS_KEY_ID: it is secured in acme/shop Production" in result.output
+    assert outside(world, company) == before
 
 
 def test_nothing_due_writes_nothing(world: World) -> None:

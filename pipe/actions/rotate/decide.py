@@ -62,7 +62,8 @@ def decide(world: World, policy: Rotation) -> KeyPlan:
     steps += [*_written_once_more(left, steps, ends), *ends]
     if not new_key:
         steps += [_stranger(key) for key in strangers if key is not base]
-    steps += [_gone(key_id) for key_id in sorted(orders) if world.key(key_id) is None]
+    if record.gone:
+        steps.append(_gone(record.gone))
     unmet = any(step.leaked and step.do is Do.KEEP and step.warn for step in steps)
     held_up = () if new_key or leaked or policy.revoke else _held_up(left, policy, base, steps)
     return KeyPlan(tuple(steps), failures=held_up, unmet=unmet)

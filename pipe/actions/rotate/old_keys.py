@@ -10,6 +10,8 @@ from pipe.actions.rotate.world import QUIET, Noted, World
 from pipe.plan import Do
 from pipe.values import AccessKey, LastUse, Rotation, last_four
 
+_ROOM = "REVOKE: it has leaked; makes room for the rotation that is due"
+
 
 def old_key_steps(
     world: World, policy: Rotation, *, replaced: AccessKey | None, orders: frozenset[str], fresh: bool
@@ -43,6 +45,19 @@ def leaked_steps(world: World, policy: Rotation, key: AccessKey) -> Iterator[Key
         return
     reason = f"REVOKE: it has leaked; {who_may_break(world, world.last_use.get(key.id))}"
     yield from _deactivation(world, key, reason, leaked=True, anyway=policy.breaks)
+    if _is_in_the_way(world, policy, key):
+        yield KeyStep(Do.DELETE, key.name, _ROOM, key.id, leaked=True, anyway=policy.breaks)
+
+
+def _is_in_the_way(world: World, policy: Rotation, leaked: AccessKey) -> bool:
+    """Tell whether a leaked key takes the place of one that is due; nobody may use it, so that nobody misses it."""
+    current = world.key(world.record.current)
+    return (
+        world.record.keeps_secrets
+        and current is not None
+        and current is not leaked
+        and world.now - current.created >= policy.rotate_after
+    )
 
 
 def in_the_way(world: World, policy: Rotation, key_id: str = "") -> list[str]:
@@ -125,6 +140,9 @@ def _active(world: World, policy: Rotation, key: AccessKey, *, fresh: bool) -> I
 
 def _inactive(world: World, policy: Rotation, key: AccessKey, *, leaked: bool) -> Iterator[KeyStep]:
     noted = world.record.inactive
+    if leaked and _is_in_the_way(world, policy, key) and not in_the_way(world, policy, key.id):
+        yield KeyStep(Do.DELETE, key.name, _ROOM, key.id, leaked=True)
+        return
     if noted is None or noted.key_id != key.id:
         reason = "when it was made inactive is not known; counted from now"
         yield KeyStep(Do.REMEMBER_INACTIVE, key.name, reason, key.id)

@@ -104,7 +104,8 @@ class SecretJournal:
         proven = missing and (
             named in {current, *revoked} or bool(versions & {version_of(named), version_of_replaced(named)})
         )
-        ours -= {"", current, pending}
+        # A key that is marked as replaced is not so before another one is current.
+        ours = ours - {"", current, pending} if current else set()
         old = [key for key in keys if key.id in ours]
         return Record(
             current=current,

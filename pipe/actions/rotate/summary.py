@@ -55,7 +55,8 @@ def _leaked(world: World, plan: KeyPlan, outcome: KeyOutcome) -> str:
     said = "; ".join(f"{last_four(key_id)}, which leaked, is {how}" for key_id, how in off.items())
     made = [step.key_id for step in outcome.done if step.do is Do.CREATE]
     promoted = [step.key_id for step in outcome.done if step.do is Do.PROMOTE and step.key_id]
-    used = next(iter([*made, *promoted]), world.record.current)
+    held = [target.key_id for target in world.targets]
+    used = next((key_id for key_id in (*made, *promoted, world.record.current, *held) if key_id), "")
     places = len([step for step in outcome.done if step.do is Do.PUBLISH])
     written = f", written to {places} target{'' if places == 1 else 's'}" if places else ""
     return f"{said}; {last_four(used)} is in use{written}" if used else said

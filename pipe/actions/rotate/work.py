@@ -295,7 +295,7 @@ class Work:
             for target in self._world.targets
             if self._held[target.place.path] == step.key_id
         ]  # fmt: skip
-        if holders and step.leaked:
+        if holders and step.leaked and not (step.do is Do.DELETE and step.anyway):
             self.waits = True
         if holders and not step.anyway:
             command = "update-access-key --status Inactive" if step.do is Do.DEACTIVATE else "delete-access-key"
