@@ -188,6 +188,8 @@ def _mends(step: KeyStep, world: World) -> bool:
     """Tell whether a step mends what a run that was cut off, or a hand, has left."""
     if step.do is Do.CREATE:
         return world.record.redo or (not world.keys and any(target.key_id for target in world.targets))
+    if step.do is Do.VERIFY and step.key_id == world.record.current:
+        return False
     return step.do is Do.TIDY or (step.do in _MENDS and bool(step.key_id))
 
 

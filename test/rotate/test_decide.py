@@ -74,7 +74,7 @@ def rotated(days_ago: float, *, active: bool = True, use: LastUse | None = None,
 
 
 NEW_KEY = ["verify the new key", "promote the new key", "publish a", "note published the new key"]
-ANNOUNCE = ["announce bot", "note targets 1 target", "prove writable a"]
+ANNOUNCE = ["prove writable a", "announce bot", "note targets 1 target"]
 MAKE = [*ANNOUNCE, "create the new key", *NEW_KEY]
 MAKE_FIRST = [*ANNOUNCE, "note replaced …XOLD", "create the new key", *NEW_KEY]
 
@@ -286,7 +286,7 @@ def test_a_leaked_key_without_a_way_back_is_replaced_once_the_one_before_it_is_d
     plan = leak(**record)
     assert said(plan) == [
         "note revoked " + ("…XNEW, …XOLD" if "revoked" in record else "…XNEW"),
-        "announce bot", "delete …XOLD", "note targets 1 target", "prove writable a", "create the new key", *NEW_KEY,
+        "prove writable a", "announce bot", "delete …XOLD", "note targets 1 target", "create the new key", *NEW_KEY,
         "deactivate …XNEW", "note inactive …XNEW",
     ]  # fmt: skip
     assert "breaks" in step_of(plan, Do.DELETE, "…XOLD").reason
@@ -295,7 +295,7 @@ def test_a_leaked_key_without_a_way_back_is_replaced_once_the_one_before_it_is_d
 def test_a_target_that_still_holds_the_key_that_makes_room_gets_the_current_pair_first() -> None:
     seen = replace(rotated(1), targets=(target("a", NEW), target("b", OLD)))
     plan = decide(seen, replace(POLICY, revoke=NEW))
-    assert said(plan)[1:6] == [
+    assert said(plan)[3:8] == [
         "announce bot", "verify …XNEW", "note targets 2 targets", "publish b", "delete …XOLD",
     ]  # fmt: skip
 
@@ -305,7 +305,7 @@ def test_a_leaked_key_that_is_inactive_makes_room_itself() -> None:
     seen = replace(seen, keys=(seen.keys[0], replace(seen.keys[1], active=False)))
     plan = decide(seen, replace(POLICY, revoke=NEW))
     assert said(plan) == [
-        "note revoked …XNEW", "announce bot", "delete …XNEW", "note targets 1 target", "prove writable a",
+        "note revoked …XNEW", "prove writable a", "announce bot", "delete …XNEW", "note targets 1 target",
         "create the new key", *NEW_KEY, "keep …XOLD",
     ]  # fmt: skip
 

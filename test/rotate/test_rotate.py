@@ -233,6 +233,6 @@ def test_a_dry_run_shows_the_plan_and_changes_nothing(world: World, company: Com
     assert result.last_line.startswith("✔ Dry run: 12 steps to take; nothing was written.")
     steps = [line.split("  ")[1] for line in result.output.splitlines() if line.startswith("  ")]
     assert steps == [
-        "step", "make secret", "announce", "note targets", "prove writable", "prove writable", "note replaced",
+        "step", "prove writable", "prove writable", "make secret", "announce", "note targets", "note replaced",
         "create", "verify", "promote", "publish", "publish", "note published", "keep",
     ]  # fmt: skip

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from pipe.actions.rotate.world import World
+from pipe.actions.rotate.world import Remembered, World
 from pipe.actions.status import Status, status_of
 from pipe.values import LastUse
 from test.rotate.test_decide import LOST, NEW, OLD, POLICY, ago, intent, key, rotated, target, world
@@ -16,10 +16,14 @@ def nexts(status: Status) -> list[str]:
     return [entry.next for entry in status.keys]
 
 
+# A target that Keyturn gave a key which IAM has no more.
+GIVEN = replace(target("a", LOST), remembered=Remembered("bot", "arn:the-secret"))
+
+
 @pytest.mark.parametrize(
     ("seen", "first"),
     [
-        (world(targets=(target("a", LOST),)), "rotate: bot has no access key"),
+        (world(targets=(GIVEN,)), "rotate: bot has no access key"),
         (world(key(OLD, 5), current=OLD, redo=True), "rotate: the last rotation was left half-done"),
         (rotated(1, untidy=True), "AWSPENDING: nothing is pending any more"),
         (
@@ -51,7 +55,7 @@ def test_what_is_broken_or_overdue_is_a_problem(seen: World, first: str) -> None
     ("seen", "sentence"),
     [
         (world(), "bot: all is well: no key yet; the next rotation makes one"),
-        (world(key(OLD, 90)), "bot: all is well: …XOLD rotate, due today"),
+        (world(key(OLD, 90), current=OLD), "bot: all is well: …XOLD rotate, due today"),
         (world(key(OLD, 30)), "bot: all is well: …XOLD rotates on 2027-01-21"),
         (rotated(3), "bot: all is well: …XOLD deactivates on 2026-11-29; …XNEW rotates on 2027-02-17"),
     ],
@@ -63,7 +67,7 @@ def test_what_waits_for_its_day_is_well(seen: World, sentence: str) -> None:
 
 
 def test_what_rotates_now_has_its_reason_instead_of_a_day() -> None:
-    assert nexts(status_of(world(key(OLD, 30)), replace(POLICY, force=True))) == ["rotate: FORCE"]
+    assert nexts(status_of(world(key(OLD, 30), current=OLD), replace(POLICY, force=True))) == ["rotate: FORCE"]
 
 
 def test_a_key_in_use_has_the_day_before_which_it_stays() -> None:

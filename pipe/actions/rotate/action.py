@@ -142,7 +142,7 @@ class Rotate:
 
     def _notes(self, journal: Journal) -> Mapping[str, Any]:
         """Return what a target is to remember of where its pair is from."""
-        return {USER: self.policy.user, SECRET: journal.arn, VARIABLES: sorted(self.policy.variables)}
+        return {USER: self.policy.user, SECRET: journal.arn or None, VARIABLES: sorted(self.policy.variables)}
 
 
 def _close(journal: Journal, *, finished: bool) -> KeyFailure | None:

@@ -60,8 +60,8 @@ def decide(world: World, policy: Rotation) -> KeyPlan:
     touched = {step.key_id for step in steps if step.do in (Do.DEACTIVATE, Do.DELETE)}
     ends = [step for step in old if step.key_id not in touched and not (reason and _is_back(steps, step))]
     steps += [*_written_once_more(left, steps, ends), *ends]
-    if not new_key:
-        steps += [_stranger(key) for key in strangers if key is not base]
+    if not new_key or replaced is not base:
+        steps += [_stranger(key) for key in strangers if key is not (replaced if new_key else base)]
     if record.gone:
         steps.append(_gone(record.gone))
     unmet = any(step.leaked and step.do is Do.KEEP and step.warn for step in steps)

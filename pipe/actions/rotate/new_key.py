@@ -24,6 +24,9 @@ def rotation_steps(
 ) -> Iterator[KeyStep]:
     """Yield the steps that make a new key; `room` are those that make room for it first."""
     record, key_id = world.record, replaced.id if replaced else ""
+    for target in world.targets if record.keeps_secrets else ():
+        why = f"may write {policy.state_variable}, and so the pair"
+        yield KeyStep(Do.PROVE, target.place.label, why, place=target.place)
     if record.by_hand and base is not None and base.id == record.current:
         yield taken_over(base)
     if record.keeps_secrets and not record.secret:
@@ -32,9 +35,6 @@ def rotation_steps(
     yield from room
     if record.keeps_secrets:
         yield _noted_holders(world)
-        for target in world.targets:
-            why = f"may write {policy.state_variable}, and so the pair"
-            yield KeyStep(Do.PROVE, target.place.label, why, place=target.place)
         if replaced is not None and replaced.id != record.current:
             yield KeyStep(
                 Do.REMEMBER_REPLACED, replaced.name, "targets hold it, and it was not made by Keyturn", replaced.id
