@@ -35,6 +35,7 @@ CONTEXT = {
     "BITBUCKET_STEP_OIDC_TOKEN": "header.payload.signature",
 }
 STEP = {
+    "REVOKE": "AKIAIOSFODNN7EXAMPLE",
     "AWS_OIDC_ROLE_ARN": "arn:aws:iam::123456789012:role/keyturn",
     "AWS_ACCESS_KEY_ID": "AKIAIOSFODNN7EXAMPLE",
     "RUNNER_CERTIFICATE": "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----",
@@ -98,6 +99,7 @@ def test_the_pipe_takes_the_variables_of_the_own_pipeline() -> None:
     tree = yaml.safe_load((ROOT / "bitbucket-pipelines.yml").read_text())
     pipes = pipes_in(tree["pipelines"]["custom"])
     assert [read_settings(environment_of(pipe["variables"])).action for pipe in pipes] == [
+        "rotate",
         "rotate",
         "pull",
         "replicate",
