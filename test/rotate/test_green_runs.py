@@ -42,7 +42,8 @@ def test_an_announcement_that_aws_refuses_is_a_failure_in_its_words(case: Case, 
 
 def test_an_announcement_that_is_there_already_is_another_run(case: Case) -> None:
     case.world.aws.put_secret(SECRET, body_of(case.old))
-    case.spoil(refusal(PUT, "ResourceExistsException", "You can't use ClientRequestToken 1, it is in use."))
+    # The pair that was stored by hand is taken over first.
+    case.spoil(refusal(PUT, "ResourceExistsException", "You can't use ClientRequestToken 1, it is in use.", nth=2))
     result = case.run()
     assert result.code == 0, result.output
     assert result.last_line == f"✔ Nothing done: Another run has just begun to rotate {USER}'s key."
@@ -132,7 +133,8 @@ def test_a_revocation_that_has_to_wait_is_no_success(case: Case) -> None:
 
 
 def test_a_revocation_that_another_run_gets_ahead_of_is_no_success(case: Case) -> None:
-    case.spoil(refusal(PUT, "ResourceExistsException", "You can't use ClientRequestToken 1, it is in use."))
+    # The order is noted first.
+    case.spoil(refusal(PUT, "ResourceExistsException", "You can't use ClientRequestToken 1, it is in use.", nth=2))
     result = case.run(REVOKE=case.old.access_key_id)
     assert (result.code, case.keys) == (2, {"old": "Active"}), result.output
     assert result.last_line.startswith("✖ Nothing done: Another run")

@@ -56,8 +56,10 @@ def test_all_targets_get_the_pair_and_at_most_sixteen_requests_are_in_flight(
     assert len(statuses(world)) == 2
     for environment in places.values():
         variables = world.bitbucket.variables(environment)
-        the_id, the_secret = (f"PUT {variables[name].uuid}" for name in (ID_VARIABLE, SECRET_VARIABLE))
-        assert requests_to(result, environment) == ["GET", "POST", the_secret, the_id], "the state is proof of writing"
+        names = (ID_VARIABLE, SECRET_VARIABLE, f"KEYTURN_{ID_VARIABLE}")
+        the_id, the_secret, the_state = (f"PUT {variables[name].uuid}" for name in names)
+        # The state is made to prove that the target can be written, and told the secret's ARN once there is one.
+        assert requests_to(result, environment) == ["GET", "POST", the_secret, the_id, the_state]
         assert f"publish {environment.repository.full_name} {environment.name}: has the pair" in result.output
     repositories = {environment.repository.full_name for environment in places.values()}
     assert len([asked for asked in result.asked("GET") if asked.endswith("/environments")]) == len(repositories)
@@ -89,7 +91,7 @@ def test_those_that_fail_are_each_named_and_hold_up_no_other(
     world.bitbucket.wire.mend()
     again = rotate()
     assert again.code == 0, again.output
-    assert len(again.asked("PUT")) == 2 * len(spoilt)
+    assert len(again.asked("PUT")) == 3 * len(spoilt)
     assert {world.consumer(environment) for environment in places.values()} == {pair}
 
 

@@ -7,7 +7,15 @@ from dataclasses import replace
 from datetime import timedelta
 
 from pipe.actions.rotate.leak import without_room
-from pipe.actions.rotate.new_key import NEW, holds, published, resumption_steps, rotation_steps, verification
+from pipe.actions.rotate.new_key import (
+    NEW,
+    holds,
+    published,
+    resumption_steps,
+    rotation_steps,
+    secret_made,
+    verification,
+)
 from pipe.actions.rotate.old_keys import old_key_steps
 from pipe.actions.rotate.refuse import refuse_contradictions, refuse_strangers
 from pipe.actions.rotate.revoke import orders_of, refuse_foreign
@@ -43,7 +51,7 @@ def decide(world: World, policy: Rotation) -> KeyPlan:
         refuse_strangers(left, strangers, current)
     # What no target names was not Keyturn's before, and is not now.
     replaced = base if base is not None and (base is current or left.held_by(base.id)) else None
-    steps = [*_orders_noted(left, orders), *removals, *_repairs(left)]
+    steps = [*_orders_noted(left, policy, orders), *removals, *_repairs(left)]
     new_key = bool(reason or record.pending)
     if reason and leaked and current is not None and len(left.keys) >= MOST_KEYS:
         plan, replaced = without_room(left, policy, current, orders, reason)
@@ -95,12 +103,14 @@ def _removals(world: World, orders: frozenset[str]) -> Iterator[KeyStep]:
             yield KeyStep(Do.REMOVE, key.name, why, key.id, leaked=key.id in orders)
 
 
-def _orders_noted(world: World, orders: frozenset[str]) -> Iterator[KeyStep]:
+def _orders_noted(world: World, policy: Rotation, orders: frozenset[str]) -> Iterator[KeyStep]:
     """Yield the note of which keys have leaked, as long as IAM has them."""
     if not world.record.keeps_secrets:
         return
     there = orders & {key.id for key in world.keys}
     if there - world.record.revoked:
+        if not world.record.secret:
+            yield secret_made(world, policy)
         names = ", ".join(map(last_four, sorted(there)))
         yield KeyStep(Do.REMEMBER_REVOKED, names, "so that every later run finishes it", keys=tuple(sorted(there)))
     elif world.record.notes_revoked and not there:

@@ -29,8 +29,8 @@ def rotation_steps(
         yield KeyStep(Do.PROVE, target.place.label, why, place=target.place)
     if record.by_hand and base is not None and base.id == record.current:
         yield taken_over(base)
-    if record.keeps_secrets and not record.secret:
-        yield KeyStep(Do.MAKE, policy.secret_id, f"there is none of this name in {world.region or 'the region'}")
+    if record.keeps_secrets and not record.secret and not orders:
+        yield secret_made(world, policy)
     yield KeyStep(Do.INTEND, world.user, "so that no other run makes a key, too", replaces=key_id)
     yield from room
     if record.keeps_secrets:
@@ -42,6 +42,11 @@ def rotation_steps(
     due = (base.created + policy.rotate_after).date() if base else None
     yield KeyStep(Do.CREATE, NEW, reason, replaces=key_id, due=due)
     yield from _new_key_steps(world, "", key_id, orders)
+
+
+def secret_made(world: World, policy: Rotation) -> KeyStep:
+    """Return the step that makes the secret."""
+    return KeyStep(Do.MAKE, policy.secret_id, f"there is none of this name in {world.region or 'the region'}")
 
 
 def resumption_steps(world: World, replaced: AccessKey | None, orders: frozenset[str]) -> Iterator[KeyStep]:

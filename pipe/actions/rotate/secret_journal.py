@@ -186,8 +186,18 @@ class SecretJournal:
 
     def take_over(self, key_id: str, created: datetime) -> None:
         """Write the current pair as a version of its own, and make that the current one; may be repeated."""
-        body = pair_body(self._pairs[key_id], self._user, self._account, created)
-        self._put(version_of(key_id), body, CURRENT)
+        pair, version = self._pairs[key_id], version_of(key_id)
+        try:
+            self._put(version, pair_body(pair, self._user, self._account, created), CURRENT)
+        except Conflict as error:
+            # It was stored before in other words; with another secret, nobody can tell which one fits.
+            try:
+                stored = read_pair(self._versions.read(version=version).body, self._versions.secret_id)
+            except Missing:
+                raise error from None
+            if stored != pair:
+                raise
+            self._label(version, CURRENT)
 
     def announce(self, run: Run, now: datetime, keys: Iterable[str]) -> Intent:
         """Write the next announcement under the id that all runs would choose; only one of them can.
@@ -311,11 +321,16 @@ class SecretJournal:
         self._must_be()
         stages = self._versions.put(version, body, label, attempts=attempts)
         if label not in stages:
-            seen = self._seen = self._described()
-            if seen.version(label) != version:
-                self._versions.move(label, to=version, away_from=seen.version(label))
+            self._label(version, label)
         # The first version of all becomes the current one, whatever its label.
         if label == CURRENT or self._current_version is None:
+            self._current_version = version
+
+    def _label(self, version: str, label: str) -> None:
+        seen = self._seen = self._described()
+        if seen.version(label) != version:
+            self._versions.move(label, to=version, away_from=seen.version(label))
+        if label == CURRENT:
             self._current_version = version
 
     def _take_off(self, label: str) -> None:
