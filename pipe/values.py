@@ -181,6 +181,11 @@ def _refuse(constant: str) -> None:
     raise ValueError(f"{constant} is no JSON")
 
 
+def state_variable_of(id_variable: str) -> str:
+    """Return the name of the variable in which a target remembers where the pair beside it is from."""
+    return f"KEYTURN_{id_variable}"
+
+
 @dataclass(frozen=True)
 class Rotation:
     """Which key is rotated, when, and what its variables are called.
@@ -215,7 +220,7 @@ class Rotation:
     @property
     def state_variable(self) -> str:
         """The name of the unsecured variable beside the pair in which a target remembers where it is from."""
-        return f"KEYTURN_{self.id_variable}"
+        return state_variable_of(self.id_variable)
 
     @property
     def grace(self) -> timedelta:

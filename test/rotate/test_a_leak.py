@@ -258,6 +258,7 @@ def test_a_place_outside_of_the_targets_keeps_a_leaked_key_on_until_it_is_given_
         assert "acme/shop Staging, which is not in TARGETS, holds" in result.last_line
         case.old_is("Active")
     case.well(**only_production, ADOPT="acme/shop Staging")
+    case.well(**only_production)
     assert statuses(case.world) == {case.old.access_key_id: "Inactive", new.access_key_id: "Active"}
 
 

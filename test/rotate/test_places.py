@@ -9,6 +9,7 @@ import pytest
 
 from sandbox.aws import Pair
 from sandbox.bitbucket import Scope
+from sandbox.wire import Fault
 from sandbox.world import SECRET, USER, Company, World
 from test.support import Pipe, consumers, outside, pipe_in, stages, statuses
 
@@ -195,6 +196,72 @@ def test_another_secret_is_not_begun_beside_the_one_that_targets_remember(
     given_up = pipe(**other, ADOPT=secret.arn, DRY_RUN="true")
     assert given_up.code == 0, given_up.output
     assert "make secret" in given_up.output
+
+
+def test_two_pipelines_for_one_user_do_not_cut_each_other_off(world: World, company: Company, pipe: Pipe) -> None:
+    """Each has targets of its own; what one of them has not reached keeps the old key on for both."""
+    one, other = {"TARGETS": "deployment:staging"}, {"TARGETS": "deployment:production"}
+    assert pipe(**one).code == 0
+    assert pipe(**other).code == 0
+    world.hand_over(company.environments["Production"], company.old_key)
+    world.clock.move(days=11)
+    result = pipe(**one)
+    assert result.code == 0, result.output
+    assert "acme/shop Production, which is not in TARGETS, holds" in result.last_line
+    assert statuses(world)[company.old_key.access_key_id] == "Active"
+    assert consumers(world, company, "Production") == {company.old_key}, "it is looked at, never written"
+    assert pipe(**other).code == 0
+    world.clock.move(days=11)
+    assert pipe(**one).code == 0
+    assert statuses(world)[company.old_key.access_key_id] == "Inactive"
+    assert len(consumers(world, company)) == 1
+
+
+def test_a_place_that_is_gone_counts_no_more_and_one_that_is_hidden_does(
+    world: World, company: Company, pipe: Pipe
+) -> None:
+    assert pipe().code == 0
+    world.clock.move(days=11)
+    only = {"TARGETS": "deployment:staging"}
+    world.bitbucket.wire.spoil(Fault("GET */variables", "404", nth=2, times=0))
+    hidden = pipe(**only)
+    assert "Production, which is not in TARGETS, cannot be looked at" in hidden.output
+    assert statuses(world)[company.old_key.access_key_id] == "Active"
+    world.bitbucket.wire.mend()
+    world.bitbucket.remove_environment(company.environments["Production"])
+    assert pipe(**only).code == 0
+    assert statuses(world)[company.old_key.access_key_id] == "Inactive"
+
+
+def test_a_pair_that_was_stored_by_hand_and_does_not_work_is_given_to_nobody(world: World) -> None:
+    company = world.seed(key_age_days=5)
+    old = company.old_key
+    world.aws.put_secret(SECRET, json.dumps({"AccessKeyId": old.access_key_id, "SecretAccessKey": "x" * 40}))
+    before = consumers(world, company)
+    result = pipe_in(world, company)(TARGETS="deployment:staging, deployment:test")
+    assert result.code == 1, result.output
+    assert f"The pair of …{old.access_key_id[-4:]} that is stored does not work" in result.output
+    assert consumers(world, company) == before
+    assert ID not in world.bitbucket.variables(company.environments["Test"])
+
+
+def test_tags_prove_nothing(world: World, company: Company, pipe: Pipe) -> None:
+    """Whoever may tag the secret and nothing else must not decide about keys."""
+    assert pipe().code == 0
+    foreign = world.aws.add_key(USER, 400)
+    world.aws.use(foreign)
+    client = boto3.client(
+        "secretsmanager", region_name=world.aws.region, endpoint_url=world.aws_url,
+        aws_access_key_id=company.admin.access_key_id, aws_secret_access_key=company.admin.secret_access_key,
+    )  # fmt: skip
+    (pair,) = consumers(world, company)
+    tags = {"replaced": foreign.access_key_id, "published": f"{pair.access_key_id} 2020-01-01T00:00:00Z",
+            "inactive": f"{foreign.access_key_id} 2020-01-01T00:00:00Z"}  # fmt: skip
+    client.tag_resource(SecretId=SECRET, Tags=[{"Key": f"keyturn:{key}", "Value": tags[key]} for key in tags])
+    before = statuses(world)
+    for _ in range(2):
+        assert pipe().code == 0
+    assert statuses(world) == before
 
 
 def test_somebody_elses_key_in_a_target_is_not_overwritten_unless_it_is_given_up(

@@ -193,7 +193,7 @@ def test_a_page_of_the_journal_that_is_the_first_version_of_all_is_no_pair(journ
     if page == "keyturn-revoked":
         journal.note_revoked([OLD])
     else:
-        journal.hold([Place("a", "/a")])
+        journal.hold([Place("a", "/a")], "ID")
     assert stages(journals.world)["AWSCURRENT"] == stages(journals.world)[page]
     assert journals.says(*KEYS).current == ""
     assert journal.holds(journal.announce(RUN, NOW, [OLD]))
@@ -219,22 +219,24 @@ def test_a_key_that_iam_has_no_more_is_known_by_its_whole_id_alone(journals: Jou
 def test_every_target_that_was_given_a_pair_is_known_also_where_two_runs_add_to_the_list(journals: Journals) -> None:
     journals.rotated()
     first, second = journals.one(), journals.one()
-    first.hold([Place("a", "/a")])
-    second.hold([Place("b", "/b")])
-    assert journals.one().holders() == {"/a": "a", "/b": "b"}
+    first.hold([Place("a", "/a")], "ID")
+    second.hold([Place("b", "/b")], "ID")
+    assert journals.one().holders() == {"/a ID": "a", "/b ID": "b"}
     assert stages(journals.world)["keyturn-targets"] == version_of_targets(journals.arn, 2)
     third, fourth = journals.one(), journals.one()
-    third.hold([Place("c", "/c")])
-    fourth.hold([Place("d", "/d"), Place("a", "/a")])
-    journals.one().hold([Place("b", "/b")])
-    assert set(journals.one().holders()) == {"/a", "/b", "/c", "/d"}
+    third.hold([Place("c", "/c")], "ID")
+    fourth.hold([Place("d", "/d"), Place("a", "/a")], "ID")
+    journals.one().hold([Place("b", "/b")], "ID")
+    assert set(journals.one().holders()) == {"/a ID", "/b ID", "/c ID", "/d ID"}
     assert stages(journals.world)["keyturn-targets"] == version_of_targets(journals.arn, 4)
+    journals.one().hold([Place("a", "/a")], "OTHER_ID", ["b", "c"])
+    assert set(journals.one().holders()) == {"/a ID", "/a OTHER_ID", "/d ID"}, "each pair of variables by itself"
 
 
 def test_a_list_of_targets_that_is_too_large_is_an_error(journals: Journals) -> None:
     journals.rotated()
     with pytest.raises(KeyturnError, match="larger than 65,536 bytes"):
-        journals.one().hold([Place(f"a target with number {number}", f"/{number}") for number in range(2000)])
+        journals.one().hold([Place(f"a target with number {number}", f"/{number}") for number in range(2000)], "ID")
 
 
 @pytest.mark.parametrize("kind", ["replica", "owned", "rotated"])

@@ -67,7 +67,7 @@ def decide(world: World, policy: Rotation) -> KeyPlan:
     )
     touched = {step.key_id for step in steps if step.do in (Do.DEACTIVATE, Do.DELETE)}
     ends = [step for step in old if step.key_id not in touched and not (reason and _is_back(steps, step))]
-    steps += [*_written_once_more(left, steps, ends), *ends]
+    steps += [*_given_up(left, policy), *_written_once_more(left, steps, ends), *ends]
     if not new_key or replaced is not base:
         steps += [_stranger(key) for key in strangers if key is not (replaced if new_key else base)]
     if record.gone:
@@ -147,6 +147,12 @@ def _restarts(world: World, steps: list[KeyStep]) -> bool:
         for target in world.targets
         if target.place.path in written
     )
+
+
+def _given_up(world: World, policy: Rotation) -> Iterator[KeyStep]:
+    labels = sorted({holder.place.label for holder in world.holders} & policy.adopt)
+    if labels:
+        yield KeyStep(Do.HOLD, ", ".join(labels), "ADOPT: what is there is given up", keys=tuple(labels))
 
 
 def _gone(key_id: str) -> KeyStep:

@@ -45,10 +45,13 @@ class Journal(Protocol):
         """Make the secret, empty; one that is there already is done."""
 
     def holders(self) -> Mapping[str, str]:
-        """Return every target that was ever given a pair: its label by its path."""
+        """Return every target that was ever given a pair: its label by what `holder_of` makes of it."""
 
-    def hold(self, places: Iterable[Place]) -> None:
-        """Add targets to those that were given a pair, before they are."""
+    def hold(self, places: Iterable[Place], variable: str, given_up: Collection[str] = ()) -> None:
+        """Add targets to those that were given a pair, before they are; leave out those with labels that are given up.
+
+        `variable` is the name of the variable that holds the key's id there.
+        """
 
     def note_published(self, key_id: str) -> None:
         """Note that every target holds a key from now on."""
@@ -85,6 +88,17 @@ class Journal(Protocol):
 
     def tidy(self) -> None:
         """Remove a pending label that is no longer wanted."""
+
+
+def holder_of(place: Place, variable: str) -> str:
+    """Return what a target is known by in the list of targets: its path, and the name of the variable with the id."""
+    return f"{place.path} {variable}"
+
+
+def place_of(holder: str, label: str) -> tuple[Place, str]:
+    """Read what `holder_of` wrote."""
+    path, _, variable = holder.rpartition(" ")
+    return Place(label, path), variable
 
 
 def version_of(key_id: str) -> str:

@@ -9,14 +9,14 @@ from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
-from pipe.actions.rotate.journal import Journal
+from pipe.actions.rotate.journal import Journal, holder_of, place_of
 from pipe.actions.rotate.notes import remembered
 from pipe.actions.rotate.old_keys import grace_is_over, recovery_is_over
 from pipe.actions.rotate.revoke import WHOLE_ID
 from pipe.actions.rotate.world import Holder, TargetState, World
 from pipe.errors import KeyturnError, Missing, Refused, ServiceError
 from pipe.patience import side_by_side
-from pipe.values import Identity, LastUse, Place, Rotation, Target
+from pipe.values import Identity, LastUse, Place, Rotation, Target, state_variable_of
 
 if TYPE_CHECKING:
     from pipe.clients.bitbucket import Bitbucket
@@ -96,16 +96,16 @@ def _holders(
     bitbucket: Bitbucket, held: Mapping[str, str], targets: Iterable[TargetState], policy: Rotation
 ) -> tuple[Holder, ...]:
     """Look at the places that were given a pair and are none of the targets; leave out those that are gone."""
-    here = {target.place.path for target in targets}
-    others = [Place(label, path) for path, label in held.items() if path not in here]
-    answers = side_by_side([partial(_holder, bitbucket, place, policy) for place in others])
+    here = {holder_of(target.place, policy.id_variable) for target in targets}
+    others = [place_of(holder, label) for holder, label in held.items() if holder not in here]
+    answers = side_by_side([partial(_holder, bitbucket, place, variable) for place, variable in others])
     for answer in answers:
         if isinstance(answer, KeyturnError):
             raise answer
     return tuple(answer for answer in answers if isinstance(answer, Holder))
 
 
-def _holder(bitbucket: Bitbucket, place: Place, policy: Rotation) -> Holder | None:
+def _holder(bitbucket: Bitbucket, place: Place, variable: str) -> Holder | None:
     try:
         variables = bitbucket.variables(place)
     except Missing as error:
@@ -113,8 +113,8 @@ def _holder(bitbucket: Bitbucket, place: Place, policy: Rotation) -> Holder | No
         return None if bitbucket.is_gone(place) else Holder(place, None, error.what)
     except ServiceError as error:
         return Holder(place, None, error.what)
-    state = variables.get(policy.state_variable)
-    held, noted = variables.get(policy.id_variable), remembered(state.value if state else None)
+    state = variables.get(state_variable_of(variable))
+    held, noted = variables.get(variable), remembered(state.value if state else None)
     if held is None:
         return Holder(place, "")
     return Holder(place, noted.id if held.secured else held.value or "")

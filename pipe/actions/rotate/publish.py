@@ -49,6 +49,11 @@ class Publisher:
         self._targets = {target.place.path: target for target in targets}
         self._states = {path: target.state for path, target in self._targets.items()}
 
+    @property
+    def id_variable(self) -> str:
+        """The name of the variable that holds a key's id."""
+        return self._policy.id_variable
+
     def prove(self, path: str) -> None:
         """Write what a target remembers: only that proves that writing is allowed there, and no consumer sees it."""
         if self._notes is not None:

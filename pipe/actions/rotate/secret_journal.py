@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import contextlib
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from pipe.actions.rotate import journal as pages
 from pipe.actions.rotate.journal import (
+    holder_of,
     intent_fields,
     intent_from,
     is_page,
@@ -141,14 +142,15 @@ class SecretJournal:
         """Read the list of targets."""
         return self._targets()[0]
 
-    def hold(self, places: Iterable[Place]) -> None:
-        """Write the list of targets anew, if it has to grow, under the number that all runs would choose."""
-        wanted = {place.path: place.label for place in places}
+    def hold(self, places: Iterable[Place], variable: str, given_up: Collection[str] = ()) -> None:
+        """Write the list of targets anew, if it has to change, under the number that all runs would choose."""
+        wanted = {holder_of(place, variable): place.label for place in places}
         for _ in range(EXTENSIONS):
             held, number = self._targets()
-            if wanted.keys() <= held.keys():
+            kept = {holder: label for holder, label in held.items() if label not in given_up}
+            if wanted.keys() <= kept.keys() == held.keys():
                 return
-            body = page(pages.TARGETS, {**held, **wanted})
+            body = page(pages.TARGETS, {**kept, **wanted})
             if len(body.encode()) > LARGEST:
                 raise KeyturnError(
                     f"The list of all targets that were ever given a pair is larger than {LARGEST:,} bytes.",

@@ -6,7 +6,7 @@ write variables can write this journal: it only nominates keys, and IAM's own da
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -82,7 +82,7 @@ class StateJournal:
         """Return none: one target alone holds the user's keys."""
         return {}
 
-    def hold(self, places: Iterable[Place]) -> None:
+    def hold(self, places: Iterable[Place], variable: str, given_up: Collection[str] = ()) -> None:
         """Do nothing: the one target keeps this itself."""
 
     def note_published(self, key_id: str) -> None:  # noqa: ARG002 - the target says which

@@ -39,7 +39,9 @@ def summary(world: World, plan: KeyPlan, outcome: KeyOutcome | None) -> str:
         return f"Failed; {state or 'keys, secrets and targets are as they were'}{on}: {failed}"
     missing = [step.on for step in (*(failure.step for failure in outcome.failures), *outcome.undone) if step.place]
     behind = f"; not yet in {', '.join(dict.fromkeys(missing))}" if missing else ""
-    return f"Partly done{': ' + done if done else ''}{behind}{on}. The next run finishes it. {failed}"
+    leak = any(step.leaked for step in plan.steps)
+    again = "Run the same REVOKE again" if leak and not world.record.keeps_secrets else "The next run finishes it"
+    return f"Partly done{': ' + done if done else ''}{behind}{on}. {again}. {failed}"
 
 
 def _leaked(world: World, plan: KeyPlan, outcome: KeyOutcome) -> str:

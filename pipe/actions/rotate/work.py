@@ -100,8 +100,9 @@ class Work:
         self._journal.make()
         return "is made, and empty"
 
-    def _hold(self, _: KeyStep) -> str:
-        self._journal.hold(target.place for target in self._world.targets)
+    def _hold(self, step: KeyStep) -> str:
+        places = (target.place for target in self._world.targets)
+        self._journal.hold(places, self._publisher.id_variable, step.keys)
         return "noted"
 
     def _remember_replaced(self, step: KeyStep) -> str:
