@@ -8,9 +8,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from pipe.actions.pull.memory import last_sync_of
-from pipe.actions.rotate.journal import noted_from
-from pipe.actions.rotate.notes import SECTION, notes_of
-from pipe.state import readable, section_of
+from pipe.actions.rotate.notes import notes_of, remembered
+from pipe.state import readable
 from sandbox.bitbucket import Environment, Repository, Scope
 from sandbox.vault import Vault, VaultError
 from sandbox.world import STATE, World
@@ -65,18 +64,21 @@ def state_in_words(text: str) -> str:
     return "; ".join(_said(text)) or "nothing yet"
 
 
+def rotation_in_words(text: str) -> str:
+    """Say what the pipe reads in the variable in which a target remembers the rotation of its pair."""
+    known, notes = remembered(text), notes_of(text)
+    said = [
+        f"{known.user}'s key" if known.user else "",
+        f"from {known.secret}" if known.secret else "",
+        f"which is {known.id}" if known.id else "",
+        "and a rotation that has begun and not finished" if notes.get("Intent") else "",
+    ]
+    return " ".join(filter(None, said)) or "nothing yet"
+
+
 def _said(text: str) -> Iterator[str]:
     if not readable(text):
         yield "cannot be read"
-    users = section_of(text, SECTION)
-    for user in users if isinstance(users, dict) else ():
-        notes = notes_of(text, user)
-        if notes.get("Intent"):
-            yield f"{user}: a rotation has begun and not finished"
-        for name, words in (("Verified", "verified"), ("Published", "published everywhere"), ("Inactive", "inactive")):
-            noted = noted_from(notes.get(name))
-            if noted:
-                yield f"{user}: key {noted.key_id} {words} on {_day(noted.at)}"
     pulled = last_sync_of(text)
     if not pulled.readable:
         yield "its note on pulls cannot be read"
@@ -91,10 +93,11 @@ def _variables(world: World) -> Iterator[Table]:
         pair = world.consumer(scope)
         rows = []
         for key, variable in sorted(variables.items()):
-            value = state_in_words(variable.value) if key == STATE else variable.value
+            words = state_in_words if key == STATE else rotation_in_words if key.startswith("KEYTURN_") else str
+            value = words(variable.value)
             secured = "secured" if variable.secured else "not secured"
             fact = secured if variable.secured else value
-            hidden = variable.value if variable.secured or key == STATE else ""
+            hidden = variable.value if variable.secured or words is not str else ""
             rows.append(Row(f"{title}: {key}", (key, secured, "" if variable.secured else value), fact, hidden))
         if rows or isinstance(scope, Environment):
             signs = world.aws.signs(pair) if pair.access_key_id else None
@@ -159,7 +162,3 @@ def _vault(vault: Vault) -> Table:
 
 def _minute(moment: datetime) -> str:
     return f"{moment:%Y-%m-%d %H:%M}"
-
-
-def _day(moment: datetime) -> str:
-    return f"{moment:%Y-%m-%d}"
