@@ -269,12 +269,12 @@ class Replication:
 class Needs:
     """What a job needs to be there before it runs, besides permissions at AWS.
 
-    `state` is the variable in which each of the `targets` remembers, `secured` are those that nobody must be able to
+    `states` are the variables in which each of the `targets` remembers, `secured` are those that nobody must be able to
     read there. Each of the `selectors` has to find something where `fail_on_missing`.
     """
 
     targets: tuple[Target, ...] = ()
-    state: str = ""
+    states: tuple[str, ...] = ()
     secured: tuple[str, ...] = ()
     selectors: tuple[Selector, ...] = ()
     fail_on_missing: bool = True

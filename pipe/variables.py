@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from pipe.actions.sources.registry import SOURCES, stored_forms
 from pipe.rules import (
     Address,
@@ -346,6 +348,9 @@ VARIABLES = (
 )  # fmt: skip
 
 BY_NAME = {variable.name: variable for variable in VARIABLES}
+
+# The same name is a switch where secrets are replicated, and a list of what is given up where a key is rotated.
+TAKE_OVER = replace(BY_NAME["ADOPT"], rule=Switch())
 
 # What Bitbucket hands to every pipe of a step, and what of it is secret.
 STEP_TOKEN = "BITBUCKET_STEP_OIDC_TOKEN"  # noqa: S105 - a variable's name

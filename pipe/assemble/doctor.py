@@ -107,7 +107,7 @@ def _needs(jobs: Jobs) -> Needs:
     needs = [job.needs for job in jobs]
     return Needs(
         targets=tuple(dict.fromkeys(chain.from_iterable(each.targets for each in needs))),
-        state=next((each.state for each in needs if each.state), ""),
+        states=tuple(chain.from_iterable(each.states for each in needs)),
         secured=tuple(chain.from_iterable(each.secured for each in needs)),
         fail_on_missing=all(each.fail_on_missing for each in needs),
     )

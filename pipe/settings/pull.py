@@ -36,7 +36,7 @@ class PullJob:
         """What has to be there."""
         pull = self.pull
         return Needs(
-            self.targets.places, pull.state_variable, selectors=pull.selectors, fail_on_missing=pull.fail_on_missing
+            self.targets.places, (pull.state_variable,), selectors=pull.selectors, fail_on_missing=pull.fail_on_missing
         )
 
     def permissions(self, home: Home, own: str = "", found: Mapping[str, str] = NOTHING) -> Permissions:  # noqa: ARG002 - what each job is asked

@@ -14,6 +14,7 @@ from pipe.settings.pull import VAULT
 from pipe.settings.selectors import read_secrets
 from pipe.settings.vault import VaultAccess, read_vault
 from pipe.values import Needs, Replication
+from pipe.variables import TAKE_OVER
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,6 @@ def read_replicate_job(reader: Reader) -> ReplicateJob:
 
 def _adopt(reader: Reader) -> bool:
     """Return whether secrets that others have written are taken over; of a rotation, it names what is given up."""
-    words = [word.lower() for word in reader.listed("ADOPT")]
-    if words not in ([], ["true"], ["false"]):
-        reader.problem("ADOPT", f"must be true or false, not “{', '.join(reader.listed('ADOPT'))}”")
-    return words == ["true"]
+    words = reader.listed("ADOPT")
+    reader.problems += TAKE_OVER.problems(", ".join(words)) if words else ()
+    return [word.lower() for word in words] == ["true"]

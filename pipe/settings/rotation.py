@@ -38,7 +38,7 @@ class RotateJob:
     def needs(self) -> Needs:
         """What has to be there."""
         secured = (self.rotation.secret_variable, self.rotation.credentials_variable)
-        return Needs(self.targets.places, self.rotation.state_variable, tuple(filter(None, secured)))
+        return Needs(self.targets.places, (self.rotation.state_variable,), tuple(filter(None, secured)))
 
     def permissions(self, home: Home, own: str = "", found: Mapping[str, str] = NOTHING) -> Permissions:
         """Return what AWS has to allow; `own` is the user whom the keys belong to, `found` `needed_to_rotate`'s."""

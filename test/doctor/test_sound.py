@@ -51,7 +51,7 @@ def test_a_rotation_that_has_been_made(case: Case, pipe_run: Any) -> None:
     assert found[f"secret {SECRET}"].startswith("its current key is …")
     assert found["user deploy-bot"].startswith("2 of 2 keys")
     assert "rotates on" in found["next rotation"]
-    assert found["acme/shop staging"] == "it is there, without KEYTURN_STATE, which a run makes when it needs it"
+    assert found["acme/shop staging"] == "it is there, and KEYTURN_AWS_ACCESS_KEY_ID can be read"
 
 
 def test_a_user_who_rotates_the_own_key(case: Case) -> None:

@@ -223,7 +223,7 @@ def test_a_place_that_is_gone_counts_no_more_and_one_that_is_hidden_does(
     assert pipe().code == 0
     world.clock.move(days=11)
     only = {"TARGETS": "deployment:staging"}
-    world.bitbucket.wire.spoil(Fault("GET */variables", "404", nth=2, times=0))
+    world.bitbucket.wire.spoil(Fault("GET */variables", "403", nth=2, times=0))
     hidden = pipe(**only)
     assert "Production, which is not in TARGETS, cannot be looked at" in hidden.output
     assert statuses(world)[company.old_key.access_key_id] == "Active"

@@ -147,7 +147,7 @@ def test_what_runs_leave_is_said_in_words(vaulted: World) -> None:
     after = snapshot(vaulted)
     found = dict(changes(before, after))
     state = found["acme/shop Staging: KEYTURN_STATE"]
-    assert f"{USER}: key AKIA" in state
+    assert found["acme/shop Staging: KEYTURN_AWS_ACCESS_KEY_ID"] == f"new: {USER}'s key"
     assert "pulled by “secret/ci/** *”: 18 variables of 12 secrets" in state
     assert len([name for name in found if name.startswith("Secrets Manager: vault/ci/")]) == 12
     text = html.unescape(page(vaulted, Look(vaulted.clock.now(), after)))

@@ -46,16 +46,17 @@ def _scopes(told: frozenset[str]) -> Iterator[Check]:
 
 
 def _held(needs: Needs, name: str, held: Mapping[str, Variable]) -> Iterator[Check]:
-    state = held.get(needs.state)
-    if state is None:
-        yield good(AREA, name, f"it is there, without {needs.state}, which a run makes when it needs it")
-    elif state.secured:
-        yield bad(
-            AREA, name, f"{needs.state} is secured, so that it cannot be read",
-            "Somebody made it secured: delete it, or make it unsecured; it never holds a value.",
-        )  # fmt: skip
-    else:
-        yield good(AREA, name, f"it is there, and {needs.state} can be read")
+    for variable in needs.states:
+        state = held.get(variable)
+        if state is None:
+            yield good(AREA, name, f"it is there, without {variable}, which a run makes when it needs it")
+        elif state.secured:
+            yield bad(
+                AREA, name, f"{variable} is secured, so that it cannot be read",
+                "Somebody made it secured: delete it, or make it unsecured; it never holds a value.",
+            )  # fmt: skip
+        else:
+            yield good(AREA, name, f"it is there, and {variable} can be read")
     shown = [key for key in needs.secured if key in held and not held[key].secured]
     if shown:
         yield bad(
