@@ -82,8 +82,8 @@ BAD = {
     "name-with-hyphen": ({"ACCESS_KEY_ID_VARIABLE": "KEY-ID"}, ["ACCESS_KEY_ID_VARIABLE: must be a name"]),
     "name-with-digit-first": ({"SECRET_ACCESS_KEY_VARIABLE": "1ST"}, ["SECRET_ACCESS_KEY_VARIABLE: must be a name"]),
     "name-with-umlaut": ({"CREDENTIALS_VARIABLE": "SCHLÜSSEL"}, ["CREDENTIALS_VARIABLE: must be a name"]),
-    "name-with-line-break": ({"STATE_VARIABLE": "A\nB"}, ["STATE_VARIABLE: must be a name"]),
-    "reserved-prefix": ({"STATE_VARIABLE": "BITBUCKET_STATE"}, ["STATE_VARIABLE: must be a name that Bit"]),
+    "name-with-line-break": ({"ACCESS_KEY_ID_VARIABLE": "A\nB"}, ["ACCESS_KEY_ID_VARIABLE: must be a name"]),
+    "reserved-prefix": ({"CREDENTIALS_VARIABLE": "BITBUCKET_FILE"}, ["CREDENTIALS_VARIABLE: must be a name that Bit"]),
     "reserved-name": ({"CREDENTIALS_VARIABLE": "PATH"}, ["CREDENTIALS_VARIABLE: must be a name that Bit"]),
     "one-name-for-two": (
         {"ACCESS_KEY_ID_VARIABLE": "SAME", "SECRET_ACCESS_KEY_VARIABLE": "SAME"},

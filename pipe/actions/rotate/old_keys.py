@@ -10,7 +10,7 @@ from pipe.actions.rotate.world import QUIET, Noted, World
 from pipe.plan import Do
 from pipe.values import AccessKey, LastUse, Rotation, last_four
 
-_ROOM = "REVOKE: it has leaked; makes room for the rotation that is due"
+_ROOM = "REVOKE: it has leaked; makes room for the next rotation"
 
 
 def old_key_steps(
@@ -50,13 +50,16 @@ def leaked_steps(world: World, policy: Rotation, key: AccessKey) -> Iterator[Key
 
 
 def _is_in_the_way(world: World, policy: Rotation, leaked: AccessKey) -> bool:
-    """Tell whether a leaked key takes the place of one that is due; nobody may use it, so that nobody misses it."""
+    """Tell whether a leaked key takes the place of the next one: nobody may use it, so that nobody misses it.
+
+    That is so where the current key is due, and where it is the older one, since the way back led to it.
+    """
     current = world.key(world.record.current)
     return (
         world.record.keeps_secrets
         and current is not None
         and current is not leaked
-        and world.now - current.created >= policy.rotate_after
+        and (world.now - current.created >= policy.rotate_after or leaked.created > current.created)
     )
 
 

@@ -121,6 +121,15 @@ def _revoked(world: World, _: Runner) -> Stage:
     return replace(stage, variables={**stage.variables, "REVOKE": stage.company.old_key.access_key_id})
 
 
+def _way_back(world: World, runner: Runner) -> Stage:
+    """The key in use has leaked while the one before it, whose secret is stored, takes the user's second place."""
+    stage = _before_second_rotation(world, runner)
+    _well(stage, runner)
+    leaked = stage.pair(stage.targets[0]).access_key_id
+    # The key before it is as old as that, and would be replaced by the next run.
+    return replace(stage, variables={**stage.variables, "REVOKE": leaked, "ROTATE_AFTER_DAYS": "200"})
+
+
 def _credentials_file(world: World, runner: Runner) -> Stage:
     """Consumers read the credentials file, which is one variable."""
     return replace(_stage(world, age=95, CREDENTIALS_VARIABLE=FILE), reads_file=True)
@@ -200,6 +209,7 @@ SCENARIOS = {
             restorable=False,
             kinds=WORST,
         ),
+        Rotation("way back", _way_back, lambda stage: _right(stage, {"new": "Active"}), kinds=WORST),
         Rotation("credentials file", _credentials_file, _rotated_right, restorable=False, kinds=WORST[:3]),
     )
 }
