@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from pipe.clients.answer import Fields
 from pipe.clients.aws import Aws
-from pipe.errors import Missing
+from pipe.errors import Invalid, Missing
 from pipe.redact import Secret
 from pipe.values import AccessKey, KeyPair, LastUse
 
@@ -27,8 +27,13 @@ class AccessKeys:
         return AccessKeys(self._aws.signed_by(pair), self.user)
 
     def list(self) -> tuple[AccessKey, ...]:
-        """Return all keys, oldest first; raises Missing where there is no such user."""
+        """Return all keys, oldest first; raises Missing where there is no such user, Invalid where it is misspelt."""
         answer = self._aws.ask("iam:ListAccessKeys", lambda: self._iam.list_access_keys(UserName=self.user), CHECK)
+        for listed in answer.objects("AccessKeyMetadata"):
+            # IAM finds a user by its name in any case, and STS tells who a new key belongs to in the right one.
+            name = listed.optional_text("UserName") or self.user
+            if name != self.user:
+                raise Invalid(f"IAM spells the user {self.user} “{name}”.", f"Set IAM_USER_NAME to {name}.")
         keys = (
             AccessKey(_id(key), _active(key), _moment(key, "CreateDate")) for key in answer.objects("AccessKeyMetadata")
         )

@@ -80,15 +80,17 @@ class SecretsManager:
             return None
         return _described(answer, "VersionIdsToStages")
 
-    def versions(self, name: str) -> frozenset[str]:
-        """Return the ids of all versions of a secret, of those without a label, too."""
+    def versions(self, name: str) -> dict[str, datetime | None]:
+        """Return the ids of all versions of a secret, of those without a label, too, and when each was made."""
         given = {"SecretId": name, "IncludeDeprecated": True, "MaxResults": PAGE}
         pages = self._aws.pages(
             "secretsmanager:ListSecretVersionIds", self._client.list_secret_version_ids, self._check, **given
         )
-        return frozenset(
-            version.text("VersionId") for page in pages for version in page.optional_objects("Versions") or ()
-        )
+        return {
+            version.text("VersionId"): version.optional_moment("CreatedDate")
+            for page in pages
+            for version in page.optional_objects("Versions") or ()
+        }
 
     def read(self, name: str, *, stage: str = "", version: str = "") -> Body:
         """Return what is in a secret, in its current version or a given one.
@@ -250,8 +252,8 @@ class SecretVersions:
         """Return the secret, or None where there is none."""
         return self._secrets.describe(self.secret_id)
 
-    def all_versions(self) -> frozenset[str]:
-        """Return the ids of all versions, of those without a stage, too."""
+    def all_versions(self) -> dict[str, datetime | None]:
+        """Return the ids of all versions, of those without a stage, too, and when each was made."""
         return self._secrets.versions(self.secret_id)
 
     def read(self, *, version: str = "", stage: str = "") -> Page:

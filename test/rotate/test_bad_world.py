@@ -50,6 +50,23 @@ def test_keys_that_may_not_be_listed_are_refused_with_the_permission_that_lacks(
     assert "unexpected" not in said
 
 
+def test_a_user_whose_name_is_spelt_otherwise_is_refused_before_a_key_is_made(
+    world: World, company: Company, pipe: Pipe
+) -> None:
+    said = unchanged(world, company, pipe, IAM_USER_NAME=USER.upper())
+    assert f"Set IAM_USER_NAME to {USER}." in said
+
+
+def test_one_region_of_sts_is_enough_where_the_other_cannot_be_reached(
+    world: World, company: Company, pipe: Pipe
+) -> None:
+    world.moods.turn("sts=one-region")
+    result = pipe()
+    assert result.code == 0, result.output
+    assert "WARNING: One of two regions of STS cannot be reached" in " ".join(result.output.split())
+    assert len(world.aws.keys(USER)) == 2
+
+
 def test_user_environment_and_repository_are_refused_together(world: World, company: Company, pipe: Pipe) -> None:
     targets = "deployment:qa, acme/shopp:deployment:production"
     said = unchanged(world, company, pipe, IAM_USER_NAME="nobody", TARGETS=targets)

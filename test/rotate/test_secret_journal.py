@@ -247,6 +247,17 @@ def test_a_secret_that_is_not_to_be_written_is_refused(journals: Journals, kind:
         journals.says(*KEYS)
 
 
+def test_a_secret_with_hardly_room_for_versions_is_not_begun_with_but_for_a_leak(journals: Journals) -> None:
+    journals.rotated()
+    for number in range(60):
+        journals.versions.put(f"{number:032}", f"body {number}", "theirs")
+    now = journals.world.clock.now()
+    with pytest.raises(KeyturnError, match="62 versions of ci/deploy-bot are younger than a day"):
+        journals.one().announce(RUN, now, [OLD])
+    assert journals.one().announce(RUN, now + timedelta(days=1, minutes=1), [OLD]).number == 2
+    assert journals.one().announce(OTHER, now, [OLD], urgent=True).number == 3
+
+
 def test_a_secret_without_room_for_the_labels_is_refused(journals: Journals) -> None:
     journals.rotated()
     carrier = version_of(OLD)

@@ -56,6 +56,21 @@ def test_it_is_given_up_after_three_minutes_and_not_before(error: KeyturnError) 
     assert "stays stored" in failed.value.check
 
 
+def test_an_endpoint_that_never_answers_is_left_out_where_another_one_does() -> None:
+    asked: list[int] = []
+
+    def here() -> Identity:
+        asked.append(0)
+        return RIGHT
+
+    def elsewhere() -> Identity:
+        asked.append(1)
+        raise SILENT
+
+    verify([here, elsewhere], WORLD, Patience(pace=0))
+    assert asked == [0, 1, 0, 1, 0, 1, 0, 0, 0]
+
+
 def test_another_error_is_not_waited_for() -> None:
     with pytest.raises(Denied):
         asked_until_it_works(1, Denied("No.", "Check."), RIGHT)

@@ -68,8 +68,11 @@ class Journal(Protocol):
     def take_over(self, key_id: str, created: datetime) -> None:
         """Keep the current pair, which somebody has stored by hand, as every other pair is kept."""
 
-    def announce(self, run: Run, now: datetime, keys: Iterable[str]) -> Intent:
-        """Open an intent, which one run at a time can; raises Conflict where another run was first."""
+    def announce(self, run: Run, now: datetime, keys: Iterable[str], *, urgent: bool = False) -> Intent:
+        """Open an intent, which one run at a time can; raises Conflict where another run was first.
+
+        Raises KeyturnError, too, where there is hardly room for what a rotation writes; not where it is `urgent`.
+        """
 
     def holds(self, intent: Intent) -> bool:
         """Tell whether the intent is still ours, and what is current still as it was."""

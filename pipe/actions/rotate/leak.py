@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pipe.actions.rotate.new_key import holds, published, rotation_steps, taken_over
+from pipe.actions.rotate.new_key import announcement, holds, published, rotation_steps, taken_over
 from pipe.actions.rotate.old_keys import in_the_way, leaked_steps, who_may_break
 from pipe.actions.rotate.steps import KeyStep
 from pipe.actions.rotate.world import World
@@ -51,7 +51,7 @@ def _way_back(
     """Yield the steps back to the key before a leaked one."""
     if world.record.by_hand:
         yield taken_over(current)
-    yield KeyStep(Do.INTEND, world.user, "so that no other run makes a key, too", replaces=current.id)
+    yield announcement(world, current.id, orders)
     why = f"{current.name} has leaked, and there is no room for a new key; this one's secret is stored"
     yield KeyStep(Do.VERIFY, previous.name, why, previous.id, current.id)
     yield KeyStep(Do.PROMOTE, previous.name, "again the key that every target must hold", previous.id, current.id)

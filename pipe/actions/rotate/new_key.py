@@ -31,7 +31,7 @@ def rotation_steps(
         yield taken_over(base)
     if record.keeps_secrets and not record.secret and not orders:
         yield secret_made(world, policy)
-    yield KeyStep(Do.INTEND, world.user, "so that no other run makes a key, too", replaces=key_id)
+    yield announcement(world, key_id, orders)
     yield from room
     if record.keeps_secrets:
         yield _noted_holders(world)
@@ -42,6 +42,12 @@ def rotation_steps(
     due = (base.created + policy.rotate_after).date() if base else None
     yield KeyStep(Do.CREATE, NEW, reason, replaces=key_id, due=due)
     yield from _new_key_steps(world, "", key_id, orders)
+
+
+def announcement(world: World, replaced: str, orders: frozenset[str]) -> KeyStep:
+    """Return the step that keeps other runs away; a leak makes it urgent."""
+    why = "so that no other run makes a key, too"
+    return KeyStep(Do.INTEND, world.user, why, replaces=replaced, anyway=bool(orders))
 
 
 def secret_made(world: World, policy: Rotation) -> KeyStep:

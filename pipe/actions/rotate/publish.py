@@ -78,7 +78,9 @@ class Publisher:
             raise
         secured = target.id is not None and target.id.secured
         try:
-            self._bitbucket.write(target.place, self._policy.id_variable, pair.id, target.id, secured=secured)
+            written = self._bitbucket.write(target.place, self._policy.id_variable, pair.id, target.id, secured=secured)
+            # Where Bitbucket keeps it secured although it was told otherwise, nobody can see which it is.
+            secured = written.secured
         except KeyturnError as error:
             if not (isinstance(error, Busy) and error.unclear and self._shows(target, pair.id)):
                 raise self._given_up(target, pair, pairs, error) from error

@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import uuid
 from collections.abc import Collection, Iterable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from pipe.actions.rotate import journal as pages
@@ -49,6 +49,10 @@ LARGEST = 65_536
 
 # With pauses of up to 20 seconds between them, some two and a half minutes.
 STORE_ATTEMPTS = 20
+
+# AWS keeps 100 versions, and all of the last day.
+MOST_YOUNG = 60
+DAY = timedelta(days=1)
 
 # How often a list of targets is extended anew where another run has extended it meanwhile.
 EXTENSIONS = 5
@@ -94,7 +98,7 @@ class SecretJournal:
         revoked = self._revoked(seen)
         unplaced = [key for key in keys if key.id not in {current, pending, *ours}]
         missing = bool(named) and all(key.id != named for key in keys)
-        versions = self._versions.all_versions() if unplaced or missing else frozenset(seen.stages)
+        versions = frozenset(self._versions.all_versions() if unplaced or missing else seen.stages)
         began = next((key.created for key in keys if key.id == current), None)
         for key in unplaced:
             if version_of(key.id) in versions and not pending and (began is None or key.created > began):
@@ -201,7 +205,7 @@ class SecretJournal:
                 raise
             self._label(version, CURRENT)
 
-    def announce(self, run: Run, now: datetime, keys: Iterable[str]) -> Intent:
+    def announce(self, run: Run, now: datetime, keys: Iterable[str], *, urgent: bool = False) -> Intent:
         """Write the next announcement under the id that all runs would choose; only one of them can.
 
         A label of Keyturn's own is moved then, so that a missing right is found before there is a key.
@@ -209,7 +213,15 @@ class SecretJournal:
         before = self._seen.version(INTENT) if self._seen else None
         arn = self._must_be().arn
         # AWS drops old versions, so that a free number may be smaller than that of the last announcement.
-        number = self._last_number(arn) + 1
+        versions = self._versions.all_versions()
+        number = max(numbers_of_intents(arn, versions), default=0) + 1
+        young = [made for made in versions.values() if made is not None and now - made < DAY]
+        if len(young) > MOST_YOUNG and not urgent:
+            raise KeyturnError(
+                f"{len(young)} versions of {self._versions.secret_id} are younger than a day, and AWS drops none "
+                "of them to make room.",
+                "Look for what writes it so often, and run again tomorrow.",
+            )
         # Whoever announced before the numbers were listed shows now; whoever does so later asks for the same number.
         seen = self._described()
         if seen.version(INTENT) not in (None, before):

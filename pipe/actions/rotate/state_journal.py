@@ -102,7 +102,7 @@ class StateJournal:
         """Raise KeyturnError: no pair is kept here."""
         raise KeyturnError("Without SECRET_ID no pair is kept.", "Set SECRET_ID.")
 
-    def announce(self, run: Run, now: datetime, keys: Iterable[str]) -> Intent:
+    def announce(self, run: Run, now: datetime, keys: Iterable[str], *, urgent: bool = False) -> Intent:  # noqa: ARG002
         """Write the announcement; the very first one can be made by one run only."""
         number = self._number() + 1
         intent = Intent(number, now, run.id, run.build, frozenset(keys))

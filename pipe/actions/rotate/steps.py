@@ -12,7 +12,7 @@ class KeyStep(Step):
     """A step about a key: `key_id` names it for AWS, and `replaces` the key that a new one takes the place of.
 
     `outlook` is what becomes of a key that is kept, briefly, where the reason says more. `leaked` is set where the key
-    was ordered to be off, `anyway` where it is switched off whoever holds it. `keys` are those of a
+    was ordered to be off, `anyway` where that is done whoever holds it. `keys` are those of a
     step about several.
     """
 

@@ -139,7 +139,7 @@ class Work:
     def _intend(self, step: KeyStep) -> str:
         planned = {key.id for key in self._world.keys} - self._removed
         try:
-            self._intent = self._journal.announce(self._run, self._signer.now(), planned)
+            self._intent = self._journal.announce(self._run, self._signer.now(), planned, urgent=step.anyway)
         except Conflict:
             raise Elsewhere(f"Another run has just begun to rotate {step.on}'s key.") from None
         found = {key.id for key in self._keys.list()}
