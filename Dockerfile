@@ -23,8 +23,8 @@ COPY pipe/ /tmp/pipe/
 RUN cp -R /tmp/pipe /opt/keyturn/lib/python3*/site-packages/ \
     && python="/opt/keyturn/bin/python -I -X pycache_prefix=/opt/keyturn/compiled" \
     && $python -m compileall -q --invalidation-mode unchecked-hash -x '/(cffi|pycparser)/' /opt/keyturn/lib \
-    && $python -c "import importlib, pkgutil, pipe.shell, pipe.assemble as actions; [importlib.import_module(each.name) \
-         for each in pkgutil.iter_modules(actions.__path__, 'pipe.assemble.')]"
+    && $python -c "import importlib, pkgutil, pipe; [importlib.import_module(each.name) \
+         for each in pkgutil.walk_packages(pipe.__path__, 'pipe.')]"
 
 # What no run needs goes: the descriptions of services that are not asked, which are two fifths of all of it, boto3's
 # examples, and the commands that packages bring. The same source gives the same files, whatever the clone's times and

@@ -21,8 +21,8 @@ from bench.beside import (
     asked_of_vault,
     lines,
 )
-from pipe.actions.pull.plan import BATCH
-from pipe.patience import IN_FLIGHT
+from pipe.jobs.pull.plan import BATCH
+from pipe.retry import IN_FLIGHT
 from sandbox.bitbucket import Environment
 from sandbox.vault import SCAN, USUAL, Vault
 from sandbox.world import REPOSITORY, WORKSPACE, Company, World

@@ -19,7 +19,7 @@ from bench.beside import (
     asked_of_vault,
     lines,
 )
-from pipe.patience import IN_FLIGHT
+from pipe.retry import IN_FLIGHT
 from sandbox.vault import SCAN, Vault
 from sandbox.world import REPLICAS, Company, World
 

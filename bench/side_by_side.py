@@ -9,7 +9,7 @@ from itertools import groupby
 from math import ceil
 from typing import NamedTuple
 
-from pipe.patience import IN_FLIGHT
+from pipe.retry import IN_FLIGHT
 from sandbox.wire import Fault, Seen
 from sandbox.world import World
 

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from functools import partial
 
 from pipe.errors import Elsewhere, KeyturnError, Stopped, Unexpected
-from pipe.patience import Patience, side_by_side
 from pipe.plan import AnyStep, Do, Failure, Outcome, Plan, Step
+from pipe.retry import Patience, side_by_side
 
 log = logging.getLogger("keyturn")
 

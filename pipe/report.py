@@ -1,17 +1,62 @@
-"""Plans and outcomes as text for people."""
+"""Plans and reports as text for people."""
 
 from __future__ import annotations
 
 import itertools
 import logging
 import textwrap
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
 from itertools import zip_longest
+from typing import Any, Protocol, runtime_checkable
 
 from pipe.plan import AnyStep, Plan, Step
 from pipe.values import Identity
-from pipe.view import Table, Tone, View
+
+
+class Tone(Enum):
+    """How a row is meant, for its colour."""
+
+    PLAIN = ""
+    GOOD = "good"
+    BAD = "bad"
+    DOUBTFUL = "doubtful"
+    FAINT = "faint"
+
+
+def listed(words: Sequence[str]) -> str:
+    """Return words as a sentence lists them."""
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows under a head of as many cells; `tones` are one for each row, or none at all."""
+
+    head: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    tones: tuple[Tone, ...] = ()
+
+
+@dataclass(frozen=True)
+class View:
+    """What is shown in order, tables and texts; what is warned of; how it ends; and the report for machines."""
+
+    exit_code: int
+    sentence: str
+    parts: tuple[Table | str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    report: Mapping[str, Any] = field(default_factory=dict)
+
+
+@runtime_checkable
+class Looks(Protocol):
+    """An action that changes nothing."""
+
+    def look(self) -> View:
+        """Return what there is to show; raises Refused and ServiceError."""
+
 
 # Steps that are shown one by one.
 MANY = 30

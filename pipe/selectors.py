@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
-from pipe.actions.sources.registry import source_type
 from pipe.naming import NAME, RESERVED_PREFIX, reserved
+from pipe.sources.registry import source_type
 
 # A selector: everything up to a semicolon that is not between double quotes.
 _ITEM = re.compile(r'(?:"[^"]*"|[^;])+')

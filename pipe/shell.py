@@ -13,19 +13,16 @@ from pathlib import Path
 from typing import Any
 
 from pipe import __version__
+from pipe.access.notice import read_notice_alone
 from pipe.errors import KeyturnError, Refused, Unexpected
+from pipe.jobs.registry import OFFLINE, Settings, read_settings
 from pipe.notice import Build, Ended, notice
-from pipe.patience import Patience
 from pipe.plan import Action, AnyStep, Do, Failure, Outcome, Plan, Seen, Step
-from pipe.reading import learn_secrets
 from pipe.redact import CleanStream, clean, one_line
-from pipe.report import GREEN, RED, LineFormatter, Style, plan_table, view_text
-from pipe.settings import ACTIONS, OFFLINE, Settings, read_settings
-from pipe.settings.notice import read_notice_alone
-from pipe.settings.pull import PullJob
-from pipe.settings.replicate import ReplicateJob
-from pipe.settings.setup import DoctorJob, SetupJob
-from pipe.view import Looks
+from pipe.report import GREEN, RED, LineFormatter, Looks, Style, plan_table, view_text
+from pipe.retry import Patience
+from pipe.settings.reader import learn_secrets
+from pipe.settings.variables import ACTIONS
 
 log = logging.getLogger("keyturn")
 
@@ -94,7 +91,7 @@ def _notify(environ: Mapping[str, str], action: str, ended: Ended, patience: Pat
         settings = read_notice_alone(environ)
         if not settings.topic or not ended.is_worth(settings.when):
             return
-        from pipe.assemble.notice import send  # noqa: PLC0415 - a run without a notice does not pay for AWS's library
+        from pipe.access.notify import send  # noqa: PLC0415 - a run without a notice does not pay for AWS's library
 
         text = notice(ended, Build(action, settings.repository, settings.build))
         send(settings, text, at_once=told_to_stop)
@@ -106,33 +103,12 @@ def _notify(environ: Mapping[str, str], action: str, ended: Ended, patience: Pat
 
 def _run(settings: Settings, patience: Patience, style: Style) -> Ended:
     """Do what the settings ask for; return how it ended."""
-    if isinstance(settings.job, SetupJob):
-        from pipe.assemble.setup import setup  # noqa: PLC0415 - no other action pays for it
-
-        return _show(setup(settings.job, settings.doubts, __version__), style)
-    for doubt in settings.doubts:
-        log.warning("%s", doubt)
-    log.info("Keyturn %s, %s, %s.", __version__, settings.action, settings.run.build)
-    # A service's library takes as long to import as all else together; a run that does not use it does not pay for it.
-    if isinstance(settings.job, PullJob):
-        from pipe.assemble.pull import pull  # noqa: PLC0415
-
-        return _perform(pull(settings, settings.job, patience), settings, style)
-    if isinstance(settings.job, ReplicateJob):
-        from pipe.assemble.replicate import replication  # noqa: PLC0415
-
-        return _perform(replication(settings, settings.job, patience), settings, style)
-    if isinstance(settings.job, DoctorJob):
-        from pipe.assemble.doctor import doctor  # noqa: PLC0415
-
-        return _show(doctor(settings, settings.job, patience), style)
-    if settings.action == "status":
-        from pipe.assemble.status import status  # noqa: PLC0415
-
-        return _show(status(settings, settings.job, patience), style)
-    from pipe.assemble.rotation import rotation  # noqa: PLC0415
-
-    return _perform(rotation(settings, settings.job, patience), settings, style)
+    if settings.action not in OFFLINE:
+        for doubt in settings.doubts:
+            log.warning("%s", doubt)
+        log.info("Keyturn %s, %s, %s.", __version__, settings.action, settings.run.build)
+    started = settings.job.start(settings.run, patience)
+    return _show(started, style) if isinstance(started, Looks) else _perform(started, settings, style)
 
 
 def _show(action: Looks, style: Style) -> Ended:
@@ -150,11 +126,11 @@ def _perform(action: Action[Seen, AnyStep], settings: Settings, style: Style) ->
     try:
         seen = action.observe()
         plan = action.plan(seen)
-        _say(plan_table(plan, style, whole=settings.dry_run))
+        _say(plan_table(plan, style, whole=settings.run.dry_run))
         for step in plan.steps:
             if step.warn:
                 log.warning("%s: %s.", step.on, step.reason)
-        only_shown = settings.dry_run or bool(plan.busy)
+        only_shown = settings.run.dry_run or bool(plan.busy)
         begun = not only_shown
         outcome = action.carry_out(seen, plan) if begun else Outcome(failures=plan.failures, unmet=plan.unmet)
         last = action.summary(seen, plan, None if only_shown else outcome)

@@ -120,10 +120,12 @@ OUTSIDE = "a run outside of Pipelines"
 
 @dataclass(frozen=True)
 class Run:
-    """This run, as other runs and people see it."""
+    """This run, as other runs and people see it; `session_name` is what AWS's own log shows of it."""
 
     id: str
     build: str
+    session_name: str = "keyturn"
+    dry_run: bool = False
 
     def is_rerun_of(self, build: str) -> bool:
         """Tell whether this run is of the same build, as when somebody runs a failed step again."""

@@ -11,12 +11,12 @@ from itertools import groupby
 from typing import NamedTuple
 
 from pipe import permissions
-from pipe.actions.setup import commands
+from pipe.jobs.setup import commands
 from pipe.permissions import Home, Statement, document
 from pipe.selectors import Selector
+from pipe.settings.variable import Variable
+from pipe.settings.variables import VARIABLES
 from pipe.step import Step
-from pipe.variable import Variable
-from pipe.variables import VARIABLES
 from test.sandbox import page
 from test.support import ROOT
 

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives import hashes
 
-from pipe.assemble.anywhere import by_certificate
+from pipe.access.certificate import Anywhere
+from pipe.access.certificate_sign_in import by_certificate
 from pipe.clients.aws import Endpoint
-from pipe.patience import Patience
 from pipe.redact import Secret
-from pipe.settings.anywhere import Anywhere
+from pipe.retry import Patience
 from sandbox.aws.policies import allowing
 from sandbox.world import Company, World
 from test.authority import Authority, Issued, Kind

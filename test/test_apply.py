@@ -9,8 +9,8 @@ import pytest
 
 from pipe.apply import carry_out
 from pipe.errors import Denied, Elsewhere, KeyturnError, Stopped
-from pipe.patience import Patience
 from pipe.plan import Do, Failure, Outcome, Plan, Step
+from pipe.retry import Patience
 
 FAILED = Denied("No.", "Check the permission.")
 HALF = KeyturnError("Half of it is done.", "Look.", changed=True)

@@ -21,8 +21,8 @@ VALUES = {
     "errors",
     "naming",
     "selectors",
-    "material",
-    "claims",
+    "secrets",
+    "jwt",
     "pem",
     "state",
     "values",
@@ -30,47 +30,46 @@ VALUES = {
     "step",
     "scopes",
 }
-GROUND = VALUES | {"patience", "plan", "view"}
+GROUND = VALUES | {"retry", "plan", "report"}
 LAYERS: dict[str, set[str]] = {
     "pipe": set(),
     "__main__": {"shell"},
     "redact": set(),
     "naming": set(),
     "registry": set(),
-    "material": set(),
+    "secrets": set(),
     "state": set(),
+    "scopes": set(),
+    "pem": set(),
     "errors": {"redact"},
-    "claims": {"redact", "errors", "values"},
+    "jwt": {"redact", "errors", "values"},
     "selectors": {"naming", "registry"},
     "permissions": {"selectors"},
     "step": {"values"},
-    "scopes": set(),
-    "view": set(),
     "values": {"redact", "errors", "selectors"},
-    "patience": VALUES,
+    "retry": VALUES,
     "plan": VALUES,
+    "report": VALUES | {"plan"},
     "notice": VALUES,
-    "pem": set(),
-    "rules": VALUES,
-    "variable": VALUES | {"rules"},
-    "variables": VALUES | {"rules", "variable"},
-    "misnamed": VALUES | {"variables"},
-    "toolkit": set(),
-    "face": VALUES | {"toolkit", "variable", "variables"},
-    "reading": VALUES | {"rules", "variables", "misnamed", "face"},
-    "settings": VALUES | {"variables", "reading"},
     "apply": GROUND,
-    "report": GROUND,
-    "clients": GROUND - {"plan", "view"},
-    "actions": GROUND | {"apply"},
-    "assemble": GROUND | {"settings", "variables", "report", "notice", "clients", "actions"},
-    "shell": GROUND
-    | {"pipe", "settings", "reading", "variables", "report", "notice", "clients", "actions", "assemble", "apply"},
+    "settings": VALUES,
+    "clients": VALUES | {"retry"},
+    "sources": GROUND | {"settings", "clients"},
+    "access": GROUND | {"notice", "settings", "clients", "sources"},
+    "jobs": GROUND | {"pipe", "apply", "settings", "clients", "sources", "access"},
+    "shell": GROUND | {"pipe", "notice", "settings", "access", "jobs"},
 }
+# What decides knows values alone: it asks nobody, and waits for nothing.
+PURE = (
+    "jobs/*/decide.py", "jobs/*/plan.py", "jobs/*/resolve.py", "jobs/*/memory.py", "jobs/*/check_*.py",
+    "jobs/rotate/old_keys.py", "jobs/rotate/new_key.py", "jobs/rotate/leak.py", "jobs/rotate/refuse.py",
+    "jobs/rotate/revoke.py", "jobs/rotate/preview.py",
+)  # fmt: skip
+ASKING = {"clients", "access", "retry", "apply"}
 LIBRARIES = {
-    "bitbucket_pipes_toolkit": ("toolkit.py",),
-    "cerberus": ("face.py",),
-    "colorama": ("toolkit.py",),
+    "bitbucket_pipes_toolkit": ("settings/toolkit.py",),
+    "cerberus": ("settings/face.py",),
+    "colorama": ("settings/toolkit.py",),
     "boto3": ("clients/aws*.py",),
     "botocore": ("clients/aws*.py",),
     "cryptography": ("clients/certificate.py",),
@@ -84,12 +83,14 @@ NETWORK = {"http.client", "socket", "urllib.request", "asyncio"}
 NETWORKED = {"clients/http.py", "clients/connections.py"}
 SHELL = {"shell.py", "__main__.py"}
 
-# An action knows its own package and the sources of secrets; status and the doctor show what a rotation would decide.
-ACTIONS = {
+# A job knows its own folder; status and the doctor show what a rotation would decide, and setup and the doctor read the
+# settings of those that are meant.
+JOBS = {
     "status": {"rotate", "status_words"},
     "status_words": {"rotate"},
-    "pull": {"sources"},
-    "doctor": {"sources", "rotate"},
+    "doctor": {"rotate", "pull", "replicate", "setup"},
+    "setup": {"rotate", "pull", "replicate"},
+    "replicate": {"pull"},
 }
 
 
@@ -104,7 +105,7 @@ def module_of(path: Path) -> list[str]:
 
 def layer_of(module: list[str]) -> str:
     # The registry only names the sources; it imports one when somebody asks for it.
-    if module[1:4] == ["actions", "sources", "registry"]:
+    if module[1:3] == ["sources", "registry"]:
         return "registry"
     return module[1] if len(module) > 1 else "pipe"
 
@@ -137,7 +138,7 @@ def imports(path: Path) -> Iterator[list[str]]:
 
 
 def test_the_files_are_found() -> None:
-    assert {"shell.py", "actions/rotate/decide.py", "clients/aws.py"} <= {name_of(path) for path in FILES}
+    assert {"shell.py", "jobs/rotate/decide.py", "clients/aws.py"} <= {name_of(path) for path in FILES}
 
 
 def test_arrows_point_down() -> None:
@@ -145,12 +146,17 @@ def test_arrows_point_down() -> None:
         if imported[0] != "pipe" or imported == own:
             continue
         layer, other = layer_of(own), layer_of(imported)
-        if own[1:3] == ["actions", "sources"] and other == "clients":
-            continue  # A source opens its own clients.
         assert other == layer or other in LAYERS[layer], f"{'.'.join(own)} imports {'.'.join(imported)}"
-        if layer == other == "actions" and len(own) > 2:
-            known = {own[2], "sources", *ACTIONS.get(own[2], set())}
-            assert imported[2] in known, f"{'.'.join(own)} imports another action, {'.'.join(imported)}"
+        if layer == other == "jobs" and len(own) > 2:
+            known = {own[2], *JOBS.get(own[2], set())}
+            assert imported[2] in known, f"{'.'.join(own)} imports another job, {'.'.join(imported)}"
+
+
+def test_what_decides_asks_nobody() -> None:
+    pure = [path for path in FILES if any(fnmatch(name_of(path), each) for each in PURE)]
+    assert len(pure) >= 10
+    for path, imported in ((file, imported) for file in pure for imported in imports(file)):
+        assert imported[:1] != ["pipe"] or layer_of(imported) not in ASKING, f"{name_of(path)}: {'.'.join(imported)}"
 
 
 def test_each_library_is_known_to_its_clients_alone() -> None:
@@ -182,23 +188,12 @@ def test_only_the_shell_reads_the_environment_prints_and_exits() -> None:
             assert not taken & kept, f"{name_of(path)}, line {node.lineno}"
 
 
-def test_a_refused_run_does_not_pay_for_the_libraries() -> None:
-    code = (
-        "import sys, pipe.shell; code = pipe.shell.main({'ACTION': 'dance'});"
-        "sys.__stdout__.write(str([name for name in ('boto3', 'botocore', 'cryptography') if name in sys.modules]));"
-        "sys.exit(code)"
-    )
-    ended = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
-    assert (ended.returncode, ended.stdout.splitlines()[-1:]) == (1, ["[]"]), ended.stderr
-
-
 def test_only_a_sign_in_by_certificate_pays_for_its_library() -> None:
     code = (
-        "import importlib, pkgutil, sys, pipe.shell, pipe.assemble as folder;"
-        "[importlib.import_module('pipe.assemble.' + each.name) for each in pkgutil.iter_modules(folder.__path__)"
-        " if each.name != 'anywhere'];"
+        "import importlib, sys, pipe.shell; from pipe.jobs.registry import MODULES;"
+        "[importlib.import_module(each) for each in MODULES.values()];"
         "print('cryptography' in sys.modules, 'boto3' in sys.modules);"
-        "import pipe.assemble.anywhere;"
+        "import pipe.access.certificate_sign_in;"
         "print('cryptography' in sys.modules)"
     )
     ended = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)

@@ -11,11 +11,11 @@ from bitbucket_pipes_toolkit import Pipe
 from cerberus import Validator
 
 from pipe.errors import Problem, Refused
-from pipe.face import Face, schema_of
-from pipe.reading import Reader
-from pipe.rules import Choice, Listing, Switch, read
-from pipe.settings import read_settings
-from pipe.variables import ACTIONS, BY_NAME, VARIABLES, WAY_THERE
+from pipe.jobs.registry import read_settings
+from pipe.settings.face import Face, schema_of
+from pipe.settings.reader import Reader
+from pipe.settings.rules import Choice, Listing, Switch, read
+from pipe.settings.variables import ACTIONS, BY_NAME, VARIABLES, WAY_THERE
 from test.support import ROOT, run_bare
 
 WRONG = "canary\x00: [a, 'b"
@@ -106,7 +106,7 @@ def test_several_ways_to_sign_in_are_refused_and_none_is_preferred() -> None:
 def test_the_root_logger_is_as_it_was() -> None:
     code = (
         "import logging; root = logging.getLogger(); before = (root.level, root.handlers[:]);"
-        "import pipe.face, atexit; pipe.face.Face({'DEBUG': 'true', 'ACTION': 'x'}, '');"
+        "import pipe.settings.face, atexit; pipe.settings.face.Face({'DEBUG': 'true', 'ACTION': 'x'}, '');"
         "print((root.level, root.handlers[:]) == before)"
     )
     ended = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
@@ -160,7 +160,7 @@ VAULTS = ("jwt", "approle", "token", "aws", "userpass", "kubernetes", "ldap")
 
 @pytest.mark.parametrize("action", ["rotate", "status", "pull", "replicate"])
 def test_the_table_says_which_jobs_take_which_variables(action: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pipe.settings.Reader", Noting)
+    monkeypatch.setattr("pipe.jobs.registry.Reader", Noting)
     monkeypatch.setattr(Noting, "asked", set())
     for way in WAYS:
         for method in VAULTS:
@@ -181,7 +181,7 @@ def test_the_table_says_which_jobs_take_which_variables(action: str, monkeypatch
 
 def test_a_rule_stands_in_the_table_and_nowhere_else() -> None:
     """No pattern, and no reader with a rule of its own, is in the modules that read settings."""
-    for path in sorted((ROOT / "pipe/settings").glob("*.py")):
+    for path in sorted([*(ROOT / "pipe/access").glob("*.py"), *(ROOT / "pipe/jobs").glob("*/job.py")]):
         calls = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)]
         named = {node.func.attr for node in calls if isinstance(node.func, ast.Attribute)}
         assert not named & {"fullmatch", "match", "isdecimal", "isdigit"}, path.name

@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from pipe.errors import Busy, Denied, KeyturnError
-from pipe.patience import IN_FLIGHT, Gate, Patience, side_by_side
+from pipe.retry import IN_FLIGHT, Gate, Patience, side_by_side
 
 
 def attempt(gate: Gate, error: KeyturnError | None = None) -> None:

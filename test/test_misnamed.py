@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from pipe.errors import Problem, Refused
-from pipe.misnamed import misnamed
-from pipe.settings import read_settings
-from pipe.variables import VARIABLES
+from pipe.jobs.registry import read_settings
+from pipe.settings.misnamed import misnamed
+from pipe.settings.variables import VARIABLES
 from test.test_settings import LEAST, settings
 
 STEP = {

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import pytest
 
-from pipe.variables import VARIABLES
+from pipe.settings.variables import VARIABLES
 from sandbox.aws.keys import iam
 from sandbox.bitbucket import Token
 from sandbox.vault import ROLE, SCAN

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
+from pipe.access.notice import read_notice, read_notice_alone
 from pipe.errors import Refused
 from pipe.notice import LARGEST_BODY, LONGEST_SUBJECT, MANY, Build, Ended, notice
 from pipe.plan import Do, Failure, Outcome, Plan, Step
-from pipe.reading import Reader
 from pipe.redact import learn
-from pipe.settings.notice import read_notice, read_notice_alone
+from pipe.settings.reader import Reader
 
 BUILD = Build("pull", "acme/shop", "17")
 WRITE = Step(Do.WRITE, "acme/shop Staging DB_PASSWORD", "version 2")

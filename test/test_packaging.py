@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 
 from pipe import __version__
-from pipe.variables import VARIABLES
+from pipe.settings.variables import VARIABLES
 from test.readme import README, metadata
 from test.support import ROOT
 

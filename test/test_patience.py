@@ -9,7 +9,7 @@ from functools import partial
 import pytest
 
 from pipe.errors import Busy, Denied, KeyturnError, Stopped
-from pipe.patience import IN_FLIGHT, Patience, side_by_side
+from pipe.retry import IN_FLIGHT, Patience, side_by_side
 
 
 def failing(times: int, error: KeyturnError) -> tuple[Callable[[], str], list[int]]:

@@ -9,12 +9,12 @@ import pytest
 
 from pipe import permissions
 from pipe.errors import Refused
+from pipe.jobs.pull.job import PullJob
+from pipe.jobs.registry import read_settings
+from pipe.jobs.replicate.job import ReplicateJob
+from pipe.jobs.rotate.job import RotateJob
 from pipe.permissions import Home, compact, document
 from pipe.selectors import read_selectors
-from pipe.settings import read_settings
-from pipe.settings.pull import PullJob
-from pipe.settings.replicate import ReplicateJob
-from pipe.settings.rotation import RotateJob
 from test.support import JWT
 
 HOME = Home("aws", "123456789012", "eu-central-1")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from pipe.access.bitbucket import read_places
 from pipe.errors import Problem
-from pipe.reading import Reader, learn_secrets
 from pipe.redact import HIDDEN, clean
-from pipe.settings.targets import read_places
+from pipe.settings.reader import Reader, learn_secrets
 from pipe.values import Target, TargetKind
 
 HERE = {"BITBUCKET_WORKSPACE": "acme", "BITBUCKET_REPO_SLUG": "shop"}

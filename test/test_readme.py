@@ -16,10 +16,10 @@ import boto3
 import pytest
 import yaml
 
+from pipe.jobs.registry import read_settings
 from pipe.permissions import trusts_certificate
 from pipe.plan import Do
-from pipe.settings import read_settings
-from pipe.variables import BY_NAME
+from pipe.settings.variables import BY_NAME
 from sandbox.world import REGION, SECRET, Company, World
 from test.infra.account import TEMPLATE
 from test.infra.stack import template

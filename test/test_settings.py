@@ -9,15 +9,15 @@ from datetime import timedelta
 
 import pytest
 
+from pipe.access.aws import Keys, WebIdentity
+from pipe.access.bitbucket import AccessToken, ApiToken
 from pipe.errors import Problem, Refused
+from pipe.jobs.registry import Settings, read_settings
+from pipe.jobs.rotate.job import RotateJob
 from pipe.redact import Secret
-from pipe.settings import Settings, read_settings
-from pipe.settings.aws import Keys, WebIdentity
-from pipe.settings.bitbucket import AccessToken, ApiToken
-from pipe.settings.rotation import RotateJob
+from pipe.settings.variable import Variable
+from pipe.settings.variables import VARIABLES
 from pipe.values import Identity, KeyPair, Target, TargetKind
-from pipe.variable import Variable
-from pipe.variables import VARIABLES
 from test.support import JWT
 
 ROLE = "arn:aws:iam::123456789012:role/path/rotator"
@@ -65,14 +65,14 @@ def test_the_least_and_its_defaults() -> None:
     )  # fmt: skip
     assert (rotation.id_variable, rotation.secret_variable) == ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
     assert (rotation.credentials_variable, rotation.state_variable) == ("", "KEYTURN_AWS_ACCESS_KEY_ID")
-    assert not any((least.dry_run, rotation.force, rotation.revoke, rotation.deactivate_if_used))
+    assert not any((least.run.dry_run, rotation.force, rotation.revoke, rotation.deactivate_if_used))
 
 
 def test_an_empty_value_of_any_variable_is_as_if_it_were_not_given() -> None:
     names = {variable.name for variable in VARIABLES} - set(LEAST)
     first, second = settings(), settings(**dict.fromkeys(names, " "))
-    assert (first.job, first.dry_run) == (
-        second.job, second.dry_run,
+    assert (first.job, first.run.dry_run) == (
+        second.job, second.run.dry_run,
     )  # fmt: skip
 
 

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
+from pipe.access.aws import AwsAccess, Keys, WebIdentity
+from pipe.access.certificate import Anywhere
 from pipe.errors import Refused
+from pipe.jobs.registry import read_settings
+from pipe.jobs.rotate.job import RotateJob
 from pipe.redact import HIDDEN, clean
-from pipe.settings import read_settings
-from pipe.settings.anywhere import Anywhere
-from pipe.settings.aws import AwsAccess, Keys, WebIdentity
-from pipe.settings.rotation import RotateJob
 from test.authority import Authority
 from test.support import JWT
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from pipe.access.aws import AwsAccess
+from pipe.access.bitbucket import AccessToken, ApiToken, BitbucketAccess, Consumer
+from pipe.access.stored import Stored
+from pipe.access.vault import VaultAccess
 from pipe.redact import Secret
 from pipe.selectors import Selector
-from pipe.settings.aws import AwsAccess
-from pipe.settings.bitbucket import AccessToken, ApiToken, BitbucketAccess, Consumer
-from pipe.settings.stored import Stored
-from pipe.settings.vault import VaultAccess
 from test.support import JWT
 from test.test_settings import LEAST, job, problems
 

@@ -6,12 +6,12 @@ import base64
 
 import pytest
 
+from pipe.access.vault import VaultAccess
 from pipe.errors import Refused
+from pipe.jobs.pull.job import PullJob
+from pipe.jobs.registry import read_settings
 from pipe.redact import Secret
 from pipe.selectors import Selector
-from pipe.settings import read_settings
-from pipe.settings.pull import PullJob
-from pipe.settings.vault import VaultAccess
 from test.clients.vault_tls import authority
 from test.support import JWT
 

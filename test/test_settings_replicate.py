@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from pipe.errors import Refused
-from pipe.settings import read_settings
-from pipe.settings.replicate import ReplicateJob
+from pipe.jobs.registry import read_settings
+from pipe.jobs.replicate.job import ReplicateJob
 from test.support import JWT
 
 LEAST = {

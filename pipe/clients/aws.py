@@ -19,8 +19,8 @@ import botocore.session
 from pipe.clients.answer import Fields
 from pipe.clients.aws_transport import CHECK, Transport
 from pipe.errors import ServiceError
-from pipe.patience import Patience
 from pipe.redact import Secret
+from pipe.retry import Patience
 from pipe.values import Identity, KeyPair
 
 # The services that are asked. The image has the descriptions of these alone, since boto3 brings those of 400 more.

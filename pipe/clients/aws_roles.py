@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from pipe.claims import claims_of
 from pipe.clients.aws import Aws, Endpoint, Terms
 from pipe.clients.aws_errors import NO_KEY
 from pipe.errors import BadCredentials, Busy, ServiceError
-from pipe.patience import Patience
+from pipe.jwt import claims_of
 from pipe.permissions import Home, trusts_step
 from pipe.redact import Secret
+from pipe.retry import Patience
 from pipe.values import stamp
 
 _ASSUME = "sts:AssumeRoleWithWebIdentity"

@@ -20,7 +20,7 @@ from pipe.clients.answer import About, Fields, page_of
 from pipe.clients.aws_errors import is_busy, is_throttled, meaning_of
 from pipe.clients.http import Answer, Door
 from pipe.errors import Busy, Invalid, KeyturnError, ServiceError, Unreadable
-from pipe.patience import Gate, Patience
+from pipe.retry import Gate, Patience
 
 log = logging.getLogger("keyturn.aws")
 

@@ -13,7 +13,7 @@ from pipe.clients.bitbucket_auth import Authorization
 from pipe.clients.bitbucket_errors import Request
 from pipe.clients.bitbucket_places import Places, braced, likely_place
 from pipe.errors import Busy, Conflict, Invalid, KeyturnError, Missing
-from pipe.patience import Patience
+from pipe.retry import Patience
 from pipe.values import Place, Target, Variable
 
 log = logging.getLogger("keyturn.bitbucket")

@@ -16,7 +16,7 @@ from pipe.clients.bitbucket_errors import Request, error_of, refusal
 from pipe.clients.bitbucket_token import Knowledge
 from pipe.clients.http import Answer, Door
 from pipe.errors import Busy, KeyturnError, Missing, ServiceError, Unreadable
-from pipe.patience import Gate, Patience, side_by_side
+from pipe.retry import Gate, Patience, side_by_side
 
 T = TypeVar("T")
 

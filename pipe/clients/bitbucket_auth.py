@@ -12,8 +12,8 @@ from pipe.clients.answer import About, Fields, fields
 from pipe.clients.bitbucket_errors import Request, refusal
 from pipe.clients.http import Door
 from pipe.errors import BadCredentials, Busy, KeyturnError, ServiceError
-from pipe.patience import Patience
 from pipe.redact import Secret, one_line
+from pipe.retry import Patience
 
 WHAT = "an OAuth access token"
 

@@ -8,7 +8,7 @@ from pipe.clients.answer import About, fields
 from pipe.clients.bitbucket_errors import Request, error_of, refusal
 from pipe.clients.http import Door
 from pipe.errors import Missing
-from pipe.patience import Patience
+from pipe.retry import Patience
 
 ABOUT = About("Bitbucket", "the OpenID provider's documents", "BITBUCKET_WORKSPACE")
 

@@ -7,10 +7,10 @@ import re
 import threading
 from datetime import UTC, datetime, timedelta
 
-from pipe.claims import claims_of
 from pipe.clients.bitbucket_auth import Grant
 from pipe.clients.http import Answer
 from pipe.errors import Denied
+from pipe.jwt import claims_of
 from pipe.redact import Secret
 from pipe.scopes import excess, may_write, needed
 from pipe.values import unstamp

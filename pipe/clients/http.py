@@ -22,7 +22,7 @@ from urllib3.util import Timeout, make_headers, parse_url
 
 from pipe.clients.connections import cause_of, pools
 from pipe.errors import Busy, Invalid, KeyturnError, ServiceError, Unreadable
-from pipe.patience import IN_FLIGHT, Patience
+from pipe.retry import IN_FLIGHT, Patience
 
 log = logging.getLogger("keyturn.http")
 

@@ -13,8 +13,8 @@ from pipe.clients.answer import About, Fields, fields
 from pipe.clients.certificate import Grant, SigningCertificate, all_to_check, first_to_check
 from pipe.clients.http import Answer, Door
 from pipe.errors import Busy, Denied, KeyturnError, ServiceError, Unreadable
-from pipe.patience import Patience
 from pipe.redact import Secret
+from pipe.retry import Patience
 from pipe.values import Identity, KeyPair
 
 ACTION = "rolesanywhere:CreateSession"

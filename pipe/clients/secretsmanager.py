@@ -15,8 +15,8 @@ from pipe.clients.aws import Aws
 from pipe.clients.aws_errors import meaning_of
 from pipe.clients.aws_transport import CHECK as TRANSPORT_CHECK
 from pipe.errors import Busy, Conflict, Denied, KeyturnError, Missing, ServiceError, Unreadable, WrongState
-from pipe.patience import side_by_side
 from pipe.redact import Secret, learn, learn_all
+from pipe.retry import side_by_side
 from pipe.values import Body, Described
 
 CURRENT = "AWSCURRENT"

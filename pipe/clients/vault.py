@@ -11,8 +11,8 @@ from datetime import datetime
 from pipe.clients.vault_api import Answer, Api, Question
 from pipe.clients.vault_logins import Login, Token, WrappedAppRole, mount_of, refused, unwrapped
 from pipe.errors import BadCredentials, Busy, Denied, KeyturnError, ServiceError
-from pipe.patience import Patience
 from pipe.redact import Secret
+from pipe.retry import Patience
 
 log = logging.getLogger("keyturn.vault")
 

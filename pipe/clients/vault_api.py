@@ -17,8 +17,8 @@ from pipe.clients.http import Answer as HttpAnswer
 from pipe.clients.http import Door
 from pipe.clients.vault_errors import OWN, Explain, held_back, problem_of, refusal_of
 from pipe.errors import Invalid, KeyturnError
-from pipe.patience import Gate, Patience
 from pipe.redact import Secret
+from pipe.retry import Gate, Patience
 
 # One of hvac's methods, which makes one request; it is given an hvac.Client, and returns an Answer.
 Call = Callable[[Any], object]

@@ -11,8 +11,8 @@ from pipe.clients.vault import Vault
 from pipe.clients.vault_api import Answer, Call, Question, plain
 from pipe.clients.vault_errors import Refusal
 from pipe.errors import BadCredentials, Denied, KeyturnError, Missing, Unsupported
-from pipe.material import Engine, Lease, Material, Mount, Tree, Version
 from pipe.redact import learn_all
+from pipe.secrets import Engine, Lease, Material, Mount, Tree, Version
 
 # Entries of a folder that are asked for at a time.
 PAGE = 1000

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import ClassVar, Protocol
 from urllib.parse import quote
 
-from pipe.claims import claims_of
 from pipe.clients.vault_api import Answer, Call, Question, plain
 from pipe.clients.vault_errors import Explain, Refusal
 from pipe.errors import BadCredentials, KeyturnError, Missing
+from pipe.jwt import claims_of
 from pipe.redact import Secret, one_line
 
 # Bitbucket's claims and what Vault compares them with; the longest, which tells least, comes last.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
+import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -13,6 +14,8 @@ from sandbox.vault.server import OpenBao, VaultError
 
 # More requests at once than this do not make two processors faster.
 _AT_ONCE = 8
+# Seconds after which a new mount should take requests.
+UPGRADED_WITHIN = 20.0
 # Engines that OpenBao has by itself and keeps.
 _BUILT_IN = frozenset({"cubbyhole", "identity", "system"})
 
@@ -62,6 +65,21 @@ class Api:
         """Make an empty mount of KV, of version 1 or 2."""
         self.ask("POST", f"sys/mounts/{path}", {"type": "kv", "options": {"version": str(version)}})
         self._versions[path] = version
+        if version > 1:
+            self._await_upgrade(path)
+
+    def _await_upgrade(self, path: str) -> None:
+        """Wait until a new mount of version 2 takes requests: it becomes one after the answer."""
+        end = time.monotonic() + UPGRADED_WITHIN
+        while True:
+            try:
+                self.ask("GET", f"{path}/config")
+            except Refused as refused:
+                if "Upgrading" not in str(refused) or time.monotonic() > end:
+                    raise
+                time.sleep(0.05)
+            else:
+                return
 
     def unmount_all(self) -> None:
         """Remove every mount and all that is in it."""

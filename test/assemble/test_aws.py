@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from pipe.assemble.aws import admit, sign_in
+from pipe.access.aws import AwsAccess
+from pipe.access.aws_sign_in import admit, sign_in
 from pipe.errors import Refused
-from pipe.patience import Patience
-from pipe.settings.aws import AwsAccess
+from pipe.retry import Patience
 from pipe.values import Identity
 
 ACCOUNT = "123456789012"

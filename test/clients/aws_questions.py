@@ -11,8 +11,8 @@ from pipe.clients.iam import AccessKeys
 from pipe.clients.secretsmanager import Bodies, SecretsManager, SecretVersions
 from pipe.clients.sns import Topic
 from pipe.errors import KeyturnError
-from pipe.patience import Patience
 from pipe.redact import Secret
+from pipe.retry import Patience
 from pipe.values import KeyPair
 from sandbox.aws.keys import iam
 from sandbox.world import REGION, USER, Company, World

@@ -24,9 +24,9 @@ from pipe.clients.vault import Vault
 from pipe.clients.vault_kv import Kv
 from pipe.clients.vault_logins import Jwt
 from pipe.errors import KeyturnError
-from pipe.material import Engine, Mount
-from pipe.patience import Patience
 from pipe.redact import Secret
+from pipe.retry import Patience
+from pipe.secrets import Engine, Mount
 from pipe.values import KeyPair, Place, Target, TargetKind, Variable
 from sandbox.aws.dialect import AwsDialect
 from sandbox.bitbucket.errors import Dialect as BitbucketDialect

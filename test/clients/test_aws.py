@@ -12,8 +12,8 @@ from pipe.clients.aws_roles import by_web_identity
 from pipe.clients.iam import AccessKeys
 from pipe.clients.secretsmanager import SecretVersions
 from pipe.errors import BadCredentials, Busy, Conflict, Denied, KeyturnError, LimitReached, Missing, WrongState
-from pipe.patience import Patience
 from pipe.redact import Secret
+from pipe.retry import Patience
 from pipe.values import KeyPair
 from sandbox.aws import Pair
 from sandbox.wire import Fault

@@ -6,8 +6,8 @@ import pytest
 
 from pipe.clients.aws import Aws, Endpoint
 from pipe.errors import BadCredentials, Busy, Conflict, Denied, KeyturnError, LimitReached, Missing, WrongState
-from pipe.patience import Patience
 from pipe.redact import Secret
+from pipe.retry import Patience
 from pipe.values import KeyPair
 from sandbox.aws.dialect import Refused, read, worded
 from sandbox.wire import Answer, Environ, Fault

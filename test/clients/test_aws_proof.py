@@ -12,8 +12,8 @@ import requests
 from pipe.clients.aws import Aws, Endpoint, Terms
 from pipe.clients.aws_proof import SERVER_ID, proof
 from pipe.clients.aws_roles import by_web_identity
-from pipe.patience import Patience
 from pipe.redact import HIDDEN, Secret, clean
+from pipe.retry import Patience
 from pipe.values import KeyPair
 from sandbox.world import REGION, USER, Company, World
 

@@ -10,9 +10,9 @@ from pipe.clients.aws import Aws, Endpoint, Terms
 from pipe.clients.aws_roles import by_assumed_role, by_web_identity
 from pipe.clients.iam import AccessKeys
 from pipe.errors import BadCredentials, Busy, Denied, Invalid, ServiceError
-from pipe.patience import Patience
 from pipe.permissions import Home, compact, document, rotate
 from pipe.redact import Secret
+from pipe.retry import Patience
 from pipe.values import KeyPair
 from sandbox.wire import Fault
 from sandbox.world import REGION, USER, Company, World

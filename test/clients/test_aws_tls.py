@@ -12,8 +12,8 @@ import pytest
 
 from pipe.clients.aws import Aws, Endpoint
 from pipe.errors import Invalid, ServiceError
-from pipe.patience import Patience
 from pipe.redact import Secret
+from pipe.retry import Patience
 from pipe.values import KeyPair
 from test.clients.test_aws_answers import WHO
 from test.clients.vault_tls import LOOPBACK, authority

@@ -7,8 +7,8 @@ import pytest
 from pipe.clients.bitbucket import Bitbucket
 from pipe.clients.bitbucket_auth import basic, bearer
 from pipe.errors import BadCredentials, Busy, Conflict, Denied, KeyturnError, Missing, ServiceError
-from pipe.patience import Patience
 from pipe.redact import Secret
+from pipe.retry import Patience
 from pipe.values import Place, Target, TargetKind
 from sandbox.wire import Fault
 from sandbox.world import Company, World

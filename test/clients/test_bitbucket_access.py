@@ -12,8 +12,8 @@ import pytest
 from pipe.clients.bitbucket import Bitbucket
 from pipe.clients.bitbucket_auth import bearer, consumer, token_url
 from pipe.errors import BadCredentials, Busy, Denied, KeyturnError, ServiceError
-from pipe.patience import Patience, side_by_side
 from pipe.redact import Secret, clean
+from pipe.retry import Patience, side_by_side
 from pipe.values import Target, TargetKind
 from sandbox.bitbucket import Token
 from sandbox.server import Server

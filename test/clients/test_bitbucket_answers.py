@@ -11,8 +11,8 @@ import pytest
 from pipe.clients.bitbucket import Bitbucket
 from pipe.clients.bitbucket_auth import bearer
 from pipe.errors import BadCredentials, Busy, Denied, Invalid, LimitReached, Missing, ServiceError, Unreadable
-from pipe.patience import Patience
 from pipe.redact import Secret
+from pipe.retry import Patience
 from pipe.values import Place, Target, TargetKind
 from sandbox.wire import Answer, Environ, Fault
 from sandbox.world import Company, World

@@ -13,8 +13,8 @@ from pipe.clients.bitbucket import Bitbucket
 from pipe.clients.bitbucket_api import NEARLY
 from pipe.clients.bitbucket_auth import bearer
 from pipe.errors import Busy
-from pipe.patience import IN_FLIGHT, Patience, side_by_side
 from pipe.redact import Secret
+from pipe.retry import IN_FLIGHT, Patience, side_by_side
 from pipe.values import Place, Target, TargetKind
 from sandbox.server import Server
 from sandbox.wire import Environ, Fault, StartResponse

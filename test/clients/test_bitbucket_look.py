@@ -9,8 +9,8 @@ import pytest
 from pipe.clients.bitbucket import Bitbucket
 from pipe.clients.bitbucket_auth import bearer
 from pipe.errors import Denied, Invalid, Missing
-from pipe.patience import Patience
 from pipe.redact import Secret
+from pipe.retry import Patience
 from pipe.values import Target, TargetKind
 from sandbox.bitbucket import Scope
 from sandbox.wire import Answer, Environ, Fault

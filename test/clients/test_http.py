@@ -19,7 +19,7 @@ import pytest
 
 from pipe.clients.http import LARGEST, Answer, Door, _trusting
 from pipe.errors import Busy, Invalid, ServiceError, Unreadable
-from pipe.patience import Patience
+from pipe.retry import Patience
 from test.clients.loopback import Script, answering, saying, serving, trickling
 from test.clients.vault_tls import TlsServer, authority
 

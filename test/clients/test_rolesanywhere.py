@@ -13,8 +13,8 @@ from cryptography.hazmat.primitives import hashes
 from pipe.clients.certificate import Grant, read
 from pipe.clients.rolesanywhere import Given, RolesAnywhere
 from pipe.errors import Busy, Denied, ServiceError
-from pipe.patience import Patience
 from pipe.redact import Secret
+from pipe.retry import Patience
 from sandbox.wire import Answer, Environ, Fault
 from sandbox.world import Company, World
 from test.authority import Issued, Kind

@@ -9,8 +9,8 @@ import pytest
 
 from pipe.clients.secretsmanager import BATCH, SecretsManager
 from pipe.errors import Busy, Denied, KeyturnError, Missing, WrongState
-from pipe.patience import IN_FLIGHT
 from pipe.redact import HIDDEN, clean
+from pipe.retry import IN_FLIGHT
 from pipe.values import Body
 from sandbox.wire import Fault
 from sandbox.world import USER, Company, World

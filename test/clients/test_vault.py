@@ -15,9 +15,9 @@ from pipe.clients.vault_api import Question, plain
 from pipe.clients.vault_kv import Kv
 from pipe.clients.vault_logins import Token, Userpass
 from pipe.errors import BadCredentials, Busy, Denied, Invalid, ServiceError
-from pipe.material import Engine, Mount
-from pipe.patience import Patience
 from pipe.redact import Secret
+from pipe.retry import Patience
+from pipe.secrets import Engine, Mount
 from sandbox.server import Server
 from sandbox.wire import Environ, StartResponse
 from test.clients.vault_bao import Bao

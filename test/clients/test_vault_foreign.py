@@ -14,8 +14,8 @@ from pipe.clients.vault_kv import Kv
 from pipe.clients.vault_logins import Token, Userpass, WrappedAppRole
 from pipe.clients.vault_self import OwnToken
 from pipe.errors import BadCredentials, Busy, Denied, Invalid, KeyturnError, Missing, ServiceError
-from pipe.material import Engine, Mount, Tree
 from pipe.redact import Secret
+from pipe.secrets import Engine, Mount, Tree
 from test.clients.vault_bao import Bao
 from test.clients.vault_front import Front, Reply, Request
 from test.clients.vault_signing import vault_at

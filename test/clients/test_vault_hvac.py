@@ -13,9 +13,9 @@ from pipe.clients.vault_api import Call, Question
 from pipe.clients.vault_kv import Kv
 from pipe.clients.vault_logins import Jwt, Ldap, Login, Token, Userpass
 from pipe.errors import Busy, Invalid, ServiceError
-from pipe.material import Engine, Mount
-from pipe.patience import side_by_side
 from pipe.redact import Secret
+from pipe.retry import side_by_side
+from pipe.secrets import Engine, Mount
 from test.clients.vault_bao import Bao
 from test.clients.vault_front import Front, Reply
 from test.clients.vault_signing import Brisk, vault_at
@@ -34,7 +34,7 @@ import sys
 from pipe.clients.vault import Vault
 from pipe.clients.vault_api import Question
 from pipe.errors import KeyturnError
-from pipe.patience import Patience
+from pipe.retry import Patience
 vault = Vault(sys.argv[1], patience=Patience(5))
 try:
     vault.ask(Question(lambda vault: vault.auth.token.lookup_self()))

@@ -14,8 +14,8 @@ from pipe.clients.vault import Vault
 from pipe.clients.vault_kv import Kv
 from pipe.clients.vault_logins import Token
 from pipe.errors import Denied, Invalid, Missing, ServiceError, Unsupported
-from pipe.material import Engine, Mount, State, Tree
 from pipe.redact import Secret, clean
+from pipe.secrets import Engine, Mount, State, Tree
 from test.clients.vault_bao import Bao
 from test.clients.vault_front import Front, Reply
 from test.clients.vault_signing import Brisk

@@ -11,8 +11,8 @@ from pipe.clients.vault import Vault
 from pipe.clients.vault_api import Question, plain
 from pipe.clients.vault_logins import Token, Userpass
 from pipe.errors import Denied
-from pipe.patience import side_by_side
 from pipe.redact import Secret
+from pipe.retry import side_by_side
 from test.clients.vault_bao import Bao
 from test.clients.vault_front import Front, Reply
 from test.clients.vault_signing import Brisk, vault_at

@@ -8,7 +8,7 @@ from pipe.clients.vault import Vault
 from pipe.clients.vault_api import Question, plain
 from pipe.clients.vault_logins import Login, Token, WrappedAppRole
 from pipe.errors import BadCredentials, KeyturnError
-from pipe.patience import Patience
+from pipe.retry import Patience
 
 SELF = Question(plain("GET", "auth/token/lookup-self"))
 

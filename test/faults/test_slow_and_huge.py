@@ -22,7 +22,7 @@ MEMORY = 300 << 20
 
 _RUN = """
 import json, os, sys
-from pipe.patience import Patience
+from pipe.retry import Patience
 from pipe.shell import main
 order = json.loads(sys.stdin.read())
 code = main(order["environ"], Patience(order["budget"]))

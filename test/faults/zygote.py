@@ -13,18 +13,19 @@ import os
 import sys
 from typing import NoReturn
 
-from pipe.actions.sources.registry import SOURCES, source_type
 from pipe.clients.aws import Aws, Endpoint
-from pipe.patience import Patience
+from pipe.jobs.registry import MODULES
 from pipe.redact import Secret
+from pipe.retry import Patience
 from pipe.shell import main
+from pipe.sources.registry import SOURCES, source_type
 from pipe.values import KeyPair
 
 
 def _warm() -> None:
     """Import all, and read the services' descriptions, before the first fork, so that the runs share them."""
-    for name in ("notice", "pull", "replicate", "rotation"):
-        importlib.import_module(f"pipe.assemble.{name}")
+    for module in (*MODULES.values(), "pipe.access.notify", "pipe.access.vault_session"):
+        importlib.import_module(module)
     for name in SOURCES:
         source_type(name)
     pair = KeyPair("AKIA" + "0" * 16, Secret("not a secret"))

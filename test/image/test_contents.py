@@ -118,8 +118,8 @@ def test_its_user_is_a_number_and_not_root(config: dict[str, Any]) -> None:
 
 def test_every_import_of_a_run_was_compiled_in_the_build() -> None:
     program = (
-        "import importlib, os, pkgutil, sys, pipe.shell, pipe.assemble as actions\n"
-        "for each in pkgutil.iter_modules(actions.__path__, 'pipe.assemble.'): importlib.import_module(each.name)\n"
+        "import importlib, os, pkgutil, sys, pipe\n"
+        "for each in pkgutil.walk_packages(pipe.__path__, 'pipe.'): importlib.import_module(each.name)\n"
         "caches = [getattr(m, '__cached__', None) for m in list(sys.modules.values())]\n"
         "print(*[c for c in caches if c and not os.path.exists(c)])"
     )

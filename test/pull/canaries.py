@@ -9,7 +9,7 @@ import secrets
 from collections.abc import Callable
 from typing import Any
 
-from pipe.actions.pull.render import render
+from pipe.jobs.pull.render import render
 
 _Make = Callable[[], Any]
 

@@ -8,8 +8,8 @@ from typing import Any
 
 from pipe.clients.aws import Aws, Endpoint
 from pipe.clients.secretsmanager import SecretsManager
-from pipe.patience import Patience
 from pipe.redact import Secret
+from pipe.retry import Patience
 from pipe.values import KeyPair
 from sandbox.aws import Pair, SecretView
 from sandbox.wire import Wire

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from pipe.actions.pull.memory import (
+from pipe.errors import Denied, Refused
+from pipe.jobs.pull.memory import (
     Group,
     LastSync,
     SyncedSecret,
@@ -19,14 +20,13 @@ from pipe.actions.pull.memory import (
     uuid_digest,
     with_last_sync,
 )
-from pipe.actions.pull.observe import World, to_read
-from pipe.actions.pull.plan import BATCH, LARGEST_STATE, LARGEST_TARGET, decide
-from pipe.actions.pull.steps import Prune, PullPlan, Remember, Write
-from pipe.actions.sources.source import Found, Looked
-from pipe.errors import Denied, Refused
-from pipe.material import Engine, Lease, Material, Version
+from pipe.jobs.pull.observe import World, to_read
+from pipe.jobs.pull.plan import BATCH, LARGEST_STATE, LARGEST_TARGET, decide
+from pipe.jobs.pull.steps import Prune, PullPlan, Remember, Write
 from pipe.plan import Do, Step
+from pipe.secrets import Engine, Lease, Material, Version
 from pipe.selectors import Selector, read_selectors
+from pipe.sources.source import Found, Looked
 from pipe.values import Place, Pull, Variable
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)

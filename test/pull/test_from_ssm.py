@@ -6,9 +6,9 @@ import json
 
 import pytest
 
-from pipe.actions.sources import ssm
 from pipe.permissions import NOTHING, Home, allowing, document
 from pipe.selectors import read_selectors
+from pipe.sources import ssm
 from sandbox.wire import Fault
 from sandbox.world import REGION, USER, Company, World
 from test.faults.runner import Runner

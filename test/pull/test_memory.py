@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from pipe.actions.pull.memory import (
+from pipe.jobs.pull.memory import (
     Group,
     LastSync,
     SyncedSecret,
@@ -22,9 +22,9 @@ from pipe.actions.pull.memory import (
     uuid_digest,
     with_last_sync,
 )
-from pipe.actions.sources.source import Found
-from pipe.material import Engine, Version
+from pipe.secrets import Engine, Version
 from pipe.selectors import Selector
+from pipe.sources.source import Found
 from pipe.values import Place, Pull, Variable
 
 ORIGIN = "https://vault.example team"

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from pipe.actions.pull.render import LARGEST, Rendered, pick, render
+from pipe.jobs.pull.render import LARGEST, Rendered, pick, render
 from pipe.redact import HIDDEN, clean
 
 WHAT = "secret/ci/db password"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from pipe.actions.pull.resolve import Named, collisions, variable_name
 from pipe.errors import Refused
+from pipe.jobs.pull.resolve import Named, collisions, variable_name
 from pipe.selectors import Selector, read_selectors
 
 

@@ -10,17 +10,17 @@ from typing import Any
 
 import pytest
 
-from pipe.actions.replicate.identity import next_id, tags_of, token_of
-from pipe.actions.replicate.observe import World, to_read, wanted_of
-from pipe.actions.replicate.plan import LARGEST, decide, step_for
-from pipe.actions.replicate.steps import Copy, Prune, PutBack, ReplicaPlan, Tag
-from pipe.actions.sources.inventory import take_inventory
-from pipe.actions.sources.source import Found, Looked
 from pipe.errors import Denied, Refused
-from pipe.material import Engine, Material, Version
+from pipe.jobs.replicate.identity import next_id, tags_of, token_of
+from pipe.jobs.replicate.observe import World, to_read, wanted_of
+from pipe.jobs.replicate.plan import LARGEST, decide, step_for
+from pipe.jobs.replicate.steps import Copy, Prune, PutBack, ReplicaPlan, Tag
 from pipe.plan import Do
 from pipe.redact import Secret
+from pipe.secrets import Engine, Material, Version
 from pipe.selectors import Selector, read_selectors
+from pipe.sources.inventory import take_inventory
+from pipe.sources.source import Found, Looked
 from pipe.values import Described, Replication
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)

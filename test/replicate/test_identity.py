@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from pipe.actions.replicate.identity import (
+from pipe.jobs.replicate.identity import (
     OURS,
     holds_keys,
     is_current,
@@ -20,9 +20,9 @@ from pipe.actions.replicate.identity import (
     tags_of,
     token_of,
 )
-from pipe.actions.sources.source import Found
-from pipe.material import Engine, Version
+from pipe.secrets import Engine, Version
 from pipe.selectors import Selector
+from pipe.sources.source import Found
 from pipe.values import Described
 
 ORIGIN = "https://vault.example.com team"

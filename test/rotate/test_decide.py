@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from pipe.actions.rotate.decide import decide
-from pipe.actions.rotate.steps import KeyPlan
-from pipe.actions.rotate.world import Holder, Intent, Noted, Record, Remembered, TargetState, World
 from pipe.errors import Refused
+from pipe.jobs.rotate.decide import decide
+from pipe.jobs.rotate.steps import KeyPlan
+from pipe.jobs.rotate.world import Holder, Intent, Noted, Record, Remembered, TargetState, World
 from pipe.plan import Do
 from pipe.values import AccessKey, Identity, LastUse, Place, Rotation, Variable
 

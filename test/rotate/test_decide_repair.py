@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from pipe.actions.rotate.decide import decide
-from pipe.actions.rotate.world import Intent, Noted, TargetState
 from pipe.errors import Refused
+from pipe.jobs.rotate.decide import decide
+from pipe.jobs.rotate.world import Intent, Noted, TargetState
 from pipe.plan import Do
 from pipe.values import LastUse, Variable
 from test.rotate.test_decide import (

@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from pipe.actions.rotate.journal import (
+from pipe.errors import Refused
+from pipe.jobs.rotate.journal import (
     MOST_NUMBERS,
     intent_fields,
     intent_from,
@@ -23,9 +24,8 @@ from pipe.actions.rotate.journal import (
     version_of_replaced,
     version_of_targets,
 )
-from pipe.actions.rotate.notes import announced, remembered, with_notes
-from pipe.actions.rotate.world import Intent, Remembered
-from pipe.errors import Refused
+from pipe.jobs.rotate.notes import announced, remembered, with_notes
+from pipe.jobs.rotate.world import Intent, Remembered
 from pipe.redact import Secret
 from pipe.values import KeyPair
 

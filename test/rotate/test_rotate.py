@@ -9,7 +9,7 @@ from datetime import timedelta
 
 import pytest
 
-from pipe.actions.rotate.journal import version_of
+from pipe.jobs.rotate.journal import version_of
 from sandbox.aws import Pair
 from sandbox.wire import Fault
 from sandbox.world import SECRET, USER, Company, World

@@ -8,13 +8,13 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from pipe.actions.rotate.journal import version_of, version_of_intent, version_of_replaced, version_of_targets
-from pipe.actions.rotate.secret_journal import SecretJournal
-from pipe.actions.rotate.world import Record
 from pipe.clients.secretsmanager import SecretVersions
 from pipe.errors import Conflict, KeyturnError, Refused, WrongState
-from pipe.patience import Patience
+from pipe.jobs.rotate.journal import version_of, version_of_intent, version_of_replaced, version_of_targets
+from pipe.jobs.rotate.secret_journal import SecretJournal
+from pipe.jobs.rotate.world import Record
 from pipe.redact import Secret
+from pipe.retry import Patience
 from pipe.values import AccessKey, KeyPair, Place, Run
 from sandbox.world import SECRET, Company, World
 from test.clients.test_aws import aws_of

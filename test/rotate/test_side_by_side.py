@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pipe.patience import IN_FLIGHT
+from pipe.retry import IN_FLIGHT
 from sandbox.bitbucket import Environment
 from sandbox.wire import Fault
 from sandbox.world import Company, World

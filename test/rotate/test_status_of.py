@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from pipe.actions.rotate.world import Remembered, World
-from pipe.actions.status import Status, status_of
+from pipe.jobs.rotate.world import Remembered, World
+from pipe.jobs.status import Status, status_of
 from pipe.values import LastUse
 from test.rotate.test_decide import LOST, NEW, OLD, POLICY, ago, intent, key, rotated, target, world
 

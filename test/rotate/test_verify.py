@@ -6,10 +6,10 @@ from collections.abc import Callable
 
 import pytest
 
-from pipe.actions.rotate.verify import LONGEST, PAUSE, verify
-from pipe.actions.rotate.world import Record, World
 from pipe.errors import BadCredentials, Busy, Denied, KeyturnError
-from pipe.patience import Patience
+from pipe.jobs.rotate.verify import LONGEST, PAUSE, verify
+from pipe.jobs.rotate.world import Record, World
+from pipe.retry import Patience
 from pipe.values import Identity
 from test.rotate.test_decide import NOW
 

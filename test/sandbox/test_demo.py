@@ -8,7 +8,7 @@ from types import ModuleType
 
 import pytest
 
-from pipe.variables import BY_NAME
+from pipe.settings.variables import BY_NAME
 from sandbox.demo import __main__ as demo
 from sandbox.demo import pull, replicate, rotation, stage
 from sandbox.vault import Vault

@@ -14,9 +14,9 @@ import jsonschema  # type: ignore[import-untyped]
 import pytest
 import yaml
 
+from pipe.jobs.registry import read_settings
 from pipe.permissions import Home
-from pipe.settings import read_settings
-from pipe.variables import STEP_SECRETS, VARIABLES
+from pipe.settings.variables import STEP_SECRETS, VARIABLES
 from sandbox.bitbucket import Environment, Project, Repository, Workspace
 from sandbox.issuer import Issuer
 from test.exposure import exposed

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from pipe.actions.sources.source import Looked
-from pipe.actions.sources.vault import VaultSource
 from pipe.selectors import read_selectors
+from pipe.sources.source import Looked
+from pipe.sources.vault import VaultSource
 from test.sources.fake import FakeVault
 
 

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from pipe.errors import Denied, KeyturnError, Missing, Unsupported
-from pipe.material import Engine, Lease, Material, Mount, State, Tree, Version
+from pipe.secrets import Engine, Lease, Material, Mount, State, Tree, Version
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 

@@ -5,16 +5,15 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from pipe.actions.sources.secretsmanager import SecretsManagerSource
-from pipe.actions.sources.source import Looked
-from pipe.assemble.signing import AwsSession
+from pipe.access.aws import AwsAccess, AwsSession, Keys
 from pipe.clients.secretsmanager import SecretsManager
 from pipe.errors import KeyturnError
-from pipe.material import Material
-from pipe.patience import Patience
 from pipe.redact import Secret
+from pipe.retry import Patience
+from pipe.secrets import Material
 from pipe.selectors import read_selectors
-from pipe.settings.aws import AwsAccess, Keys
+from pipe.sources.secretsmanager import SecretsManagerSource
+from pipe.sources.source import Looked
 from pipe.values import KeyPair
 from sandbox.aws import Pair
 from sandbox.world import REGION, Company, World

@@ -7,15 +7,15 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from pipe.actions.sources.source import Looked
-from pipe.actions.sources.vault import VaultSource
 from pipe.clients.vault import Vault
 from pipe.clients.vault_kv import Kv
 from pipe.clients.vault_logins import Token
-from pipe.material import Engine, State
-from pipe.patience import Patience
 from pipe.redact import Secret
+from pipe.retry import Patience
+from pipe.secrets import Engine, State
 from pipe.selectors import read_selectors
+from pipe.sources.source import Looked
+from pipe.sources.vault import VaultSource
 from test.clients.vault_bao import Bao
 from test.clients.vault_front import Front
 from test.sources.asking import addresses

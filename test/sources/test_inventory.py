@@ -7,11 +7,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from pipe.actions.sources.inventory import Observed, condition, named, take_inventory, why_kept
-from pipe.actions.sources.source import Found, Looked
 from pipe.errors import Denied
-from pipe.material import Engine, Material, State, Version
+from pipe.secrets import Engine, Material, State, Version
 from pipe.selectors import Selector
+from pipe.sources.inventory import Observed, condition, named, take_inventory, why_kept
+from pipe.sources.source import Found, Looked
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 SELECTOR = Selector("secret/ci", "*", recursive=True)

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from pipe.actions.sources.source import Found
-from pipe.actions.sources.vault import VaultSource
 from pipe.errors import Busy, Denied, Invalid, Missing
-from pipe.material import Engine, Mount, Version
+from pipe.secrets import Engine, Mount, Version
+from pipe.sources.source import Found
+from pipe.sources.vault import VaultSource
 from test.sources.asking import addresses, seen, survey
 from test.sources.fake import NOW, USUAL, FakeVault
 

@@ -8,10 +8,10 @@ from uuid import uuid4
 
 import pytest
 
-from pipe.actions.sources.source import Found, Looked
 from pipe.errors import Denied, Invalid, KeyturnError, Refused
-from pipe.material import Engine, Material, State, Version
+from pipe.secrets import Engine, Material, State, Version
 from pipe.selectors import read_selectors
+from pipe.sources.source import Found, Looked
 from sandbox.wire import Fault
 from sandbox.world import REGION, USER, Company, World
 from test.clients.test_aws import asked, aws_of

@@ -6,15 +6,14 @@ import json
 
 import pytest
 
-from pipe.actions.sources.source import Looked
-from pipe.actions.sources.ssm import BATCH, PAGE, ParameterStore, SsmSource
-from pipe.assemble.signing import AwsSession
+from pipe.access.aws import AwsAccess, AwsSession, Keys
 from pipe.errors import Denied, KeyturnError, Unreadable
-from pipe.material import Engine, Material, Version
-from pipe.patience import Patience
 from pipe.redact import HIDDEN, Secret, clean
+from pipe.retry import Patience
+from pipe.secrets import Engine, Material, Version
 from pipe.selectors import Selector, read_selectors
-from pipe.settings.aws import AwsAccess, Keys
+from pipe.sources.source import Looked
+from pipe.sources.ssm import BATCH, PAGE, ParameterStore, SsmSource
 from pipe.values import KeyPair
 from sandbox.aws import Pair
 from sandbox.wire import Answer, Fault

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from pipe.errors import Busy, Denied, Invalid, Missing, Stopped
-from pipe.material import Mount, State
+from pipe.secrets import Mount, State
 from test.sources.asking import addresses, seen, survey
 from test.sources.conftest import CI
 from test.sources.fake import ALL, NOW, USUAL, FakeVault

@@ -1,1 +1,0 @@
-"""What Keyturn can do: each action observes, plans and carries out."""

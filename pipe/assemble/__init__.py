@@ -1,1 +1,0 @@
-"""Makes actions out of settings."""

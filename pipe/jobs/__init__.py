@@ -1,0 +1,1 @@
+"""The jobs that ACTION names, one folder each."""

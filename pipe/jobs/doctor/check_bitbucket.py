@@ -1,0 +1,71 @@
+"""Says of Bitbucket what was found; pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from pipe import scopes
+from pipe.errors import BadCredentials, KeyturnError
+from pipe.jobs.doctor.diagnosis import Check, bad, failed, good, note, unknown
+from pipe.jobs.doctor.observe_bitbucket import BitbucketFacts
+from pipe.values import Needs, Target, TargetKind, Variable
+
+AREA = "Bitbucket"
+
+
+def check_bitbucket(facts: BitbucketFacts, needs: Needs, credentials: str) -> Iterator[Check]:
+    """Yield what is to be said of Bitbucket; `credentials` are the variables that hold them, for advice."""
+    refusals = {str(held): held for held in facts.held.values() if isinstance(held, BadCredentials)}
+    for refusal in refusals.values():
+        yield failed(AREA, "token", refusal)
+    if any(not isinstance(held, KeyturnError) for held in facts.held.values()):
+        yield good(AREA, "token", f"{credentials}: it is accepted")
+        yield from _scopes(facts.scopes)
+    for target, held in facts.held.items():
+        if isinstance(held, BadCredentials):
+            continue
+        if isinstance(held, KeyturnError):
+            yield failed(AREA, _name(target), held)
+        else:
+            yield from _held(needs, _name(target), held)
+
+
+def _scopes(told: frozenset[str]) -> Iterator[Check]:
+    read, write = scopes.needed(told)
+    more = scopes.excess(told)
+    if not told:
+        yield unknown(AREA, "scopes", "Bitbucket has not told them", f"It needs {read} and {write}, and nothing else.")
+    elif not scopes.may_write(told):
+        why = f"it has {', '.join(sorted(told))}, so that it cannot write variables"
+        yield bad(AREA, "scopes", why, f"Make a token with {read} and {write}.")
+    elif more:
+        why = f"it may do more than is needed: {', '.join(more)}"
+        yield note(AREA, "scopes", why, f"A token with {read} and {write} is enough.")
+    else:
+        yield good(AREA, "scopes", ", ".join(sorted(told)))
+
+
+def _held(needs: Needs, name: str, held: Mapping[str, Variable]) -> Iterator[Check]:
+    for variable in needs.states:
+        state = held.get(variable)
+        if state is None:
+            yield good(AREA, name, f"it is there, without {variable}, which a run makes when it needs it")
+        elif state.secured:
+            yield bad(
+                AREA, name, f"{variable} is secured, so that it cannot be read",
+                "Somebody made it secured: delete it, or make it unsecured; it never holds a value.",
+            )  # fmt: skip
+        else:
+            yield good(AREA, name, f"it is there, and {variable} can be read")
+    shown = [key for key in needs.secured if key in held and not held[key].secured]
+    if shown:
+        yield bad(
+            AREA, name, f"{', '.join(shown)} is not secured: everybody who sees the settings reads it",
+            "Make it secured, and replace what it held.",
+        )  # fmt: skip
+
+
+def _name(target: Target) -> str:
+    if target.kind is TargetKind.WORKSPACE:
+        return f"workspace {target.workspace}"
+    return f"{target.full_repository} {target.environment}".strip()

@@ -1,0 +1,136 @@
+"""What was found out about one thing that an action needs, and the whole as it is shown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from pipe.errors import KeyturnError, Refused
+from pipe.report import Table, Tone, View, listed
+
+# The version of the report's shape; it changes when a field changes its meaning or goes.
+SCHEMA = "keyturn/doctor/1"
+
+
+class State(StrEnum):
+    """How a thing is; the text is what people see before it."""
+
+    GOOD = "✔"
+    BAD = "✖"
+    NOTE = "!"
+    OPEN = "?"
+
+
+_TONES = {State.GOOD: Tone.PLAIN, State.BAD: Tone.BAD, State.NOTE: Tone.DOUBTFUL, State.OPEN: Tone.FAINT}
+_WORDS = {State.GOOD: "good", State.BAD: "bad", State.NOTE: "note", State.OPEN: "open"}
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing of an area, how it is, why, and what is to be done; `details` is what helps with that, as a policy."""
+
+    area: str
+    what: str
+    state: State
+    why: str
+    todo: str = ""
+    details: str = field(default="", repr=False)
+
+
+def good(area: str, what: str, why: str) -> Check:
+    """Return that a thing is there and works."""
+    return Check(area, what, State.GOOD, why)
+
+
+def bad(area: str, what: str, why: str, todo: str, details: str = "") -> Check:
+    """Return that a thing is missing or does not work."""
+    return Check(area, what, State.BAD, why, todo, details)
+
+
+def failed(area: str, what: str, error: KeyturnError) -> Check:
+    """Return that a thing could not be had, by the error that tells why."""
+    if isinstance(error, Refused):
+        return bad(area, what, " ".join(map(str, error.problems)), "", error.details)
+    return bad(area, what, error.what, error.check, error.details)
+
+
+def note(area: str, what: str, why: str, todo: str = "", details: str = "") -> Check:
+    """Return that a thing works, but that somebody should know something about it."""
+    return Check(area, what, State.NOTE, why, todo, details)
+
+
+def unknown(area: str, what: str, why: str, todo: str = "") -> Check:
+    """Return that a thing cannot be told, and why not."""
+    return Check(area, what, State.OPEN, why, todo)
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """All that was found out for some actions."""
+
+    actions: tuple[str, ...]
+    checks: tuple[Check, ...]
+
+    @property
+    def bad(self) -> tuple[Check, ...]:
+        """What has to be mended."""
+        return tuple(check for check in self.checks if check.state is State.BAD)
+
+    @property
+    def sentence(self) -> str:
+        """The last line's words."""
+        actions = listed(self.actions)
+        if self.bad:
+            count, first = len(self.bad), self.bad[0]
+            return f"{actions}: {count} problem{'' if count == 1 else 's'}: {first.area}, {first.what}: {first.why}"
+        still = sum(check.state is State.OPEN for check in self.checks)
+        only = f"; {still} that only a run can tell" if still else ""
+        return f"{actions}: all is well: {len(self.checks) - still} checks{only}"
+
+    def view(self) -> View:
+        """Return it as it is shown: a table for each area, then what is too long for a table."""
+        areas = tuple(dict.fromkeys(check.area for check in self.checks))
+        tables = [_table(area, [check for check in self.checks if check.area == area]) for area in areas]
+        details = dict.fromkeys(check.details for check in self.checks if check.details)
+        return View(1 if self.bad else 0, self.sentence, tuple(_spaced([*tables, *details])), report=self.as_json())
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the report for machines; it holds no secret."""
+        return {
+            "schema": SCHEMA,
+            "exit_code": 1 if self.bad else 0,
+            "outcome": self.sentence,
+            "actions": list(self.actions),
+            "checks": [
+                {
+                    "area": check.area,
+                    "what": check.what,
+                    "state": _WORDS[check.state],
+                    "why": check.why,
+                    "todo": check.todo,
+                    "details": check.details,
+                }
+                for check in self.checks
+            ],
+            "problems": [f"{check.area}, {check.what}: {check.why} {check.todo}".strip() for check in self.bad],
+        }
+
+
+def _table(area: str, checks: Iterable[Check]) -> Table:
+    rows: list[tuple[str, ...]] = []
+    tones: list[Tone] = []
+    for check in checks:
+        rows.append((check.state, check.what, check.why))
+        tones.append(_TONES[check.state])
+        if check.todo:
+            rows.append(("", "", f"→ {check.todo}"))
+            tones.append(_TONES[check.state])
+    return Table(("", area, ""), tuple(rows), tuple(tones))
+
+
+def _spaced(parts: Iterable[Table | str]) -> Iterator[Table | str]:
+    for part in parts:
+        yield part
+        yield ""

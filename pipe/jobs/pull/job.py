@@ -1,0 +1,106 @@
+"""The job pull: its settings, what it needs, and how it is put together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from pipe.access.aws import AwsAccess, read_aws
+from pipe.access.bitbucket import Targets, bitbucket_of, read_targets
+from pipe.access.stored import Fetcher, session_of
+from pipe.access.vault import VaultAccess, read_vault
+from pipe.jobs.pull.action import PullAction
+from pipe.permissions import NOTHING, Home, Permissions, allowing
+from pipe.retry import Patience
+from pipe.selectors import Selector
+from pipe.settings.reader import Reader
+from pipe.sources.registry import SourceType, source_type
+from pipe.sources.selectors import read_secrets
+from pipe.values import Needs, Pull, Run
+
+VAULT = "vault"
+
+
+@dataclass(frozen=True)
+class PullJob:
+    """What is pulled, where it is written, and how its source is asked, which is in either Vault or AWS."""
+
+    action: ClassVar[str] = "pull"
+
+    targets: Targets
+    pull: Pull
+    source: str
+    vault: VaultAccess | None = None
+    aws: AwsAccess | None = None
+
+    @property
+    def needs(self) -> Needs:
+        """What has to be there."""
+        pull = self.pull
+        return Needs(
+            self.targets.places, (pull.state_variable,), selectors=pull.selectors, fail_on_missing=pull.fail_on_missing
+        )
+
+    def start(self, run: Run, patience: Patience) -> PullAction:
+        """Return the pull; nothing has been asked yet. Raises Refused."""
+        return pull(run, self, patience)
+
+    def permissions(self, home: Home, own: str = "", found: Mapping[str, str] = NOTHING) -> Permissions:  # noqa: ARG002 - what each job is asked
+        """Return what AWS has to allow where it is the source; `found` is SourceType's."""
+        needed = source_type(self.source).permissions
+        return needed(home, self.pull.selectors, found) if needed else ()
+
+
+def read_job(reader: Reader) -> PullJob:
+    """Return what is pulled from where."""
+    source = reader.text("SOURCE") or VAULT
+    selectors = read_secrets(reader, source)
+    state_variable = reader.text("STATE_VARIABLE")
+    for selector in selectors:
+        if selector.name == state_variable and not selector.wild:
+            reader.problem("SECRETS", f"“{selector.text}”: {state_variable} is the variable that Keyturn remembers in")
+    pull = Pull(
+        selectors=selectors,
+        secured=reader.switch("SECURED"),
+        prune=reader.switch("PRUNE"),
+        fail_on_missing=reader.text("ON_MISSING") != "keep",
+        force=reader.switch("FORCE"),
+        encode=reader.text("ENCODE") == "base64",
+        trim=reader.text("TRIM") == "newline",
+        state_variable=state_variable,
+    )
+    targets = read_targets(reader)
+    kind = source_type(source)
+    if kind.permissions is None:
+        return PullJob(targets, pull, source, vault=read_vault(reader))
+    return PullJob(targets, pull, source, aws=_read_aws(reader, kind, selectors))
+
+
+def _read_aws(reader: Reader, kind: SourceType, selectors: Sequence[Selector]) -> AwsAccess:
+    """Return how AWS is asked in the one region that all secrets are in."""
+    region = reader.text("AWS_DEFAULT_REGION")
+    if not reader.is_given("AWS_DEFAULT_REGION"):
+        reader.missing("AWS_DEFAULT_REGION", "needed; the region of the secrets")
+    for selector in selectors:
+        own = kind.region(selector)
+        if region and own and own != region:
+            what = f"“{selector.text}” is in {own}, and AWS_DEFAULT_REGION is {region}; a run has one region"
+            reader.problem("SECRETS", what)
+    needed = kind.permissions
+    return read_aws(reader, lambda home: allowing(needed(home, selectors, NOTHING) if needed else ()))
+
+
+def pull(run: Run, job: PullJob, patience: Patience) -> PullAction:
+    """Return the pull; nothing has been asked yet. Raises Refused."""
+    name = run.session_name
+    session = session_of(job.vault or job.aws, name, patience)
+    return PullAction(
+        job.pull,
+        job.targets.places,
+        source=source_type(job.source).open(session, job.pull.selectors, run.dry_run),
+        bitbucket=bitbucket_of(job.targets.access, Fetcher(name, patience, session), patience),
+        patience=patience,
+        run=run,
+        dry_run=run.dry_run,
+    )

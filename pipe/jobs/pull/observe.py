@@ -1,0 +1,112 @@
+"""Looks at targets and source before a pull."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+from pipe.jobs.pull.memory import SyncedSecret, TargetState, last_sync_of, stamp_of, uuid_digest
+from pipe.secrets import Engine
+from pipe.selectors import Selector
+from pipe.sources.inventory import Observed, look, open_beside, read, take_inventory
+from pipe.sources.source import Found, Source
+from pipe.values import Pull, Target
+
+if TYPE_CHECKING:
+    from pipe.clients.bitbucket import Bitbucket
+
+log = logging.getLogger("keyturn.pull")
+
+
+@dataclass(frozen=True)
+class World(Observed):
+    """All that was seen before it is decided."""
+
+    targets: tuple[TargetState, ...]
+
+
+def observe(bitbucket: Bitbucket, source: Source, targets: Sequence[Target], policy: Pull, *, dry_run: bool) -> World:
+    """Return what there is: targets and sign-in side by side, then versions, then the material of what changed.
+
+    Raises Refused with everything that cannot be asked, and ServiceError.
+    """
+    now, seen = open_beside(source, [partial(_look, bitbucket, each, policy) for each in targets])
+    # Each place once, however many targets name it.
+    states = tuple({state.place.path: state for state in seen}.values())
+    for state in states:
+        _complain(state, policy)
+    looked, materials = look(source, policy.selectors, partial(_known, states, policy))
+    world = World(now, source.origin, looked, materials, {}, states)
+    # A dynamic secret is made by reading it, and a dry run makes nothing.
+    return read(
+        source, world, [each for each in to_read(world, policy) if not (dry_run and each.engine is Engine.OTHER)]
+    )
+
+
+def to_read(world: World, policy: Pull) -> tuple[Found, ...]:
+    """Return the secrets that some target needs and that have not been read, each address once."""
+    stale: dict[str, Found] = {}
+    for each in take_inventory(world, fail_on_missing=False).live:
+        current = (is_current(target, each.found, world.origin, policy) for target in world.targets)
+        if each.data is None and not all(current):
+            stale.setdefault(each.found.address, each.found)
+    return tuple(stale.values())
+
+
+def is_current(target: TargetState, found: Found, origin: str, policy: Pull) -> bool:
+    """Tell whether a target has all that a secret's version gives, as far as can be seen without reading it."""
+    entry = target.last_sync.entry(found.selector.text, found.address)
+    stamp = stamp_of(found, origin, policy)
+    return bool(
+        stamp
+        and entry is not None
+        and entry.stamp == stamp
+        and not policy.force
+        and all(whats_wrong(target, name, entry, policy) == "" for name in entry.names)
+    )
+
+
+def whats_wrong(target: TargetState, name: str, entry: SyncedSecret, policy: Pull) -> str:
+    """Return what somebody has done to a variable since Keyturn wrote it, as far as that shows."""
+    variable = target.variables.get(name)
+    if variable is None:
+        return "somebody has deleted it"
+    if uuid_digest(variable.uuid) != entry.names.get(name):
+        return "somebody has made it anew" if entry.names.get(name) else "it was not finished"
+    if policy.secured and not variable.secured:
+        return "it is not secured: its value can be seen"
+    return "it is secured, and SECURED is false" if variable.secured and not policy.secured else ""
+
+
+def _look(bitbucket: Bitbucket, target: Target, policy: Pull) -> TargetState:
+    place, variables = bitbucket.look(target)
+    state = variables.pop(policy.state_variable, None)
+    # The text of a secured variable is not shown, so that it cannot be read.
+    text = state.value or "?" if state else None
+    return TargetState(place, variables, state, last_sync_of(text))
+
+
+def _complain(target: TargetState, policy: Pull) -> None:
+    name = policy.state_variable
+    if target.state is not None and target.state.secured:
+        log.warning(
+            "%s: somebody has made %s secured, so that it cannot be read; everything is written anew, nothing is "
+            "pruned, and it is made unsecured again.", target.place.label, name,
+        )  # fmt: skip
+    elif not target.last_sync.readable:
+        log.warning(
+            "%s: %s is not as Keyturn wrote it; everything is written anew, and nothing is pruned.",
+            target.place.label, name,
+        )  # fmt: skip
+
+
+def _known(states: Iterable[TargetState], policy: Pull, selector: Selector, address: str) -> bool:
+    """Tell whether a secret may be unchanged: every target has it from some version; see Source.survey."""
+    if not address:
+        groups = [state.last_sync.groups.get(selector.text) for state in states]
+        return not policy.force and any(entry.stamp for group in groups if group for entry in group.entries.values())
+    entries = [state.last_sync.entry(selector.text, address) for state in states]
+    return not policy.force and all(entry is not None and entry.stamp for entry in entries)

@@ -1,0 +1,188 @@
+"""Resolves the secrets that were found into named variables; pure."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from pipe.errors import Refused
+from pipe.jobs.pull.memory import TargetState, stamp_of
+from pipe.jobs.pull.observe import World
+from pipe.jobs.pull.render import pick, render
+from pipe.naming import NAME, reserved
+from pipe.redact import Secret, one_line
+from pipe.secrets import Material, Version
+from pipe.selectors import Selector
+from pipe.sources.inventory import Inventory, Live, take_inventory
+from pipe.sources.source import Found
+from pipe.values import Pull
+
+_TO_UNDERSCORE = str.maketrans(".-/ ", "____")
+
+
+@dataclass(frozen=True)
+class ResolvedVariable:
+    """A variable that a secret gives; `encoded` is whether its text is base64 of the value."""
+
+    name: str
+    key: str
+    text: Secret
+    encoded: bool = False
+
+
+@dataclass(frozen=True)
+class ResolvedSecret:
+    """A live secret and its version; without `variables` it was not read, since no target needs it."""
+
+    found: Found
+    version: Version | None
+    stamp: str
+    variables: tuple[ResolvedVariable, ...] | None
+    lease: str = ""
+
+    def names(self, target: TargetState) -> Iterable[str]:
+        """Return what it is called in a target; what was not read is called there as the target remembers."""
+        if self.variables is not None:
+            return [variable.name for variable in self.variables]
+        entry = target.last_sync.entry(self.found.selector.text, self.found.address)
+        return entry.names if entry else ()
+
+
+@dataclass(frozen=True)
+class Named:
+    """A variable's name and where its value comes from; `key` is empty where it is unknown or all of the secret."""
+
+    name: str
+    address: str
+    key: str = ""
+
+    @property
+    def origin(self) -> str:
+        """Where the value comes from, as people are told."""
+        return origin(self.address, self.key)
+
+
+def resolve(world: World, policy: Pull) -> tuple[Inventory, list[ResolvedSecret]]:
+    """Return the inventory with all that is wrong or to be told, and what each live secret gives."""
+    inventory = take_inventory(world, fail_on_missing=policy.fail_on_missing)
+    resolved = [_resolve(inventory, world, policy, live) for live in inventory.live]
+    problems, warnings = collisions(_named(world, resolved))
+    inventory.problems += problems
+    for warning in warnings:
+        inventory.note("names", warning)
+    return inventory, resolved
+
+
+def _resolve(inventory: Inventory, world: World, policy: Pull, live: Live) -> ResolvedSecret:
+    data = live.data
+    variables = _variables(inventory, policy, live.found, data) if data and data.values is not None else None
+    lease = data.lease if data else None
+    words = f"a lease of {lease.seconds} s, {'' if lease.renewable else 'not '}renewable" if lease else ""
+    stamp = stamp_of(live.found, world.origin, policy, live.version)
+    return ResolvedSecret(live.found, live.version, stamp, variables, words)
+
+
+def _variables(inventory: Inventory, policy: Pull, found: Found, data: Material) -> tuple[ResolvedVariable, ...]:
+    selector, values = found.selector, data.values or {}
+    # Of a plain text there is nothing but the whole, which all its keys stand for.
+    whole = not selector.key or (data.plain and selector.key == "*")
+    if not whole and data.whole is not None and not values:
+        if selector.recursive:
+            what = "it is no JSON object and has no keys; a selector without a key takes it"
+            inventory.note(found.address, what)
+        else:
+            what = "the secret is no JSON object and has no keys; leave the key out to take all of it."
+            inventory.problems.append(f"{found.address}: {what}")
+        return ()
+    variables = []
+    for key in [""] if whole else list(values) if selector.key == "*" else [selector.key]:
+        try:
+            value = data.whole if whole else values[key] if selector.key == "*" else pick(values, key)
+            name = variable_name(selector, found.address, found.below, None if whole else key, policy.state_variable)
+        except KeyError:
+            if not selector.recursive:
+                inventory.missing(selector, f"the secret has no key {key}")
+            continue
+        except Refused as refused:
+            inventory.problems += refused.problems
+            continue
+        what = origin(found.address, key)
+        rendered = render(value, what, named=not selector.wild, encode=policy.encode, trim=policy.trim)
+        for warning in rendered.warnings:
+            inventory.note(name, warning)
+        if rendered.problem:
+            inventory.problems.append(rendered.problem)
+        elif rendered.text is not None:
+            variables.append(ResolvedVariable(name, key, rendered.text, rendered.encoded))
+    return tuple(variables)
+
+
+def _named(world: World, resolved: Iterable[ResolvedSecret]) -> Iterator[Named]:
+    """Yield every name and its source; those of secrets that were not read are remembered by the targets."""
+    for each in resolved:
+        if each.variables is not None:
+            yield from (Named(variable.name, each.found.address, variable.key) for variable in each.variables)
+        else:
+            yield from (Named(name, each.found.address) for target in world.targets for name in each.names(target))
+
+
+def origin(address: str, key: str | None) -> str:
+    """Return where a value comes from, as people are told."""
+    return one_line(f"{address} {key or ''}")
+
+
+def variable_name(selector: Selector, address: str, below: str, key: str | None, state_variable: str) -> str:
+    """Return what the variable for a key of a secret is called, or for all of it where there is no key.
+
+    `below` is the secret's path below a recursive selector's folder, else empty. Raises Refused, naming path and key.
+    """
+    name = selector.name if selector.name and not selector.wild else _derived(selector, below, key)
+    if not NAME.fullmatch(name):
+        raise Refused([f"{origin(address, key)}: no variable can be called “{name}”; {_remedy(selector)}"])
+    if reserved(name):
+        raise Refused([f"{origin(address, key)}: the name {name} is reserved by Bitbucket; {_remedy(selector)}"])
+    if name == state_variable:
+        raise Refused(
+            [f"{origin(address, key)}: {name} is the variable that Keyturn remembers in; {_remedy(selector)}"]
+        )
+    return name
+
+
+def collisions(entries: Iterable[Named]) -> tuple[list[str], list[str]]:
+    """Return a problem for each name that several sources would give, and a warning for names that differ by case."""
+    # Dictionaries instead of sets, so that messages keep the selectors' order.
+    sources: dict[str, dict[Named, None]] = defaultdict(dict)
+    alike: dict[str, dict[str, None]] = defaultdict(dict)
+    for entry in entries:
+        sources[entry.name][entry] = None
+        alike[entry.name.upper()][entry.name] = None
+    clashes = {name: _apart(list(same)) for name, same in sources.items()}
+    problems = [
+        f"{name} would come from {len(same)} sources: {'; '.join(entry.origin for entry in same)}. "
+        "Give them different names with | NAME, or behind a wildcard with | PREFIX."
+        for name, same in clashes.items()
+        if len(same) > 1
+    ]
+    warnings = [f"{' and '.join(names)} differ only by case" for names in alike.values() if len(names) > 1]
+    return problems, warnings
+
+
+def _derived(selector: Selector, below: str, key: str | None) -> str:
+    """Return the name that path and key give, or as much of it as shows that they give none."""
+    within = f"{below}/{key}" if below and key else key
+    mapped = (below or selector.path.strip("/") if within is None else within).translate(_TO_UNDERSCORE)
+    # Upper case could turn other letters into ASCII, as it does with ß; and a beginning alone is no name.
+    return selector.name + mapped.upper() if mapped and mapped.isascii() else mapped
+
+
+def _apart(entries: list[Named]) -> list[Named]:
+    """Return the entries that certainly are of different sources: one without its key is none beside others of it."""
+    whole = {entry.address for entry in entries if entry.key}
+    return [entry for entry in entries if entry.key or entry.address not in whole]
+
+
+def _remedy(selector: Selector) -> str:
+    if selector.wild:
+        return "name the keys one by one with | NAME, or give all names a beginning with | PREFIX."
+    return "give it another name with | NAME."

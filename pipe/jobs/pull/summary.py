@@ -1,0 +1,54 @@
+"""Says a pull's outcome in one sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from pipe.jobs.pull.observe import World
+from pipe.jobs.pull.steps import PullOutcome, PullPlan
+from pipe.plan import Do, Step
+from pipe.sources.inventory import count, unfinished
+
+# Variables in one page of Bitbucket's lists.
+PAGE = 100
+
+
+def summary(world: World, plan: PullPlan, outcome: PullOutcome | None) -> str:
+    """Return the last line's words; `outcome` is None after a dry run."""
+    if outcome is None:
+        return _forecast(world, plan)
+    done = _changes(outcome.done, "wrote", "deleted")
+    if outcome.exit_code == 0:
+        looked = f"{count(len({found.address for found in world.found}), 'secret')} looked at"
+        return f"{_capital(done)}; {looked}." if done else f"Nothing to do: {looked}, and all is unchanged."
+    return unfinished(outcome, done, "variable")
+
+
+def _forecast(world: World, plan: PullPlan) -> str:
+    if plan.failures:
+        return f"Dry run: {count(len(plan.failures), 'source')} could not be read; nothing was written."
+    changes = _changes(plan.actions, "would write", "would delete")
+    if not plan.actions:
+        return "Dry run: nothing to do; nothing was written."
+    pages = {target.place: -(-len(target.variables) // PAGE) or 1 for target in world.targets}
+    requests = sum(1 + pages[step.place] if step.do is Do.REMEMBER and step.place else 1 for step in plan.actions)
+    return (
+        f"Dry run: {changes or 'would remember what was learned'}, with {count(requests, 'more request')} to "
+        "Bitbucket; nothing was written."
+    )
+
+
+def _changes(steps: Iterable[Step], write: str, delete: str) -> str:
+    """Return how many variables are written and deleted, and in how many targets."""
+    steps = [step for step in steps if step.do in (Do.WRITE, Do.PRUNE)]
+    writes = sum(step.do is Do.WRITE for step in steps)
+    parts = [
+        f"{verb} {count(number, 'variable')}"
+        for verb, number in ((write, writes), (delete, len(steps) - writes))
+        if number
+    ]
+    return f"{' and '.join(parts)} in {count(len({step.place for step in steps}), 'target')}" if parts else ""
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]

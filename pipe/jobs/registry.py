@@ -1,0 +1,82 @@
+"""The jobs that ACTION names, and all that the environment says about a run of one: a new job is a line here."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any, Protocol
+
+from pipe.access.notice import read_notice
+from pipe.errors import Problem, Refused
+from pipe.plan import Action
+from pipe.report import Looks
+from pipe.retry import Patience
+from pipe.settings.reader import Reader, doubts_of
+from pipe.settings.variables import ACTIONS
+from pipe.values import OUTSIDE, Run
+
+# Each job's module, whose `read_job` reads what the job needs to know. Only the one that is asked for is imported,
+# since the services' libraries take longer to import than all else.
+MODULES = {
+    "rotate": "pipe.jobs.rotate.job",
+    "pull": "pipe.jobs.pull.job",
+    "replicate": "pipe.jobs.replicate.job",
+    "status": "pipe.jobs.status",
+    "setup": "pipe.jobs.setup.job",
+    "doctor": "pipe.jobs.doctor.job",
+}
+
+# Those that ask nobody for anything, so that they send no notice either.
+OFFLINE = ("setup",)
+# Those that read what notices need by themselves, or send none.
+_WITHOUT_NOTICE = ("setup", "doctor")
+
+
+class Job(Protocol):
+    """What a job needs to know, read from its variables."""
+
+    def start(self, run: Run, patience: Patience) -> Action[Any, Any] | Looks:
+        """Return what does it; raises Refused and ServiceError."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All that the environment says about a run; `job` is what its action needs.
+
+    `doubts` are variables that are not Keyturn's, but look as if they were meant to be.
+    """
+
+    action: str
+    run: Run
+    job: Any
+    doubts: tuple[Problem, ...] = ()
+
+
+def read_settings(environ: Mapping[str, str]) -> Settings:
+    """Return what the environment says; raises Refused with every problem that it has."""
+    reader = Reader(environ)
+    action = _action(reader)
+    run = _run(reader)
+    # Where it is not known what is meant, a rotation is, so that all other problems are named, too.
+    job = import_module(MODULES[action or "rotate"]).read_job(reader)
+    if action not in _WITHOUT_NOTICE:
+        read_notice(reader)
+    reader.switch("DEBUG")
+    if reader.problems:
+        raise Refused(reader.problems)
+    return Settings(action, run, job, doubts_of(reader))
+
+
+def _action(reader: Reader) -> str:
+    action = reader.text("ACTION")
+    if not action and not reader.complained("ACTION"):
+        reader.missing("ACTION", f"needed; {', '.join(ACTIONS[:-1])} or {ACTIONS[-1]}")
+    return action
+
+
+def _run(reader: Reader) -> Run:
+    repository, build = reader.plain("BITBUCKET_REPO_FULL_NAME"), reader.plain("BITBUCKET_BUILD_NUMBER")
+    name = f"build {build} of {repository}" if repository and build else OUTSIDE
+    return Run(secrets.token_hex(8), name, reader.session_name(), dry_run=reader.switch("DRY_RUN"))

@@ -1,0 +1,64 @@
+"""Keeps Vault's secrets in AWS Secrets Manager: observe, decide, work."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from pipe.apply import carry_out
+from pipe.jobs.replicate.observe import World, observe
+from pipe.jobs.replicate.plan import decide
+from pipe.jobs.replicate.steps import ReplicaOutcome, ReplicaPlan
+from pipe.jobs.replicate.summary import summary
+from pipe.jobs.replicate.work import Work
+from pipe.retry import Patience
+from pipe.sources.source import Source
+from pipe.values import Replication
+
+if TYPE_CHECKING:
+    from pipe.clients.secretsmanager import SecretsManager
+
+
+class Replicate:
+    """One replication, from looking to the last line; `sign_in` returns the store of the replicas, `run` is its id."""
+
+    def __init__(
+        self,
+        policy: Replication,
+        *,
+        source: Source,
+        sign_in: Callable[[], SecretsManager],
+        patience: Patience,
+        run: str,
+    ) -> None:
+        self._policy = policy
+        self._source = source
+        self._sign_in = sign_in
+        self._patience = patience
+        self._run = run
+
+    @cached_property
+    def _store(self) -> SecretsManager:
+        return self._sign_in()
+
+    def observe(self) -> World:
+        """Look at source and replicas, and read what changed; raises Refused and ServiceError."""
+        return observe(lambda: self._store, self._source, self._policy, self._run)
+
+    def plan(self, world: World) -> ReplicaPlan:
+        """Decide what is written; raises Refused."""
+        return decide(world, self._policy)
+
+    def carry_out(self, world: World, plan: ReplicaPlan) -> ReplicaOutcome:
+        """Write it."""
+        work = Work(self._store, world, self._policy, self._patience)
+        return carry_out(plan, work.do, self._patience)
+
+    def summary(self, world: World, plan: ReplicaPlan, outcome: ReplicaOutcome | None) -> str:
+        """Return the last line."""
+        return summary(world, plan, outcome)
+
+    def close(self) -> None:
+        """Sign out of the source."""
+        self._source.close(leased=False)

@@ -1,0 +1,92 @@
+"""Looks at the source and at the replicas before a replication."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pipe.jobs.replicate.identity import SOURCE, is_current, of_origin, source_tag, staged, token_of
+from pipe.secrets import Engine, Version
+from pipe.selectors import Selector
+from pipe.sources.inventory import Inventory, Live, Observed, look, open_beside, read, take_inventory
+from pipe.sources.source import Found, Source
+from pipe.values import Described, Replication
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pipe.clients.secretsmanager import SecretsManager
+
+
+@dataclass(frozen=True)
+class World(Observed):
+    """All that was seen before it is decided; `replicas` are by name, `run` is this run's id."""
+
+    replicas: Mapping[str, Described]
+    run: str
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A live secret that is to have a replica: its name there, the version, and which keys; none for all."""
+
+    found: Found
+    name: str
+    version: Version | None
+    keys: tuple[str, ...]
+    token: str
+
+
+def observe(store: Callable[[], SecretsManager], source: Source, policy: Replication, run: str) -> World:
+    """Return what there is: replicas and sign-in side by side, then versions, then the material of what changed.
+
+    Versions come after the replicas, not beside them: a replica that another run writes meanwhile would seem to have no
+    source, or to be ahead of it. Raises Refused with everything that cannot be asked, and ServiceError.
+    """
+    now, (replicas,) = open_beside(source, [lambda: store().listed([policy.prefix] if policy.prefix else [])])
+    replicated = {each.tags.get(SOURCE) for each in replicas.values() if of_origin(each, source.origin)}
+
+    def known(_: Selector, address: str) -> bool:
+        """Tell whether a secret may be unchanged: it has a replica already. What is replicated has versions."""
+        return not address or (source_tag(address) in replicated and not policy.force)
+
+    looked, materials = look(source, policy.selectors, known)
+    world = World(now, source.origin, looked, materials, {}, replicas, run)
+    return read(source, world, to_read(world, policy))
+
+
+def wanted_of(world: World, inventory: Inventory, policy: Replication) -> Iterator[Wanted]:
+    """Yield every live secret once, with all the keys that any selector names."""
+    keys: dict[str, dict[str, None]] = {}
+    for found in world.found:
+        keys.setdefault(found.address, {})[found.selector.key] = None
+    first: dict[str, Live] = {}
+    for each in inventory.live:
+        first.setdefault(each.found.address, each)
+    for address, each in first.items():
+        chosen = () if "*" in keys[address] else tuple(keys[address])
+        token = token_of(each.found, each.version, chosen, world.origin, world.run)
+        yield Wanted(each.found, name_of(each.found, policy), each.version, chosen, token)
+
+
+def name_of(found: Found, policy: Replication) -> str:
+    """Return the name of a secret's replica: the prefix and the path without the mount."""
+    return policy.prefix + found.address.removeprefix(f"{found.mount}/")
+
+
+def to_read(world: World, policy: Replication) -> list[Found]:
+    """Return the secrets whose replicas are not current and cannot be put right by moving a stage."""
+    needed = []
+    for wanted in wanted_of(world, take_inventory(world, fail_on_missing=False), policy):
+        # To read a dynamic secret is to make it, and it has no replica.
+        if wanted.found.address in world.materials or wanted.found.engine is Engine.OTHER:
+            continue
+        replica = world.replicas.get(wanted.name)
+        if replica is None or policy.force or not _is_there(replica, wanted.token):
+            needed.append(wanted.found)
+    return needed
+
+
+def _is_there(replica: Described, token: str) -> bool:
+    return is_current(replica, token) or (staged(replica, token) is not None and not replica.deleted)

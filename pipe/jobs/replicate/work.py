@@ -1,0 +1,143 @@
+"""Writes replicas."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING
+
+from pipe.errors import Conflict, Denied, KeyturnError, Missing, Stopped, WrongState
+from pipe.jobs.replicate.identity import CURRENT, OURS, is_current, is_ours
+from pipe.jobs.replicate.observe import World
+from pipe.jobs.replicate.plan import step_for
+from pipe.jobs.replicate.steps import Copy, Prune, PutBack, Tag
+from pipe.plan import Step
+from pipe.retry import Patience
+from pipe.values import Replication
+
+if TYPE_CHECKING:
+    from pipe.clients.secretsmanager import SecretsManager
+
+log = logging.getLogger("keyturn.replicate")
+
+# A listing may be some minutes old: so often is a secret looked at once more before it is given up.
+LOOKS = 3
+
+# After so many refusals of one kind of step, and no success, the others of the kind are not tried.
+HOPELESS = 50
+
+
+class Work:
+    """The hands of a replication: `do` carries out one step and says what it did, or raises KeyturnError."""
+
+    def __init__(self, replicas: SecretsManager, world: World, policy: Replication, patience: Patience) -> None:
+        self._replicas = replicas
+        self._world = world
+        self._policy = policy
+        self._patience = patience
+        self._succeeded: set[object] = set()
+        self._denied: Counter[object] = Counter()
+        self._lock = threading.Lock()
+
+    def do(self, step: Step) -> str:
+        """Do one step; of many alike that are denied, while none succeeds, one says so and the others are not begun."""
+        self._patience.check()
+        kind = (step.do, isinstance(step, Copy) and step.seen is None)
+        if self._denied[kind] >= HOPELESS and kind not in self._succeeded:
+            raise Stopped("AWS denies the like.")
+        try:
+            self._do(step)
+        except Denied as error:
+            with self._lock:
+                self._denied[kind] += 1
+                first = self._denied[kind] == 1
+            if first or error.changed or kind in self._succeeded:
+                raise
+            raise Stopped("AWS denies the like.") from None
+        self._succeeded.add(kind)
+        log.debug("%s %s: done", step.do, step.on)
+        return ""
+
+    def _do(self, step: Step) -> None:
+        match step:
+            case Copy():
+                self._copy(step)
+            case PutBack():
+                self._put_back(step)
+            case Tag():
+                self._tag(step)
+            case Prune():
+                self._replicas.delete(step.on, self._policy.window)
+
+    def _copy(self, step: Copy) -> None:
+        """Write a replica; where it is not as the listing had it, look at it as it is now and decide again."""
+        body, following = step.body, step
+        for look in range(LOOKS):
+            try:
+                self._copy_once(following)
+            except (Conflict, Missing, WrongState):
+                if body is None or look == LOOKS - 1:
+                    raise
+            else:
+                return
+            decided = step_for(step.wanted, self._replicas.describe(step.on), self._world, self._policy, body)
+            if decided is None:
+                return
+            following = decided
+
+    def _copy_once(self, step: Copy) -> None:
+        body, seen = step.body, step.seen
+        if seen is None:
+            if body is not None:
+                self._replicas.create(step.on, body, step.version, step.tags, self._policy.kms_key)
+            return
+        requests = [partial(self._replicas.restore, step.on)] if seen.deleted else []
+        put = [partial(self._replicas.put, step.on, body, step.version)] if body is not None else []
+        tagged = step.tags.items() <= seen.tags.items()
+        tag = [] if tagged else [partial(self._replicas.tag, step.on, step.tags)]
+        # When adopting, tag before writing; when updating, after it: tags never claim a version that is not there.
+        _one_after_another([*requests, *put, *tag] if is_ours(seen) else [*requests, *tag, *put])
+
+    def _put_back(self, step: PutBack, looks: int = LOOKS) -> None:
+        """Move AWSCURRENT; where it is not as the listing had it, away from where it is now."""
+        try:
+            self._replicas.move_current(step.on, step.to, step.away_from)
+        except WrongState:
+            seen = self._replicas.describe(step.on)
+            if seen is None or looks == 1:
+                raise
+        else:
+            return
+        restore = [partial(self._replicas.restore, step.on)] if seen.deleted else []
+        away_from = seen.version(CURRENT) or ""
+        again = [partial(self._put_back, replace(step, away_from=away_from), looks - 1)]
+        if is_current(seen, step.wanted.token):
+            again = []
+        elif away_from.startswith(OURS):
+            log.info("%s: another run has written it meanwhile; the next run looks again.", step.on)
+            again = []
+        _one_after_another([*restore, *again])
+
+    def _tag(self, step: Tag) -> None:
+        try:
+            self._replicas.tag(step.on, step.tags)
+        except WrongState:
+            seen = self._replicas.describe(step.on)
+            if seen is None or not seen.deleted:
+                raise
+            restore = partial(self._replicas.restore, step.on)
+            _one_after_another([restore, partial(self._replicas.tag, step.on, step.tags)])
+
+
+def _one_after_another(requests: list[Callable[[], None]]) -> None:
+    """Make requests; an error after the first of them says that something has changed."""
+    for number, request in enumerate(requests):
+        try:
+            request()
+        except KeyturnError as error:
+            error.changed = error.changed or number > 0
+            raise

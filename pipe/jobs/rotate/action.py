@@ -1,0 +1,172 @@
+"""Rotates an IAM user's access key: observe, decide, work."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from pipe.apply import carry_out
+from pipe.errors import KeyturnError, Refused
+from pipe.jobs.rotate.decide import decide
+from pipe.jobs.rotate.journal import Journal
+from pipe.jobs.rotate.notes import SECRET, USER, VARIABLES
+from pipe.jobs.rotate.observe import observe, observe_targets
+from pipe.jobs.rotate.preview import Preview, preview_of
+from pipe.jobs.rotate.publish import Publisher
+from pipe.jobs.rotate.state_journal import StateJournal
+from pipe.jobs.rotate.steps import KeyFailure, KeyOutcome, KeyPlan, KeyStep
+from pipe.jobs.rotate.summary import summary
+from pipe.jobs.rotate.work import Work
+from pipe.jobs.rotate.world import TargetState, World
+from pipe.plan import Do
+from pipe.retry import Patience
+from pipe.values import Identity, KeyPair, Place, Rotation, Run, Target, Variable
+
+if TYPE_CHECKING:
+    from pipe.clients.aws import Aws
+    from pipe.clients.bitbucket import Bitbucket
+    from pipe.clients.iam import AccessKeys
+
+log = logging.getLogger("keyturn.rotate")
+
+
+class Rotate:
+    """One rotation, from looking to the last line; `journal` is None where the target's state variable keeps it.
+
+    `own` is the pair that signs the run, where that is an IAM user's.
+    """
+
+    def __init__(
+        self,
+        policy: Rotation,
+        caller: Identity,
+        targets: tuple[Target, ...],
+        *,
+        keys: AccessKeys,
+        journal: Journal | None,
+        bitbucket: Bitbucket,
+        signer: Aws,
+        patience: Patience,
+        run: Run,
+        own: KeyPair | None = None,
+    ) -> None:
+        self.policy = policy
+        self._caller = caller
+        self._targets = targets
+        self._keys = keys
+        self._journal = journal
+        self._bitbucket = bitbucket
+        self._signer = signer
+        self._patience = patience
+        self._run = run
+        self._own = own
+
+    def observe(self, *, ask_all: bool = False, lenient: bool = False) -> World:
+        """Look at keys, journal and targets, and at every key's last use where `ask_all`; raises Refused.
+
+        Where `lenient`, targets that cannot be looked at are left out.
+        """
+        seen = observe(
+            self._caller,
+            self._keys,
+            self._bitbucket,
+            self._journal_of,
+            observe_targets(self._bitbucket, self._targets, self.policy),
+            policy=self.policy,
+            now=self._signer.now,
+            ask_all=ask_all,
+            lenient=lenient,
+        )
+        return replace(seen, run=self._run, region=self._signer.endpoint.region)
+
+    def preview(self) -> Preview:
+        """Return what a run would do now, by the targets that can be looked at; raises Refused."""
+        return preview_of(self.observe(lenient=True), self.policy)
+
+    def plan(self, world: World) -> KeyPlan:
+        """Decide what is to be done; raises Refused."""
+        return decide(world, self.policy)
+
+    def carry_out(self, world: World, plan: KeyPlan) -> KeyOutcome:
+        """Do it, and close the intent whatever happens."""
+        journal = self._journal_of(world.targets)
+        work = Work(
+            world,
+            keys=self._keys,
+            journal=journal,
+            publisher=Publisher(
+                self._bitbucket,
+                self.policy,
+                world.targets,
+                self._patience,
+                own=self._own,
+                # The state variable as a journal is written by that.
+                notes=None if isinstance(journal, StateJournal) else partial(self._notes, journal),
+            ),
+            signer=self._signer,
+            patience=self._patience,
+            run=self._run,
+        )
+        finished = False
+        try:
+            outcome = carry_out(plan, work.do, self._patience)
+            finished = any(step.do is Do.REMEMBER_PUBLISHED for step in outcome.done)
+        finally:
+            unclosed = _close(journal, finished=finished)
+        # Another run at work, or somebody who has it still, is no reason to end well where a key has leaked.
+        unmet = bool(outcome.elsewhere and self.policy.revoke) or plan.unmet or work.waits
+        done = tuple(replace(step, key_id=work.new_id) if step.do is Do.CREATE else step for step in outcome.done)
+        outcome = replace(outcome, done=done, unmet=unmet)
+        if unclosed is None:
+            return outcome
+        return replace(outcome, failures=(*outcome.failures, unclosed))
+
+    def summary(self, world: World, plan: KeyPlan, outcome: KeyOutcome | None) -> str:
+        """Return the last line."""
+        return summary(world, plan, outcome)
+
+    def close(self) -> None:
+        """Do nothing: AWS's sessions end by themselves."""
+
+    def _journal_of(self, targets: tuple[TargetState, ...]) -> Journal:
+        if self._journal is None:
+            if not targets:
+                raise Refused(["TARGETS: the target could not be looked at."])
+            variable = _StateVariable(self._bitbucket, targets[0].place, self.policy.state_variable)
+            names = self.policy.variables
+            self._journal = StateJournal(variable, targets[0], self._patience, self.policy.user, names)
+        return self._journal
+
+    def _notes(self, journal: Journal) -> Mapping[str, Any]:
+        """Return what a target is to remember of where its pair is from."""
+        return {USER: self.policy.user, SECRET: journal.arn or None, VARIABLES: sorted(self.policy.variables)}
+
+
+def _close(journal: Journal, *, finished: bool) -> KeyFailure | None:
+    """Close the intent; return the failure where that cannot be done."""
+    try:
+        journal.close(finished=finished)
+    except KeyturnError as error:
+        step = KeyStep(Do.TIDY, "the announcement", "the run is over", vital=False)
+        failure = KeyFailure(step, error.what, "Other runs wait for a quarter of an hour; nothing else is wrong.")
+        log.log(logging.ERROR, "%s %s: %s %s", step.do, step.on, failure.what, failure.check)
+        return failure
+    return None
+
+
+class _StateVariable:
+    """The state variable of one target."""
+
+    def __init__(self, bitbucket: Bitbucket, place: Place, name: str) -> None:
+        self._bitbucket = bitbucket
+        self._place = place
+        self._name = name
+
+    def create(self, value: str) -> Variable:
+        return self._bitbucket.create(self._place, self._name, value)
+
+    def write(self, value: str, known: Variable) -> Variable:
+        return self._bitbucket.write(self._place, self._name, value, known, secured=False)

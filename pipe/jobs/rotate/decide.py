@@ -1,0 +1,264 @@
+"""Decides what a rotation does next, from what was observed and from nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+
+from pipe.errors import Refused
+from pipe.jobs.rotate.leak import without_room
+from pipe.jobs.rotate.new_key import NEW, holds, published, resumption_steps, rotation_steps, secret_made, verification
+from pipe.jobs.rotate.old_keys import old_key_steps
+from pipe.jobs.rotate.refuse import refuse_contradictions, refuse_strangers
+from pipe.jobs.rotate.revoke import orders_of, refuse_foreign
+from pipe.jobs.rotate.steps import KeyPlan, KeyStep
+from pipe.jobs.rotate.world import INTENT_LASTS, Intent, TargetState, World
+from pipe.plan import Do, Failure
+from pipe.values import AccessKey, Rotation, last_four
+
+# A user has so many keys at most; inactive ones count.
+MOST_KEYS = 2
+
+# For so long a stored key may go on not to work.
+PENDING_LASTS = timedelta(hours=24)
+
+
+def decide(world: World, policy: Rotation) -> KeyPlan:
+    """Return the plan; raises Refused where only a person can resolve what was found."""
+    orders = orders_of(world, policy.revoke)
+    intent = world.record.intent
+    if intent is not None and intent.is_young(world.now):
+        return _wait(world, policy, intent)
+    refuse_foreign(world, policy.revoke)
+    removals = tuple(_removals(world, orders))
+    left = _without(world, {step.key_id for step in removals})
+    refuse_contradictions(left, policy, orders)
+    record, strangers = left.record, left.strangers
+    current = left.key(record.current)
+    base = current or (strangers[0] if len(strangers) == 1 and not record.current else None)
+    leaked = record.current in orders or (base is not None and base.id in orders)
+    reason = _reason_to_rotate(left, policy, base or next(iter(strangers), None), leaked=base if leaked else None)
+    if reason and not (leaked and current is not None and not current.active):
+        refuse_strangers(left, strangers, current)
+    # What no target names was not Keyturn's before, and is not now.
+    replaced = base if base is not None and (base is current or left.held_by(base.id)) else None
+    steps = [*_orders_noted(left, policy, orders), *removals, *_repairs(left)]
+    new_key = bool(reason or record.pending)
+    if reason and leaked and current is not None and len(left.keys) >= MOST_KEYS:
+        plan, replaced = without_room(left, policy, current, orders, reason)
+        steps += plan
+    elif reason:
+        steps += rotation_steps(left, policy, base, replaced, reason=reason, orders=orders)
+    elif record.pending:
+        steps += resumption_steps(left, replaced, orders)
+    else:
+        steps += _standing(left, policy, base, orders)
+    old = old_key_steps(
+        left, policy, replaced=replaced if new_key else None, orders=orders, fresh=_restarts(left, steps)
+    )
+    touched = {step.key_id for step in steps if step.do in (Do.DEACTIVATE, Do.DELETE)}
+    ends = [step for step in old if step.key_id not in touched and not (reason and _is_back(steps, step))]
+    steps += [*_given_up(left, policy), *_written_once_more(left, steps, ends), *ends]
+    if not new_key or replaced is not base:
+        steps += [_stranger(key) for key in strangers if key is not (replaced if new_key else base)]
+    if record.gone:
+        steps.append(_gone(record.gone))
+    unmet = any(step.leaked and step.do is Do.KEEP and step.warn for step in steps)
+    held_up = () if new_key or leaked or policy.revoke else _held_up(left, policy, base, steps)
+    return KeyPlan(tuple(steps), failures=held_up, unmet=unmet)
+
+
+def _without(world: World, key_ids: set[str]) -> World:
+    """Return the world as it is once these keys are gone."""
+    record = world.record
+    if record.pending in key_ids:
+        record = replace(record, pending="", untidy=True)
+    return replace(world, keys=tuple(key for key in world.keys if key.id not in key_ids), record=record)
+
+
+def _removals(world: World, orders: frozenset[str]) -> Iterator[KeyStep]:
+    """Yield the removal of keys that nobody has: one whose secret is lost, and a stored one that comes to nothing."""
+    announced = f"{world.evidence.at:%Y-%m-%d %H:%M} UTC" if world.evidence else "then"
+    for key in world.keys:
+        why = ""
+        if key.id == world.record.pending and not world.held_by(key.id):
+            if key.id in orders:
+                why = "REVOKE: it has leaked, and no target has it yet"
+            elif not key.active:
+                why = "made and stored before; somebody has made it inactive, and no target has it yet"
+            elif world.now - key.created >= PENDING_LASTS:
+                why = "made and stored before, but not seen to work within 24 hours; no target has it yet"
+        elif key in world.strangers and world.is_orphan(key):
+            why = f"made after the announcement of {announced}, its secret was lost; never used"
+        if why:
+            yield KeyStep(Do.REMOVE, key.name, why, key.id, leaked=key.id in orders)
+
+
+def _orders_noted(world: World, policy: Rotation, orders: frozenset[str]) -> Iterator[KeyStep]:
+    """Yield the note of which keys have leaked, as long as IAM has them."""
+    if not world.record.keeps_secrets:
+        return
+    there = orders & {key.id for key in world.keys}
+    if there - world.record.revoked:
+        if not world.record.secret:
+            yield secret_made(world, policy)
+        names = ", ".join(map(last_four, sorted(there)))
+        yield KeyStep(Do.REMEMBER_REVOKED, names, "so that every later run finishes it", keys=tuple(sorted(there)))
+    elif world.record.notes_revoked and not there:
+        yield KeyStep(Do.REMEMBER_REVOKED, "no key", "IAM has none of the leaked keys any more", vital=False)
+
+
+def _is_back(steps: list[KeyStep], step: KeyStep) -> bool:
+    """Tell whether a step ends a key that this very plan makes the current one again."""
+    return any(each.do is Do.PROMOTE and each.key_id and each.key_id == step.key_id for each in steps)
+
+
+def _written_once_more(world: World, steps: list[KeyStep], ends: list[KeyStep]) -> Iterator[KeyStep]:
+    """Yield one more publication to targets whose id nobody can read, before the old key is switched off."""
+    if not any(step.do is Do.DEACTIVATE and not step.leaked for step in ends):
+        return
+    written = {step.on for step in steps if step.do is Do.PUBLISH}
+    current = world.key(world.record.current)
+    hidden = [
+        target for target in world.targets
+        if target.id is not None and target.id.secured and target.place.label not in written
+    ]  # fmt: skip
+    if hidden and current is not None:
+        yield verification(current)
+    for target in hidden if current is not None else ():
+        why = "its id is secured, so that nobody can see whether it holds the pair"
+        yield KeyStep(Do.PUBLISH, target.place.label, why, world.record.current, place=target.place)
+
+
+def _restarts(world: World, steps: list[KeyStep]) -> bool:
+    """Tell whether a target is written that held another pair, so that the grace period begins anew."""
+    written = {step.place.path for step in steps if step.do is Do.PUBLISH and step.place}
+    return any(
+        target.id is not None and target.key_id != world.record.current
+        for target in world.targets
+        if target.place.path in written
+    )
+
+
+def _given_up(world: World, policy: Rotation) -> Iterator[KeyStep]:
+    labels = sorted({holder.place.label for holder in world.holders} & policy.adopt)
+    if labels:
+        yield KeyStep(Do.HOLD, ", ".join(labels), "ADOPT: what is there is given up", keys=tuple(labels))
+
+
+def _gone(key_id: str) -> KeyStep:
+    return KeyStep(Do.KEEP, last_four(key_id), "REVOKE: IAM has it no more", key_id, outlook="is gone", leaked=True)
+
+
+def _held_up(
+    world: World, policy: Rotation, base: AccessKey | None, steps: list[KeyStep]
+) -> tuple[Failure[KeyStep], ...]:
+    """Return the failure to rotate a key that is due, while the one before it is still there after this run."""
+    previous = world.previous
+    if base is None or previous is None or world.now - base.created < policy.rotate_after:
+        return ()
+    if any(step.do is Do.DELETE for step in steps):
+        return ()
+    why = next((step.reason for step in steps if step.key_id == previous.id), "")
+    return (
+        Failure(
+            KeyStep(Do.CREATE, NEW, f"{base.name} is due", replaces=base.id, vital=False),
+            f"{base.name} is {base.age_days(world.now)} days old and due, but {previous.name} must be deleted first: "
+            f"{why}.",
+            "Move whoever uses it to the new key, or set IF_STILL_USED: deactivate." if previous.active else "",
+        ),
+    )
+
+
+def _wait(world: World, policy: Rotation, intent: Intent) -> KeyPlan:
+    """Return the plan for while another run is at work: nothing, which is not enough for a leak or a rerun."""
+    since = f"{intent.build} has been at work on {world.user}'s key since {intent.at:%H:%M} UTC"
+    until = f"{intent.at + INTENT_LASTS:%H:%M} UTC"
+    unmet = True
+    if policy.revoke:
+        busy = f"{since}; the leaked key was not touched. Run the same REVOKE again, after {until} at the latest"
+    elif world.run.is_rerun_of(intent.build):
+        busy = f"{since}, and this is a rerun of it. If it was cut off, run again after {until}"
+    else:
+        busy, unmet = since, False
+    return KeyPlan((KeyStep(Do.WAIT, world.user, busy),), busy, unmet=unmet)
+
+
+def _reason_to_rotate(world: World, policy: Rotation, oldest: AccessKey | None, *, leaked: AccessKey | None) -> str:
+    """Say why a new key is to be made; nothing where none is. `leaked` is a key that cannot go without a new one."""
+    record = world.record
+    if record.pending:
+        return ""
+    previous = world.previous
+    if not world.keys:
+        return f"{world.user} has no access key"
+    if record.redo:
+        return "the last rotation was left half-done"
+    if leaked is not None:
+        return f"REVOKE: {leaked.name} has leaked"
+    if record.current and world.key(record.current) is None:
+        return f"IAM has {last_four(record.current)}, the current key, no more"
+    if policy.force and not policy.revoke:
+        if previous and not _unfinished(world):
+            raise Refused([_no_free_slot(world, policy, previous)])
+        return "" if previous else "FORCE"
+    if oldest is None or previous or world.now - oldest.created < policy.rotate_after:
+        return ""
+    return f"{oldest.name} is {oldest.age_days(world.now)} days old (rotates after {policy.rotate_after.days})"
+
+
+def _unfinished(world: World) -> bool:
+    """Tell whether the last rotation still has targets to reach, or to note that it has reached them all."""
+    current, published = world.record.current, world.record.published
+    # When the last target was reached is not asked for once the key before is inactive.
+    noted = published is not None and published.key_id == current
+    counted = noted or not any(key.active for key in world.keys if key.id in world.record.ours)
+    return not counted or (world.record.readable and not all(holds(target, current) for target in world.targets))
+
+
+def _no_free_slot(world: World, policy: Rotation, previous: AccessKey) -> str:
+    record = world.record
+    if record.inactive and record.inactive.key_id == previous.id:
+        free = record.inactive.at + policy.recovery
+    else:
+        free = (record.published.at if record.published else world.now) + policy.grace + policy.recovery
+    return (
+        f"FORCE: {world.user} has two access keys already; {previous.name} is deleted on "
+        f"{max(free, world.now):%Y-%m-%d} at the earliest, and only then can a new key be made."
+    )
+
+
+def _repairs(world: World) -> Iterator[KeyStep]:
+    record = world.record
+    if record.untidy:
+        yield KeyStep(Do.TIDY, "AWSPENDING", "nothing is pending any more", vital=False)
+
+
+def _standing(world: World, policy: Rotation, base: AccessKey | None, orders: frozenset[str]) -> Iterator[KeyStep]:
+    """Yield what to do where no key is to be made: targets that are behind get the current one."""
+    record, current = world.record, world.key(world.record.current)
+    if base is not None:
+        due = base.created + policy.rotate_after
+        overdue = due <= world.now
+        age = f"{base.age_days(world.now)} days old"
+        plan = "is due, but the key before it has to go first" if overdue else f"rotates on {due:%Y-%m-%d}"
+        yield KeyStep(Do.KEEP, base.name, f"{age}; {plan}", base.id, due=due.date(), warn=overdue, outlook=plan)
+    behind: list[TargetState] = []
+    if current is not None:
+        behind = [target for target in world.targets if record.readable and not holds(target, current.id)]
+        publications = [*published(world, behind, current, orders)]
+        yield from publications
+        noted = record.published is not None and record.published.key_id == current.id
+        waits = any(key.active for key in world.keys if key.id in record.ours and key.id not in orders)
+        if waits and (not noted or _restarts(world, publications)):
+            yield KeyStep(Do.REMEMBER_PUBLISHED, current.name, "every target holds it", current.id)
+    for target in world.targets:
+        if target not in behind:
+            yield KeyStep(
+                Do.KEEP, target.place.label, f"holds {last_four(target.key_id) if target.key_id else 'no key'}"
+            )
+
+
+def _stranger(key: AccessKey) -> KeyStep:
+    return KeyStep(Do.KEEP, key.name, "not made by Keyturn, and in the way of the next rotation", key.id, warn=True)

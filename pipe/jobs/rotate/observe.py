@@ -1,0 +1,145 @@
+"""Looks at everything that a rotation depends on, and changes nothing."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from datetime import datetime
+from functools import partial
+from typing import TYPE_CHECKING
+
+from pipe.errors import KeyturnError, Missing, Refused, ServiceError
+from pipe.jobs.rotate.journal import Journal, holder_of, place_of
+from pipe.jobs.rotate.notes import remembered
+from pipe.jobs.rotate.old_keys import grace_is_over, recovery_is_over
+from pipe.jobs.rotate.revoke import WHOLE_ID
+from pipe.jobs.rotate.world import Holder, TargetState, World
+from pipe.retry import side_by_side
+from pipe.values import Identity, LastUse, Place, Rotation, Target, state_variable_of
+
+if TYPE_CHECKING:
+    from pipe.clients.bitbucket import Bitbucket
+    from pipe.clients.iam import AccessKeys
+
+log = logging.getLogger("keyturn.rotate")
+
+
+def observe_targets(
+    bitbucket: Bitbucket, targets: Iterable[Target], policy: Rotation
+) -> list[Callable[[], TargetState]]:
+    """Return one question per target; each raises ServiceError."""
+    return [partial(_observe_target, bitbucket, target, policy) for target in targets]
+
+
+def observe(
+    caller: Identity,
+    keys: AccessKeys,
+    bitbucket: Bitbucket,
+    journal_of: Callable[[tuple[TargetState, ...]], Journal],
+    targets: list[Callable[[], TargetState]],
+    *,
+    policy: Rotation,
+    now: Callable[[], datetime],
+    ask_all: bool = False,
+    lenient: bool = False,
+) -> World:
+    """Return the world, with every key's last use where `ask_all`, else where it matters.
+
+    Raises Refused with everything that could not be looked at, all problems together; where `lenient`, targets that
+    could not are left out instead.
+    """
+    user = policy.user
+    answers = side_by_side([keys.list, *targets])
+    # Two names for one place are one target.
+    states = tuple({answer.place.path: answer for answer in answers if isinstance(answer, TargetState)}.values())
+    listed = next((answer for answer in answers if isinstance(answer, tuple)), ())
+    needed = answers[:1] if lenient else answers
+    problems = [answer for answer in needed if isinstance(answer, KeyturnError)]
+    try:
+        journal = journal_of(states)
+        record = journal.record(listed, policy.revoke if len(policy.revoke) >= WHOLE_ID else "")
+    except KeyturnError as error:
+        problems.append(error)
+    if problems:
+        raise Refused.by(problems)
+    world = World(now(), caller, user, listed, record, states)
+    if world.strangers:
+        world = replace(world, evidence=journal.evidence())
+    if may_end(world, policy):
+        world = replace(world, holders=_holders(bitbucket, journal.holders(), states, policy))
+    asked = tuple(key.id for key in listed) if ask_all else questions(world, policy)
+    return replace(world, last_use={key_id: _last_use(keys, key_id) for key_id in asked})
+
+
+def may_end(world: World, policy: Rotation) -> bool:
+    """Tell whether this run may switch a key off or delete it."""
+    return any(
+        key.id in world.record.revoked
+        or policy.revoke
+        or grace_is_over(world, policy, key)
+        or recovery_is_over(world, policy, key)
+        for key in world.keys
+    )
+
+
+def questions(world: World, policy: Rotation) -> tuple[str, ...]:
+    """Return the keys whose last use the plan may depend on; it is asked for no others."""
+    strangers = world.strangers if len(world.keys) > 1 else ()
+    leak = bool(policy.revoke or world.record.revoked)
+    return tuple(
+        key.id for key in world.keys if key in strangers or (leak and key.active) or grace_is_over(world, policy, key)
+    )
+
+
+def _holders(
+    bitbucket: Bitbucket, held: Mapping[str, str], targets: Iterable[TargetState], policy: Rotation
+) -> tuple[Holder, ...]:
+    """Look at the places that were given a pair and are none of the targets; leave out those that are gone."""
+    here = {holder_of(target.place, policy.id_variable) for target in targets}
+    others = [place_of(holder, label) for holder, label in held.items() if holder not in here]
+    answers = side_by_side([partial(_holder, bitbucket, place, variable) for place, variable in others])
+    for answer in answers:
+        if isinstance(answer, KeyturnError):
+            raise answer
+    return tuple(answer for answer in answers if isinstance(answer, Holder))
+
+
+def _holder(bitbucket: Bitbucket, place: Place, variable: str) -> Holder | None:
+    try:
+        variables = bitbucket.variables(place)
+    except Missing as error:
+        # A repository may be hidden from the token; only its list of environments proves that one is gone.
+        return None if bitbucket.is_gone(place) else Holder(place, None, error.what)
+    except ServiceError as error:
+        return Holder(place, None, error.what)
+    state = variables.get(state_variable_of(variable))
+    held, noted = variables.get(variable), remembered(state.value if state else None)
+    if held is None:
+        return Holder(place, "")
+    return Holder(place, noted.id if held.secured else held.value or "")
+
+
+def _observe_target(bitbucket: Bitbucket, target: Target, policy: Rotation) -> TargetState:
+    place, variables = bitbucket.look(target)
+    state = variables.get(policy.state_variable)
+    known = remembered(state.value if state else None)
+    return TargetState(
+        place=place,
+        id=variables.get(policy.id_variable),
+        secret=variables.get(policy.secret_variable),
+        credentials=variables.get(policy.credentials_variable),
+        state=state,
+        wants_credentials=bool(policy.credentials_variable),
+        remembered=known,
+        left=tuple(name for name in known.variables if name not in policy.variables and name in variables),
+    )
+
+
+def _last_use(keys: AccessKeys, key_id: str) -> LastUse | None:
+    """Return a key's last use, or None where it cannot be learnt: unknown is never unused."""
+    try:
+        return keys.last_use(key_id)
+    except KeyturnError as error:
+        log.warning("The last use of …%s is unknown: %s", key_id[-4:], error)
+        return None

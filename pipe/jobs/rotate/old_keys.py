@@ -1,0 +1,209 @@
+"""Decides what becomes of keys that have been replaced."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date, datetime, timedelta
+
+from pipe.jobs.rotate.steps import KeyStep
+from pipe.jobs.rotate.world import QUIET, Noted, World
+from pipe.plan import Do
+from pipe.values import AccessKey, LastUse, Rotation, last_four
+
+_ROOM = "REVOKE: it has leaked; makes room for the next rotation"
+
+
+def old_key_steps(
+    world: World, policy: Rotation, *, replaced: AccessKey | None, orders: frozenset[str], fresh: bool
+) -> Iterator[KeyStep]:
+    """Yield the steps for each replaced key; `replaced` is replaced by this very run, `orders` are to be off.
+
+    `fresh` is whether the grace period begins anew.
+    """
+    for key in world.keys:
+        leaked = key.id in orders and key.id != world.record.current
+        ours = key is replaced or key.id in world.record.ours
+        if key.active and key.id in orders and (ours or leaked):
+            yield from leaked_steps(world, policy, key)
+        elif leaked and not ours:
+            why = "inactive; Keyturn did not make it and leaves it so"
+            yield KeyStep(Do.KEEP, key.name, why, key.id, outlook="is inactive", leaked=True)
+        elif not ours:
+            continue
+        elif key.active:
+            yield from _active(world, policy, key, fresh=fresh or key is replaced)
+        else:
+            yield from _inactive(world, policy, key, leaked=key.id in orders)
+
+
+def leaked_steps(world: World, policy: Rotation, key: AccessKey) -> Iterator[KeyStep]:
+    """Yield the steps that switch a leaked key off, or the one that says who is in the way."""
+    holders = [] if policy.breaks else in_the_way(world, policy, key.id)
+    if holders:
+        why = f"REVOKE: it has leaked, but stays on: {'; '.join(holders)}. To switch it off all the same: FORCE: 'true'"
+        yield KeyStep(Do.KEEP, key.name, why, key.id, warn=True, leaked=True)
+        return
+    reason = f"REVOKE: it has leaked; {who_may_break(world, world.last_use.get(key.id))}"
+    yield from _deactivation(world, key, reason, leaked=True, anyway=policy.breaks)
+    if _is_in_the_way(world, policy, key):
+        yield KeyStep(Do.DELETE, key.name, _ROOM, key.id, leaked=True, anyway=policy.breaks)
+
+
+def _is_in_the_way(world: World, policy: Rotation, leaked: AccessKey) -> bool:
+    """Tell whether a leaked key takes the place of the next one: nobody may use it, so that nobody misses it.
+
+    That is so where the current key is due, and where it is the older one, since the way back led to it.
+    """
+    current = world.key(world.record.current)
+    return (
+        world.record.keeps_secrets
+        and current is not None
+        and current is not leaked
+        and (world.now - current.created >= policy.rotate_after or leaked.created > current.created)
+    )
+
+
+def in_the_way(world: World, policy: Rotation, key_id: str = "") -> list[str]:
+    """Say which places outside of the targets keep a key from being ended.
+
+    With `key_id` those that hold that key or cannot be looked at, else all that do not hold the current one.
+    """
+    ways = []
+    for holder in world.holders:
+        label = holder.place.label
+        if label in policy.adopt or holder.key_id in ("", world.record.current):
+            continue
+        if holder.key_id is None:
+            ways.append(
+                f"{label}, which is not in TARGETS, cannot be looked at ({holder.why}); if it is gone: ADOPT: {label}"
+            )
+        elif world.key(holder.key_id) and key_id in ("", holder.key_id):
+            ways.append(f"{label}, which is not in TARGETS, holds {last_four(holder.key_id)}")
+    if not key_id:
+        ways += [
+            f"{target.place.label} still has {name}, which it was given and which the settings name no more"
+            for target in world.targets
+            for name in target.left
+        ]
+    return ways
+
+
+def grace_is_over(world: World, policy: Rotation, key: AccessKey) -> bool:
+    """Tell whether the time of a replaced, still active key is up, so that its last use has to be known."""
+    published = world.record.published
+    return (
+        key.active
+        and key.id in world.record.ours
+        and published is not None
+        and published.key_id == world.record.current
+        and world.now >= published.at + policy.grace
+    )
+
+
+def recovery_is_over(world: World, policy: Rotation, key: AccessKey) -> bool:
+    """Tell whether a replaced, inactive key may be deleted by now."""
+    noted = world.record.inactive
+    ours = not key.active and key.id in world.record.ours
+    return ours and noted is not None and noted.key_id == key.id and world.now >= _free(world, policy, noted)
+
+
+def _free(world: World, policy: Rotation, noted: Noted) -> datetime:
+    """Return when an inactive key may be deleted; without a journal of its own, counted from IAM's own date."""
+    return noted.at + policy.recovery + (timedelta(0) if world.record.keeps_secrets else policy.grace)
+
+
+def _active(world: World, policy: Rotation, key: AccessKey, *, fresh: bool) -> Iterator[KeyStep]:
+    use = world.last_use.get(key.id)
+    if world.record.notes_inactive:
+        # Else the time of recovery would count from the first deactivation after a second one.
+        yield KeyStep(Do.REMEMBER_ACTIVE, key.name, "somebody has made it active again", key.id)
+    if key.id == world.caller.key_id:
+        yield KeyStep(Do.KEEP, key.name, "stays active: this run signs with it", key.id)
+    elif fresh or not grace_is_over(world, policy, key):
+        published = world.record.published
+        counted = published is not None and published.key_id == world.record.current and not fresh
+        due = (published.at if published and counted else world.now) + policy.grace
+        yield _kept(key, "stays active", "deactivates", due)
+    elif ways := in_the_way(world, policy):
+        yield KeyStep(Do.KEEP, key.name, f"postponed: {'; '.join(ways)}", key.id, warn=True)
+    elif use is None:
+        yield KeyStep(
+            Do.KEEP, key.name, "its grace period is over, but IAM does not tell its last use", key.id, warn=True
+        )
+    elif use.at is not None and world.now - use.at < QUIET:
+        if policy.deactivate_if_used:
+            reason = f"its grace period is over; {used(use)} (IF_STILL_USED)"
+            yield from _deactivation(world, key, reason, _over(world, policy))
+        else:
+            due = use.at + QUIET
+            yield KeyStep(Do.KEEP, key.name, f"postponed: {used(use)}", key.id, due=due.date(), warn=True)
+    else:
+        yield from _deactivation(world, key, f"its grace period is over; {used(use)}", _over(world, policy))
+
+
+def _inactive(world: World, policy: Rotation, key: AccessKey, *, leaked: bool) -> Iterator[KeyStep]:
+    noted = world.record.inactive
+    if leaked and _is_in_the_way(world, policy, key) and not in_the_way(world, policy, key.id):
+        yield KeyStep(Do.DELETE, key.name, _ROOM, key.id, leaked=True)
+        return
+    if noted is None or noted.key_id != key.id:
+        reason = "when it was made inactive is not known; counted from now"
+        yield KeyStep(Do.REMEMBER_INACTIVE, key.name, reason, key.id)
+        yield _kept(key, "inactive", "deleted", world.now + policy.recovery, leaked=leaked)
+        return
+    free = _free(world, policy, noted)
+    if world.now < free:
+        yield _kept(key, "inactive", "deleted", free, leaked=leaked)
+    elif ways := in_the_way(world, policy, key.id):
+        yield KeyStep(Do.KEEP, key.name, f"postponed: {'; '.join(ways)}", key.id, warn=True, leaked=leaked)
+    else:
+        days = (world.now - noted.at) // timedelta(days=1)
+        reason = f"inactive for {days} days, and nobody has missed it"
+        yield KeyStep(Do.DELETE, key.name, reason, key.id, due=free.date(), leaked=leaked)
+        if world.record.notes_inactive:
+            yield KeyStep(Do.REMEMBER_ACTIVE, key.name, "it is gone", key.id, vital=False)
+
+
+def _over(world: World, policy: Rotation) -> date | None:
+    """Return the day on which the grace period was over."""
+    published = world.record.published
+    return (published.at + policy.grace).date() if published else None
+
+
+def _deactivation(
+    world: World,
+    key: AccessKey,
+    reason: str,
+    due: date | None = None,
+    *,
+    leaked: bool = False,
+    anyway: bool = False,
+) -> Iterator[KeyStep]:
+    yield KeyStep(Do.DEACTIVATE, key.name, reason, key.id, due=due, warn=leaked, leaked=leaked, anyway=anyway)
+    if world.record.keeps_secrets and key.id != world.caller.key_id:
+        yield KeyStep(Do.REMEMBER_INACTIVE, key.name, "it can be made active again until it is deleted", key.id)
+
+
+def _kept(key: AccessKey, state: str, what: str, due: datetime, *, leaked: bool = False) -> KeyStep:
+    outlook = f"{what} on {due:%Y-%m-%d}"
+    return KeyStep(Do.KEEP, key.name, f"{state}; {outlook}", key.id, due=due.date(), outlook=outlook, leaked=leaked)
+
+
+def used(use: LastUse | None) -> str:
+    """Say when and by what a key was last used."""
+    if use is None:
+        return "last use unknown"
+    if use.at is None:
+        return "never used"
+    where = f" by {use.service}" if use.service and use.service != "N/A" else ""
+    region = f" in {use.region}" if use.region and use.region != "N/A" else ""
+    return f"last used on {use.at:%Y-%m-%d %H:%M} UTC{where}{region}"
+
+
+def who_may_break(world: World, use: LastUse | None) -> str:
+    """Say who may break once a key is off."""
+    if use is None:
+        return "whoever still uses it breaks"
+    if use.at is None or world.now - use.at >= QUIET:
+        return f"{used(use)}, so that nobody should break"
+    return f"{used(use)}: that consumer breaks unless it is one of the targets"

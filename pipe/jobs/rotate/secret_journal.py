@@ -1,0 +1,433 @@
+"""The journal in a secret of AWS Secrets Manager: labels say how far a rotation is, versions say the rest.
+
+Only who may write the secret can write a version, and nobody can set back the date at which AWS says it was made.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import uuid
+from collections.abc import Collection, Iterable, Mapping
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from pipe.errors import Conflict, KeyturnError, Missing, Refused, WrongState
+from pipe.jobs.rotate import journal as pages
+from pipe.jobs.rotate.journal import (
+    holder_of,
+    intent_fields,
+    intent_from,
+    is_page,
+    numbers_of_intents,
+    numbers_of_targets,
+    page,
+    pair_body,
+    read_page,
+    read_pair,
+    version_of,
+    version_of_intent,
+    version_of_replaced,
+    version_of_targets,
+)
+from pipe.jobs.rotate.world import Intent, Noted, Record
+from pipe.redact import one_line
+from pipe.retry import Patience
+from pipe.values import AccessKey, Described, KeyPair, Place, Run, last_four
+
+if TYPE_CHECKING:
+    from pipe.clients.secretsmanager import SecretVersions
+
+CURRENT, PENDING, PREVIOUS = "AWSCURRENT", "AWSPENDING", "AWSPREVIOUS"
+INTENT, PUBLISHED, INACTIVE, REPLACED, REVOKED, TARGETS, TRIED = (
+    f"keyturn-{name}" for name in ("intent", "published", "inactive", "replaced", "revoked", "targets", "tried")
+)
+LABELS = frozenset({CURRENT, PENDING, PREVIOUS, INTENT, PUBLISHED, INACTIVE, REPLACED, REVOKED, TARGETS, TRIED})
+
+# All versions of a secret together have room for so many labels, and a version for so many bytes.
+MOST_LABELS = 20
+LARGEST = 65_536
+
+# With pauses of up to 20 seconds between them, some two and a half minutes.
+STORE_ATTEMPTS = 20
+
+# AWS keeps 100 versions, and all of the last day.
+MOST_YOUNG = 60
+DAY = timedelta(days=1)
+
+# How often a list of targets is extended anew where another run has extended it meanwhile.
+EXTENSIONS = 5
+
+
+class SecretJournal:
+    """A rotation's journal and pairs in one secret. Every method raises ServiceError."""
+
+    def __init__(self, versions: SecretVersions, patience: Patience, user: str, account: str) -> None:
+        self._versions = versions
+        self._patience = patience
+        self._user = user
+        self._account = account
+        self._seen: Described | None = None
+        self._pairs: dict[str, KeyPair] = {}
+        self._mine: Intent | None = None
+        # The version that has to be the current one until this run itself makes another one so.
+        self._current_version: str | None = None
+
+    @property
+    def arn(self) -> str:
+        """The ARN of the secret, once there is one."""
+        return self._seen.arn if self._seen else ""
+
+    def record(self, keys: Iterable[AccessKey], named: str = "") -> Record:
+        """Return what the secret says; it is read only where its versions' ids do not say it already."""
+        seen = self._seen = self._versions.describe()
+        if seen is None:
+            if self._versions.secret_id.startswith("arn:"):
+                raise Refused(
+                    [f"SECRET_ID: there is no secret {self._versions.secret_id}. Give its name to have it made."]
+                )
+            return Record()
+        self._must_be_writable(seen)
+        self._current_version = seen.version(CURRENT)
+        keys = tuple(keys)
+        by_version = {version_of(key.id): key.id for key in keys}
+        current = self._current(seen, by_version)
+        pending_version, previous_version = seen.version(PENDING), seen.version(PREVIOUS)
+        pending = by_version.get(pending_version or "", "")
+        replaced = {version_of_replaced(key.id): key.id for key in keys}
+        ours = {replaced.get(seen.version(REPLACED) or "", ""), by_version.get(previous_version or "", "")}
+        revoked = self._revoked(seen)
+        unplaced = [key for key in keys if key.id not in {current, pending, *ours}]
+        missing = bool(named) and all(key.id != named for key in keys)
+        versions = frozenset(self._versions.all_versions() if unplaced or missing else seen.stages)
+        began = next((key.created for key in keys if key.id == current), None)
+        for key in unplaced:
+            if version_of(key.id) in versions and not pending and (began is None or key.created > began):
+                # Stored, but another run has moved the label away: newer than the current one, it was on its way.
+                pending = key.id
+            elif versions & {version_of(key.id), version_of_replaced(key.id)}:
+                ours.add(key.id)
+        proven = missing and (
+            named in {current, *revoked} or bool(versions & {version_of(named), version_of_replaced(named)})
+        )
+        # A key that is marked as replaced is not so before another one is current.
+        ours = ours - {"", current, pending} if current else set()
+        old = [key for key in keys if key.id in ours]
+        return Record(
+            current=current,
+            readable=bool(current),
+            by_hand=bool(current) and seen.version(CURRENT) != version_of(current),
+            pending="" if pending == current else pending,
+            ours=frozenset(ours),
+            stored=frozenset(key.id for key in keys if version_of(key.id) in versions),
+            revoked=revoked,
+            gone=named if proven else "",
+            intent=self._open_intent(seen),
+            published=self._moment(seen, PUBLISHED, pages.PUBLISHED) if any(key.active for key in old) else None,
+            inactive=None if all(key.active for key in old) else self._moment(seen, INACTIVE, pages.INACTIVE),
+            notes_inactive=seen.version(INACTIVE) is not None,
+            untidy=pending_version is not None
+            and (pending_version == seen.version(CURRENT) or (not pending and self._holds_own_pair(pending_version))),
+            notes_revoked=seen.version(REVOKED) is not None,
+            secret=seen.arn,
+        )
+
+    def evidence(self) -> Intent | None:
+        """Return the latest announcement whose version there still is."""
+        if self._seen is None:
+            return None
+        number = self._last_number(self._seen.arn)
+        return self._intent(version_of_intent(self._seen.arn, number), number, is_open=False) if number else None
+
+    def make(self) -> None:
+        """Make the secret, if nobody has done so."""
+        self._must_be()
+
+    def holders(self) -> Mapping[str, str]:
+        """Read the list of targets."""
+        return self._targets()[0]
+
+    def hold(self, places: Iterable[Place], variable: str, given_up: Collection[str] = ()) -> None:
+        """Write the list of targets anew, if it has to change, under the number that all runs would choose."""
+        wanted = {holder_of(place, variable): place.label for place in places}
+        for _ in range(EXTENSIONS):
+            held, number = self._targets()
+            kept = {holder: label for holder, label in held.items() if label not in given_up}
+            if wanted.keys() <= kept.keys() == held.keys():
+                return
+            body = page(pages.TARGETS, {**kept, **wanted})
+            if len(body.encode()) > LARGEST:
+                raise KeyturnError(
+                    f"The list of all targets that were ever given a pair is larger than {LARGEST:,} bytes.",
+                    "Give some of the TARGETS a secret and a user of their own.",
+                )
+            try:
+                self._put(version_of_targets(self._must_be().arn, number + 1), body, TARGETS)
+            except Conflict:
+                self._seen = self._versions.describe()
+                continue
+            return
+        raise KeyturnError("Other runs extend the list of targets all the time.", "Run again later.")
+
+    def note_published(self, key_id: str) -> None:
+        """Write the moment as a version; the time is its date."""
+        self._put(str(uuid.uuid4()), page(pages.PUBLISHED, key_id), PUBLISHED)
+
+    def note_inactive(self, key_id: str) -> None:
+        """Write the moment as a version, or take its label off."""
+        if key_id:
+            self._put(str(uuid.uuid4()), page(pages.INACTIVE, key_id), INACTIVE)
+        else:
+            self._take_off(INACTIVE)
+
+    def note_revoked(self, key_ids: Iterable[str]) -> None:
+        """Write the leaked keys as a version, or take its label off where there are none."""
+        if leaked := sorted(key_ids):
+            self._put(str(uuid.uuid4()), page(pages.REVOKED, leaked), REVOKED)
+        else:
+            self._take_off(REVOKED)
+
+    def note_replaced(self, key_id: str) -> None:
+        """Write the version that proves it."""
+        self._put(version_of_replaced(key_id), page(pages.REPLACED, key_id), REPLACED)
+
+    def take_over(self, key_id: str, created: datetime) -> None:
+        """Write the current pair as a version of its own, and make that the current one; may be repeated."""
+        pair, version = self._pairs[key_id], version_of(key_id)
+        try:
+            self._put(version, pair_body(pair, self._user, self._account, created), CURRENT)
+        except Conflict as error:
+            # It was stored before in other words; with another secret, nobody can tell which one fits.
+            try:
+                stored = read_pair(self._versions.read(version=version).body, self._versions.secret_id)
+            except Missing:
+                raise error from None
+            if stored != pair:
+                raise
+            self._label(version, CURRENT)
+
+    def announce(self, run: Run, now: datetime, keys: Iterable[str], *, urgent: bool = False) -> Intent:
+        """Write the next announcement under the id that all runs would choose; only one of them can.
+
+        A label of Keyturn's own is moved then, so that a missing right is found before there is a key.
+        """
+        before = self._seen.version(INTENT) if self._seen else None
+        arn = self._must_be().arn
+        # AWS drops old versions, so that a free number may be smaller than that of the last announcement.
+        versions = self._versions.all_versions()
+        number = max(numbers_of_intents(arn, versions), default=0) + 1
+        young = [made for made in versions.values() if made is not None and now - made < DAY]
+        if len(young) > MOST_YOUNG and not urgent:
+            raise KeyturnError(
+                f"{len(young)} versions of {self._versions.secret_id} are younger than a day, and AWS drops none "
+                "of them to make room.",
+                "Look for what writes it so often, and run again tomorrow.",
+            )
+        # Whoever announced before the numbers were listed shows now; whoever does so later asks for the same number.
+        seen = self._described()
+        if seen.version(INTENT) not in (None, before):
+            raise Conflict("Another run has announced a rotation.", "Run again when it has ended.")
+        intent = Intent(number, now, run.id, run.build, frozenset(keys))
+        own = version_of_intent(arn, number)
+        self._seen = seen
+        self._put(own, page(pages.INTENT, intent_fields(intent)), INTENT)
+        self._mine = intent
+        # Where it was moved meanwhile, it may be moved; whoever may not do so is told something else.
+        with contextlib.suppress(WrongState):
+            self._versions.move(TRIED, to=own, away_from=seen.version(TRIED))
+        return intent
+
+    def holds(self, intent: Intent) -> bool:
+        """Look once more at who has the intent and what is current."""
+        seen = self._versions.describe()
+        if seen is None:
+            return False
+        self._seen = seen
+        is_ours = seen.version(INTENT) == version_of_intent(seen.arn, intent.number)
+        return is_ours and seen.version(CURRENT) == self._current_version
+
+    def close(self, *, finished: bool) -> None:  # noqa: ARG002 - what is unfinished shows in the stages
+        """Take the label off this run's announcement, if it is still there."""
+        if self._mine is None or self._seen is None:
+            return
+        own = version_of_intent(self._seen.arn, self._mine.number)
+        with self._patience.uninterrupted():
+            self._remove(INTENT, own)
+        self._mine = None
+
+    def store(self, pair: KeyPair, created: datetime) -> None:
+        """Write the pair as pending, with long patience, since this is the only place where its secret will be."""
+        body = pair_body(pair, self._user, self._account, created)
+        with self._patience.uninterrupted():
+            self._put(version_of(pair.id), body, PENDING, attempts=STORE_ATTEMPTS)
+        self._pairs[pair.id] = pair
+
+    def pair(self, key_id: str) -> KeyPair | None:
+        """Return a pair that has a version of its own, or that a version made by hand held.
+
+        Raises Refused where that version names another key.
+        """
+        if key_id not in self._pairs:
+            try:
+                body = self._versions.read(version=version_of(key_id)).body
+            except Missing:
+                return None
+            pair = read_pair(body, self._versions.secret_id)
+            if pair.id != key_id:
+                raise Refused(
+                    [f"SECRET_ID: the version that is kept for {last_four(key_id)} names {last_four(pair.id)}."]
+                )
+            self._pairs[key_id] = pair
+        return self._pairs[key_id]
+
+    def promote(self, key_id: str, replaced: str) -> None:  # noqa: ARG002 - AWSCURRENT says what is replaced
+        """Move AWSCURRENT by compare-and-swap."""
+        seen = self._seen or self._described()
+        new, old = version_of(key_id), self._current_version or seen.version(CURRENT)
+        if old != new:
+            try:
+                self._versions.move(CURRENT, to=new, away_from=old)
+                self._current_version = new
+            except WrongState as error:
+                self._seen = self._versions.describe()
+                if self._seen is None or self._seen.version(CURRENT) != new:
+                    raise Conflict("AWSCURRENT was moved by somebody else meanwhile.", "Run again.") from error
+
+    def tidy(self) -> None:
+        """Take AWSPENDING off the version that carries it."""
+        self._take_off(PENDING)
+
+    def _must_be_writable(self, seen: Described) -> None:
+        """Raise Refused for a secret that nobody, or somebody else alone, may write."""
+        secret, problem = self._versions.secret_id, ""
+        if seen.deleted:
+            problem = f"{secret} is scheduled for deletion; restore it, or name another."
+        elif seen.is_replica:
+            problem = f"{secret} is a replica of the one in {seen.primary_region}, and takes no changes; name that one."
+        elif seen.owner:
+            problem = f"{secret} belongs to the AWS service {seen.owner}; name a secret of your own."
+        elif seen.rotates:
+            problem = f"Secrets Manager itself rotates {secret}; switch its rotation off, or name another."
+        else:
+            others = {label for labels in seen.stages.values() for label in labels} - LABELS
+            if len(others) + len(LABELS) > MOST_LABELS:
+                problem = (
+                    f"{secret} has {len(others)} labels that are not Keyturn's, and room for {MOST_LABELS} in all; "
+                    f"Keyturn needs {len(LABELS)}. Take some off, or name another secret."
+                )
+        if problem:
+            raise Refused([f"SECRET_ID: {problem}"])
+
+    def _must_be(self) -> Described:
+        """Return the secret, which is made where there is none."""
+        if self._seen is None:
+            self._versions.create()
+            self._seen = self._described()
+        return self._seen
+
+    def _described(self) -> Described:
+        seen = self._versions.describe()
+        if seen is None:
+            raise Missing(f"{self._versions.secret_id} cannot be found.", "Check SECRET_ID.")
+        return seen
+
+    def _put(self, version: str, body: str, label: str, *, attempts: int = 6) -> None:
+        """Write a version with a label; where it is there already, only the label is moved to it."""
+        self._must_be()
+        stages = self._versions.put(version, body, label, attempts=attempts)
+        if label not in stages:
+            self._label(version, label)
+        # The first version of all becomes the current one, whatever its label.
+        if label == CURRENT or self._current_version is None:
+            self._current_version = version
+
+    def _label(self, version: str, label: str) -> None:
+        seen = self._seen = self._described()
+        if seen.version(label) != version:
+            self._versions.move(label, to=version, away_from=seen.version(label))
+        if label == CURRENT:
+            self._current_version = version
+
+    def _take_off(self, label: str) -> None:
+        carrier = self._seen.version(label) if self._seen else None
+        if carrier:
+            self._remove(label, carrier)
+
+    def _remove(self, stage: str, version: str) -> None:
+        """Take a stage off a version; done, too, where it is not there any more."""
+        try:
+            self._versions.move(stage, to=None, away_from=version)
+        except WrongState as error:
+            seen = self._seen = self._versions.describe()
+            if seen is not None and stage in seen.stages.get(version, frozenset()):
+                raise KeyturnError(f"{stage} could not be removed: {one_line(error.what)}") from error
+
+    def _current(self, seen: Described, by_version: Mapping[str, str]) -> str:
+        version = seen.version(CURRENT)
+        # The first version of all gets AWSCURRENT whatever its label; an announcement there is no pair.
+        if version is None or version == version_of_intent(seen.arn, 1):
+            return ""
+        if version in by_version:
+            return by_version[version]
+        body = self._versions.read(version=version).body
+        if is_page(body):
+            return ""
+        pair = read_pair(body, self._versions.secret_id)
+        self._pairs[pair.id] = pair
+        return pair.id
+
+    def _holds_own_pair(self, version: str) -> bool:
+        """Tell whether a version was written by a rotation: its id is made from the key that it holds."""
+        try:
+            body = self._versions.read(version=version).body
+            return version_of(read_pair(body, self._versions.secret_id).id) == version
+        except Refused:
+            return False
+
+    def _revoked(self, seen: Described) -> frozenset[str]:
+        if seen.version(REVOKED) is None:
+            return frozenset()
+        noted = read_page(self._versions.read(stage=REVOKED).body, pages.REVOKED)
+        return frozenset(map(str, noted)) if isinstance(noted, list) else frozenset()
+
+    def _moment(self, seen: Described, label: str, name: str) -> Noted | None:
+        """Return which key a moment is noted for, and when AWS has noted it."""
+        if seen.version(label) is None:
+            return None
+        noted = self._versions.read(stage=label)
+        key_id = read_page(noted.body, name)
+        return Noted(key_id, noted.created) if isinstance(key_id, str) else None
+
+    def _open_intent(self, seen: Described) -> Intent | None:
+        version = seen.version(INTENT)
+        if version is None:
+            return None
+        numbers = numbers_of_intents(seen.arn, [version])
+        return self._intent(version, numbers[0], is_open=True) if numbers else None
+
+    def _intent(self, version: str, number: int, *, is_open: bool) -> Intent | None:
+        fields = read_page(self._versions.read(version=version).body, pages.INTENT)
+        return intent_from(fields, number, is_open=is_open)
+
+    def _last_number(self, arn: str) -> int:
+        """Return the largest number of an announcement that there is, 0 without one."""
+        return max(numbers_of_intents(arn, self._versions.all_versions()), default=0)
+
+    def _targets(self) -> tuple[dict[str, str], int]:
+        """Return the list of targets and its number, which is the largest that there is; 0 without one."""
+        seen = self._seen
+        if seen is None:
+            return {}, 0
+        labelled = seen.version(TARGETS)
+        numbers = numbers_of_targets(seen.arn, [labelled] if labelled else self._versions.all_versions())
+        if not numbers and not labelled:
+            return {}, 0
+        held: Any = None
+        if numbers:
+            written = self._versions.read(version=version_of_targets(seen.arn, numbers[-1]))
+            held = read_page(written.body, pages.TARGETS)
+        if not isinstance(held, dict):
+            raise KeyturnError(
+                f"SECRET_ID: the list of targets in {self._versions.secret_id} cannot be read.",
+                f"Take the label {TARGETS} off it, and run with all targets of this user.",
+            )
+        return {str(path): str(label) for path, label in held.items()}, numbers[-1]

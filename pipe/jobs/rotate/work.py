@@ -1,0 +1,321 @@
+"""Does the single steps of a rotation."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+from pipe.errors import BadCredentials, Conflict, Elsewhere, KeyturnError, Missing
+from pipe.jobs.rotate.journal import Journal
+from pipe.jobs.rotate.publish import Publisher
+from pipe.jobs.rotate.steps import KeyStep
+from pipe.jobs.rotate.verify import verify, verify_stored
+from pipe.jobs.rotate.world import Intent, World
+from pipe.plan import Do
+from pipe.retry import Patience
+from pipe.values import KeyPair, Run, last_four
+
+if TYPE_CHECKING:
+    from pipe.clients.aws import Aws
+    from pipe.clients.iam import AccessKeys
+
+log = logging.getLogger("keyturn.rotate")
+
+# Pauses in seconds between attempts to switch a leaked key off with the new one, which AWS may not know everywhere yet.
+AGAIN = (2, 3, 5, 10, 10)
+
+_SESSIONS = (
+    "Sessions that were opened with %s stay valid until they end. To end them: a policy on the user, and on each role "
+    "that it may assume, that denies everything where aws:TokenIssueTime is before now."
+)
+
+_PERHAPS = "Whether a key was made is not certain; if so, nobody got it, and the next run removes it."
+
+
+class Work:
+    """The hands of a rotation: `do` carries out one step and says what it did, or raises KeyturnError."""
+
+    def __init__(
+        self,
+        world: World,
+        *,
+        keys: AccessKeys,
+        journal: Journal,
+        publisher: Publisher,
+        signer: Aws,
+        patience: Patience,
+        run: Run,
+    ) -> None:
+        self._world = world
+        self._keys = keys
+        self._journal = journal
+        self._publisher = publisher
+        self._signer = signer
+        self._patience = patience
+        self._run = run
+        self._intent: Intent | None = None
+        # Which key each target holds by now, which keys are gone, and whether every target so far took the pair.
+        self._held = {target.place.path: target.key_id for target in world.targets}
+        self._removed: set[str] = set()
+        self._all_took = True
+        self.new_id = ""
+        # Whether a leaked key is still where somebody has it, so that the order is not carried out.
+        self.waits = False
+        self._hands: Mapping[Do, Callable[[KeyStep], str]] = {
+            Do.TIDY: self._tidy,
+            Do.STORE: self._store,
+            Do.MAKE: self._make_secret,
+            Do.HOLD: self._hold,
+            Do.REMEMBER_REPLACED: self._remember_replaced,
+            Do.REMEMBER_REVOKED: self._remember_revoked,
+            Do.REMOVE: self._remove,
+            Do.PROVE: self._prove,
+            Do.INTEND: self._intend,
+            Do.CREATE: self._create,
+            Do.VERIFY: self._verify,
+            Do.PROMOTE: self._promote,
+            Do.PUBLISH: self._publish,
+            Do.REMEMBER_PUBLISHED: self._remember_published,
+            Do.REMEMBER_INACTIVE: self._remember_inactive,
+            Do.REMEMBER_ACTIVE: self._remember_active,
+            Do.DEACTIVATE: self._deactivate,
+            Do.DELETE: self._delete,
+        }
+
+    def do(self, step: KeyStep) -> str:
+        """Do one step."""
+        return self._hands[step.do](step)
+
+    def _tidy(self, _: KeyStep) -> str:
+        self._journal.tidy()
+        return "label removed"
+
+    def _store(self, step: KeyStep) -> str:
+        key = self._world.key(step.key_id)
+        self._journal.take_over(step.key_id, key.created if key else self._signer.now())
+        return "has a version of its own"
+
+    def _make_secret(self, _: KeyStep) -> str:
+        self._journal.make()
+        return "is made, and empty"
+
+    def _hold(self, step: KeyStep) -> str:
+        places = (target.place for target in self._world.targets)
+        self._journal.hold(places, self._publisher.id_variable, step.keys)
+        return "noted"
+
+    def _remember_replaced(self, step: KeyStep) -> str:
+        self._journal.note_replaced(step.key_id)
+        return "noted"
+
+    def _remember_revoked(self, step: KeyStep) -> str:
+        self._journal.note_revoked(step.keys)
+        return "noted"
+
+    def _remove(self, step: KeyStep) -> str:
+        if step.key_id != self._world.record.pending and not self._still_lost(step.key_id):
+            raise KeyturnError(f"{last_four(step.key_id)} has been used meanwhile.", "It is left alone; run again.")
+        try:
+            self._keys.deactivate(step.key_id)
+        except Missing:
+            self._removed.add(step.key_id)
+            return "was gone already"
+        try:
+            self._keys.delete(step.key_id)
+        except KeyturnError as error:
+            raise KeyturnError(f"{error.what} It is inactive.", error.check) from error
+        self._removed.add(step.key_id)
+        return "deactivated and deleted"
+
+    def _still_lost(self, key_id: str) -> bool:
+        use = self._keys.last_use(key_id)
+        return use.at is None or (not self._world.record.keeps_secrets and use.service == "sts")
+
+    def _prove(self, step: KeyStep) -> str:
+        self._publisher.prove(_place(step))
+        return "writable"
+
+    def _intend(self, step: KeyStep) -> str:
+        planned = {key.id for key in self._world.keys} - self._removed
+        try:
+            self._intent = self._journal.announce(self._run, self._signer.now(), planned, urgent=step.anyway)
+        except Conflict:
+            raise Elsewhere(f"Another run has just begun to rotate {step.on}'s key.") from None
+        found = {key.id for key in self._keys.list()}
+        if found != planned or not self._journal.holds(self._intent):
+            raise Elsewhere(f"Another run has just changed {step.on}'s keys.")
+        return f"as {self._run.build}"
+
+    def _create(self, _: KeyStep) -> str:
+        intended = set(self._intent.keys) if self._intent else set()
+        try:
+            pair = self._keys.create()
+        except KeyturnError as error:
+            self._clean_up(intended, error)
+            raise KeyturnError(error.what, f"{error.check} No key was kept; the next run tries again.") from error
+        self.new_id = pair.id
+        created = self._signer.now()
+        try:
+            self._journal.store(pair, created)
+        except KeyturnError as error:
+            self._discard(pair.id, error)
+            self.new_id = ""
+            raise KeyturnError(error.what, f"{error.check} The new key was deleted again.") from error
+        return f"{last_four(pair.id)} is made and stored"
+
+    def _clean_up(self, intended: set[str], error: KeyturnError) -> None:
+        """After a create without a good answer, delete the key that only this run can have made.
+
+        Only while the announcement is this run's, and nobody else's, can it be told from another run's.
+        """
+        with self._patience.uninterrupted():
+            try:
+                extra = [key for key in self._keys.list() if key.id not in intended]
+                certain = not extra or self._excludes_others()
+            except KeyturnError as second:
+                raise KeyturnError(f"{error.what} {second.what}", _PERHAPS, changed=True) from error
+        if not certain or len(extra) > 1:
+            raise KeyturnError(error.what, _PERHAPS, changed=True) from error
+        for key in extra:
+            self._discard(key.id, error)
+
+    def _excludes_others(self) -> bool:
+        """Tell whether it is certain that no other run has announced anything since this one.
+
+        A target's list lags, so that as a journal it cannot tell.
+        """
+        return self._world.record.keeps_secrets and self._intent is not None and self._journal.holds(self._intent)
+
+    def _discard(self, key_id: str, error: KeyturnError) -> None:
+        """Delete a key of this run that nobody can have got."""
+        with self._patience.uninterrupted():
+            try:
+                self._keys.deactivate(key_id)
+                self._keys.delete(key_id)
+            except Missing:
+                return
+            except KeyturnError as second:
+                raise KeyturnError(
+                    f"{error.what} The new key {last_four(key_id)} could not be deleted: {second.what}",
+                    "It was given to nobody; the next run removes it.",
+                    changed=True,
+                ) from error
+
+    def _verify(self, step: KeyStep) -> str:
+        checkers = self._signer.checkers(self._pair(step))
+        if step.key_id and step.key_id != self._world.record.pending:
+            verify_stored(step.key_id, checkers[0], self._world, self._patience)
+        else:
+            verify(checkers, self._world, self._patience)
+        return "signs requests"
+
+    def _promote(self, step: KeyStep) -> str:
+        if self._intent is not None and not self._journal.holds(self._intent):
+            raise KeyturnError("Another run has taken over, since this one took too long.", "The next run goes on.")
+        key_id = step.key_id or self.new_id
+        self._journal.promote(key_id, step.replaces)
+        try:
+            self._journal.tidy()
+        except KeyturnError as error:
+            raise KeyturnError(error.what, error.check, changed=True) from error
+        return f"{last_four(key_id)} is the current key"
+
+    def _publish(self, step: KeyStep) -> str:
+        pair = self._pair(step)
+        try:
+            with self._patience.uninterrupted():
+                self._publisher.publish(_place(step), pair, self._journal)
+        except KeyturnError:
+            self._all_took = False
+            raise
+        self._held[_place(step)] = pair.id
+        return "has the pair"
+
+    def _remember_published(self, step: KeyStep) -> str:
+        if not self._all_took:
+            raise KeyturnError("Not every target has the pair.", "The next run notes it.")
+        self._journal.note_published(step.key_id or self.new_id)
+        return "noted"
+
+    def _remember_inactive(self, step: KeyStep) -> str:
+        self._journal.note_inactive(step.key_id)
+        return "noted"
+
+    def _remember_active(self, _: KeyStep) -> str:
+        self._journal.note_inactive("")
+        return "noted"
+
+    def _deactivate(self, step: KeyStep) -> str:
+        holders = self._holders_of(step)
+        if step.key_id == self._world.caller.key_id:
+            said = self._deactivate_own(step)
+        else:
+            try:
+                self._keys.deactivate(step.key_id)
+                said = "is inactive"
+            except Missing:
+                said = "was gone already"
+        if step.leaked:
+            log.warning(_SESSIONS, step.on)
+        return f"{said}; {', '.join(holders)} cannot sign now" if holders else said
+
+    def _deactivate_own(self, step: KeyStep) -> str:
+        """Let the key that this run has seen to work switch off the one that signs the run; nothing is signed then."""
+        key_id = self.new_id or self._world.record.current
+        pair = self._journal.pair(key_id) if key_id != step.key_id else None
+        if pair is None:
+            self.waits = True
+            raise KeyturnError(
+                f"{last_four(step.key_id)} signs this run, so that it cannot be made inactive in it.",
+                "Run the same REVOKE again: by then the run's own variables hold the new key.",
+            )
+        self._journal.close(finished=self._all_took)
+        keys = self._keys.signed_by(pair)
+        for pause in (*AGAIN, None):
+            try:
+                keys.deactivate(step.key_id)
+                self._keys = keys
+                break
+            except BadCredentials:
+                if pause is None:
+                    raise
+                self._patience.wait(pause)
+        return f"is inactive; {last_four(pair.id)} has signed that"
+
+    def _delete(self, step: KeyStep) -> str:
+        self._holders_of(step)
+        self._keys.delete(step.key_id)
+        self._removed.add(step.key_id)
+        return "is deleted"
+
+    def _holders_of(self, step: KeyStep) -> list[str]:
+        """Return the targets that hold a key by now; raises KeyturnError where it is not to be ended for that."""
+        holders = [
+            target.place.label
+            for target in self._world.targets
+            if self._held[target.place.path] == step.key_id
+        ]  # fmt: skip
+        if holders and step.leaked and not (step.do is Do.DELETE and step.anyway):
+            self.waits = True
+        if holders and not step.anyway:
+            command = "update-access-key --status Inactive" if step.do is Do.DEACTIVATE else "delete-access-key"
+            raise KeyturnError(
+                f"{last_four(step.key_id)} stays as it is: {', '.join(holders)} still "
+                f"{'holds' if len(holders) == 1 else 'hold'} it.",
+                f"To end it whatever breaks: aws iam {command} --user-name {self._world.user} --access-key-id "
+                f"{step.key_id}{', or REVOKE with FORCE' if step.leaked else ''}.",
+            )
+        return holders
+
+    def _pair(self, step: KeyStep) -> KeyPair:
+        key_id = step.key_id or self.new_id
+        pair = self._journal.pair(key_id)
+        if pair is None:
+            raise Missing(f"The secret of {last_four(key_id)} is not stored.", "Check SECRET_ID.")
+        return pair
+
+
+def _place(step: KeyStep) -> str:
+    """Return the place of a step that has one, as its path."""
+    return step.place.path if step.place else ""

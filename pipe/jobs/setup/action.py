@@ -1,0 +1,146 @@
+"""Prints what has to exist, filled in, as one script that can be pasted or saved as it is."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from textwrap import wrap
+
+from pipe import scopes
+from pipe.jobs.setup import commands
+from pipe.jobs.setup.pipeline import Variables, pipeline
+from pipe.permissions import Statement
+from pipe.report import View, listed
+from pipe.selectors import Selector
+from pipe.step import Step
+
+# The version of the report's shape; it changes when a field changes its meaning or goes.
+SCHEMA = "keyturn/setup/1"
+
+# Comments are wrapped so that they fit into a terminal's usual 80 columns.
+WIDTH = 77
+
+_GAP = re.compile(r"<[\w-]+>")
+
+
+@dataclass(frozen=True)
+class Vault:
+    """How Vault is asked for which secrets; `role` is the role's name, and its policy's.
+
+    `method` is mounted at `mount`.
+    """
+
+    address: str
+    namespace: str
+    method: str
+    mount: str
+    role: str
+    selectors: tuple[Selector, ...]
+
+
+@dataclass(frozen=True)
+class SetUp:
+    """One set-up: what the actions need, each empty or None where none needs it.
+
+    `grants` are the role's policies by name. `actions` has the variables of each action's pipe, and `image` is the pipe
+    as a pipeline names it. `gaps` says for each variable that is missing what stands for it and what it means, `doubts`
+    what may be wrong.
+    """
+
+    step: Step
+    image: str
+    actions: Mapping[str, Variables]
+    gaps: Mapping[str, tuple[str, str]]
+    doubts: tuple[str, ...] = ()
+    role_arn: str = ""
+    grants: Mapping[str, Sequence[Statement]] = field(default_factory=dict)
+    vault: Vault | None = None
+    uses_bitbucket: bool = False
+
+    def look(self) -> View:
+        """Return the script, the pipeline as a comment, and what has to be filled in."""
+        script = "\n".join(filter(None, (self._aws(), self._vault())))
+        step = pipeline(self.step.environment, self.image, self.actions)
+        used = set(_GAP.findall(script + step))
+        missing = {name: gap for name, gap in self.gaps.items() if used & {*_GAP.findall(gap[0])}}
+        report = {
+            "schema": SCHEMA,
+            "actions": list(self.actions),
+            "text": script,
+            "pipeline": step,
+            "to_fill_in": [
+                {"variable": name, "stands": stands, "meaning": meaning} for name, (stands, meaning) in missing.items()
+            ],
+        }
+        parts = (self._before(), script, _as_comment(f"bitbucket-pipelines.yml:\n\n{step}"), _told(missing))
+        left = f"fill in what is in angle brackets ({len(missing)}, see above), run it" if missing else "run it"
+        sentence = f"setup for {listed([*self.actions])}: {left}, then try it with ACTION: doctor"
+        return View(0, sentence, ("\n".join(filter(None, parts)),), (), report)
+
+    def _before(self) -> str:
+        token = (
+            "",
+            f"In Bitbucket: an access token with the scopes {scopes.READ[0]} and {scopes.WRITE[0]}, kept as a secured "
+            f"variable or where …_FROM says. A user's API token has {scopes.READ[1]} and {scopes.WRITE[1]} instead.",
+        )
+        return _comment(
+            f"What has to exist for Keyturn to {listed([*self.actions])}.",
+            "Commands for a POSIX shell. Running them again is harmless: a command that ends in || says what is there "
+            "already, and the next one updates it.",
+            *(token if self.uses_bitbucket else ()),
+            *(f"WARNING: {doubt}" for doubt in self.doubts),
+        )
+
+    def _aws(self) -> str:
+        if not self.role_arn:
+            return ""
+        return _comment(
+            f"In AWS: the provider of Bitbucket's tokens, and the role {self.role_arn.rpartition('/')[2]}, which "
+            f"trusts {self._whom()}.",
+            "A role of that name gets this trust: for another repository, give another AWS_OIDC_ROLE_ARN.",
+        ) + commands.aws(self.step, self.role_arn, self.grants)
+
+    def _vault(self) -> str:
+        vault = self.vault
+        if not vault:
+            return ""
+        to_whom = f"a policy, which whoever VAULT_AUTH_METHOD {vault.method} signs in as has to get."
+        sign_in = ""
+        if vault.method == "jwt":
+            to_whom = f"a policy, and the role {vault.role}, which trusts {self._whom()}."
+            sign_in = "\n" + commands.sign_in(self.step, vault.mount, vault.role)
+        mounts = ", ".join(sorted({each.path.partition("/")[0] for each in vault.selectors}))
+        told = {"BAO_ADDR": vault.address, "BAO_NAMESPACE": vault.namespace}
+        return (
+            _comment(
+                f"In Vault or OpenBao (vault takes the same commands as bao): {to_whom}",
+                "What is there by that name is replaced: for another repository, give another VAULT_ROLE.",
+                f"The first part of each path is taken for the mount: {mounts}. Where a mount has a slash in it, put "
+                "data/ and metadata/ behind it.",
+            )
+            + "".join(f"export {name}={shlex.quote(value)}\n" for name, value in told.items() if value)
+            + f"\n{commands.policy(vault.role, vault.selectors)}{sign_in}"
+        )
+
+    def _whom(self) -> str:
+        if self.step.environment_uuid:
+            return "the steps that deploy to one environment of one repository"
+        return "all steps of one repository"
+
+
+def _told(gaps: Mapping[str, tuple[str, str]]) -> str:
+    lines = ["To be filled in; setup does it where these variables are given:"] if gaps else []
+    for name, (stands, meaning) in gaps.items():
+        here = "" if stands == f"<{name}>" else f", here {stands}"
+        lines += wrap(f"{name}{here}: {meaning}", WIDTH, initial_indent="  ", subsequent_indent="    ")
+    return _as_comment("\n".join(lines))
+
+
+def _comment(*texts: str) -> str:
+    return _as_comment("\n".join(line for text in texts for line in wrap(text, WIDTH) or [""]))
+
+
+def _as_comment(text: str) -> str:
+    return "".join(f"# {line}".rstrip() + "\n" for line in text.splitlines())

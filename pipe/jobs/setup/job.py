@@ -1,0 +1,231 @@
+"""The job setup: what has to exist for the other jobs; and, for doctor too, which jobs are meant."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from pipe import __version__, permissions
+from pipe.access.aws import AwsAccess
+from pipe.access.notice import read_notice
+from pipe.access.stored import Stored
+from pipe.access.vault import VaultAccess
+from pipe.errors import Problem
+from pipe.jobs.pull import job as pull
+from pipe.jobs.pull.job import VAULT, PullJob
+from pipe.jobs.replicate import job as replicate
+from pipe.jobs.replicate.job import ReplicateJob
+from pipe.jobs.rotate import job as rotate
+from pipe.jobs.rotate.job import RotateJob
+from pipe.jobs.setup.action import SetUp, Vault
+from pipe.jwt import claims_of
+from pipe.permissions import Home, Statement
+from pipe.redact import Secret
+from pipe.retry import Patience
+from pipe.selectors import Selector
+from pipe.settings.reader import Reader, doubts_of
+from pipe.settings.variables import BY_NAME, DOING, STEP_TOKEN
+from pipe.sources.registry import source_type
+from pipe.step import Step, step_of
+from pipe.values import Run
+
+_STEP = (
+    "BITBUCKET_WORKSPACE", "BITBUCKET_WORKSPACE_UUID", "BITBUCKET_REPO_SLUG", "BITBUCKET_REPO_UUID",
+    "BITBUCKET_DEPLOYMENT_ENVIRONMENT", "BITBUCKET_DEPLOYMENT_ENVIRONMENT_UUID",
+)  # fmt: skip
+
+# What the role in AWS and the one in Vault are called where nothing else is given.
+ROLE = "keyturn"
+
+# Orders for one run, which no schedule repeats.
+_ONCE = {"FORCE", "REVOKE"}
+_PARTITIONS = {"cn-": "aws-cn", "us-gov-": "aws-us-gov"}
+
+Job = RotateJob | PullJob | ReplicateJob
+
+
+@dataclass(frozen=True)
+class SetupJob:
+    """What is set up: each action's job, and the variables that a pipe is given for it, as a pipeline has them.
+
+    `role_arn` is the role in AWS, `topic` that of notices. `gaps` says what stands for each variable that is missing.
+    """
+
+    step: Step
+    role_arn: str
+    topic: str
+    jobs: Mapping[str, Job]
+    variables: Mapping[str, Mapping[str, str | tuple[str, ...]]]
+    gaps: Mapping[str, str]
+    doubts: tuple[Problem, ...] = ()
+
+    def start(self, run: Run, patience: Patience) -> SetUp:  # noqa: ARG002 - nobody is asked for anything
+        """Return the set-up."""
+        return setup(self)
+
+
+def read_job(reader: Reader) -> SetupJob:
+    """Return what is set up: the jobs as the runs would read them, whose step has a token and signs in by roles."""
+    actions = read_actions(reader)
+    step = _whole(reader, read_step(reader))
+    _fill(reader, actions)
+    jobs: dict[str, Job] = {}
+    variables = {}
+    for action in actions:
+        own = reader.lenient(action)
+        jobs[action] = read_meant(own, action)
+        read_notice(own)
+        variables[action] = {name: _shown(name, value) for name, value in own.given().items() if name not in _ONCE}
+        reader.gaps |= own.gaps
+    return SetupJob(
+        step,
+        reader.text("AWS_OIDC_ROLE_ARN"),
+        reader.text("SNS_TOPIC_ARN"),
+        jobs,
+        variables,
+        reader.gaps,
+        doubts_of(reader),
+    )
+
+
+def read_meant(reader: Reader, action: str) -> Job:
+    """Return the job of one of the actions that are meant."""
+    match action:
+        case "rotate":
+            return rotate.read_job(reader)
+        case "pull":
+            return pull.read_job(reader)
+        case _:
+            return replicate.read_job(reader)
+
+
+def _whole(reader: Reader, step: Step) -> Step:
+    """Return the step with what stands for all of it that is not known."""
+    reader.gap(STEP_TOKEN, reader.plain(STEP_TOKEN))
+    known = {
+        "BITBUCKET_WORKSPACE": step.workspace,
+        "BITBUCKET_WORKSPACE_UUID": step.workspace_uuid,
+        "BITBUCKET_REPO_SLUG": step.repository,
+        "BITBUCKET_REPO_UUID": step.repository_uuid,
+    }
+    workspace, workspace_uuid, _, uuid = (reader.gap(name, text) for name, text in known.items())
+    return replace(step, workspace=workspace, workspace_uuid=workspace_uuid, repository_uuid=uuid)
+
+
+def _fill(reader: Reader, actions: tuple[str, ...]) -> None:
+    """Let texts stand for what no run needs, but a set-up does: roles for the token, and names that limit rights."""
+    region, accounts = reader.text("AWS_DEFAULT_REGION"), reader.listed("ALLOWED_AWS_ACCOUNT_IDS")
+    partition = next((name for beginning, name in _PARTITIONS.items() if region.startswith(beginning)), "aws")
+    account = accounts[0] if len(accounts) == 1 else "<account>"
+    stands = {"AWS_OIDC_ROLE_ARN": f"arn:{partition}:iam::{account}:role/{ROLE}"}
+    if reader.text("VAULT_AUTH_METHOD") in ("", "jwt"):
+        stands["VAULT_ROLE"] = ROLE
+    if "rotate" in actions:
+        stands["IAM_USER_NAME"] = ""
+        if not reader.is_given("IAM_USER_NAME"):
+            # A user who is named without a secret may do without one.
+            stands["SECRET_ID"] = ""
+    if actions != ("rotate",):
+        stands["SECRETS"] = source_type(reader.text("SOURCE") or VAULT).placeholder
+    if "replicate" in actions:
+        stands["AWS_SECRET_PREFIX"] = ""
+    for name, text in stands.items():
+        if not reader.is_given(name):
+            reader.gap(name, text)
+
+
+def _shown(name: str, value: str | tuple[str, ...]) -> str | tuple[str, ...]:
+    """Return what a pipeline says of a variable; of one that is or may be secret, the step's own of that name."""
+    if BY_NAME[name].may_hold_a_secret:
+        return f"${name}"
+    return tuple(str(value).splitlines()) if BY_NAME[name].is_lines else value
+
+
+def read_actions(reader: Reader) -> tuple[str, ...]:
+    """Return the actions that are named, or else those that the other variables are for; all where there are none."""
+    named = reader.listed("SETUP_ACTIONS")
+    if named or reader.is_given("SETUP_ACTIONS"):
+        return tuple(action for action in DOING if action in named) or DOING
+    rotates = reader.is_given("IAM_USER_NAME") or reader.is_given("SECRET_ID")
+    selects, replicates = reader.is_given("SECRETS"), reader.is_given("AWS_SECRET_PREFIX")
+    meant = (rotates, selects and not replicates, replicates)
+    return tuple(action for action, some in zip(DOING, meant, strict=True) if some) or DOING
+
+
+def read_step(reader: Reader) -> Step:
+    """Return where the step is."""
+    token = reader.plain(STEP_TOKEN)
+    given = {name: reader.plain(name) for name in _STEP}
+    return step_of(reader.text("BITBUCKET_API_URL"), given, claims_of(Secret(token)) if token else {})
+
+
+_OWN = "Bitbucket hands it to every step; see Repository settings, OpenID Connect."
+
+
+def setup(job: SetupJob) -> SetUp:
+    """Return the set-up of this version of the pipe; what is doubtful is told in it."""
+    grants = dict(_grants(job))
+    return SetUp(
+        job.step,
+        f"account/keyturn:{__version__}",
+        job.variables,
+        {name: (stands, _meaning(name)) for name, stands in job.gaps.items()},
+        tuple(map(str, job.doubts)),
+        job.role_arn if grants else "",
+        grants,
+        _vault(job),
+        uses_bitbucket=any(not isinstance(each, ReplicateJob) for each in job.jobs.values()),
+    )
+
+
+def _grants(job: SetupJob) -> Iterator[tuple[str, Sequence[Statement]]]:
+    """Yield the policies of the role, by name."""
+    for name, each in job.jobs.items():
+        stored = _stored(each)
+        if stored and isinstance(stored.access, AwsAccess):
+            kind = source_type(stored.source)
+            home = Home.of(job.role_arn, kind.region(stored.selector) or stored.access.region)
+            needed = kind.fetch_permissions(home, stored.selector) if kind.fetch_permissions else ()
+            yield "token", permissions.allowing(needed)
+        if not each.aws:
+            continue
+        home = Home.of(job.role_arn, each.aws.region)
+        yield name, permissions.allowing(each.permissions(home))
+        key = each.replication.kms_key if isinstance(each, ReplicateJob) else ""
+        if key:
+            yield "key", permissions.kms(home, key if key.startswith("arn:") else "*")
+    if job.topic:
+        yield "notice", permissions.notice(job.topic)
+
+
+def _vault(job: SetupJob) -> Vault | None:
+    """Return how Vault is asked, which is the same for all jobs that ask it: their variables are the same."""
+    access: VaultAccess | None = None
+    selectors: list[Selector] = []
+    for each in job.jobs.values():
+        stored = _stored(each)
+        if stored and isinstance(stored.access, VaultAccess):
+            access = stored.access
+            selectors.append(stored.selector)
+        if isinstance(each, PullJob) and each.vault:
+            access = each.vault
+            selectors += each.pull.selectors
+        if isinstance(each, ReplicateJob):
+            access = each.vault
+            selectors += each.replication.selectors
+    if not access:
+        return None
+    role = access.role or ROLE
+    return Vault(access.address, access.namespace, access.method, access.path, role, tuple(dict.fromkeys(selectors)))
+
+
+def _stored(job: Job) -> Stored | None:
+    """Return where a job fetches its credential for Bitbucket from; None where it is given or needs none."""
+    given = () if isinstance(job, ReplicateJob) else vars(job.targets.access.credential).values()
+    return next((each for each in given if isinstance(each, Stored)), None)
+
+
+def _meaning(name: str) -> str:
+    variable = BY_NAME.get(name)
+    return re.sub(r" \(\d\)|`", "", variable.meaning) if variable else _OWN

@@ -1,0 +1,223 @@
+"""The job status: a rotation that is looked at and not changed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from pipe.errors import Problem
+from pipe.jobs.rotate.action import Rotate
+from pipe.jobs.rotate.job import RotateJob, read_rotate_job, rotation
+from pipe.jobs.rotate.preview import Fate, action_of, preview_of, since
+from pipe.jobs.rotate.steps import KeyPlan, KeyStep
+from pipe.jobs.rotate.world import World
+from pipe.jobs.status_words import activity, briefly, holding, last_sign_of_life, last_use, role_of, shown
+from pipe.plan import Do
+from pipe.report import Table, Tone, View
+from pipe.retry import Patience
+from pipe.settings.reader import Reader
+from pipe.values import AccessKey, Rotation, Run, last_four, stamp
+
+# The version of the report's shape; it changes when a field changes its meaning or goes.
+SCHEMA = "keyturn/status/1"
+
+# A user whose keys nobody has used for so long is shown as quiet: a month has every kind of job in it but yearly ones.
+UNUSED = timedelta(days=30)
+
+# Steps on a key that is there already; only a run that was cut off, or a hand, leaves them to be done.
+_MENDS = frozenset({Do.REMOVE, Do.VERIFY, Do.PUBLISH})
+
+
+@dataclass(frozen=True)
+class KeyStatus:
+    """One access key: how it is, and what happens to it next, when (`due`), and what is in the way (`blocked`)."""
+
+    key: AccessKey
+    role: str
+    age_days: int
+    last_use: str
+    held_by: tuple[str, ...]
+    next: str
+    due: date | None
+    blocked: bool
+
+
+@dataclass(frozen=True)
+class Status:
+    """The state of one user's rotation.
+
+    `problems` is what is overdue or broken, `busy` which run is at work on it, `ahead` what happens to the keys.
+    """
+
+    world: World
+    keys: tuple[KeyStatus, ...]
+    problems: tuple[Problem, ...]
+    busy: str
+    ahead: str
+
+    @property
+    def exit_code(self) -> int:
+        """0 where all is well, 1 where something is overdue or broken."""
+        return 1 if self.problems else 0
+
+    @property
+    def sentence(self) -> str:
+        """The last line's words."""
+        user = self.world.user
+        if self.problems:
+            count, first = len(self.problems), self.problems[0]
+            return f"{user}: {count} problem{'' if count == 1 else 's'}: {first.what}"
+        if self.busy:
+            return f"{user}: nothing can be told yet: {self.busy}"
+        quiet = self.quiet_since
+        unused = f"; nobody has used a key of {user} since {quiet:%Y-%m-%d}" if quiet else ""
+        return f"{user}: all is well: {self.ahead}{unused}"
+
+    @property
+    def quiet_since(self) -> datetime | None:
+        """When a key of the user was last used or made; None where that is not long ago, or unknown.
+
+        A rotation uses the new key itself, to see it work.
+        """
+        moments = [last_sign_of_life(self.world, entry.key) for entry in self.keys]
+        known = [moment for moment in moments if moment]
+        if not known or len(known) < len(moments) or self.world.now - max(known) < UNUSED:
+            return None
+        return max(known)
+
+    def key_rows(self) -> list[tuple[str, ...]]:
+        """Return the keys as a table for people."""
+        return [
+            (
+                key.key.name,
+                f"{key.age_days} days",
+                f"{key.role}, {activity(key.key)}",
+                key.last_use,
+                str(len(key.held_by)),
+                key.next,
+            )
+            for key in self.keys
+        ]
+
+    def target_rows(self) -> list[tuple[str, ...]]:
+        """Return the targets as a table for people."""
+        return [
+            (
+                target.place.label,
+                last_four(target.key_id) if target.key_id else "-",
+                holding(self.world, target.key_id),
+            )
+            for target in self.world.targets
+        ]
+
+    def view(self) -> View:
+        """Return it as it is shown."""
+        tones = tuple(Tone.DOUBTFUL if key.blocked else Tone.PLAIN for key in self.keys)
+        keys = Table(KEY_HEAD, tuple(self.key_rows()), tones)
+        targets = Table(TARGET_HEAD, tuple(self.target_rows()))
+        return View(self.exit_code, self.sentence, (keys, "", targets), tuple(map(str, self.problems)), self.as_json())
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the report for machines; it holds no secret."""
+        world = self.world
+        return {
+            "schema": SCHEMA,
+            "at": stamp(world.now),
+            "account": world.caller.account,
+            "user": world.user,
+            "keys": [
+                {
+                    "id": key.key.id,
+                    "role": key.role,
+                    "active": key.key.active,
+                    "created": stamp(key.key.created),
+                    "age_days": key.age_days,
+                    "last_use": last_use(world.last_use.get(key.key.id)),
+                    "held_by": list(key.held_by),
+                    "next": key.next,
+                    "due": key.due.isoformat() if key.due else None,
+                    "blocked": key.blocked,
+                }
+                for key in self.keys
+            ],
+            "targets": [
+                {
+                    "target": target.place.label,
+                    "key": shown(target.key_id),
+                    "state": holding(world, target.key_id),
+                }
+                for target in world.targets
+            ],
+            "quiet_since": stamp(self.quiet_since) if self.quiet_since else None,
+            "busy": self.busy or None,
+            "problems": list(map(str, self.problems)),
+        }
+
+
+class Look:
+    """One look at a rotation."""
+
+    def __init__(self, rotation: Rotate) -> None:
+        self._rotation = rotation
+
+    def look(self) -> View:
+        """Return what a rotation sees, with each key's last use; raises Refused and ServiceError."""
+        return status_of(self._rotation.observe(ask_all=True), self._rotation.policy).view()
+
+
+KEY_HEAD = ("key", "age", "state", "last use", "targets", "next")
+TARGET_HEAD = ("target", "holds", "which is")
+
+
+def status_of(world: World, policy: Rotation) -> Status:
+    """Return the status of a world that was observed with every key's last use."""
+    preview = preview_of(world, policy)
+    keys = tuple(_key(world, fate) for fate in preview.fates)
+    return Status(world, keys, (*preview.refused, *_problems(world, preview.plan)), preview.plan.busy, preview.sentence)
+
+
+def _problems(world: World, plan: KeyPlan) -> Iterator[Problem]:
+    for step in plan.steps:
+        name = "" if step.do is Do.CREATE else f"{step.on}: "
+        if step.acts and step.due is not None and step.due < world.now.date():
+            yield Problem("", f"{name}{action_of(step)}, {since(step, world)}: {step.reason}")
+        elif step.warn or _mends(step, world):
+            yield Problem("", f"{name or 'rotate: '}{step.reason}")
+
+
+def _mends(step: KeyStep, world: World) -> bool:
+    """Tell whether a step mends what a run that was cut off, or a hand, has left."""
+    if step.do is Do.CREATE:
+        return world.record.redo or (not world.keys and any(target.key_id for target in world.targets))
+    if step.do is Do.VERIFY and step.key_id == world.record.current:
+        return False
+    return step.do is Do.TIDY or (step.do in _MENDS and bool(step.key_id))
+
+
+def _key(world: World, fate: Fate) -> KeyStatus:
+    key = fate.key
+    return KeyStatus(
+        key=key,
+        role=role_of(world, key),
+        age_days=key.age_days(world.now),
+        last_use=briefly(world.last_use.get(key.id)),
+        held_by=tuple(target.place.label for target in world.targets if target.key_id == key.id),
+        next=fate.next,
+        due=fate.due,
+        blocked=fate.blocked,
+    )
+
+
+class StatusJob(RotateJob):
+    """A rotation that is only looked at."""
+
+    def start(self, run: Run, patience: Patience) -> Look:  # type: ignore[override]  # it shows, and changes nothing
+        """Sign in to AWS and return the status; raises Refused and ServiceError."""
+        return Look(rotation(run, self, patience, writes=False))
+
+
+def read_job(reader: Reader) -> StatusJob:
+    """Return what is looked at."""
+    return StatusJob(**vars(read_rotate_job(reader, only_look=True)))

@@ -1,0 +1,146 @@
+"""Reads the variables that a job takes, and collects what is wrong with them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from pipe.errors import Problem
+from pipe.redact import learn
+from pipe.settings.face import Face
+from pipe.settings.misnamed import misnamed, nearest
+from pipe.settings.rules import read
+from pipe.settings.variables import BY_NAME, STEP_SECRETS, VARIABLES
+
+
+def learn_secrets(environ: Mapping[str, str]) -> None:
+    """Hide every secret that the environment holds from all that is printed."""
+    for name in (*(variable.name for variable in VARIABLES if variable.secret), *STEP_SECRETS):
+        learn(environ.get(name, ""))
+
+
+class Reader:
+    """The environment, variable by variable; one that is empty, or that the job does not take, is not given.
+
+    What is wrong with a value is noted when it is read: what nobody asks for need not be right. `gaps` says what stands
+    for variables that are missing, where that is no problem.
+    """
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self._environ = environ
+        self._face = Face(environ, environ.get("ACTION", "").strip().lower())
+        self._lenient = False
+        self._asked: set[str] = set()
+        self.misnamed = misnamed(environ)
+        self.problems: list[Problem] = []
+        self.gaps: dict[str, str] = {}
+
+    def lenient(self, action: str) -> Reader:
+        """Return a reader of the same environment for an action, to which nothing is wrong with what is missing.
+
+        Both note problems in one list. What stands for variables that the action takes does so from the beginning.
+        """
+        reader = Reader({**self._environ, "ACTION": action})
+        reader._lenient, reader.problems = True, self.problems
+        reader.gaps = {
+            name: stands for name, stands in self.gaps.items() if name not in BY_NAME or action in BY_NAME[name].jobs
+        }
+        return reader
+
+    def problem(self, variable: str, what: str, advice: str = "", *, lacks: str = "") -> None:
+        """Note what is wrong with a variable, and what helps; `lacks` names one that is not given."""
+        self.problems.append(Problem(variable, what, advice, lacks))
+
+    def gap(self, name: str, stands: str = "") -> str:
+        """Let a text stand for a variable that is missing, by default its name in angle brackets; return what does."""
+        self._asked.add(name)
+        return self.gaps.setdefault(name, stands or f"<{name}>")
+
+    def missing(self, variable: str, why: str, advice: str = "", *, stands: str = "") -> None:
+        """Note that a variable is needed, and which one that is given was probably meant; or what `stands` for it."""
+        if self._lenient:
+            self.gap(variable, stands)
+            return
+        given = self.misnamed.get(variable) or nearest(self._environ, variable)
+        hint = f"{given} is given: is {variable} meant?" if given else ""
+        self.problem(variable, why, f"{advice} {hint}".strip(), lacks=variable)
+
+    def complained(self, name: str) -> bool:
+        """Tell whether a problem with this variable was noted already."""
+        return any(problem.variable == name for problem in self.problems)
+
+    def taken(self) -> tuple[Problem, ...]:
+        """Return what was noted so far, each once, and forget it."""
+        problems, self.problems = tuple(dict.fromkeys(self.problems)), []
+        return problems
+
+    def plain(self, name: str) -> str:
+        """Return what Bitbucket hands to the step, or an empty string."""
+        return self.gaps.get(name) or self._environ.get(name, "").strip()
+
+    def is_given(self, name: str) -> bool:
+        """Tell whether a variable has a value, be it right or wrong."""
+        return bool(self._face.variables.get(name)) or name in self._face.refused or name in self.gaps
+
+    def given(self) -> dict[str, str | tuple[str, ...]]:
+        """Return all that was asked for and is given, as it was given, or what stands for it."""
+        found = {name: self.gaps.get(name) or self._face.variables.get(name) for name in BY_NAME if name in self._asked}
+        return {name: value if isinstance(value, str) else tuple(value) for name, value in found.items() if value}
+
+    def value(self, name: str) -> Any:
+        """Return what a variable's value says by its rule, by default its default; None where there is neither.
+
+        A value that the rule refuses is noted, and is None, too.
+        """
+        self._asked.add(name)
+        if name in self.gaps:
+            return self.gaps[name]
+        refused = self._face.refused.get(name)
+        if refused:
+            self.problems += refused
+            return None
+        text = self._face.variables.get(name) or BY_NAME[name].default
+        return read(BY_NAME[name].rule, text) if text else None
+
+    def text(self, name: str) -> str:
+        """Return a variable's text, or an empty one."""
+        return self.value(name) or ""
+
+    def switch(self, name: str) -> bool:
+        """Return what `true` or `false` says."""
+        return bool(self.value(name))
+
+    def number(self, name: str) -> int | None:
+        """Return a whole number, None where none is given."""
+        number: int | None = self.value(name)
+        return number
+
+    def listed(self, name: str) -> tuple[Any, ...]:
+        """Return what each item of a list says; those that the rule refuses are noted, and then there are none."""
+        self._asked.add(name)
+        refused = self._face.refused.get(name)
+        if refused:
+            self.problems += refused
+            return ()
+        return tuple(read(BY_NAME[name].rule, text) for text in self._face.variables.get(name) or ())
+
+    def distinct(self, names: Mapping[str, str]) -> None:
+        """Note where several settings give one name."""
+        used: dict[str, str] = {}
+        for setting, name in names.items():
+            if name and name in used:
+                self.problem(setting, f"must differ from {used[name]}; both are “{name}”.")
+            used.setdefault(name, setting)
+
+    def session_name(self) -> str:
+        """Return the name that AWS's own log shows; braces and slashes do not pass there."""
+        name = f"keyturn-{self.plain('BITBUCKET_REPO_SLUG')}-{self.plain('BITBUCKET_BUILD_NUMBER')}"
+        return re.sub(r"[^\w+=,.@-]", "-", name, flags=re.ASCII).strip("-")[:64]
+
+
+def doubts_of(reader: Reader) -> tuple[Problem, ...]:
+    """Return the variables that are given and not Keyturn's, but look as if they were meant to be."""
+    return tuple(
+        Problem(given, "Keyturn has no such variable", f"Is {meant} meant?") for meant, given in reader.misnamed.items()
+    )

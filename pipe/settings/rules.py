@@ -1,0 +1,332 @@
+"""What the value of one variable has to be: each rule reads a text, and says what is wrong with one that it refuses."""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import re
+import ssl
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+from urllib.parse import urlsplit
+
+from pipe.naming import NAME, reserved
+from pipe.pem import as_pem, kinds_of
+from pipe.redact import learn
+from pipe.selectors import Selector, read_selectors
+from pipe.sources.registry import SOURCES, stored_forms
+
+# `$NAME` alone is what a step's variable is called, and not what it holds.
+_UNEXPANDED = re.compile(r"\$(?:\{[A-Z_][A-Z0-9_]*\}|[A-Z_][A-Z0-9_]*)")
+_QUOTES = ('"', "'")
+_UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+
+
+class Wrong(Exception):
+    """A value that a rule refuses: what it must be, and what helps; `hint` helps, too, and repeats a part of it.
+
+    With `shows` false the value may hold a secret, such as an address with a password.
+    """
+
+    def __init__(self, must: str, advice: str = "", *, hint: str = "", shows: bool = True) -> None:
+        super().__init__(must)
+        self.must = must
+        self.advice = advice
+        self.hint = hint
+        self.shows = shows
+
+
+class Rule(Protocol):
+    """What a value has to be."""
+
+    def read(self, text: str) -> Any:
+        """Return what a text says; raises Wrong."""
+
+
+@dataclass(frozen=True)
+class Text:
+    """Any text at all, of several lines, too."""
+
+    def read(self, text: str) -> str:
+        """Return the text."""
+        return text
+
+
+@dataclass(frozen=True)
+class Pattern:
+    """A text that fits a pattern as a whole; `hints` are patterns of usual mistakes, with what helps each time."""
+
+    pattern: str
+    what: str
+    hints: tuple[tuple[str, str], ...] = ()
+
+    def read(self, text: str) -> str:
+        """Return the text; raises Wrong."""
+        if re.fullmatch(self.pattern, text, re.ASCII):
+            return text
+        for pattern, advice in self.hints:
+            found = re.fullmatch(pattern, text, re.ASCII)
+            if found:
+                raise Wrong(f"must be {self.what}", hint=advice.format(*found.groups()))
+        raise Wrong(f"must be {self.what}")
+
+
+@dataclass(frozen=True)
+class Token:
+    """One word of characters that a header can carry; `others` are beginnings of other kinds, with what helps."""
+
+    others: tuple[tuple[str, str], ...] = ()
+
+    def read(self, text: str) -> str:
+        """Return the token; raises Wrong."""
+        for beginning, advice in self.others:
+            if text.startswith(beginning):
+                raise Wrong(f"begins with {beginning}, so that it is of another kind", advice)
+        if _is_quoted(text):
+            raise Wrong("must not stand in quotes", "They are part of the value; leave them out.")
+        if not re.fullmatch(r"[\x21-\x7e]+", text):
+            raise Wrong("must be one word of printable characters")
+        return text
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One of several words, in upper or lower case."""
+
+    words: tuple[str, ...]
+
+    def read(self, text: str) -> str:
+        """Return the word as it is written here; raises Wrong."""
+        if text.lower() not in self.words:
+            raise Wrong(f"must be {_or(self.words)}")
+        return text.lower()
+
+
+@dataclass(frozen=True)
+class Switch:
+    """`true` or `false`, in upper or lower case."""
+
+    def read(self, text: str) -> bool:
+        """Return what is said; raises Wrong."""
+        return Choice(("true", "false")).read(text) == "true"
+
+
+@dataclass(frozen=True)
+class Number:
+    """A whole number, from the least to the most."""
+
+    of: str
+    least: int
+    most: int
+
+    def read(self, text: str) -> int:
+        """Return the number; raises Wrong."""
+        if re.fullmatch(r"[0-9]{1,9}", text) and self.least <= int(text) <= self.most:
+            return int(text)
+        with_unit = re.fullmatch(rf"([0-9]{{1,9}}) ?(?:{self.of[0]}|{self.of}?)", text)
+        hint = f"Give the number alone: {with_unit[1]}." if with_unit else ""
+        raise Wrong(f"must be a whole number of {self.of}, from {self.least} to {self.most:,}", hint=hint)
+
+
+@dataclass(frozen=True)
+class Address:
+    """An address: https, or http on this machine."""
+
+    def read(self, text: str) -> str:
+        """Return the address; raises Wrong."""
+        try:
+            parts = urlsplit(text)
+            host, port = parts.hostname or "", parts.port
+        except ValueError:
+            parts, host, port = urlsplit(""), "", None
+        odd = parts.username or parts.password or parts.query or parts.fragment
+        if not host or port == 0 or odd:
+            lacks = "://" not in text and re.fullmatch(r"[\w.-]+(:\d+)?(/.*)?", text)
+            raise Wrong(
+                "must be an address such as https://host/path, without user, query or fragment",
+                "It lacks https:// at its beginning." if lacks else "",
+                shows=not odd and "@" not in text,
+            )
+        if parts.scheme != "https" and not (parts.scheme == "http" and _is_loopback(host)):
+            raise Wrong("must begin with https://", "http:// is for this machine only.")
+        return text
+
+
+@dataclass(frozen=True)
+class VariableName:
+    """The name of a variable in Bitbucket."""
+
+    def read(self, text: str) -> str:
+        """Return the name; raises Wrong."""
+        if not NAME.fullmatch(text):
+            raise Wrong("must be a name of a variable: letters, digits and _, and no digit first")
+        if reserved(text):
+            raise Wrong("must be a name that Bitbucket does not reserve for itself")
+        return text
+
+
+@dataclass(frozen=True)
+class Listing:
+    """A list, of which each item keeps a rule of its own."""
+
+    item: Rule = field(default_factory=Text)
+
+    def read(self, text: str) -> Any:
+        """Return what one item says; raises Wrong."""
+        return self.item.read(text)
+
+
+@dataclass(frozen=True)
+class Lines:
+    """Lines, or a text with semicolons."""
+
+    def read(self, text: str) -> str:
+        """Return the text; raises Wrong."""
+        if text[:1] in ("[", "{") and _json(text) is not None:
+            raise Wrong("must not be JSON", "Give a YAML list, or one secret a line.")
+        return text
+
+
+@dataclass(frozen=True)
+class Certificates:
+    """Certificates as PEM or base64 of that; `key` is the variable that a private key belongs into, if there is one.
+
+    With `usable` they are ones that this machine's library can read.
+    """
+
+    key: str = ""
+    usable: bool = False
+
+    def read(self, text: str) -> str:
+        """Return them as PEM; raises Wrong."""
+        pem = as_pem(text)
+        kinds = kinds_of(pem)
+        if any(kind.endswith("PRIVATE KEY") for kind in kinds):
+            learn(text)
+            learn(pem)
+            raise Wrong("holds a private key, too", f"That belongs into {self.key} alone, a secured variable.")
+        if "CERTIFICATE" not in kinds or (self.usable and not _loads(pem)):
+            asked = "It is a request for one." if any(kind.endswith("CERTIFICATE REQUEST") for kind in kinds) else ""
+            raise Wrong("must be certificates as PEM, or base64 of that", asked)
+        return pem
+
+
+@dataclass(frozen=True)
+class PrivateKey:
+    """A private key as PEM or base64 of that, not encrypted; `certificate` is the variable of its certificate."""
+
+    certificate: str
+
+    def read(self, text: str) -> str:
+        """Return it as PEM; raises Wrong."""
+        pem = as_pem(text)
+        kinds = kinds_of(pem)
+        if "ENCRYPTED PRIVATE KEY" in kinds or "Proc-Type: 4,ENCRYPTED" in pem:
+            raise Wrong("is encrypted", "Give the key as it is, in a secured variable.")
+        if not any(kind.endswith("PRIVATE KEY") for kind in kinds):
+            swapped = f"It is a certificate, which belongs into {self.certificate}." if "CERTIFICATE" in kinds else ""
+            raise Wrong("must be a private key as PEM, or base64 of that", swapped)
+        return pem
+
+
+@dataclass(frozen=True)
+class SessionPolicy:
+    """`minimal`, or a policy of IAM as JSON."""
+
+    def read(self, text: str) -> str | dict[str, Any]:
+        """Return the word, or the policy; raises Wrong."""
+        if text.lower() == "minimal":
+            return "minimal"
+        policy = _json(text)
+        if not isinstance(policy, dict) or not policy.get("Statement"):
+            raise Wrong("must be `minimal`, or a policy of IAM as JSON")
+        return policy
+
+
+@dataclass(frozen=True)
+class StoredSecret:
+    """Where one key of one secret is stored."""
+
+    def read(self, text: str) -> tuple[str, Selector]:
+        """Return the source and what selects the secret there; raises Wrong."""
+        source, _, place = text.partition(":")
+        selectors, problems = read_selectors(place, source) if source in SOURCES else ((), [])
+        if problems or len(selectors) != 1 or selectors[0].wild or selectors[0].name:
+            raise Wrong(f"must name one key of one secret: {stored_forms()}; but for vault, the key may be left out")
+        return source, selectors[0]
+
+
+@dataclass(frozen=True)
+class TargetText:
+    """A target as it is written, whose workspace and repository may be the step's own."""
+
+    def read(self, text: str) -> tuple[str, str, str, str]:
+        """Return kind, workspace, repository and environment; the last three may be empty. Raises Wrong."""
+        found = re.fullmatch(
+            r"(?:(?P<workspace>[^/:\s]+)(?:/(?P<repository>[^/:\s]+))?:\s*)?"
+            r"(?P<kind>deployment\s*:|repository|workspace)(?P<environment>.*)",
+            text,
+            re.IGNORECASE,
+        )
+        form = (
+            "must be [workspace/repository:]deployment:<environment>, [workspace/repository:]repository or "
+            "[<workspace>:]workspace"
+        )
+        if not found:
+            alone = re.fullmatch(r"(?!deployment$)[\w-]+", text)
+            raise Wrong(form, hint=f"Is deployment:{text} meant?" if alone else "")
+        kind, workspace = found["kind"].rstrip(": ").lower(), found["workspace"] or ""
+        repository, environment = found["repository"] or "", found["environment"].strip()
+        if kind == "workspace":
+            if repository or environment:
+                raise Wrong(form, "A workspace has no repository." if repository else "")
+        elif workspace and not repository:
+            raise Wrong(form, hint=f"Name the workspace, too: <workspace>/{text}.")
+        elif bool(environment) != (kind == "deployment"):
+            raise Wrong(form)
+        return kind, workspace, repository, f"{{{environment}}}" if _UUID.fullmatch(environment) else environment
+
+
+def read(rule: Rule, text: str) -> Any:
+    """Return what a text says by a rule; raises Wrong, for what is wrong by any rule, too."""
+    if _UNEXPANDED.fullmatch(text):
+        raise Wrong("is the name of a variable and not its value", "Nothing has put the variable's value there.")
+    try:
+        return rule.read(text)
+    except Wrong as wrong:
+        if _is_quoted(text):
+            raise Wrong(wrong.must, "The quotes are part of the value; leave them out.", shows=wrong.shows) from None
+        raise
+
+
+def _is_quoted(text: str) -> bool:
+    return len(text) > 1 and text[0] == text[-1] and text[0] in _QUOTES
+
+
+def _or(words: Sequence[str]) -> str:
+    return " or ".join(filter(None, words))
+
+
+def _json(text: str) -> Any:
+    """Return what a text says as JSON; None where it is none, or has too many levels."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _loads(pem: str) -> bool:
+    """Tell whether certificates can be read."""
+    try:
+        ssl.create_default_context(cadata=pem)
+    except (ssl.SSLError, ValueError):
+        return False
+    return True
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -1,0 +1,357 @@
+"""Every variable that Keyturn understands: its name, its rule, its default and what it means; the only such list."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from pipe.settings.rules import (
+    Address,
+    Certificates,
+    Choice,
+    Lines,
+    Listing,
+    Number,
+    Pattern,
+    PrivateKey,
+    SessionPolicy,
+    StoredSecret,
+    Switch,
+    TargetText,
+    Text,
+    Token,
+    VariableName,
+)
+from pipe.settings.variable import Variable
+from pipe.sources.registry import SOURCES, stored_forms
+
+# What Keyturn can do, and what of that `setup` and `doctor` are the way to.
+DOING = ("rotate", "pull", "replicate")
+ACTIONS = (*DOING, "status", "setup", "doctor")
+METHODS = ("jwt", "approle", "token", "aws", "userpass", "kubernetes", "ldap")
+
+ALWAYS, AWS, ROTATE, ELSEWHERE = "Always", "AWS", "`rotate`", "Elsewhere"
+SETUP = "`setup` and `doctor`"
+PULL, REPLICATE, VAULT = "`pull` and `replicate`", "`replicate`", "Vault and OpenBao"
+
+# Which jobs take a variable. Those on the way there take what the jobs take that they are the way to.
+WAY_THERE = frozenset({"setup", "doctor"})
+ANY = frozenset(ACTIONS)
+ROTATION = frozenset({"rotate", "status"}) | WAY_THERE
+TO_BITBUCKET = ROTATION | {"pull"}
+SELECTING = frozenset({"pull", "replicate"}) | WAY_THERE
+PULL_ONLY, REPLICATE_ONLY = SELECTING - {"replicate"}, SELECTING - {"pull"}
+
+_ROLE = Pattern(
+    r"arn:aws[\w-]*:iam::\d{12}:role/[\w+=,.@/-]+", "the ARN of a role",
+    ((r"([\w+=,.@-]+)", "Give the whole of it, such as arn:aws:iam::123456789012:role/{0}."),),
+)  # fmt: skip
+_ANYWHERE = r"arn:aws[a-z-]*:rolesanywhere:[a-z]{2,}(-[a-z]+)+-\d:\d{12}"
+_TOPIC = Pattern(r"arn:aws[\w-]*:sns:[a-z0-9-]+:\d{12}:[\w-]{1,256}", "the ARN of a standard topic of Amazon SNS")
+_REGION = Pattern(
+    r"[a-z]{2,}(-[a-z]+)+-\d", "a region such as eu-central-1",
+    (
+        (r"([a-z]{2,}(?:-[a-z]+)+-\d)[a-z]", "That is an availability zone; its region is {0}."),
+        (r"([a-z]{2,}(?:-[a-z]+)*-[a-z]+)(\d)[a-z]?", "Is {0}-{1} meant?"),
+    ),
+)  # fmt: skip
+_ACCOUNT = Pattern(r"\d{12}", "a list of account ids of twelve digits")
+_USER = Pattern(
+    r"[\w+=,.@-]{1,64}", "the name of an IAM user",
+    ((r"arn:aws[\w-]*:iam::\d{12}:user/(?:.*/)?([^/]+)", "That is an ARN; the name is {0}."),),
+)  # fmt: skip
+_EMAIL = Pattern(r"[^@\s]+@[^@\s]+", "the e-mail address of an Atlassian account")
+_APP_PASSWORD = ("ATBB", "That is an app password, which Bitbucket does not take any more.")
+_ACCESS_TOKEN = Token(
+    (
+        ("ATATT", "That is a user's API token: give it as ATLASSIAN_API_TOKEN, with ATLASSIAN_ACCOUNT_EMAIL."),
+        _APP_PASSWORD,
+    )
+)
+_API_TOKEN = Token(
+    (
+        ("ATCTT", "That is an access token of a repository, project or workspace: give it as BITBUCKET_ACCESS_TOKEN."),
+        _APP_PASSWORD,
+    )
+)
+_SECRET = Pattern(
+    r"(?!arn:)[\w/+=.@-]{1,512}|arn:aws[\w-]*:secretsmanager:[\w-]+:\d{12}:secret:[\w/+=.@-]+-[A-Za-z0-9]{6}",
+    "a secret's name or ARN",
+    ((r"arn:.*", "An ARN ends with “-” and six characters that AWS has chosen; or give the name."),),
+)
+_DAYS = Number("days", 1, 9_999)
+
+VARIABLES = (
+    Variable(
+        "ACTION", ALWAYS, ANY, Choice(ACTIONS),
+        "What to do: `rotate`, `pull`, `replicate`; `status` to look at a key; for the way there, `setup` or "
+        "`doctor`.",
+        required=True,
+    ),
+    Variable(
+        "TARGETS", ALWAYS, TO_BITBUCKET, Listing(TargetText()),
+        "Where the result is written; a list. `[workspace/repository:]deployment:<environment>`, "
+        "`[workspace/repository:]repository` or `[<workspace>:]workspace`.",
+        shown_default="the step's own deployment environment",
+    ),
+    Variable(
+        "BITBUCKET_ACCESS_TOKEN", ALWAYS, TO_BITBUCKET, _ACCESS_TOKEN,
+        "A repository, project or workspace access token (1).", secret=True, from_step=True,
+    ),
+    Variable(
+        "ATLASSIAN_ACCOUNT_EMAIL", ALWAYS, TO_BITBUCKET, _EMAIL,
+        "The Atlassian account that `ATLASSIAN_API_TOKEN` belongs to (1).", private=True, from_step=True,
+    ),
+    Variable(
+        "ATLASSIAN_API_TOKEN", ALWAYS, TO_BITBUCKET, _API_TOKEN,
+        "A user's API token (1).", secret=True, from_step=True,
+    ),
+    Variable(
+        "BITBUCKET_OAUTH_CLIENT_ID", ALWAYS, TO_BITBUCKET, Token(),
+        "The key of an OAuth consumer (1).", private=True, from_step=True,
+    ),
+    Variable(
+        "BITBUCKET_OAUTH_CLIENT_SECRET", ALWAYS, TO_BITBUCKET, Token(),
+        "The consumer's secret (1).", secret=True, from_step=True,
+    ),
+    Variable(
+        "BITBUCKET_ACCESS_TOKEN_FROM", ALWAYS, TO_BITBUCKET, StoredSecret(),
+        f"Where to fetch the access token at run time: {stored_forms()} (1).",
+        private=True,
+    ),
+    Variable(
+        "ATLASSIAN_API_TOKEN_FROM", ALWAYS, TO_BITBUCKET, StoredSecret(),
+        "The same for the API token (1).", private=True,
+    ),
+    Variable(
+        "BITBUCKET_OAUTH_CLIENT_SECRET_FROM", ALWAYS, TO_BITBUCKET, StoredSecret(),
+        "The same for the consumer's secret (1).", private=True,
+    ),
+    Variable("DRY_RUN", ALWAYS, ANY, Switch(), "Show the plan and write nothing.", default="false"),
+    Variable("DEBUG", ALWAYS, ANY, Switch(), "More of Keyturn's own log; never a library's.", default="false"),
+    Variable(
+        "SNS_TOPIC_ARN", ALWAYS, ANY, _TOPIC,
+        "An Amazon SNS topic that gets a notice of the run; needs a way into AWS (2).",
+    ),
+    Variable(
+        "NOTIFY_ON", ALWAYS, ANY, Choice(("failure", "change", "always")),
+        "When: on `failure`, on `change` (something was changed, or failure), or `always`.", default="failure",
+    ),
+    Variable(
+        "REPORT_DIR", ALWAYS, ANY, Text(),
+        "A folder for the report as JSON; a report that cannot be written is only said.",
+    ),
+    Variable(
+        "AWS_OIDC_ROLE_ARN", AWS, ANY, _ROLE,
+        "The role to assume with the step's OIDC token (`oidc: true`); wins over keys (2).", from_step=True,
+    ),
+    Variable(
+        "AWS_ACCESS_KEY_ID", AWS, ANY, Pattern(r"\w{16,128}", "an access key id"),
+        "An access key (2).", private=True, from_step=True,
+    ),
+    Variable("AWS_SECRET_ACCESS_KEY", AWS, ANY, Token(), "The access key's secret (2).", secret=True, from_step=True),
+    Variable(
+        "AWS_SESSION_TOKEN", AWS, ANY, Token(),
+        "The session token that belongs to temporary keys.", secret=True, from_step=True,
+    ),
+    Variable("AWS_ROLE_ARN", AWS, ANY, _ROLE, "A role to assume by the access key."),
+    Variable(
+        "AWS_ROLESANYWHERE_TRUST_ANCHOR_ARN", AWS, ANY,
+        Pattern(rf"{_ANYWHERE}:trust-anchor/[\w-]+", "the ARN of a trust anchor"),
+        "IAM Roles Anywhere: the trust anchor (2).",
+    ),
+    Variable(
+        "AWS_ROLESANYWHERE_PROFILE_ARN", AWS, ANY, Pattern(rf"{_ANYWHERE}:profile/[\w-]+", "the ARN of a profile"),
+        "The profile (2).",
+    ),
+    Variable("AWS_ROLESANYWHERE_ROLE_ARN", AWS, ANY, _ROLE, "The role (2)."),
+    Variable(
+        "AWS_ROLESANYWHERE_CERTIFICATE", AWS, ANY, Certificates("AWS_ROLESANYWHERE_PRIVATE_KEY"),
+        "The certificate: PEM, or base64 of it (2).", private=True,
+    ),
+    Variable(
+        "AWS_ROLESANYWHERE_PRIVATE_KEY", AWS, ANY, PrivateKey("AWS_ROLESANYWHERE_CERTIFICATE"),
+        "The certificate's private key, likewise (2).", secret=True, from_step=True,
+    ),
+    Variable(
+        "AWS_ROLESANYWHERE_CHAIN", AWS, ANY, Certificates("AWS_ROLESANYWHERE_PRIVATE_KEY"),
+        "Certificates between it and the anchor, likewise, if any.", private=True,
+    ),
+    Variable(
+        "AWS_SESSION_POLICY", AWS, ANY, SessionPolicy(),
+        "Narrows the role's session: a policy as JSON, or `minimal`, which is the smallest one for this very run.",
+        private=True,
+    ),
+    Variable(
+        "AWS_SESSION_SECONDS", AWS, ANY, Number("seconds", 900, 43_200),
+        "How many seconds the role's session lasts at most.", default="3600",
+    ),
+    Variable(
+        "AWS_DEFAULT_REGION", AWS, ANY, _REGION,
+        "The region, e.g. `eu-central-1`; needed for secrets in AWS, but for a `SECRET_ID` that is an ARN.",
+        from_step=True,
+    ),
+    Variable(
+        "ALLOWED_AWS_ACCOUNT_IDS", AWS, ANY, Listing(_ACCOUNT),
+        "A list; any other account is refused before anything is touched.",
+    ),
+    Variable("AWS_ENDPOINT_URL", AWS, ANY, Address(), "Another address than AWS's own; for the sandbox."),
+    Variable(
+        "IAM_USER_NAME", ROTATE, ROTATION, _USER,
+        "Whose access key is rotated.", shown_default="the user whom the keys belong to",
+    ),
+    Variable(
+        "SECRET_ID", ROTATE, ROTATION, _SECRET,
+        "The AWS Secrets Manager secret that holds the pair: name or ARN. Needed for more than one target.",
+    ),
+    Variable("ROTATE_AFTER_DAYS", ROTATE, ROTATION, _DAYS, "The age in days at which a key is replaced.", default="90"),
+    Variable(
+        "DEACTIVATE_AFTER_DAYS", ROTATE, ROTATION, _DAYS,
+        "The age at which the replaced key is made inactive.",
+        shown_default="`ROTATE_AFTER_DAYS` and 10 more, or a quarter more where that is less",
+    ),
+    Variable(
+        "DELETE_AFTER_DAYS", ROTATE, ROTATION, _DAYS,
+        "The age at which the replaced key is deleted.", shown_default="the same again",
+    ),
+    Variable(
+        "ACCESS_KEY_ID_VARIABLE", ROTATE, ROTATION, VariableName(),
+        "The name of the id's variable in Bitbucket.", default="AWS_ACCESS_KEY_ID",
+    ),
+    Variable(
+        "SECRET_ACCESS_KEY_VARIABLE", ROTATE, ROTATION, VariableName(),
+        "The name of the secret's variable in Bitbucket; always secured.", default="AWS_SECRET_ACCESS_KEY",
+    ),
+    Variable(
+        "FORCE", ROTATE, ANY, Switch(),
+        "Rotate now, whatever the key's age. With `pull` and `replicate`: write everything, changed or not.",
+        default="false",
+    ),
+    Variable(
+        "REVOKE", ROTATE, ROTATION,
+        Pattern(
+            r"[A-Z0-9]{4,128}|(?i:true|false)", "an access key's id, or its last letters, at least four",
+        ),
+        "A key has leaked: its id, or its last letters, at least four. A key in use is replaced first; then it goes "
+        "inactive in the same run.",
+    ),
+    Variable(
+        "CREDENTIALS_VARIABLE", ROTATE, ROTATION, VariableName(),
+        "The name of one more secured variable, which gets the pair as a credentials file in base64.",
+    ),
+    Variable(
+        "IF_STILL_USED", ROTATE, ROTATION, Choice(("postpone", "deactivate")),
+        "What becomes of an old key that is still used when its time is up: `postpone` or `deactivate`.",
+        default="postpone",
+    ),
+    Variable(
+        "SOURCE", PULL, SELECTING, Choice(tuple(SOURCES)),
+        "Where the secrets come from: `vault`, which is OpenBao, too, or for `pull` also "
+        f"{' or '.join(f'`{name}`' for name in SOURCES if name != 'vault')}.",
+        default="vault",
+    ),
+    Variable(
+        "SECRETS", PULL, SELECTING, Lines(),
+        "Which secrets: selectors, one a line or separated by `;`. Needed by both. For `secretsmanager`: a name, "
+        "an ARN, `ci/**` or `tag:<key>=<value>`; a name may have a stage or version behind a colon. For `ssm`: a "
+        "parameter's name or `/ci/**`.",
+        private=True,
+    ),
+    Variable("SECURED", PULL, PULL_ONLY, Switch(), "Write secured variables; `pull` only.", default="true"),
+    Variable(
+        "PRUNE", PULL, SELECTING, Switch(),
+        "Delete what Keyturn has written and the source has no more.", default="false",
+    ),
+    Variable(
+        "ON_MISSING", PULL, SELECTING, Choice(("fail", "keep")),
+        "What becomes of the run when a named secret or key is not there: `fail` or `keep`.", default="fail",
+    ),
+    Variable(
+        "ENCODE", PULL, PULL_ONLY, Choice(("base64",)),
+        "`base64` for values that a variable cannot hold as they are, such as several lines; `pull` only.",
+    ),
+    Variable(
+        "TRIM", PULL, PULL_ONLY, Choice(("newline",)),
+        "`newline` leaves out one line break at the end of a value; `pull` only.",
+    ),
+    Variable(
+        "ADOPT", ELSEWHERE, REPLICATE_ONLY | ROTATION, Listing(),
+        "`replicate`: `true` takes over secrets of the same name in Secrets Manager that Keyturn did not write. "
+        "`rotate`: what is given up: the ARN of a secret that a target remembers, the id of a key that it holds, a "
+        "place outside `TARGETS`.",
+    ),
+    Variable(
+        "AWS_SECRET_PREFIX", REPLICATE, REPLICATE_ONLY,
+        Pattern(r"[\w/+=.@-]{1,400}", "the beginning of names, such as vault/"),
+        "What the replicas' names begin with, e.g. `vault/`.",
+    ),
+    Variable(
+        "KMS_KEY_ID", REPLICATE, REPLICATE_ONLY, Pattern(r"[\w:/-]{1,2048}", "a key's id or ARN"),
+        "The KMS key that new replicas are encrypted with.", shown_default="the account's own",
+    ),
+    Variable(
+        "RECOVERY_WINDOW_DAYS", REPLICATE, REPLICATE_ONLY, Number("days", 7, 30),
+        "How many days a deleted replica can be restored, from 7 to 30.", default="30",
+    ),
+    Variable(
+        "VAULT_ADDR", VAULT, ANY, Address(),
+        "The address; `http://` only on this machine. A `/v1` or `/ui` at its end is dropped. Needed for `SOURCE` "
+        "`vault`.",
+        from_step=True,
+    ),
+    Variable(
+        "VAULT_NAMESPACE", VAULT, ANY, Pattern(r"[\w./-]{1,200}", "a namespace"),
+        "The namespace.", from_step=True,
+    ),
+    Variable(
+        "VAULT_CACERT", VAULT, ANY, Certificates(usable=True),
+        "The certificates to trust instead of the usual ones: PEM, or base64 of it.", private=True, from_step=True,
+    ),
+    Variable(
+        "VAULT_AUTH_METHOD", VAULT, ANY, Choice(METHODS),
+        "How to sign in: `jwt`, `approle`, `token`, `aws`, `userpass`, `kubernetes` or `ldap`.",
+        shown_default="`jwt` with the step's OIDC token, else by what is given",
+    ),
+    Variable(
+        "VAULT_AUTH_PATH", VAULT, ANY, Pattern(r"[\w./-]{1,200}", "a path"),
+        "Where the method is mounted.", shown_default="the method's name",
+    ),
+    Variable(
+        "VAULT_ROLE", VAULT, ANY, Pattern(r"[\w.-]{1,200}", "a role's name"),
+        "The role, for `jwt`, `aws` and `kubernetes`.",
+    ),
+    Variable("VAULT_ROLE_ID", VAULT, ANY, Text(), "The role's id, for `approle`.", private=True),
+    Variable("VAULT_SECRET_ID", VAULT, ANY, Token(), "The secret id, for `approle`.", secret=True, from_step=True),
+    Variable(
+        "VAULT_WRAPPED_SECRET_ID", VAULT, ANY, Token(),
+        "Or a wrapping token of the secret id.", secret=True, from_step=True,
+    ),
+    Variable("VAULT_TOKEN", VAULT, ANY, Token(), "The token, for `token`.", secret=True, from_step=True),
+    Variable("VAULT_USERNAME", VAULT, ANY, Text(), "The user, for `userpass` and `ldap`.", private=True),
+    Variable(
+        "VAULT_PASSWORD", VAULT, ANY, Text(),
+        "The password, for `userpass` and `ldap`.", secret=True, from_step=True,
+    ),
+    Variable(
+        "SETUP_ACTIONS", SETUP, WAY_THERE, Listing(Choice(DOING)),
+        "For which actions, a list of `rotate`, `pull` and `replicate`.",
+        shown_default="those that the other variables are for",
+    ),
+    Variable(
+        "BITBUCKET_API_URL", ELSEWHERE, TO_BITBUCKET, Address(),
+        "Another address than Bitbucket's own; for the sandbox.", default="https://api.bitbucket.org/2.0",
+    ),
+    Variable(
+        "STATE_VARIABLE", ELSEWHERE, frozenset({"pull"}) | WAY_THERE, VariableName(),
+        "The unsecured variable in which a target remembers what was pulled; never a value.",
+        default="KEYTURN_STATE",
+    ),
+)  # fmt: skip
+
+BY_NAME = {variable.name: variable for variable in VARIABLES}
+
+# The same name is a switch where secrets are replicated, and a list of what is given up where a key is rotated.
+TAKE_OVER = replace(BY_NAME["ADOPT"], rule=Switch())
+
+# What Bitbucket hands to every pipe of a step, and what of it is secret.
+STEP_TOKEN = "BITBUCKET_STEP_OIDC_TOKEN"  # noqa: S105 - a variable's name
+STEP_SECRETS = (STEP_TOKEN, "PIPELINES_JWT_TOKEN", "BITBUCKET_APP_PASSWORD")

@@ -1,0 +1,228 @@
+"""What a source has of what the selectors name, and whether what it has no more may be deleted.
+
+Pull and replicate look at a source in the same way, and decide from the same inventory.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import TypeVar
+
+from pipe.errors import KeyturnError, Problem, Refused
+from pipe.plan import Do, Failure, Outcome, Step
+from pipe.retry import side_by_side
+from pipe.secrets import Material, State, Version
+from pipe.selectors import Selector
+from pipe.sources.source import Found, Looked, Source
+
+log = logging.getLogger("keyturn.sources")
+
+# A version that its own policy deletes within this time is warned of.
+SOON = timedelta(days=1)
+
+# More than this share of what a selector brought, and more than this many, are never deleted in one run.
+SHARE = 0.2
+FEW = 5
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Observed:
+    """What was seen of a source; `materials` and `unread` are by the secrets' addresses, `now` is the source's time."""
+
+    now: datetime
+    origin: str
+    looked: tuple[Looked, ...]
+    materials: Mapping[str, Material] = field(repr=False)
+    unread: Mapping[str, KeyturnError]
+
+    @property
+    def found(self) -> Iterator[Found]:
+        """Everything that any selector found."""
+        for looked in self.looked:
+            yield from looked.found
+
+    @property
+    def failures(self) -> tuple[Failure[Step], ...]:
+        """What could not be looked at or read, each once."""
+        failed = {**_errors(self.looked), **self.unread}
+        return tuple(
+            Failure(Step(Do.READ, on, "", vital=False), error.what, error.check) for on, error in failed.items()
+        )
+
+
+Seen = TypeVar("Seen", bound=Observed)
+
+
+@dataclass(frozen=True)
+class Live:
+    """A secret that is there, in which version as far as is known by now; `data` is None where it was not read."""
+
+    found: Found
+    version: Version | None
+    data: Material | None
+
+
+@dataclass
+class Inventory:
+    """The state of each secret that the selectors name.
+
+    `live` are current or stale, which the target tells. `deleted` are known to be so, `unknown` could not be looked at;
+    both are by selector's text and address. Whatever is in none of these is missing. `problems` refuse the run, `notes`
+    are told, each about a selector, a secret or a name.
+    """
+
+    fail_on_missing: bool
+    live: list[Live] = field(default_factory=list)
+    deleted: dict[tuple[str, str], State] = field(default_factory=dict)
+    unknown: set[tuple[str, str]] = field(default_factory=set)
+    problems: list[Problem | str] = field(default_factory=list)
+    # What several selectors say of one thing is said once.
+    notes: dict[tuple[str, str], None] = field(default_factory=dict)
+
+    def note(self, on: str, reason: str) -> None:
+        """Note what is told."""
+        self.notes[on, reason] = None
+
+    def missing(self, selector: Selector, why: str) -> None:
+        """Note that what a selector names is not there, as ON_MISSING has it."""
+        if self.fail_on_missing:
+            advice = "Check the path and the policy, or set ON_MISSING: keep."
+            self.problems.append(Problem("SECRETS", f"“{selector.text}”: {why}", advice))
+        else:
+            self.note(selector.text, why)
+
+    @property
+    def told(self) -> list[Step]:
+        """The notes as steps that do nothing."""
+        return [Step(Do.KEEP, on, reason, warn=True) for on, reason in self.notes]
+
+
+def take_inventory(seen: Observed, *, fail_on_missing: bool) -> Inventory:
+    """Return the state of everything that the selectors name."""
+    inventory = Inventory(fail_on_missing)
+    for looked in seen.looked:
+        text = looked.selector.text
+        if looked.missing:
+            inventory.missing(looked.selector, looked.missing)
+        if looked.warning:
+            inventory.note(text, looked.warning)
+        inventory.unknown |= {(text, address) for address in looked.failed}
+        for found in looked.found:
+            data = seen.materials.get(found.address)
+            version, state, note = condition(found, data, seen.now)
+            if found.address in seen.unread:
+                inventory.unknown.add((text, found.address))
+            elif state is State.LIVE:
+                inventory.live.append(Live(found, version, data))
+                if note:
+                    inventory.note(found.address, note)
+            else:
+                inventory.deleted[text, found.address] = state
+                if looked.selector.recursive:
+                    inventory.note(found.address, note)
+                else:
+                    inventory.missing(looked.selector, note)
+    return inventory
+
+
+def condition(found: Found, data: Material | None, now: datetime) -> tuple[Version | None, State, str]:
+    """Return a secret's version, what became of it, and what people are told of that, if anything.
+
+    What was read is newer than what was listed; where there are no versions, what is there is live.
+    """
+    version = data.version if data and data.version else found.version
+    if version is None:
+        return None, State.LIVE, ""
+    state = version.state(now)
+    if data and data.values is None and state is State.LIVE:
+        # The source's clock is read to the second, and it has deleted the secret within this one.
+        state = State.DELETED
+    if state is State.LIVE:
+        soon = version.deleted_at is not None and version.deleted_at - now < SOON
+        return version, state, f"it will be deleted on {version.deleted_at:%Y-%m-%d %H:%M} UTC" if soon else ""
+    note = f"its current version is {state}" if version.number else f"it is {state}"
+    return version, state, note + (" and cannot come back" if state is State.DESTROYED else "")
+
+
+def why_kept(looked: Looked, orphaned: int, owned: int, *, prune: bool) -> str:
+    """Return why nothing of what a selector has orphaned may be deleted; empty where it may be pruned.
+
+    `orphaned` of the `owned` that the selector has brought would go: if too little is there, that may be a mistake.
+    """
+    if not prune:
+        return "set PRUNE: true to delete it"
+    if looked.problem is not None or looked.failed:
+        return "not deleted, since not all secrets could be looked at"
+    if not looked.found:
+        return "not deleted, since nothing at all was found"
+    if orphaned > FEW and orphaned > SHARE * owned:
+        return f"not deleted: {orphaned} of {owned} would go, which is too many for one run"
+    return ""
+
+
+def named(names: Sequence[str]) -> str:
+    """Return names as people are told them: the first of many, and how many more."""
+    more = len(names) - FEW
+    return f"{', '.join(names[:FEW])} and {more} more" if more > 0 else ", ".join(names)
+
+
+def open_beside(source: Source, looks: Iterable[Callable[[], T]]) -> tuple[datetime, list[T]]:
+    """Open a source while the looks at its targets are made; return its time, and what these looks saw.
+
+    Raises Refused with everything that cannot be asked.
+    """
+    tasks: list[Callable[[], datetime | T]] = [source.open, *looks]
+    opened, *seen = side_by_side(tasks)
+    errors = [each for each in (opened, *seen) if isinstance(each, KeyturnError)]
+    if errors or not isinstance(opened, datetime):
+        raise Refused.by(errors)
+    return opened, [each for each in seen if not isinstance(each, KeyturnError | datetime)]
+
+
+def look(
+    source: Source, selectors: Sequence[Selector], known: Callable[[Selector, str], bool]
+) -> tuple[tuple[Looked, ...], Mapping[str, Material]]:
+    """Return what each selector finds, and by address what was read anyway; raises ServiceError."""
+    looked = source.survey(selectors, known)
+    _tell(_errors(looked))
+    found = [found for each in looked for found in each.found]
+    return looked, {each.address: each.material for each in found if each.material is not None}
+
+
+def read(source: Source, seen: Seen, wanted: Sequence[Found]) -> Seen:
+    """Return what was seen with what is in the wanted secrets, or why that cannot be told."""
+    results = dict(zip((found.address for found in wanted), source.read_all(wanted), strict=True))
+    unread = {address: result for address, result in results.items() if isinstance(result, KeyturnError)}
+    _tell(unread)
+    more = {address: result for address, result in results.items() if isinstance(result, Material)}
+    return replace(seen, materials={**seen.materials, **more}, unread=unread)
+
+
+def unfinished(outcome: Outcome[Step], done: str, what: str) -> str:
+    """Return the last line of a run that failed, or did only a part; `what` is what such a run changes."""
+    first = outcome.failures[0]
+    failed = f"{first.step.do} {first.step.about}: {first.what} {first.check}".strip()
+    if outcome.exit_code == 1:
+        return f"Failed; no {what} was changed: {failed}"
+    left = {step.on for step in (*(failure.step for failure in outcome.failures), *outcome.undone)}
+    return f"Partly done: {done}; {len(left)} still to do. The next run finishes it. {failed}"
+
+
+def count(number: int, what: str) -> str:
+    """Return so many of something, in words."""
+    return f"{number} {what}{'' if number == 1 else 's'}"
+
+
+def _errors(looked: Sequence[Looked]) -> Mapping[str, KeyturnError]:
+    """Return what went wrong with all selectors; several may have met the same."""
+    return {on: error for each in looked for on, error in each.errors.items()}
+
+
+def _tell(errors: Mapping[str, KeyturnError]) -> None:
+    for on, error in errors.items():
+        log.error("read %s: %s", on, error)

@@ -1,0 +1,117 @@
+"""What an action asks of a source of secrets, and what it is told."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Protocol
+
+from pipe.errors import Invalid, KeyturnError, Missing
+from pipe.redact import Secret
+from pipe.secrets import Engine, Material, Version
+from pipe.selectors import Selector
+
+# What a header can carry.
+_PRINTABLE = re.compile(r"[\x21-\x7e]+")
+
+
+@dataclass(frozen=True)
+class Found:
+    """A secret that a selector found.
+
+    `address` is mount and path as people write them, `below` the path under a recursive wildcard's folder. `version` is
+    None where the source has none. `material` is there where learning the version has read it anyway.
+    """
+
+    selector: Selector
+    address: str
+    mount: str
+    engine: Engine
+    below: str = ""
+    version: Version | None = None
+    material: Material | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True)
+class Looked:
+    """What became of one selector: what was found, and what could not be looked at.
+
+    Nothing found and nothing failed: it is missing. `failed` has errors by address; a `problem` leaves open what there
+    is at all. `address` is where it was looked for, where the selector says that in another way; a `warning` is that
+    something else may be meant.
+    """
+
+    selector: Selector
+    found: tuple[Found, ...] = ()
+    failed: Mapping[str, KeyturnError] = field(default_factory=dict)
+    problem: KeyturnError | None = None
+    address: str = ""
+    warning: str = ""
+
+    @property
+    def missing(self) -> str:
+        """Why there is nothing of it; empty where there is something, or where that is not known."""
+        if self.found or self.failed or self.problem is not None:
+            return ""
+        return f"nothing is there; it was looked for at {self.address}" if self.address else "nothing is there"
+
+    @property
+    def errors(self) -> dict[str, KeyturnError]:
+        """What went wrong, by what it is about."""
+        return {**self.failed, **({self.selector.text: self.problem} if self.problem else {})}
+
+
+@dataclass(frozen=True)
+class Single:
+    """One value; `leased` is one that ends with the sign-in that read it."""
+
+    value: Secret
+    leased: bool = False
+
+
+class Source(Protocol):
+    """A place that secrets come from. Every method raises ServiceError."""
+
+    @property
+    def origin(self) -> str:
+        """Which source it is: its address and namespace; the same secret of another origin is another secret."""
+
+    def open(self) -> datetime:
+        """Sign in, and return the source's present time."""
+
+    def survey(self, selectors: Sequence[Selector], known: Callable[[Selector, str], bool]) -> tuple[Looked, ...]:
+        """Learn which secrets each selector finds and in which version, with the fewest requests.
+
+        `known` tells whether a selector's secret at an address may be unchanged; where it is not, and its version would
+        cost a request of its own, its material is read at once. With an empty address it tells whether what the
+        selector brought before had versions.
+        """
+
+    def read_all(self, found: Sequence[Found]) -> list[Material | KeyturnError]:
+        """Return what is in each secret, or why that cannot be told."""
+
+    def close(self, *, leased: bool) -> None:
+        """Sign out; with `leased`, secrets whose lease ends with the sign-in are in use now."""
+
+
+def single(
+    selector: Selector, fields: Mapping[str, Any] | None, whole: str | bytes | None = None, *, leased: bool = False
+) -> Single:
+    """Return the value of a selector's key among a secret's fields; without a key, the whole secret.
+
+    `fields` is None for a secret that has none. Raises Missing and Invalid.
+    """
+    key, name = selector.key, f"The key {selector.key} of {selector.path}" if selector.key else selector.path
+    if key and fields is None:
+        raise Invalid(f"{selector.path} is no JSON object, so that it has no keys.", "Check SECRETS.")
+    if key and key not in (fields or {}):
+        raise Missing(f"{selector.path} has no key {key}.", "Check SECRETS.")
+    value = (fields or {})[key] if key else whole
+    text = value.strip() if isinstance(value, str) else None
+    if text == "" or value is None:
+        raise Invalid(f"{name} is empty.", "Check SECRETS.")
+    if text is None or not _PRINTABLE.fullmatch(text):
+        raise Invalid(f"{name} is no token: it is not one word of printable characters.", "Check SECRETS.")
+    return Single(Secret(text), leased)
