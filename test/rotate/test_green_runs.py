@@ -50,6 +50,30 @@ def test_an_announcement_that_is_there_already_is_another_run(case: Case) -> Non
     assert result.asked("iam.CreateAccessKey") == []
 
 
+@pytest.mark.parametrize("body", [b"{}", b'{"Versions": []}', b'{"Versions": null}'])
+def test_a_list_that_lacks_a_version_with_a_label_is_no_proof_of_another_run(case: Case, body: bytes) -> None:
+    case.replaced(days=10)
+    case.well()
+    case.world.clock.move(days=10)
+    case.well()
+    case.world.clock.move(days=71)
+    before = case.world.aws.secret(SECRET)
+    head = [("Content-Type", "application/x-amz-json-1.1"), ("x-amzn-RequestId", "1")]
+    case.spoil(
+        Fault(
+            "secretsmanager.ListSecretVersionIds", "call-answer", times=0, answer=lambda _: Answer("200 OK", head, body)
+        )
+    )
+    result = case.run()
+    assert result.code == 1, result.output
+    assert "lacks" in result.last_line
+    assert case.world.aws.secret(SECRET) == before
+    assert result.asked("iam.CreateAccessKey") == []
+    case.mend()
+    case.well()
+    assert case.held != case.old
+
+
 def test_a_refusal_is_told_to_its_end(case: Case) -> None:
     cause = "with an explicit deny in a service control policy"
     arns = "arn:aws:sts::123456789012:assumed-role/keyturn/keyturn-shop-17 " * 4

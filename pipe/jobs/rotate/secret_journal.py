@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from pipe.errors import Conflict, KeyturnError, Missing, Refused, WrongState
+from pipe.errors import Busy, Conflict, KeyturnError, Missing, Refused, WrongState
 from pipe.jobs.rotate import journal as pages
 from pipe.jobs.rotate.journal import (
     holder_of,
@@ -53,6 +53,9 @@ STORE_ATTEMPTS = 20
 # AWS keeps 100 versions, and all of the last day.
 MOST_YOUNG = 60
 DAY = timedelta(days=1)
+
+# How often versions are listed until those with labels are among them.
+LISTED = 4
 
 # How often a list of targets is extended anew where another run has extended it meanwhile.
 EXTENSIONS = 5
@@ -98,7 +101,7 @@ class SecretJournal:
         revoked = self._revoked(seen)
         unplaced = [key for key in keys if key.id not in {current, pending, *ours}]
         missing = bool(named) and all(key.id != named for key in keys)
-        versions = frozenset(self._versions.all_versions() if unplaced or missing else seen.stages)
+        versions = frozenset(self._all_versions() if unplaced or missing else seen.stages)
         began = next((key.created for key in keys if key.id == current), None)
         for key in unplaced:
             if version_of(key.id) in versions and not pending and (began is None or key.created > began):
@@ -213,7 +216,7 @@ class SecretJournal:
         before = self._seen.version(INTENT) if self._seen else None
         arn = self._must_be().arn
         # AWS drops old versions, so that a free number may be smaller than that of the last announcement.
-        versions = self._versions.all_versions()
+        versions = self._all_versions()
         number = max(numbers_of_intents(arn, versions), default=0) + 1
         young = [made for made in versions.values() if made is not None and now - made < DAY]
         if len(young) > MOST_YOUNG and not urgent:
@@ -408,9 +411,27 @@ class SecretJournal:
         fields = read_page(self._versions.read(version=version).body, pages.INTENT)
         return intent_from(fields, number, is_open=is_open)
 
+    def _all_versions(self) -> dict[str, datetime | None]:
+        """Return all versions, looked for again where the list lacks one that has a label, as a late one does.
+
+        A list that was cut short would tell that an announcement's number is free, and that another run has taken it.
+        """
+
+        def listed() -> dict[str, datetime | None]:
+            versions = self._versions.all_versions()
+            if self._seen and not self._seen.stages.keys() <= versions.keys():
+                raise Busy(
+                    f"The list of versions of {self._versions.secret_id} lacks one that has a label "
+                    "(secretsmanager:ListSecretVersionIds).",
+                    "Run again; check AWS_ENDPOINT_URL, and any proxy between.",
+                )
+            return versions
+
+        return self._patience.insist(listed, attempts=LISTED)
+
     def _last_number(self, arn: str) -> int:
         """Return the largest number of an announcement that there is, 0 without one."""
-        return max(numbers_of_intents(arn, self._versions.all_versions()), default=0)
+        return max(numbers_of_intents(arn, self._all_versions()), default=0)
 
     def _targets(self) -> tuple[dict[str, str], int]:
         """Return the list of targets and its number, which is the largest that there is; 0 without one."""
@@ -418,7 +439,7 @@ class SecretJournal:
         if seen is None:
             return {}, 0
         labelled = seen.version(TARGETS)
-        numbers = numbers_of_targets(seen.arn, [labelled] if labelled else self._versions.all_versions())
+        numbers = numbers_of_targets(seen.arn, [labelled] if labelled else self._all_versions())
         if not numbers and not labelled:
             return {}, 0
         held: Any = None
