@@ -308,7 +308,7 @@ def test_the_machine_gives_no_credentials(tmp_path: Path, monkeypatch: pytest.Mo
     (tmp_path / ".netrc").chmod(0o600)
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("NETRC", str(tmp_path / ".netrc"))
-    with serving(answering(b"", "Set-Cookie: a=b")) as server:
+    with serving(answering(b"", "Set-Cookie: a=b", "Connection: close")) as server:
         gate = door(server.url)
         for _ in range(2):
             gate.ask("GET", f"{server.url}/v1/x", "its health")
