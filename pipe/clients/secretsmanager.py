@@ -220,6 +220,7 @@ class SecretsManager:
             fields = Fields(answer, About("AWS", action, TRANSPORT_CHECK))
             try:
                 told = fields.text("VersionId" if version else "ARN")
+                fields.optional_texts("VersionStages")
                 if version and told != version:
                     raise fields.wrong("VersionId", "that of another version")
             except Unreadable as error:

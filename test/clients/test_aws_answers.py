@@ -16,15 +16,17 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
+from pipe.clients.secretsmanager import SecretVersions
 from pipe.errors import BadCredentials, Busy, KeyturnError, Unreadable
 from pipe.values import Described
 from sandbox.wire import Answer, Environ, Fault
 from sandbox.world import REGION, Company, World
 from sandbox.wrong import change
-from test.clients.aws_questions import ATTEMPTS, FEWER, ONCE, OPERATIONS, Questions
+from test.clients.aws_questions import ATTEMPTS, FEWER, NAME, ONCE, OPERATIONS, Questions
 from test.faults.sample import ALL, SEED, SPOILT
 
 HTML = b"<!DOCTYPE html><html><head><title>Blocked</title></head><body>Policy<br>Ask your administrator</body></html>"
@@ -187,6 +189,15 @@ def test_a_version_that_is_not_the_one_written_is_no_success(world: World, quest
     with pytest.raises(Busy, match="VersionId") as raised:
         questions.ask("secretsmanager.PutSecretValue")
     assert raised.value.unclear
+
+
+def test_a_write_whose_labels_cannot_be_read_is_made_again(world: World, questions: Questions) -> None:
+    world.aws.wire.forget()
+    world.aws.wire.spoil(
+        Fault("secretsmanager.PutSecretValue", "change-after", change=change("/VersionStages/*", "10^18"))
+    )
+    assert SecretVersions(questions.aws, NAME).put(str(uuid4()), "a body", "a-label") == {"a-label"}
+    assert [seen.operation for seen in world.aws.wire.journal].count("secretsmanager.PutSecretValue") == 2
 
 
 @pytest.mark.parametrize("operation", sorted(WRITES))
