@@ -148,7 +148,7 @@ class _InTime:
     def connect(self) -> None:
         """Connect, or raise Unconnected."""
         try:
-            super().connect()  # type: ignore[misc]
+            super().connect()  # type: ignore[misc]  # it is urllib3's, beside which this class is inherited
         except Exception as error:
             raise Unconnected from error
 

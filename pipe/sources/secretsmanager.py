@@ -9,6 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from pipe import permissions
+from pipe.clients.secretsmanager import SecretsManager
 from pipe.errors import Invalid, KeyturnError, Missing, WrongState
 from pipe.permissions import Home
 from pipe.retry import side_by_side
@@ -20,7 +21,6 @@ from pipe.values import Body, Described
 
 if TYPE_CHECKING:
     from pipe.access.aws import AwsSession
-    from pipe.clients.secretsmanager import SecretsManager
 
 CURRENT = "AWSCURRENT"
 
@@ -88,9 +88,6 @@ class SecretsManagerSource:
     def open(self) -> datetime:
         """Sign in and list, and return AWS's present time; raises ServiceError."""
         aws = self._session.enter()
-        # AWS's library is imported here, so that Bitbucket answers meanwhile.
-        from pipe.clients.secretsmanager import SecretsManager  # noqa: PLC0415 - see above
-
         self._secrets = SecretsManager(aws)
         names = [_beginning(selector) for selector in self._selectors if not selector.tagged]
         lists: dict[str, Callable[[], dict[str, Described]]] = {}
@@ -199,8 +196,6 @@ def region_of(selector: Selector) -> str:
 def fetch(session: AwsSession, selector: Selector) -> Single:
     """Return the value of a selector's key, without one the secret's whole text; raises ServiceError."""
     aws = session.enter()
-    from pipe.clients.secretsmanager import SecretsManager  # noqa: PLC0415 - AWS's library is imported by now
-
     secrets, stage = SecretsManager(aws, region_of(selector) or None), selector.stage
     if _ID.fullmatch(stage):
         body = secrets.read(selector.path, version=stage)

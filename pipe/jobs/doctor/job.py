@@ -7,11 +7,13 @@ from functools import partial
 from itertools import chain
 
 from pipe.access.aws import AwsAccess, AwsSession, WebIdentity
+from pipe.access.aws_sign_in import objection
 from pipe.access.bitbucket import BitbucketAccess, bitbucket_of
 from pipe.access.notice import read_notice
 from pipe.access.stored import Fetcher
 from pipe.access.vault import VaultAccess
 from pipe.access.vault_session import VaultSession, vault_session
+from pipe.clients.aws_rights import Rights
 from pipe.clients.bitbucket import Bitbucket
 from pipe.clients.bitbucket_issuer import Issuer
 from pipe.clients.vault_self import OwnToken
@@ -22,7 +24,7 @@ from pipe.jobs.doctor.observe_bitbucket import observe_bitbucket
 from pipe.jobs.doctor.observe_vault import VaultFacts, observe_vault
 from pipe.jobs.pull.job import PullJob
 from pipe.jobs.replicate.job import ReplicateJob
-from pipe.jobs.rotate.job import RotateJob
+from pipe.jobs.rotate.job import RotateJob, rotation_by
 from pipe.jobs.rotate.preview import Preview
 from pipe.jobs.setup.job import Job, read_actions, read_meant, read_step
 from pipe.permissions import Home
@@ -93,11 +95,6 @@ def doctor(run: Run, job: DoctorJob, patience: Patience) -> Doctor:
 def _enter(session: AwsSession, jobs: Jobs, bitbucket: Bitbucket | None, run: Run, patience: Patience) -> Account:
     """Sign in to AWS; return the account as the jobs that sign in there need it. Raises Refused and ServiceError."""
     aws = session.sign_in()
-    # AWS's library is imported by now.
-    from pipe.access.aws_sign_in import objection  # noqa: PLC0415 - see above
-    from pipe.clients.aws_rights import Rights  # noqa: PLC0415 - see above
-    from pipe.jobs.rotate.job import rotation_by  # noqa: PLC0415 - see above
-
     caller = aws.identity()
     here = tuple(job for job in jobs if job.aws == session.access)
     rotate = next((job for job in here if isinstance(job, RotateJob)), None)
