@@ -89,7 +89,7 @@ JOBS = {
     "status": {"rotate", "status_words"},
     "status_words": {"rotate"},
     "doctor": {"rotate", "pull", "replicate", "setup"},
-    "setup": {"rotate", "pull", "replicate"},
+    "setup": {"rotate", "pull", "replicate", "registry"},
     "replicate": {"pull"},
 }
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from importlib import import_module
+from typing import cast
 
 from pipe import __version__, permissions
 from pipe.access.aws import AwsAccess
@@ -12,11 +14,9 @@ from pipe.access.notice import read_notice
 from pipe.access.stored import Stored
 from pipe.access.vault import VaultAccess
 from pipe.errors import Problem
-from pipe.jobs.pull import job as pull
 from pipe.jobs.pull.job import VAULT, PullJob
-from pipe.jobs.replicate import job as replicate
+from pipe.jobs.registry import MODULES
 from pipe.jobs.replicate.job import ReplicateJob
-from pipe.jobs.rotate import job as rotate
 from pipe.jobs.rotate.job import RotateJob
 from pipe.jobs.setup.action import SetUp, Vault
 from pipe.jwt import claims_of
@@ -91,13 +91,7 @@ def read_job(reader: Reader) -> SetupJob:
 
 def read_meant(reader: Reader, action: str) -> Job:
     """Return the job of one of the actions that are meant."""
-    match action:
-        case "rotate":
-            return rotate.read_job(reader)
-        case "pull":
-            return pull.read_job(reader)
-        case _:
-            return replicate.read_job(reader)
+    return cast(Job, import_module(MODULES[action]).read_job(reader))
 
 
 def _whole(reader: Reader, step: Step) -> Step:
