@@ -7,14 +7,14 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from functools import partial
+from functools import cache, partial
 from typing import Any, Literal
 
 import boto3
 import botocore
 import botocore.config
-import botocore.loaders
 import botocore.session
+from botocore.credentials import Credentials
 
 from pipe.clients.answer import Fields
 from pipe.clients.aws_transport import CHECK, Transport
@@ -28,8 +28,8 @@ Service = Literal["iam", "secretsmanager", "sns", "ssm", "sts"]
 
 CHECK_KEYS = "Check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (and AWS_SESSION_TOKEN)."
 
-# Reading a service's description takes longer than asking it; all sessions share what was read.
-_LOADER = botocore.loaders.create_loader()
+# A boto3 session is not safe to make clients from at the same time.
+_MAKING = threading.Lock()
 
 # Neither a profile nor a file in the home directory has a say: the settings alone do.
 _NOTHING_ELSE: dict[str, Any] = {
@@ -75,13 +75,16 @@ class Aws:
     """A signed-in session; the clients of single services are made from it, and ask through it."""
 
     def __init__(
-        self, session: boto3.Session, endpoint: Endpoint, transport: Transport, identity: Identity | None = None
+        self,
+        credentials: Credentials | None,
+        endpoint: Endpoint,
+        transport: Transport,
+        identity: Identity | None = None,
     ) -> None:
-        self._session = session
+        self.credentials = credentials
         self.endpoint = endpoint
         self._transport = transport
         self._identity = identity
-        self._lock = threading.Lock()
         self.ask, self.ask_once, self.now = transport.ask, transport.ask_once, transport.now
 
     @classmethod
@@ -100,19 +103,13 @@ class Aws:
         `identity` is who that is, where it is known already; with `transport` it goes on by another session's clock
         and connections.
         """
-        session = _session(
-            endpoint.region,
-            aws_access_key_id=pair.id,
-            aws_secret_access_key=pair.secret.reveal(),
-            aws_session_token=token.reveal() if token else None,
-        )
-        return cls(session, endpoint, transport or _transport(session, patience), identity)
+        credentials = Credentials(pair.id, pair.secret.reveal(), token.reveal() if token else None)
+        return cls(credentials, endpoint, transport or _transport(patience), identity)
 
     @classmethod
     def anonymous(cls, endpoint: Endpoint, patience: Patience) -> Aws:
         """Return a session that cannot sign."""
-        session = _session(endpoint.region)
-        return cls(session, endpoint, _transport(session, patience))
+        return cls(None, endpoint, _transport(patience))
 
     def signed(self, answer: Fields) -> Aws:
         """Return the session of the credentials that STS has answered to this one with."""
@@ -140,12 +137,19 @@ class Aws:
             "signature_version": botocore.UNSIGNED if anonymous else None,
         }
         region = region or self.endpoint.region
-        with self._lock:  # a boto3 session is not safe to make clients from at the same time
-            make: Any = self._session.client
+        signing: dict[str, str | None] = {}
+        if self.credentials is not None:
+            signing = {
+                "aws_access_key_id": self.credentials.access_key,
+                "aws_secret_access_key": self.credentials.secret_key,
+                "aws_session_token": self.credentials.token,
+            }
+        with _MAKING:
+            make: Any = _session().client
             try:
                 client = make(
                     service, region_name=region, endpoint_url=self.endpoint.url,
-                    config=botocore.config.Config(**config),
+                    config=botocore.config.Config(**config), **signing,
                 )  # fmt: skip
             except Exception as error:  # noqa: BLE001 - botocore raises what it does not document
                 raise ServiceError(
@@ -172,14 +176,14 @@ class Aws:
         """Return who signs the requests; it is asked for once, and not at all where STS has told it already."""
         if self._identity is None:
             answer = self.ask("sts:GetCallerIdentity", self.client("sts").get_caller_identity, CHECK_KEYS)
-            credentials = self._session.get_credentials()
+            credentials = self.credentials
             self._identity = _identity(answer, "" if not credentials or credentials.token else credentials.access_key)
         return self._identity
 
     def checkers(self, pair: KeyPair) -> list[Callable[[], Identity]]:
         """Return questions, one per endpoint, that ask once who an access key is; they raise as `ask_once` does."""
         other = self._with(pair)
-        partition = self._session.get_partition_for_region(self.endpoint.region)
+        partition = _session().get_partition_for_region(self.endpoint.region)
         here = self.endpoint.region
         regions = [here, *(region for region in _SECOND_REGION.get(partition, ()) if region != here)][:2]
 
@@ -209,12 +213,15 @@ def _identity(answer: Fields, key_id: str = "") -> Identity:
     return Identity(arn, parts[4], user, key_id if user else "")
 
 
-def _session(region: str, **keys: str | None) -> boto3.Session:
-    core = botocore.session.Session(session_vars=_NOTHING_ELSE)
-    core.register_component("data_loader", _LOADER)
-    return boto3.Session(botocore_session=core, region_name=region, **keys)
+@cache
+def _session() -> boto3.Session:
+    """Return the one session that all clients are made from, since making one takes longer than a request.
+
+    It holds no credentials: each client is given its own.
+    """
+    return boto3.Session(botocore_session=botocore.session.Session(session_vars=_NOTHING_ELSE))
 
 
-def _transport(session: boto3.Session, patience: Patience) -> Transport:
-    core: Any = session._session
+def _transport(patience: Patience) -> Transport:
+    core: Any = _session()._session
     return Transport(patience, core.get_config_variable("ca_bundle") or "")

@@ -26,13 +26,12 @@ def proof(aws: Aws, server_id: str = "") -> dict[str, str]:
     `server_id` is Vault's `iam_server_id_header_value`, if it has one. Whoever holds the signature can log in with it;
     the redactor knows it. Raises BadCredentials where there is nothing to sign with.
     """
-    credentials = aws._session.get_credentials()  # the session signs for no other module
-    if credentials is None:
+    if aws.credentials is None:
         raise BadCredentials("There are no AWS credentials to log in to Vault with.", "Check AWS_ACCESS_KEY_ID.")
     url = aws.client("sts").meta.endpoint_url.rstrip("/") + "/"
     headers = {"Content-Type": _TYPE, **({SERVER_ID: server_id} if server_id else {})}
     request = AWSRequest("POST", url, headers, _BODY)
-    SigV4Auth(credentials.get_frozen_credentials(), "sts", aws.endpoint.region).add_auth(request)
+    SigV4Auth(aws.credentials, "sts", aws.endpoint.region).add_auth(request)
     signed = dict(request.headers.items())
     learn(signed["Authorization"].rpartition("Signature=")[2])
     return {
