@@ -146,12 +146,12 @@ BAD = {
     "everything-at-once": (
         {
             "ACTION": "dance", "TARGETS": "staging", "ROTATE_AFTER_DAYS": "x", "DRY_RUN": "maybe",
-            "BITBUCKET_APP_PASSWORD": SECRETS[1], "AWS_OIDC_ROLE_ARN": ROLE, "STATE_VARIABLE": "CI",
+            "BITBUCKET_APP_PASSWORD": SECRETS[1], "AWS_OIDC_ROLE_ARN": ROLE,
             "AWS_ENDPOINT_URL": "http://aws.example", "ALLOWED_AWS_ACCOUNT_IDS": "me",
         },
         [
             "ACTION:", "TARGETS:", "ROTATE_AFTER_DAYS:", "DRY_RUN:", "BITBUCKET_APP_PASSWORD:", "AWS_OIDC_ROLE_ARN:",
-            "STATE_VARIABLE:", "AWS_ENDPOINT_URL:", "ALLOWED_AWS_ACCOUNT_IDS:",
+            "AWS_ENDPOINT_URL:", "ALLOWED_AWS_ACCOUNT_IDS:",
         ],
     ),
 }  # fmt: skip
