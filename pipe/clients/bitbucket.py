@@ -12,7 +12,8 @@ from pipe.clients.bitbucket_api import Api, Pages
 from pipe.clients.bitbucket_auth import Authorization
 from pipe.clients.bitbucket_errors import Request
 from pipe.clients.bitbucket_places import Places, braced, likely_place
-from pipe.errors import Busy, Conflict, Invalid, KeyturnError, Missing
+from pipe.clients.http import Answer
+from pipe.errors import Busy, Conflict, KeyturnError, Missing
 from pipe.retry import Patience
 from pipe.values import Place, Target, Variable
 
@@ -95,24 +96,22 @@ class Bitbucket:
                 log.debug("%s: %s is gone since the list was read; it is created anew", place.label, key)
         return self._create(place, key, value, secured=secured)
 
-    def touch(self, place: Place, known: Variable) -> Variable:
-        """Prove that a variable may be written, leaving it as it is; return it as the answer has it.
-
-        Its name alone is sent: fields that are left out stay as they are, so that a value which another run has written
-        meanwhile is not set back. Where Bitbucket does not take that, the value that was seen is sent, too.
-        """
-        whole = {"key": known.key, "value": known.value, "secured": known.secured}
-        try:
-            return self._put(place, known, {"key": known.key})
-        except Invalid:
-            return self._put(place, known, whole)
-
     def create(self, place: Place, key: str, value: str) -> Variable:
         """Create one unsecured variable; raises Conflict where somebody else has created it before."""
         made = self._create(place, key, value, secured=False, or_update=False)
         if made.value != value:
             raise Conflict(f"{key} in {place.label} was created by somebody else.", "Run again later.")
         return made
+
+    def raw(self, method: str, place: Place, below: str = "", body: Mapping[str, Any] | None = None) -> Answer:
+        """Make one request about a place's variables, once, and return the answer, whatever it says.
+
+        `below` is a variable's uuid, a query, or a whole address that an answer has led to.
+        """
+        if below.startswith("{"):
+            below = f"/{braced(below)}"
+        path = below if below.startswith("http") else place.path + below
+        return self._api.raw(Request(method, path, f"the variables of {place.label}", place.label, body))
 
     def delete(self, place: Place, known: Variable) -> None:
         """Delete one variable; one that has gone already, or with its environment, is as good."""

@@ -20,6 +20,8 @@ from pipe.retry import Gate, Patience, side_by_side
 
 T = TypeVar("T")
 
+CHECK = "BITBUCKET_API_URL"
+
 # Bitbucket says that a limit is near, not how much of it is left. Of the smallest, 1,000 requests an hour, what is left
 # is taken to be enough for this many more requests and for writing down what was done.
 NEARLY = 100
@@ -36,7 +38,7 @@ class Api:
         self, url: str, authorization: Authorization, advice: str, patience: Patience, *, writes: bool = True
     ) -> None:
         self.url = url.rstrip("/")
-        self._door = Door("Bitbucket", self.url, "BITBUCKET_API_URL", patience)
+        self._door = Door("Bitbucket", self.url, CHECK, patience)
         self._advice = advice
         self._authorization = authorization
         self._knowledge = Knowledge(advice, writes=writes)
@@ -77,7 +79,7 @@ class Api:
 
         A write whose answer is none of Bitbucket's may have been carried out: it raises Busy, `unclear`.
         """
-        about = About("Bitbucket", request.what, "BITBUCKET_API_URL")
+        about = About("Bitbucket", request.what, CHECK)
         try:
             grant = self._authorization.current()
             with self._gate.one():
@@ -90,7 +92,18 @@ class Api:
                 raise
             raise Busy(error.what, error.check, unclear=True) from None
 
+    def raw(self, request: Request) -> Answer:
+        """Make one request, once, and return the answer, whatever it says."""
+        with self._gate.one():
+            return self._sent(self._authorization.current(), request, About("Bitbucket", request.what, CHECK))
+
     def _answer(self, grant: Grant, request: Request, about: About) -> Answer:
+        answer = self._sent(grant, request, about)
+        if answer.status >= 300:
+            raise refusal(answer, request, about, self._advice)
+        return answer
+
+    def _sent(self, grant: Grant, request: Request, about: About) -> Answer:
         url = request.path if request.path.startswith(self.url) else self.url + request.path
         headers = {"Authorization": grant.header}
         body = None
@@ -103,8 +116,6 @@ class Api:
                 self._near += 1
         if answer.status < 300 or error_of(answer, about) is not None:
             self._knowledge.note(grant, answer)
-        if answer.status >= 300:
-            raise refusal(answer, request, about, self._advice)
         return answer
 
 

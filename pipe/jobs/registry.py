@@ -64,6 +64,8 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
     if action not in _WITHOUT_NOTICE:
         read_notice(reader)
     reader.switch("DEBUG")
+    if action != "doctor" and reader.switch("WRITE_PROBE"):
+        reader.problem("WRITE_PROBE", f"is for ACTION: doctor alone, not for {action or 'this'}")
     if reader.problems:
         raise Refused(reader.problems)
     return Settings(action, run, job, doubts_of(reader))

@@ -337,6 +337,11 @@ VARIABLES = (
         shown_default="those that the other variables are for",
     ),
     Variable(
+        "WRITE_PROBE", SETUP, ANY, Switch(),
+        "`doctor`: try writing, too, in the first of `TARGETS`, with throw-away variables that are deleted again. "
+        "`DRY_RUN` shows the requests.", default="false",
+    ),
+    Variable(
         "BITBUCKET_API_URL", ELSEWHERE, TO_BITBUCKET, Address(),
         "Another address than Bitbucket's own; for the sandbox.", default="https://api.bitbucket.org/2.0",
     ),

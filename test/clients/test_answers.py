@@ -188,7 +188,6 @@ def of_bitbucket(url: str) -> Asks:
         f"POST {base}pipelines_config/variables": [partial(make, whole)],
         f"PUT {variables}/*": [
             partial(client.write, environment, "LOG_LEVEL", "info", known, secured=False),
-            partial(client.touch, environment, known),
         ],
     }  # fmt: skip
 

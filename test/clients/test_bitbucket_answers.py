@@ -348,11 +348,6 @@ def test_scopes_are_learned_from_a_refusal_too(world: World, client: Bitbucket, 
     assert fresh.scopes == {"pipeline", "account"}
 
 
-def test_touching_a_variable_tells_what_it_is_like_afterwards(client: Bitbucket, place: Place) -> None:
-    known = client.variables(place)["LOG_LEVEL"]
-    assert client.touch(place, known) == known
-
-
 def test_a_token_that_is_refused_before_anything_is_written_is_no_doubt(
     world: World, client: Bitbucket, place: Place
 ) -> None:

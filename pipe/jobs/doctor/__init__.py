@@ -1,1 +1,1 @@
-"""Tries a set-up by reading alone: `observe_*.py` look, `check_*.py` say what is missing or does not work."""
+"""Tries a set-up: `observe_*.py` look, `check_*.py` say what is wrong; `write_probe.py` alone writes, if asked to."""

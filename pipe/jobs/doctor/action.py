@@ -11,6 +11,7 @@ from typing import Any
 from pipe.errors import KeyturnError, Problem
 from pipe.jobs.doctor.check_aws import check_aws
 from pipe.jobs.doctor.check_bitbucket import check_bitbucket
+from pipe.jobs.doctor.check_probe import ProbeFacts, as_json, check_probe, plan
 from pipe.jobs.doctor.check_token import check_token
 from pipe.jobs.doctor.check_vault import check_vault
 from pipe.jobs.doctor.diagnosis import Check, Diagnosis, bad, good
@@ -30,7 +31,8 @@ class Doctor:
     """Tries what some actions need, whose settings have these problems.
 
     `documents` asks the OpenID provider of the step's token, `accounts` sign in to AWS; `bitbucket` and `vault` look.
-    What is not needed, or cannot be asked for want of settings, is None. `credentials` are Bitbucket's variables.
+    `probe` tries writing, unless that is `only_planned`. What is not needed, or cannot be asked for want of settings,
+    is None. `credentials` are Bitbucket's variables.
     """
 
     actions: tuple[str, ...]
@@ -44,19 +46,25 @@ class Doctor:
     bitbucket: Callable[[], BitbucketFacts] | None
     vault: Callable[[], VaultFacts] | None
     close: Callable[[], None]
+    probe: Callable[[], ProbeFacts] | None = None
+    only_planned: bool = False
 
     def look(self) -> View:
-        """Return what was found, area by area; nothing is written anywhere."""
+        """Return what was found, area by area; nothing is written anywhere, unless by the probe."""
         looks: list[Callable[[], Any]] = [
             look or (lambda: None) for look in (self.documents, self.bitbucket, self.vault)
         ]
         looks += [partial(observe_aws, enter) for enter in self.accounts]
         try:
             answers: list[Any] = side_by_side(looks)
+            # Alone, so that nothing else is in the way of what it measures.
+            probed = self.probe() if self.probe else None
         finally:
             # Not before all is known: Bitbucket's token may be fetched by Vault's sign-in.
             self.close()
-        return Diagnosis(self.actions, tuple(self._checks(*answers))).view()
+        checks = (*self._checks(*answers), *(check_probe(probed) if probed else ()))
+        probe = as_json(probed) if probed else None
+        return Diagnosis(self.actions, checks, probe, plan() if self.only_planned else None).view()
 
     def _checks(
         self,

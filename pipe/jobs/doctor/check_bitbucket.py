@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from pipe import scopes
 from pipe.errors import BadCredentials, KeyturnError
+from pipe.jobs.doctor.check_probe import is_left_over
 from pipe.jobs.doctor.diagnosis import Check, bad, failed, good, note, unknown
 from pipe.jobs.doctor.observe_bitbucket import BitbucketFacts
 from pipe.values import Needs, Target, TargetKind, Variable
@@ -57,6 +58,12 @@ def _held(needs: Needs, name: str, held: Mapping[str, Variable]) -> Iterator[Che
             )  # fmt: skip
         else:
             yield good(AREA, name, f"it is there, and {variable} can be read")
+    probes = [variable.key for variable in held.values() if is_left_over(variable)]
+    if probes:
+        yield note(
+            AREA, name, f"a write probe has left {', '.join(probes)}",
+            "Delete it by hand, or run doctor here with WRITE_PROBE.",
+        )  # fmt: skip
     shown = [key for key in needs.secured if key in held and not held[key].secured]
     if shown:
         yield bad(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -68,10 +68,12 @@ def unknown(area: str, what: str, why: str, todo: str = "") -> Check:
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """All that was found out for some actions."""
+    """All that was found out for some actions; `probe` is what a write probe found, `plan` what one would ask."""
 
     actions: tuple[str, ...]
     checks: tuple[Check, ...]
+    probe: Mapping[str, Any] | None = None
+    plan: Table | None = None
 
     @property
     def bad(self) -> tuple[Check, ...]:
@@ -93,6 +95,7 @@ class Diagnosis:
         """Return it as it is shown: a table for each area, then what is too long for a table."""
         areas = tuple(dict.fromkeys(check.area for check in self.checks))
         tables = [_table(area, [check for check in self.checks if check.area == area]) for area in areas]
+        tables += [self.plan] if self.plan else []
         details = dict.fromkeys(check.details for check in self.checks if check.details)
         return View(1 if self.bad else 0, self.sentence, tuple(_spaced([*tables, *details])), report=self.as_json())
 
@@ -115,6 +118,7 @@ class Diagnosis:
                 for check in self.checks
             ],
             "problems": [f"{check.area}, {check.what}: {check.why} {check.todo}".strip() for check in self.bad],
+            **({"probe": self.probe} if self.probe else {}),
         }
 
 

@@ -22,6 +22,7 @@ from pipe.jobs.doctor.action import Doctor
 from pipe.jobs.doctor.observe_aws import Account
 from pipe.jobs.doctor.observe_bitbucket import observe_bitbucket
 from pipe.jobs.doctor.observe_vault import VaultFacts, observe_vault
+from pipe.jobs.doctor.write_probe import write_probe
 from pipe.jobs.pull.job import PullJob
 from pipe.jobs.replicate.job import ReplicateJob
 from pipe.jobs.rotate.job import RotateJob, rotation_by
@@ -41,6 +42,8 @@ Jobs = tuple[RotateJob | PullJob | ReplicateJob, ...]
 
 # Seconds for which it is worth while to wait for a service that does not answer.
 BUDGET = 60.0
+# And for which a write probe may wait, for lists above all.
+PROBE_BUDGET = 180.0
 
 # Ways to sign in to Vault for which no variable holds a secret.
 _WITHOUT_SECRET = ("aws", "kubernetes")
@@ -48,12 +51,16 @@ _WITHOUT_SECRET = ("aws", "kubernetes")
 
 @dataclass(frozen=True)
 class DoctorJob:
-    """What is tried: the jobs of the actions that are meant, and all that is wrong with the settings."""
+    """What is tried: the jobs of the actions that are meant, and all that is wrong with the settings.
+
+    With `probes`, writing is tried in the first target.
+    """
 
     jobs: tuple[Job, ...]
     problems: tuple[Problem, ...]
     step: Step
     has_token: bool
+    probes: bool = False
 
     def start(self, run: Run, patience: Patience) -> Doctor:
         """Return the doctor; nothing has been asked yet."""
@@ -64,19 +71,22 @@ def read_job(reader: Reader) -> DoctorJob:
     """Return what is tried; a problem with the settings is a finding like another, not a reason to refuse."""
     jobs = tuple(read_meant(reader, action) for action in read_actions(reader))
     read_notice(reader)
-    step = read_step(reader)
-    return DoctorJob(jobs, reader.taken(), step, bool(reader.plain(STEP_TOKEN)))
+    step, probes = read_step(reader), reader.switch("WRITE_PROBE")
+    if probes and not _needs(jobs).targets:
+        reader.problem("TARGETS", "WRITE_PROBE tries writing in the first of them, and there is none")
+    return DoctorJob(jobs, reader.taken(), step, bool(reader.plain(STEP_TOKEN)), probes)
 
 
 def doctor(run: Run, job: DoctorJob, patience: Patience) -> Doctor:
     """Return the doctor; nothing has been asked yet."""
-    patience.shorten(BUDGET)
+    patience.shorten(PROBE_BUDGET if job.probes else BUDGET)
     name, jobs, needs = run.session_name, job.jobs, _needs(job.jobs)
     sessions = [AwsSession(access, name, patience) for access in _ways(jobs)]
     vault = next((vault_session(access, name, patience) for access in _vaults(jobs)), None)
     fetcher = Fetcher(name, patience, vault, sessions[0] if sessions else None)
     access = next((each.targets.access for each in jobs if not isinstance(each, ReplicateJob)), None)
     bitbucket = bitbucket_of(access, fetcher, patience) if access and _is_given(access) else None
+    probe = partial(write_probe, bitbucket, needs.targets[0], patience) if bitbucket and needs.targets else None
     return Doctor(
         actions=tuple(each.action for each in jobs),
         problems=job.problems,
@@ -89,6 +99,8 @@ def doctor(run: Run, job: DoctorJob, patience: Patience) -> Doctor:
         bitbucket=partial(observe_bitbucket, bitbucket, needs.targets) if bitbucket and needs.targets else None,
         vault=partial(_look_at_vault, vault, jobs) if vault else None,
         close=partial(vault.sign_out, leased=False) if vault else lambda: None,
+        probe=probe if job.probes and not run.dry_run else None,
+        only_planned=job.probes and run.dry_run,
     )
 
 
