@@ -29,8 +29,9 @@ from test.faults.runner import PACE, Result, Runner
 from test.support import ROOT
 
 NAMES = [fact.name for fact in FACTS]
-# The requests of a probe as the sandbox sees them where nothing is otherwise, the list of environments first.
-REQUESTS = 22
+# The requests of a probe where nothing is otherwise. Before them, an environment is found, and the doctor looks at it.
+REQUESTS = 19
+FOUND, LOOKED = 1, 2
 
 # What a probe says of each mood, beside that all else is as assumed: which fact, and what was found.
 SAYS: dict[str, dict[str, str]] = {
@@ -46,11 +47,19 @@ SAYS: dict[str, dict[str, str]] = {
     "lag=0.1": {},
     "lag=60": {"lag": "not within 30 seconds"},
     "scopes=untold": {"scopes": "no answer tells them"},
-    "wrong=bitbucket:POST */variables:/secured:other": {
-        "create": "it is taken (201), but it is secured",
-        "another case": "it is taken (201), but it is secured",
-    },
+    "wrong=bitbucket:PUT */variables/*:/value:absent": dict.fromkeys(
+        ("partial write: key", "partial write: value", "several lines", "long value", "secured to unsecured"),
+        "it is taken (200), but its value is empty",
+    ),
+    "wrong=bitbucket:PUT */variables/*:/secured:absent": dict.fromkeys(
+        [*NAMES[4:8], "secure", "secured to unsecured"], "it is taken (200), but it does not tell whether it is secured"
+    ),
 }
+
+SPOILT = (
+    "500-before", "500-after", "503-after", "cut-before", "cut-after", "403", "401", "429-hint", "html-200",
+    "html-200-after", "html-503-after", "text-503",
+)  # fmt: skip
 
 
 class Probing:
@@ -87,7 +96,7 @@ class Probing:
         path.unlink(missing_ok=True)
         given = {
             "ACTION": "doctor", "SETUP_ACTIONS": "rotate", "WRITE_PROBE": "true", "COLUMNS": "200",
-            "TARGETS": f"deployment:{self.environment.name}", "BITBUCKET_REPO_FULL_NAME": "acme/shop",
+            "TARGETS": f"acme/shop:deployment:{self.environment.name}",
             "BITBUCKET_API_URL": f"{self.world.bitbucket_url}/2.0", "REPORT_DIR": str(self._folder),
             "BITBUCKET_ACCESS_TOKEN": self._company.token.secret, **changes,
         }  # fmt: skip
@@ -130,7 +139,7 @@ def test_a_token_that_may_only_read_is_told_at_once(probing: Probing) -> None:
     token = probing.world.bitbucket.issue_token("repository", probing._company.repository, scopes=["pipeline"])
     result, report = probing.doctor(BITBUCKET_ACCESS_TOKEN=token.secret)
     bad = [check["what"] for check in report["checks"] if check["area"] == "write probe" and check["state"] == "bad"]
-    assert bad == ["create"]
+    assert bad == ["create"], result.output
     assert result.last_line.startswith("✖ ")
     assert probing.left == set()
 
@@ -139,11 +148,17 @@ def test_the_whole_is_shown_and_can_be_given_to_others(probing: Probing) -> None
     result, report = probing.doctor()
     jsonschema.validate(report, json.loads((ROOT / "docs" / "doctor.schema.json").read_text()))
     assert [each["verdict"] for each in report["probe"]["facts"]] == ["as assumed"] * len(FACTS)
-    assert report["probe"]["requests"] == REQUESTS - 1, "finding the environment is not the probe's"
-    asked = [seen.operation for seen in probing.world.bitbucket.wire.journal]
-    assert len(asked) == REQUESTS + 1, "the doctor itself looks at the target, too"
+    assert report["probe"]["requests"] == REQUESTS
+    assert len(probing.world.bitbucket.wire.journal) == LOOKED + REQUESTS
     assert f"{MARK} " not in result.output
     assert probing.left == set()
+
+
+def test_what_cannot_be_told_from_the_answer_is_found_in_the_list_and_deleted(probing: Probing) -> None:
+    probing.world.moods.turn("wrong=bitbucket:POST */variables:/uuid:absent")
+    facts = probing.here()
+    assert otherwise(facts)["create"] == "it is taken (201), but it has no uuid"
+    assert (probing.left, facts.left) == (set(), ())
 
 
 def test_a_dry_run_shows_the_requests_and_makes_none(probing: Probing) -> None:
@@ -162,7 +177,9 @@ def test_no_other_action_takes_it(action: str) -> None:
 
 
 @pytest.mark.parametrize("lag", ["lag=0", "lag=0.1"])
-@pytest.mark.parametrize(("nth", "when"), itertools.product(range(3, REQUESTS + 2), ("before", "after")))
+@pytest.mark.parametrize(
+    ("nth", "when"), list(itertools.product(range(LOOKED + 1, LOOKED + REQUESTS + 1), ("before", "after")))
+)
 @pytest.mark.sample(5)
 def test_what_a_kill_leaves_is_named_and_deleted_by_the_next_probe(
     probing: Probing, lag: str, nth: int, when: str
@@ -184,25 +201,21 @@ def test_what_a_kill_leaves_is_named_and_deleted_by_the_next_probe(
     assert probing.left == set()
 
 
-@pytest.mark.parametrize("nth", range(3, REQUESTS + 2))
+@pytest.mark.parametrize("nth", range(LOOKED + 1, LOOKED + REQUESTS + 1))
 @pytest.mark.sample(3)
 def test_told_to_stop_it_deletes_what_it_has_made(probing: Probing, nth: int) -> None:
     probing.world.bitbucket.wire.spoil(Fault("*", "call", nth=nth, call=probing._runner.terminate))
     result, report = probing.doctor()
     assert probing.left == set()
     assert result.code == 1
-    if nth < REQUESTS:
+    if nth < LOOKED + REQUESTS:
         assert "write probe, ended early: The run was told to stop." in result.last_line + str(report["problems"])
 
 
 @pytest.mark.parametrize(
     ("nth", "kind"),
-    itertools.product(
-        range(2, REQUESTS),
-        ("500-before", "500-after", "503-after", "cut-before", "cut-after", "403", "401", "429-hint", "html-200-after",
-         "html-503-after", "text-503"),
-    ),
-)  # fmt: skip
+    [(nth, kind) for nth in range(FOUND + 1, FOUND + REQUESTS + 1) for kind in SPOILT],
+)
 @pytest.mark.sample(12)
 def test_whatever_fails_nothing_is_left_that_is_not_named(probing: Probing, nth: int, kind: str) -> None:
     probing.world.bitbucket.wire.spoil(Fault("*", kind, nth=nth))

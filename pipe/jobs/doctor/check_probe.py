@@ -182,7 +182,9 @@ def _as_sent(heard: Heard) -> Judgement:
     if body.get("key") != sent["key"]:
         differs.append("its key is another one")
     secured = body.get("secured")
-    if secured is not sent["secured"]:
+    if not isinstance(secured, bool):
+        differs.append("it does not tell whether it is secured")
+    elif secured is not sent["secured"]:
         differs.append("it is secured" if secured else "it is not secured")
     elif secured and body.get("value"):
         differs.append("its value is shown")

@@ -72,7 +72,7 @@ def read_job(reader: Reader) -> DoctorJob:
     jobs = tuple(read_meant(reader, action) for action in read_actions(reader))
     read_notice(reader)
     step, probes = read_step(reader), reader.switch("WRITE_PROBE")
-    if probes and not _needs(jobs).targets:
+    if probes and not _needs(jobs).targets and not reader.complained("TARGETS"):
         reader.problem("TARGETS", "WRITE_PROBE tries writing in the first of them, and there is none")
     return DoctorJob(jobs, reader.taken(), step, bool(reader.plain(STEP_TOKEN)), probes)
 
