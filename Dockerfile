@@ -47,7 +47,7 @@ FROM ${BASE}
 LABEL org.opencontainers.image.title="Keyturn" \
       org.opencontainers.image.description="The pipe that keeps Bitbucket's credentials fresh." \
       org.opencontainers.image.licenses="Apache-2.0" \
-      org.opencontainers.image.source="https://bitbucket.org/account/keyturn"
+      org.opencontainers.image.source="https://bitbucket.org/your-account/keyturn"
 
 COPY --from=build /image/ /
 

@@ -61,7 +61,7 @@ lint: $(READY) ## Check style, types, the Dockerfile and the pipeline
 	$(BIN)/cfn-lint infra/*.yaml
 	if command -v terraform >/dev/null; then terraform fmt -check -recursive infra; fi
 
-docs: $(READY) ## Write variables, policies and commands into the README
+docs: $(READY) ## Write variables, policies and commands into README and docs/
 	$(BIN)/python -m test.readme
 
 image: ## Build the image

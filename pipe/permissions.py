@@ -1,6 +1,6 @@
 """What AWS has to allow each action, and whom a role has to trust: the one list of permissions.
 
-The README, `ACTION: setup`, `ACTION: doctor` and `AWS_SESSION_POLICY: minimal` read it; tests hold `infra/` against it.
+The docs, `ACTION: setup`, `ACTION: doctor` and `AWS_SESSION_POLICY: minimal` read it; tests hold `infra/` against it.
 """
 
 from __future__ import annotations

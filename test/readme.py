@@ -1,13 +1,15 @@
-"""What is made from lists: pipe.yml's variables, the README's table, policies and commands, and the sandbox's moods.
+"""What is made from lists: pipe.yml's variables, the pages' tables, policies and commands, and the sandbox's moods.
 
-`python -m test.readme` writes them.
+The pages are the README and those in docs/. `python -m test.readme` writes them.
 """
 
 from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from itertools import groupby
+from pathlib import Path
 from typing import NamedTuple
 
 from pipe import permissions
@@ -15,14 +17,21 @@ from pipe.jobs.setup import commands
 from pipe.permissions import Home, Statement, document
 from pipe.selectors import Selector
 from pipe.settings.variable import Variable
-from pipe.settings.variables import VARIABLES
+from pipe.settings.variables import BY_NAME, VARIABLES
 from pipe.step import Step
-from test.sandbox import page
+from sandbox.moods import ALWAYS, MOODS
 from test.support import ROOT
 
 README = ROOT / "README.md"
 METADATA = ROOT / "pipe.yml"
-BEGIN, END = "<!-- variables: made by `make docs` -->\n", "<!-- end of variables -->"
+DOCS = ROOT / "docs"
+PAGES = (README, *sorted(DOCS.glob("*.md")))
+
+# The variables that most pipelines need; the README shows these alone.
+MOST_USED = (
+    "ACTION", "TARGETS", "DRY_RUN", "BITBUCKET_ACCESS_TOKEN", "AWS_OIDC_ROLE_ARN", "AWS_DEFAULT_REGION",
+    "IAM_USER_NAME", "SECRET_ID", "REVOKE", "SECRETS", "VAULT_ADDR", "VAULT_ROLE",
+)  # fmt: skip
 
 _BLOCK = re.compile(r"^( *)```(\w+)\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
 
@@ -31,25 +40,49 @@ _MADE = re.compile(
     r"^<!-- made: (?P<name>[\w-]+) -->\n\n```(?P<language>\w+)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL
 )
 
+# A comment before a table that is made, and one behind it.
+_TABLE = re.compile(
+    r"(?P<begin>^<!-- (?P<name>[\w ]+): made by `make docs` -->\n).*?(?P<end>^<!-- end of (?P=name) -->$)",
+    re.MULTILINE | re.DOTALL,
+)
+
 # A bar between cells; one within a cell has a backslash.
 _BAR = re.compile(r"(?<!\\)\|")
 
 
 class Block(NamedTuple):
-    """A fenced example; the line is where it begins."""
+    """A fenced example: the page that it is on, and the line where it begins."""
 
     language: str
     text: str
+    page: Path
     line: int
 
+    @property
+    def place(self) -> str:
+        """Where it is, in words."""
+        return f"{self.page.name}, line {self.line}"
 
-def table() -> str:
-    """Return the table of all variables, between blank lines, without which some renderers see no table."""
-    rows = ["| Variable | Usage |", "| --- | --- |"]
+
+def tables() -> dict[str, str]:
+    """Return the tables that are made, by name, between blank lines, without which some renderers see no table."""
+    head = ["| Variable | Usage |", "| --- | --- |"]
+    every = list(head)
     for group, variables in groupby(VARIABLES, lambda variable: variable.group):
-        rows.append(f"| **{group}** | |")
-        rows += [_row(variable) for variable in variables]
-    return "\n" + "\n".join(rows) + "\n\n"
+        every.append(f"| **{group}** | |")
+        every += [_row(variable) for variable in variables]
+    # The notes stand below the whole table alone.
+    most = head + [re.sub(r" \(\d\)(?=\.? )", "", _row(BY_NAME[name])) for name in MOST_USED]
+    lines = {"variables": every, "most used": most, "moods": moods()}
+    return {name: "\n" + "\n".join(rows) + "\n\n" for name, rows in lines.items()}
+
+
+def moods() -> list[str]:
+    """Return the lines of the table of the sandbox's moods, and of what is so in every one."""
+    rows = ["| Mood | Service | What it means |", "| --- | --- | --- |"]
+    rows += [f"| `{mood.form}` | {mood.service} | {mood.meaning} |" for mood in MOODS]
+    always = [f"- {service}: {rule}" for service, rule in ALWAYS]
+    return [*rows, "", "Always so, in every mood:", "", *always]
 
 
 def metadata(text: str) -> str:
@@ -66,15 +99,6 @@ def metadata(text: str) -> str:
     if count != 1:
         raise ValueError("pipe.yml has no variables, or several lists of them")
     return made
-
-
-def parts(readme: str) -> tuple[str, str, str]:
-    """Return what is before the table, the table, and what is after it."""
-    before, begin, rest = readme.partition(BEGIN)
-    inside, end, after = rest.partition(END)
-    if not begin or not end:
-        raise ValueError("the README has lost the markers of its table")
-    return before + begin, inside, end + after
 
 
 def made() -> dict[str, str]:
@@ -102,40 +126,49 @@ def made() -> dict[str, str]:
     }
 
 
-def filled(readme: str) -> str:
-    """Return the README with everything that is made as it should be; raises ValueError where a place is missing."""
-    before, _, after = parts(readme)
-    readme, texts = before + table() + after, made()
-    places = {found["name"] for found in _MADE.finditer(readme)}
-    if places != texts.keys():
-        raise ValueError(f"the README has no place for, or too many: {', '.join(sorted(places ^ texts.keys()))}")
+def filled(pages: dict[Path, str]) -> dict[Path, str]:
+    """Return the pages with everything that is made as it should be; raises ValueError unless each has one place."""
+    texts, rows = made(), tables()
+    places = sorted(
+        found["name"] for page in pages.values() for form in (_MADE, _TABLE) for found in form.finditer(page)
+    )
+    if places != sorted([*texts, *rows]):
+        raise ValueError(f"the pages have no place, or several, for some of what is made: {places}")
 
     def fill(found: re.Match[str]) -> str:
         return f"<!-- made: {found['name']} -->\n\n```{found['language']}\n{texts[found['name']]}```"
 
-    return _MADE.sub(fill, readme)
+    def lay(found: re.Match[str]) -> str:
+        return found["begin"] + rows[found["name"]] + found["end"]
+
+    return {page: _TABLE.sub(lay, _MADE.sub(fill, text)) for page, text in pages.items()}
+
+
+def read() -> dict[Path, str]:
+    """Return the text of each page."""
+    return {page: page.read_text(encoding="utf-8") for page in PAGES}
 
 
 def _policy(statements: list[Statement]) -> str:
     return json.dumps(document(statements), indent=2) + "\n"
 
 
-def blocks(readme: str, language: str) -> list[Block]:
-    """Return the examples in a language, without their indentation."""
-    found = []
-    for match in _BLOCK.finditer(readme):
-        indent, name, text = match.groups()
-        if name == language:
-            line = readme.count("\n", 0, match.start()) + 1
-            found.append(Block(name, re.sub(rf"^{indent}", "", text, flags=re.MULTILINE), line))
-    return found
+def blocks(language: str, *pages: Path) -> Iterator[Block]:
+    """Yield the examples in a language, of these pages or of all, without their indentation."""
+    for page in pages or PAGES:
+        text = page.read_text(encoding="utf-8")
+        for match in _BLOCK.finditer(text):
+            indent, name, inside = match.groups()
+            if name == language:
+                line = text.count("\n", 0, match.start()) + 1
+                yield Block(name, re.sub(rf"^{indent}", "", inside, flags=re.MULTILINE), page, line)
 
 
-def rows(readme: str, name: str) -> list[list[str]]:
-    """Return the cells of the table that a comment with this name stands before, without the head."""
-    after = readme.partition(f"<!-- {name}: ")[2]
+def rows(page: str, name: str) -> list[list[str]]:
+    """Return the cells of the table on a page of docs/ that a comment with this name is before, without the head."""
+    after = (DOCS / page).read_text(encoding="utf-8").partition(f"<!-- {name}: ")[2]
     if not after:
-        raise ValueError(f"the README has no table of {name}")
+        raise ValueError(f"{page} has no table of {name}")
     lines = after.partition("\n\n")[2].partition("\n\n")[0].splitlines()[2:]
     return [[cell.strip() for cell in _BAR.split(line.strip())[1:-1]] for line in lines]
 
@@ -147,6 +180,6 @@ def _row(variable: Variable) -> str:
 
 
 if __name__ == "__main__":
-    README.write_text(filled(README.read_text(encoding="utf-8")), encoding="utf-8")
-    page.PAGE.write_text(page.filled(page.PAGE.read_text(encoding="utf-8")), encoding="utf-8")
+    for path, text in filled(read()).items():
+        path.write_text(text, encoding="utf-8")
     METADATA.write_text(metadata(METADATA.read_text(encoding="utf-8")), encoding="utf-8")

@@ -9,7 +9,7 @@ import yaml
 
 from pipe import __version__
 from pipe.settings.variables import VARIABLES
-from test.readme import README, metadata
+from test.readme import DOCS, PAGES, metadata
 from test.support import ROOT
 
 METADATA: dict[str, Any] = yaml.safe_load((ROOT / "pipe.yml").read_text())
@@ -27,18 +27,19 @@ def test_pipe_yml_is_made_from_the_table() -> None:
     assert [entry["name"] for entry in METADATA["variables"]] == [variable.name for variable in VARIABLES]
 
 
-def test_what_pipe_yml_takes_from_the_step_has_no_other_default_and_is_named_in_the_readme() -> None:
+def test_what_pipe_yml_takes_from_the_step_has_no_other_default_and_is_named_in_the_docs() -> None:
     from_step = [entry for entry in METADATA["variables"] if "default" in entry]
     assert from_step
     assert all(entry["default"] == f"${entry['name']}" for entry in from_step)
     assert not {variable.name for variable in VARIABLES if variable.default} & {entry["name"] for entry in from_step}
-    paragraph = README.read_text(encoding="utf-8").partition("Its defaults take")[2].partition("from the step's own")[0]
+    text = (DOCS / "variables.md").read_text(encoding="utf-8")
+    paragraph = text.partition("Its defaults take")[2].partition("from the step's own")[0]
     assert re.findall(r"`(\w+)`", paragraph) == [variable["name"] for variable in from_step]
 
 
 def test_one_version_everywhere() -> None:
-    files = ("README.md", "pipe.yml", "bitbucket-pipelines.yml")
-    named = {version for file in files for version in re.findall(r"/keyturn:([\w.-]+)", (ROOT / file).read_text())}
+    files = (*PAGES, ROOT / "pipe.yml", ROOT / "bitbucket-pipelines.yml")
+    named = {version for file in files for version in re.findall(r"/keyturn:(\d[\w.-]*)", file.read_text())}
     assert named == {__version__}
 
 

@@ -1,4 +1,4 @@
-"""The README says what is so: its table, its examples, its rights."""
+"""The README and docs/ say what is so: tables, examples, rights, links."""
 
 from __future__ import annotations
 
@@ -23,11 +23,10 @@ from pipe.settings.variables import BY_NAME
 from sandbox.world import REGION, SECRET, Company, World
 from test.infra.account import TEMPLATE
 from test.infra.stack import template
-from test.readme import README, Block, blocks, filled, made
+from test.readme import DOCS, Block, blocks, filled, made, read
 from test.support import ROOT, consumers, run, statuses
 
-TEXT = README.read_text(encoding="utf-8")
-EXAMPLES = blocks(TEXT, "yaml")
+EXAMPLES = list(blocks("yaml"))
 CONTEXT = {
     "BITBUCKET_WORKSPACE": "acme",
     "BITBUCKET_REPO_SLUG": "shop",
@@ -35,6 +34,8 @@ CONTEXT = {
     "BITBUCKET_STEP_OIDC_TOKEN": "header.payload.signature",
 }
 STEP = {
+    "ACTION": "rotate",
+    "DRY_RUN": "false",
     "REVOKE": "AKIAIOSFODNN7EXAMPLE",
     "AWS_OIDC_ROLE_ARN": "arn:aws:iam::123456789012:role/keyturn",
     "AWS_ACCESS_KEY_ID": "AKIAIOSFODNN7EXAMPLE",
@@ -72,13 +73,14 @@ def environment_of(variables: dict[str, str | list[str]]) -> dict[str, str]:
 
 
 def test_variables_policies_and_commands_are_made_from_the_pipe_s_own_lists() -> None:
-    assert filled(TEXT) == TEXT, "run `make docs`"
+    pages = read()
+    assert filled(pages) == pages, "run `make docs`"
 
 
 def test_every_example_is_a_valid_pipeline(tmp_path: Path) -> None:
     files = [ROOT / "bitbucket-pipelines.yml"]
     for block in EXAMPLES:
-        file = tmp_path / f"README-line-{block.line}.yml"
+        file = tmp_path / f"{block.page.stem}-line-{block.line}.yml"
         file.write_text(yaml.safe_dump(pipeline_of(yaml.safe_load(block.text))))
         files.append(file)
     schema = ("--builtin-schema", "vendor.bitbucket-pipelines")
@@ -88,11 +90,12 @@ def test_every_example_is_a_valid_pipeline(tmp_path: Path) -> None:
     assert checked.returncode == 0, checked.stdout + checked.stderr
 
 
-@pytest.mark.parametrize("block", EXAMPLES, ids=lambda block: f"line {block.line}")
+@pytest.mark.parametrize("block", EXAMPLES, ids=lambda block: block.place)
 def test_the_pipe_takes_the_variables_of_every_example(block: Block) -> None:
     for pipe in pipes_in(yaml.safe_load(block.text)):
         assert set(pipe["variables"]) <= set(BY_NAME)
-        assert read_settings(environment_of(pipe["variables"])).action == pipe["variables"]["ACTION"]
+        environ = environment_of(pipe["variables"])
+        assert read_settings(environ).action == environ["ACTION"]
 
 
 def test_the_pipe_takes_the_variables_of_the_own_pipeline() -> None:
@@ -107,7 +110,7 @@ def test_the_pipe_takes_the_variables_of_the_own_pipeline() -> None:
 
 
 def test_the_variables_on_command_lines_exist() -> None:
-    named = {name for block in blocks(TEXT, "sh") for name in re.findall(r"--env (\w+)", block.text)}
+    named = {name for block in blocks("sh") for name in re.findall(r"--env (\w+)", block.text)}
     assert named
     assert named <= set(BY_NAME)
 
@@ -120,17 +123,18 @@ def test_the_trust_policy_names_audience_and_subject_of_one_provider() -> None:
 
 
 def test_the_trust_in_certificates_is_the_one_that_refusals_show() -> None:
-    (policy,) = (json.loads(block.text) for block in blocks(TEXT, "json") if "rolesanywhere" in block.text)
+    (policy,) = (json.loads(block.text) for block in blocks("json") if "rolesanywhere" in block.text)
     anchor = policy["Statement"][0]["Condition"]["ArnEquals"]["aws:SourceArn"]
     assert policy == trusts_certificate(anchor, "runner-1")
-    assert f"AWS_ROLESANYWHERE_TRUST_ANCHOR_ARN: {anchor}\n" in TEXT
+    assert f"AWS_ROLESANYWHERE_TRUST_ANCHOR_ARN: {anchor}\n" in (DOCS / "roles-anywhere.md").read_text(encoding="utf-8")
 
 
 def test_the_policy_and_the_scopes_are_enough_and_no_more(world: World, company: Company) -> None:
     policy = made()["rotate"]
     signer = world.aws.add_user("rotator", key_age_days=1)
     world.aws.set_policy("rotator", policy)
-    scopes = re.findall(r"^\| `BITBUCKET_ACCESS_TOKEN`: .*\| (.*) \|$", TEXT, re.MULTILINE)[0]
+    text = (DOCS / "bitbucket.md").read_text(encoding="utf-8")
+    scopes = re.findall(r"^\| `BITBUCKET_ACCESS_TOKEN`: .*\| (.*) \|$", text, re.MULTILINE)[0]
     token = world.bitbucket.issue_token("repository", company.repository, scopes=re.findall(r"`([\w:]+)`", scopes))
     variables = {
         "AWS_ACCESS_KEY_ID": signer.access_key_id,
@@ -169,7 +173,7 @@ def test_the_schema_of_the_report_knows_every_step() -> None:
 
 
 def test_the_command_of_the_push_gives_parameters_that_the_template_has() -> None:
-    (command,) = (block.text for block in blocks(TEXT, "sh") if "infra/push.yaml" in block.text)
+    (command,) = (block.text for block in blocks("sh") if "infra/push.yaml" in block.text)
     (file,) = re.findall(r"--template-file (\S+)", command)
     template = (ROOT / file).read_text(encoding="utf-8")
     parameters = set(
@@ -185,7 +189,7 @@ def test_the_command_of_the_push_gives_parameters_that_the_template_has() -> Non
 
 
 def test_the_commands_of_the_set_up_give_what_the_templates_take() -> None:
-    commands = [block.text for block in blocks(TEXT, "sh")]
+    commands = [block.text for block in blocks("sh")]
     (formation,) = (command for command in commands if "infra/aws.yaml" in command)
     given = re.findall(r"(\w+)=\S+", formation.partition("--parameter-overrides")[2])
     parameters = template(TEMPLATE)["Parameters"]

@@ -1,4 +1,4 @@
-"""What the README says of pull is tried: the commands that set Vault up, the rights, the selectors, the requests."""
+"""What docs/ says of pull is tried: the commands that set Vault up, the rights, the selectors, the requests."""
 
 from __future__ import annotations
 
@@ -19,17 +19,18 @@ from sandbox.vault import SCAN as SCANNING
 from sandbox.vault import USUAL as LISTING
 from sandbox.vault import Vault
 from sandbox.world import Company, World
-from test.readme import README, blocks, rows
+from test.readme import DOCS, README, blocks, rows
 from test.support import ROOT, run_bare
 from test.test_readme import environment_of, pipes_in
 
-TEXT = README.read_text(encoding="utf-8")
-USUAL, ROLE = (block.text for block in blocks(TEXT, "sh") if "bao policy" in block.text or "bao auth" in block.text)
+USUAL, ROLE = (
+    block.text for block in blocks("sh", DOCS / "vault.md") if "bao policy" in block.text or "bao auth" in block.text
+)
 # With what the policy has as a comment.
 SCAN = USUAL.replace("# path", "path")
 EXAMPLE = next(
     pipe["variables"]
-    for block in blocks(TEXT, "yaml")
+    for block in blocks("yaml", README)
     for pipe in pipes_in(yaml.safe_load(block.text))
     if pipe["variables"]["ACTION"] == "pull"
 )
@@ -67,7 +68,7 @@ def company(vaulted: World, vault: Vault) -> Company:
 
 
 def command(vault: Vault, company: Company, text: str, home: Path) -> None:
-    """Run a command of the README as it is printed, but for the company's own uuids and addresses."""
+    """Run a command of docs/ as it is printed, but for the company's own uuids and addresses."""
     issuer = "https://api.bitbucket.org/2.0/workspaces/acme/pipelines-config/identity/oidc"
     audience = "ari:cloud:bitbucket::workspace/00000000-0000-0000-0000-000000000001"
     repository = "{00000000-0000-0000-0000-000000000002}"
@@ -189,7 +190,7 @@ def test_a_role_without_the_default_policy_needs_to_be_allowed_to_revoke_its_tok
     assert "revoke-self" not in pull(vaulted, company)[1]
 
 
-@pytest.mark.parametrize("row", rows(TEXT, "selectors"), ids=lambda row: str(row[0]))
+@pytest.mark.parametrize("row", rows("pull.md", "selectors"), ids=lambda row: str(row[0]))
 def test_every_selector_brings_the_variables_that_it_is_said_to(vaulted: World, row: list[str]) -> None:
     company = vaulted.seed()
     assert vaulted.vault is not None
@@ -210,7 +211,7 @@ def test_the_requests_are_as_many_as_they_are_said_to_be(vaulted: World, policy:
     assert vault is not None
     vault.role([policy])
     figures = {"N": 12, "F": 2, "k": 1, "T": 2, "R": 1, "P": 2}
-    for row, written in zip(rows(TEXT, "costs"), (36, 0, 2), strict=True):
+    for row, written in zip(rows("pull.md", "costs"), (36, 0, 2), strict=True):
         if row[0].startswith("k "):
             vault.put("secret/ci/packages", {"token": "another token"})
         for wire in (vault.wire, vaulted.bitbucket.wire):
@@ -223,7 +224,7 @@ def test_the_requests_are_as_many_as_they_are_said_to_be(vaulted: World, policy:
 
 
 def value_of(formula: str, figures: dict[str, int]) -> int:
-    """Return what a formula of the README comes to."""
+    """Return what a formula of docs/ comes to."""
     terms = formula.strip("`").split(" + ")
     total = 0
     for term in terms:

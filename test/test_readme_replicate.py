@@ -1,4 +1,4 @@
-"""What the README says of Secrets Manager and of notices is tried: the policies, the selectors, the requests."""
+"""What docs/ says of Secrets Manager and of notices is tried: the policies, the selectors, the requests."""
 
 from __future__ import annotations
 
@@ -12,12 +12,11 @@ from sandbox.vault import SCAN, USUAL
 from sandbox.world import REGION, USER, World
 from test.faults.runner import Runner
 from test.pull.manager import WHO, ManagerCase
-from test.readme import README, made, rows
+from test.readme import made, rows
 from test.replicate.case import Case
 from test.replicate.test_failures import by_user, smallest, unrest
 from test.test_readme_pull import value_of
 
-TEXT = README.read_text(encoding="utf-8")
 PULL, REPLICATE = (made()[name] for name in ("pull", "replicate"))
 PUBLISH = json.loads(made()["notice"])
 
@@ -93,7 +92,7 @@ def test_the_statement_of_notices_is_enough_and_no_more(managed: ManagerCase, po
     assert ("has sns:Publish on the topic" in output) != allowed
 
 
-@pytest.mark.parametrize("row", rows(TEXT, "selectors of Secrets Manager"), ids=lambda row: str(row[0]))
+@pytest.mark.parametrize("row", rows("pull.md", "selectors of Secrets Manager"), ids=lambda row: str(row[0]))
 def test_every_selector_brings_the_variables_that_it_is_said_to(managed: ManagerCase, row: list[str]) -> None:
     for name in ("ci/db", "ci/cache", "ci/session"):
         managed.store.delete(name, 7)
@@ -123,7 +122,7 @@ def test_two_steps_with_selectors_for_one_secret_write_it_in_turn(case: Case, ke
 def test_the_requests_are_as_many_as_they_are_said_to_be(case: Case, policy: str, column: int) -> None:
     case.vault.role([policy])
     figures = {"N": 12, "F": 2, "k": 1, "L": 1}
-    for row in rows(TEXT, "costs of replicas"):
+    for row in rows("replicate.md", "costs of replicas"):
         if row[0].startswith("k "):
             case.put("secret/ci/packages", {"token": "another-token-of-the-packages"})
         result = case.well()

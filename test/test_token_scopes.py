@@ -9,7 +9,7 @@ import pytest
 
 from sandbox.bitbucket import Kind, Repository, Token, Workspace
 from sandbox.world import Company, World
-from test.readme import README
+from test.readme import DOCS
 from test.support import Pipe, Result, outside
 
 LEAST = ("pipeline", "pipeline:variable")
@@ -96,7 +96,7 @@ def test_the_end_of_a_consumers_tokens_is_no_news(world: World, company: Company
 
 @pytest.mark.parametrize("told", [True, False], ids=["told", "untold"])
 @pytest.mark.parametrize("kind", ["repository", "api-token", "oauth"])
-def test_the_scopes_of_the_readme_are_enough_and_no_more(
+def test_the_scopes_of_the_docs_are_enough_and_no_more(
     world: World, company: Company, pipe: Pipe, kind: Kind, told: bool
 ) -> None:
     world.moods.turn("scopes=default" if told else "scopes=untold")
@@ -119,7 +119,7 @@ def test_the_scopes_of_the_readme_are_enough_and_no_more(
 
 
 def rows_of_scopes() -> list[tuple[list[str], list[str]]]:
-    """Return the README's credentials, each by its variables and its scopes."""
-    text = README.read_text(encoding="utf-8")
+    """Return the credentials of docs/bitbucket.md, each by its variables and its scopes."""
+    text = (DOCS / "bitbucket.md").read_text(encoding="utf-8")
     found = re.findall(r"^\| (`[A-Z_]+`.*): .* \| (`.*pipeline.*`) \|$", text, re.MULTILINE)
     return [(re.findall(r"`(\w+)`", names), re.findall(r"`([\w:]+)`", scopes)) for names, scopes in found]

@@ -162,7 +162,7 @@ def setup(job: SetupJob) -> SetUp:
     grants = dict(_grants(job))
     return SetUp(
         job.step,
-        f"account/keyturn:{__version__}",
+        f"docker://your-account/keyturn:{__version__}",
         job.variables,
         {name: (stands, _meaning(name)) for name, stands in job.gaps.items()},
         tuple(map(str, job.doubts)),
