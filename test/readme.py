@@ -20,11 +20,13 @@ from pipe.settings.variable import Variable
 from pipe.settings.variables import BY_NAME, VARIABLES
 from pipe.step import Step
 from sandbox.moods import ALWAYS, MOODS
+from test.messages import listed
 from test.support import ROOT
 
 README = ROOT / "README.md"
 METADATA = ROOT / "pipe.yml"
 DOCS = ROOT / "docs"
+TROUBLESHOOTING = DOCS / "troubleshooting.md"
 PAGES = (README, *sorted(DOCS.glob("*.md")))
 
 # The variables that most pipelines need; the README shows these alone.
@@ -182,4 +184,5 @@ def _row(variable: Variable) -> str:
 if __name__ == "__main__":
     for path, text in filled(read()).items():
         path.write_text(text, encoding="utf-8")
+    TROUBLESHOOTING.write_text(listed(TROUBLESHOOTING.read_text(encoding="utf-8")), encoding="utf-8")
     METADATA.write_text(metadata(METADATA.read_text(encoding="utf-8")), encoding="utf-8")

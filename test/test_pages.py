@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from test.readme import PAGES, README, Block, blocks
+from test.messages import listed
+from test.readme import PAGES, README, TROUBLESHOOTING, Block, blocks
 from test.support import ROOT
 
 LINK = re.compile(r"\]\(([^)\s]+)\)")
@@ -75,3 +76,11 @@ def test_the_readme_is_short_and_has_the_headings_that_readers_of_pipes_know() -
 def test_the_first_commands_of_the_readme_are_those_that_try_it() -> None:
     first = next(blocks("sh", README)).text
     assert re.findall(r"^make (\w+)", first, re.MULTILINE) == ["demo", "test"]
+
+
+def test_every_message_that_a_run_can_end_with_has_a_heading_in_troubleshooting() -> None:
+    text = TROUBLESHOOTING.read_text(encoding="utf-8")
+    assert listed(text) == text, "run `make docs`"
+    for part in text.split("\n### ")[1:]:
+        assert "\n- `" in part, f"no message is left of {part.splitlines()[0]}"
+        assert part.partition("<!-- end of messages -->")[2].strip(), f"{part.splitlines()[0]} says not what to do"
