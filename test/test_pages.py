@@ -61,7 +61,7 @@ def test_every_page_is_linked_from_the_readme_or_a_page_that_is() -> None:
     assert set(PAGES) == reached
 
 
-@pytest.mark.parametrize("block", blocks("sh"), ids=lambda block: block.place)
+@pytest.mark.parametrize("block", list(blocks("sh")), ids=lambda block: block.place)
 def test_every_shell_block_is_one(block: Block) -> None:
     checked = subprocess.run(["bash", "-n"], input=block.text, capture_output=True, text=True, check=False)
     assert checked.returncode == 0, checked.stderr
