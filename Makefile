@@ -23,7 +23,7 @@ PYTEST := $(BIN)/python -m pytest -n 2 --dist worksteal
 INSTALL := pip install --quiet --disable-pip-version-check --require-hashes --no-deps --only-binary :all:
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo sandbox test faults mutants lint docs image image-test bench lock clean
+.PHONY: help setup demo sandbox test faults mutants lint docs image image-test bench release audit arm64 lock clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
@@ -75,12 +75,29 @@ image-test: $(READY) ## Run the image that `make image` has built
 bench: $(READY) ## Measure start-up, requests, many targets and size
 	KEYTURN_IMAGE=$(IMAGE) $(BIN)/python -m bench
 
+release: $(READY) ## Build the image reproducibly, push and sign it: IMAGE, BASE with its digest, KEY; see docs/publish.md
+	IMAGE="$(filter-out keyturn:latest,$(IMAGE))" BASE="$(BASE)" KEY="$(KEY)" release/publish.sh
+
+audit: ## Look for known vulnerabilities in what is locked; fails where that cannot be told
+	$(PYTHON) -m venv .audit
+	.audit/bin/python -m $(INSTALL) -r requirements/audit.txt
+	.audit/bin/pip-audit --strict --disable-pip --require-hashes \
+	  -r requirements/runtime.txt -r requirements/dev.txt -r requirements/build.txt
+
+# What has no wheel is pure Python.
+arm64: ## See that each package of the image can be had for arm64, too; nothing is installed
+	sed '/^bitbucket-pipes-toolkit/,/# via/d' requirements/runtime.txt >.arm64.txt
+	$(PYTHON) -m pip install --quiet --dry-run --no-deps --require-hashes --only-binary :all: --python-version 3.13 \
+	  --platform manylinux2014_aarch64 --platform manylinux_2_28_aarch64 --platform manylinux_2_34_aarch64 \
+	  --target .arm64 -r .arm64.txt
+	rm .arm64.txt
+
 lock: ## Lock the requirements anew; needs uv
-	cd requirements && for set in build runtime dev; do \
+	cd requirements && for set in build runtime dev audit; do \
 	  uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url \
 	    --quiet --upgrade --override override.txt --output-file $$set.txt $$set.in; \
 	done
 
 clean: ## Remove what the other targets have made
-	rm -rf .venv .mypy_cache .ruff_cache
+	rm -rf .venv .audit dist .mypy_cache .ruff_cache
 	find . -name __pycache__ -prune -exec rm -rf {} +
