@@ -47,7 +47,7 @@ def carry_out(plan: Plan[AnyStep], work: Callable[[AnyStep], str], patience: Pat
         # A step that was not begun is itself a failure only where no other one says why.
         for step, result in sorted(zip(group, results, strict=True), key=lambda each: isinstance(each[1], Stopped)):
             if isinstance(result, Elsewhere):
-                return Outcome(tuple(done), tuple(failures), (), changed, str(result))
+                return Outcome(tuple(done), tuple(failures), (), changed, str(result), unmet=plan.unmet)
             if isinstance(result, Stopped):
                 undone.append(step)
             if isinstance(result, KeyturnError):
@@ -58,7 +58,7 @@ def carry_out(plan: Plan[AnyStep], work: Callable[[AnyStep], str], patience: Pat
                 done.append(step)
                 changed = changed or step.do in CHANGES
         over = over or any(failure.step.vital for failure in failures)
-    return Outcome(tuple(done), tuple(failures), tuple(undone), changed)
+    return Outcome(tuple(done), tuple(failures), tuple(undone), changed, unmet=plan.unmet)
 
 
 def _is_over(step: AnyStep, failures: list[Failure[AnyStep]], patience: Patience) -> bool:

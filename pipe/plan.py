@@ -51,7 +51,8 @@ class Step:
     """One thing to do, or to leave alone, and why.
 
     `on` names for people what it is done to, `place` the target for the services. `due` is the day on which it will be
-    done, or has been due. A step that is not `vital` does not hold up those after it when it fails.
+    done, or has been due. A step that is not `vital` does not hold up those after it when it fails. One that is
+    `unmet` does nothing, and tells of what was asked for and is not done.
     """
 
     do: Do
@@ -62,6 +63,7 @@ class Step:
     due: date | None = None
     vital: bool = True
     warn: bool = False
+    unmet: bool = False
 
     @property
     def about(self) -> str:

@@ -155,7 +155,7 @@ def learn_all(value: Any) -> None:
             for part in value:
                 learn_all(part)
         case _:
-            learn(json.dumps(value))
+            learn(repr(value))
 
 
 def clean(text: str) -> str:

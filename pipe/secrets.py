@@ -2,11 +2,39 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, Self
+
+
+class Number(float):
+    """A number with a fraction or an exponent, which keeps the text that it has at its source."""
+
+    text: str
+
+    def __new__(cls, text: str) -> Self:
+        """Return the number that a text of JSON is."""
+        number = super().__new__(cls, text)
+        number.text = text
+        return number
+
+    def __repr__(self) -> str:
+        return self.text
+
+
+def as_json(value: Any) -> str:
+    """Return a value as compact JSON with sorted keys; raises TypeError and ValueError for what is none."""
+    match value:
+        case Number():
+            return value.text
+        case Mapping():
+            return f"{{{','.join(f'{as_json(key)}:{as_json(value[key])}' for key in sorted(value))}}}"
+        case list():
+            return f"[{','.join(map(as_json, value))}]"
+    return json.dumps(value, ensure_ascii=False, allow_nan=False)
 
 
 class State(StrEnum):

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
-from pipe.naming import NAME, RESERVED_PREFIX, reserved
+from pipe.naming import NAME, RESERVED_PREFIXES, reserved
 from pipe.sources.registry import source_type
 
 # A selector: everything up to a semicolon that is not between double quotes.
@@ -26,6 +26,7 @@ class Selector:
     `path` is as it was written, without slashes at its ends and without the recursive wildcard. `key` is `*` for all
     keys. `name` is the variable's name, or behind a wildcard what the names begin with. `stage` is the version that is
     asked for, by a stage or its id. With `tagged` the path is a tag, `key=value`, and all that has it is meant.
+    `without` is what `!` takes away from a recursive selector.
     """
 
     path: str
@@ -34,6 +35,7 @@ class Selector:
     name: str = ""
     stage: str = ""
     tagged: bool = False
+    without: tuple[Selector, ...] = ()
 
     @property
     def wild(self) -> bool:
@@ -58,21 +60,35 @@ def read_selectors(text: str | Iterable[str], source: str = "vault") -> tuple[tu
     """Return the selectors that a text or its lines hold, and what is wrong with the others.
 
     A selector is `path key | VARIABLE`, one a line or separated by semicolons; words with blanks stand in double
-    quotes. What a path may be, and whether a key may be left out, the source says.
+    quotes. What a path may be, and whether a key may be left out, the source says. `!path` takes a secret away from all
+    recursive selectors, and `!path/**` everything below a folder.
     """
     selectors: list[Selector] = []
+    away: list[Selector] = []
     problems: list[str] = []
     for item in _items(text):
+        excludes = item.startswith("!")
         try:
-            selector = _selector(item, source)
+            selector = _exclusion(item, source) if excludes else _selector(item, source)
         except WrongSelector as problem:
             problems.append(f"“{item}” {problem}")
             continue
-        if selector in selectors:
+        if selector in (selectors if not excludes else away):
             problems.append(f"“{item}” is there twice; leave one out.")
         else:
-            selectors.append(selector)
-    return tuple(selectors), problems
+            (away if excludes else selectors).append(selector)
+    if away and not problems and not any(selector.recursive for selector in selectors):
+        problems.append(f"“!{away[0].text}” takes paths away from wildcards that end in /**, and there is none.")
+    return tuple(replace(each, without=tuple(away)) if each.recursive else each for each in selectors), problems
+
+
+def covers(exclusions: Iterable[Selector], path: str, *, folder: bool = False) -> bool:
+    """Tell whether any of what `!` takes away is a secret's path, or a whole folder."""
+    for each in exclusions:
+        below = not each.path or path.startswith(f"{each.path}/")
+        if (below or (folder and path == each.path)) if each.recursive else (path == each.path and not folder):
+            return True
+    return False
 
 
 def _items(text: str | Iterable[str]) -> Iterator[str]:
@@ -99,6 +115,16 @@ def _selector(item: str, source: str) -> Selector:
         raise WrongSelector(f"has a wildcard in the key {key}; a key is one name, or * for all of them.")
     _check_name(selector)
     return selector
+
+
+def _exclusion(item: str, source: str) -> Selector:
+    words, names = _words(item[1:])
+    if len(words) != 1 or names:
+        raise WrongSelector("must be a path alone behind “!”, with /** at its end for everything below a folder.")
+    selector = source_type(source).selector(words[0], "*", "")
+    if selector.tagged or selector.stage:
+        raise WrongSelector("must be a path behind “!”, without a tag or a version.")
+    return replace(selector, key="")
 
 
 def _words(item: str) -> tuple[list[str], list[str]]:
@@ -136,8 +162,9 @@ def _check_name(selector: Selector) -> None:
             f"names {name}, which no variable can be called; use letters, digits and _, and no digit first."
         )
     # Behind a wildcard it is only what the names begin with; the whole names are checked once they are known.
-    if name.startswith(RESERVED_PREFIX) if selector.wild else reserved(name):
-        raise WrongSelector(f"names {name}, which is reserved by Bitbucket.")
+    whose = reserved(name)
+    if whose and (not selector.wild or name.startswith(RESERVED_PREFIXES)):
+        raise WrongSelector(f"names {name}, which is reserved by {whose}.")
 
 
 def _quoted(word: str) -> str:

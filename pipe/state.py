@@ -5,6 +5,11 @@ from __future__ import annotations
 import json
 from typing import Any
 
+# How the variables are called in which a rotation remembers, before the name of its id's variable; and those with which
+# the doctor tries whether a target can be written.
+STATE_OF = "KEYTURN_"
+PROBE = "KEYTURN_PROBE_"
+
 
 def section_of(state: str | None, name: str) -> Any:
     """Return a section; None where there is none, or where the state cannot be read."""
@@ -18,15 +23,35 @@ def with_section(state: str | None, name: str, section: Any) -> str:
 
 def readable(state: str | None) -> bool:
     """Tell whether a state that is there is one."""
-    try:
-        return state is None or isinstance(json.loads(state), dict)
-    except ValueError:
-        return False
+    return state is None or _read(state) is not None
+
+
+def rotated(name: str, text: str | None) -> frozenset[str]:
+    """Return the variables that a rotation keeps in a target, as the variable beside them tells that is called so.
+
+    Where that cannot be read, its name alone tells; an empty set where it is not a rotation's.
+    """
+    id_variable = name.removeprefix(STATE_OF)
+    if id_variable == name or name.startswith(PROBE):
+        return frozenset()
+    notes = _read(text or "")
+    if notes is None:
+        # Nobody but a rotation secures what only it reads; which variable holds the secret is a guess then.
+        return frozenset({id_variable, id_variable.replace("ACCESS_KEY_ID", "SECRET_ACCESS_KEY")})
+    if not isinstance(notes.get("User"), str):
+        return frozenset()
+    variables = notes.get("Variables")
+    return frozenset({id_variable, *map(str, variables if isinstance(variables, list) else ())})
 
 
 def _object(text: str | None) -> dict[str, Any]:
+    return _read(text or "{}") or {}
+
+
+def _read(text: str) -> dict[str, Any] | None:
+    """Return the object that a text is; None where it is none."""
     try:
-        value = json.loads(text or "{}")
-    except ValueError:
-        return {}
-    return value if isinstance(value, dict) else {}
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None

@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import Any
 
 from pipe.redact import Secret
+from pipe.secrets import Number
 from pipe.selectors import Selector
 
 
@@ -96,6 +97,21 @@ class Target:
         """The repository as workspace/slug."""
         return f"{self.workspace}/{self.repository}"
 
+    @property
+    def text(self) -> str:
+        """The target as TARGETS has it."""
+        if self.kind is TargetKind.WORKSPACE:
+            return f"{self.workspace}:workspace"
+        return f"{self.full_repository}:{f'deployment:{self.environment}' if self.environment else 'repository'}"
+
+    def is_seen_from(self, other: Target) -> bool:
+        """Tell whether a step that has another target's variables has this one's as well."""
+        if self == other or self.workspace != other.workspace:
+            return self == other
+        if self.kind is TargetKind.REPOSITORY:
+            return other.kind is TargetKind.DEPLOYMENT and self.repository == other.repository
+        return self.kind is TargetKind.WORKSPACE
+
 
 @dataclass(frozen=True)
 class Place:
@@ -173,7 +189,8 @@ class Body:
     def fields(self) -> dict[str, Any] | None:
         """What the JSON object that it is holds; None where it is none."""
         try:
-            value = json.loads(self.value, parse_constant=_refuse) if isinstance(self.value, str) else None
+            text = self.value if isinstance(self.value, str) else "null"
+            value = json.loads(text, parse_constant=_refuse, parse_float=Number)
         except (ValueError, RecursionError):
             return None
         return value if isinstance(value, dict) else None
@@ -240,7 +257,8 @@ class Pull:
     """Which secrets are pulled, and how they are written.
 
     `encode` is whether values that a variable cannot hold as they are become base64, `trim` whether a line break at the
-    end of a value is left out.
+    end of a value is left out. `prune_most` is how many variables of a target may be pruned whatever their share; 0
+    where only the usual guard allows it.
     """
 
     selectors: tuple[Selector, ...]
@@ -251,11 +269,15 @@ class Pull:
     encode: bool
     trim: bool
     state_variable: str
+    prune_most: int = 0
 
 
 @dataclass(frozen=True)
 class Replication:
-    """Which secrets are kept in Secrets Manager, and how; `window` is how many days a deleted one can be restored."""
+    """Which secrets are kept in Secrets Manager, and how; `window` is how many days a deleted one can be restored.
+
+    `prune_most` is how many may be pruned whatever their share; 0 where only the usual guard allows it.
+    """
 
     selectors: tuple[Selector, ...]
     prefix: str
@@ -265,6 +287,7 @@ class Replication:
     adopt: bool
     fail_on_missing: bool
     force: bool
+    prune_most: int = 0
 
 
 @dataclass(frozen=True)

@@ -46,7 +46,7 @@ LAYERS: dict[str, set[str]] = {
     "selectors": {"naming", "registry"},
     "permissions": {"selectors"},
     "step": {"values"},
-    "values": {"redact", "errors", "selectors"},
+    "values": {"redact", "errors", "selectors", "secrets"},
     "retry": VALUES,
     "plan": VALUES,
     "report": VALUES | {"plan"},

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pipe.errors import Unreadable
+from pipe.secrets import Number
 
 if TYPE_CHECKING:
     from pipe.clients.http import Answer
@@ -153,7 +154,7 @@ def parsed(answer: Answer, about: About) -> Any:
     if not answer.body.strip():
         raise about.unreadable(f"it is empty ({answer.status})")
     try:
-        value = json.loads(answer.body, parse_constant=_no_constant)
+        value = json.loads(answer.body, parse_constant=_no_constant, parse_float=Number)
         too_deep = _deeper_than(value, DEEPEST)
     except RecursionError:
         too_deep = True

@@ -130,6 +130,19 @@ class Number:
 
 
 @dataclass(frozen=True)
+class SwitchOrMost:
+    """`true` or `false`, or how many at most."""
+
+    def read(self, text: str) -> tuple[bool, int]:
+        """Return what is said, and how many at most, 0 where that is not said; raises Wrong."""
+        if re.fullmatch(r"[1-9][0-9]{0,5}", text):
+            return True, int(text)
+        if text.lower() not in ("true", "false"):
+            raise Wrong("must be true or false, or a whole number: that many and no more")
+        return text.lower() == "true", 0
+
+
+@dataclass(frozen=True)
 class Address:
     """An address: https, or http on this machine."""
 
@@ -155,14 +168,17 @@ class Address:
 
 @dataclass(frozen=True)
 class VariableName:
-    """The name of a variable in Bitbucket."""
+    """The name of a variable in Bitbucket; `own` is whether it is one of Keyturn's own, such as the state's."""
+
+    own: bool = False
 
     def read(self, text: str) -> str:
         """Return the name; raises Wrong."""
         if not NAME.fullmatch(text):
             raise Wrong("must be a name of a variable: letters, digits and _, and no digit first")
-        if reserved(text):
-            raise Wrong("must be a name that Bitbucket does not reserve for itself")
+        whose = reserved(text)
+        if whose and not (self.own and whose == "Keyturn"):
+            raise Wrong(f"must be a name that {whose} does not reserve for itself")
         return text
 
 

@@ -16,6 +16,7 @@ from pipe.settings.rules import (
     SessionPolicy,
     StoredSecret,
     Switch,
+    SwitchOrMost,
     TargetText,
     Text,
     Token,
@@ -258,8 +259,10 @@ VARIABLES = (
     ),
     Variable("SECURED", PULL, PULL_ONLY, Switch(), "Write secured variables; `pull` only.", default="true"),
     Variable(
-        "PRUNE", PULL, SELECTING, Switch(),
-        "Delete what Keyturn has written and the source has no more.", default="false",
+        "PRUNE", PULL, SELECTING, SwitchOrMost(),
+        "Delete what Keyturn has written and the source has no more: `true`, or how many at most in a target, or of the "
+        "replicas. With `true`, no more than five or a fifth of what a selector or a target has.",
+        default="false",
     ),
     Variable(
         "ON_MISSING", PULL, SELECTING, Choice(("fail", "keep")),
@@ -346,7 +349,7 @@ VARIABLES = (
         "Another address than Bitbucket's own; for the sandbox.", default="https://api.bitbucket.org/2.0",
     ),
     Variable(
-        "STATE_VARIABLE", ELSEWHERE, frozenset({"pull"}) | WAY_THERE, VariableName(),
+        "STATE_VARIABLE", ELSEWHERE, frozenset({"pull"}) | WAY_THERE, VariableName(own=True),
         "The unsecured variable in which a target remembers what was pulled; never a value.",
         default="KEYTURN_STATE",
     ),

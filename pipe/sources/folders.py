@@ -11,6 +11,7 @@ from functools import partial
 from pipe.errors import Denied, Invalid, KeyturnError, Missing, ServiceError, Unsupported
 from pipe.retry import side_by_side
 from pipe.secrets import Engine, Mount, Tree, Version
+from pipe.selectors import Selector, covers
 from pipe.sources.kv import Kv
 
 
@@ -35,13 +36,16 @@ class Folder:
     """Everything below a folder of a mount; `way` is how it was listed, None where nothing could be.
 
     `versions` are by path below the mount; `names` are the paths of secrets whose versions the way does not tell.
+    `without` is what is left out, of which `met` has been seen there.
     """
 
     mount: Mount
     path: str
+    without: Collection[Selector] = ()
     way: Way | None = None
     versions: dict[str, Version] = field(default_factory=dict)
     names: list[str] = field(default_factory=list)
+    met: set[Selector] = field(default_factory=set)
     problem: KeyturnError | None = None
 
     def __post_init__(self) -> None:
@@ -77,10 +81,20 @@ class Folder:
             self.problem = self.problem or contradicted(f"{self.mount.path}/{path}/")
             return []
         if isinstance(answer, Tree):
-            self.versions.update({_join(path, name): version for name, version in answer.versions.items()})
-            return [] if self.way is Way.SCAN else [_join(path, name) for name in answer.folders]
-        self.names.extend(_join(path, name) for name in answer if not name.endswith("/"))
-        return [_join(path, name.rstrip("/")) for name in answer if name.endswith("/")]
+            versions = {_join(path, name): version for name, version in answer.versions.items()}
+            self.versions.update({each: version for each, version in versions.items() if self._takes(each)})
+            folders = () if self.way is Way.SCAN else answer.folders
+        else:
+            names = [_join(path, name) for name in answer if not name.endswith("/")]
+            self.names.extend(each for each in names if self._takes(each))
+            folders = tuple(name.rstrip("/") for name in answer if name.endswith("/"))
+        return [each for each in (_join(path, name) for name in folders) if self._takes(each, folder=True)]
+
+    def _takes(self, path: str, *, folder: bool = False) -> bool:
+        """Tell whether a secret or a folder is not left out, and remember what leaves it out."""
+        away = {each for each in self.without if covers([each], path, folder=folder)}
+        self.met |= away
+        return not away
 
     def _settled(self, answer: Answer) -> bool:
         """Tell whether a way has shown what is there; if not, leave it for the next, if that may help."""

@@ -23,7 +23,8 @@ log = logging.getLogger("keyturn.sources")
 # A version that its own policy deletes within this time is warned of.
 SOON = timedelta(days=1)
 
-# More than this share of what a selector brought, and more than this many, are never deleted in one run.
+# More than this share of what a selector or a target has, and more than this many, are not deleted unless PRUNE says
+# how many.
 SHARE = 0.2
 FEW = 5
 
@@ -81,12 +82,12 @@ class Inventory:
     deleted: dict[tuple[str, str], State] = field(default_factory=dict)
     unknown: set[tuple[str, str]] = field(default_factory=set)
     problems: list[Problem | str] = field(default_factory=list)
-    # What several selectors say of one thing is said once.
-    notes: dict[tuple[str, str], None] = field(default_factory=dict)
+    # What several selectors say of one thing is said once; of each, whether it was asked for and is not done.
+    notes: dict[tuple[str, str], bool] = field(default_factory=dict)
 
-    def note(self, on: str, reason: str) -> None:
-        """Note what is told."""
-        self.notes[on, reason] = None
+    def note(self, on: str, reason: str, *, unmet: bool = False) -> None:
+        """Note what is told; `unmet` is what was asked for and is not done."""
+        self.notes[on, reason] = unmet
 
     def missing(self, selector: Selector, why: str) -> None:
         """Note that what a selector names is not there, as ON_MISSING has it."""
@@ -99,7 +100,7 @@ class Inventory:
     @property
     def told(self) -> list[Step]:
         """The notes as steps that do nothing."""
-        return [Step(Do.KEEP, on, reason, warn=True) for on, reason in self.notes]
+        return [Step(Do.KEEP, on, reason, warn=True, unmet=unmet) for (on, reason), unmet in self.notes.items()]
 
 
 def take_inventory(seen: Observed, *, fail_on_missing: bool) -> Inventory:
@@ -127,6 +128,12 @@ def take_inventory(seen: Observed, *, fail_on_missing: bool) -> Inventory:
                     inventory.note(found.address, note)
                 else:
                     inventory.missing(looked.selector, note)
+    looked_well = all(looked.problem is None for looked in seen.looked)
+    met = {away for looked in seen.looked for away in looked.met}
+    for away in dict.fromkeys(away for looked in seen.looked for away in looked.selector.without):
+        if away not in met and looked_well:
+            advice = "" if away.recursive else f"; for everything below a folder, write !{away.path}/**"
+            inventory.note(f"!{away.text}", f"it takes nothing away, since nothing is there{advice}")
     return inventory
 
 
@@ -149,19 +156,26 @@ def condition(found: Found, data: Material | None, now: datetime) -> tuple[Versi
     return version, state, note + (" and cannot come back" if state is State.DESTROYED else "")
 
 
-def why_kept(looked: Looked, orphaned: int, owned: int, *, prune: bool) -> str:
-    """Return why nothing of what a selector has orphaned may be deleted; empty where it may be pruned.
-
-    `orphaned` of the `owned` that the selector has brought would go: if too little is there, that may be a mistake.
-    """
+def why_kept(looked: Looked, *, prune: bool) -> str:
+    """Return why nothing of what a selector has orphaned may be deleted; empty where it may be pruned."""
     if not prune:
         return "set PRUNE: true to delete it"
     if looked.problem is not None or looked.failed:
         return "not deleted, since not all secrets could be looked at"
     if not looked.found:
         return "not deleted, since nothing at all was found"
-    if orphaned > FEW and orphaned > SHARE * owned:
-        return f"not deleted: {orphaned} of {owned} would go, which is too many for one run"
+    return ""
+
+
+def too_many(orphaned: int, owned: int, of: str, *, most: int) -> str:
+    """Return why so many of what is owned are not deleted in one run; empty where they may.
+
+    If too little is there, that may be a mistake. `of` says whose they are, `most` how many PRUNE allows by a number.
+    """
+    if most and orphaned > most:
+        return f"not deleted: {orphaned} of {owned} {of} would go, and PRUNE allows {most}"
+    if not most and orphaned > FEW and orphaned > SHARE * owned:
+        return f"not deleted: {orphaned} of {owned} {of} would go; PRUNE: {orphaned} allows that many in one run"
     return ""
 
 
@@ -171,17 +185,16 @@ def named(names: Sequence[str]) -> str:
     return f"{', '.join(names[:FEW])} and {more} more" if more > 0 else ", ".join(names)
 
 
-def open_beside(source: Source, looks: Iterable[Callable[[], T]]) -> tuple[datetime, list[T]]:
-    """Open a source while the looks at its targets are made; return its time, and what these looks saw.
+def open_beside(source: Source, looks: Iterable[Callable[[], T]]) -> tuple[datetime, list[T | KeyturnError]]:
+    """Open a source while the looks at its targets are made; return its time, and what each look saw or met.
 
-    Raises Refused with everything that cannot be asked.
+    Raises Refused with everything that cannot be asked where the source cannot be opened.
     """
     tasks: list[Callable[[], datetime | T]] = [source.open, *looks]
     opened, *seen = side_by_side(tasks)
-    errors = [each for each in (opened, *seen) if isinstance(each, KeyturnError)]
-    if errors or not isinstance(opened, datetime):
-        raise Refused.by(errors)
-    return opened, [each for each in seen if not isinstance(each, KeyturnError | datetime)]
+    if not isinstance(opened, datetime):
+        raise Refused.by([each for each in (opened, *seen) if isinstance(each, KeyturnError)])
+    return opened, [each for each in seen if not isinstance(each, datetime)]
 
 
 def look(
@@ -205,12 +218,21 @@ def read(source: Source, seen: Seen, wanted: Sequence[Found]) -> Seen:
 
 def unfinished(outcome: Outcome[Step], done: str, what: str) -> str:
     """Return the last line of a run that failed, or did only a part; `what` is what such a run changes."""
+    if not outcome.failures:
+        return f"{done[:1].upper()}{done[1:] or f'No {what} had to be changed'}, but not all that was asked for is done"
     first = outcome.failures[0]
     failed = f"{first.step.do} {first.step.about}: {first.what} {first.check}".strip()
-    if outcome.exit_code == 1:
+    if not outcome.changed:
         return f"Failed; no {what} was changed: {failed}"
     left = {step.on for step in (*(failure.step for failure in outcome.failures), *outcome.undone)}
     return f"Partly done: {done}; {len(left)} still to do. The next run finishes it. {failed}"
+
+
+def with_unmet(said: str, steps: Iterable[Step]) -> str:
+    """Return a last line with what was asked for and is not done, if there is any."""
+    unmet = [step for step in steps if step.unmet]
+    more = f" And {len(unmet) - 1} more, see above." if len(unmet) > 1 else ""
+    return f"{said.rstrip('.')}: {unmet[0].on}: {unmet[0].reason}.{more}" if unmet else said
 
 
 def count(number: int, what: str) -> str:

@@ -63,7 +63,7 @@ class Look:
     def _list(self, located: Iterable[Located]) -> None:
         """Learn what the folders hold, and by the cheaper ways also in which versions."""
         for each in located:
-            self._folders.setdefault((each.mount, each.path), Folder(each.mount, each.path))
+            self._folders.setdefault((each.mount, each.path), Folder(each.mount, each.path, [*each.without.values()]))
         walk(self._kv, self._folders.values())
         for (mount, _), folder in self._folders.items():
             self._versions |= {address_of(mount, path): version for path, version in folder.versions.items()}
@@ -159,8 +159,14 @@ class Look:
             elif secret.listed:
                 failed[address] = contradicted(address)
         problem = self._folder(located).problem if selector.recursive else None
-        address = located.address if located.shortened else ""
-        return Looked(selector, tuple(found), failed, problem, address, self._doubt(located))
+        met = self._folder(located).met if selector.recursive else ()
+        return Looked(
+            selector, tuple(found), failed, problem,
+            address=located.address if located.shortened else "",
+            warning=self._doubt(located),
+            without=tuple(replace(each, path=address_of(mount, each.path)) for each in located.without.values()),
+            met=tuple(written for written, each in located.without.items() if each in met),
+        )  # fmt: skip
 
     def _doubt(self, located: Located) -> str:
         """Return that a folder `data` may be meant, where there is one for all that is listed anyway."""

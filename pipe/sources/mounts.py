@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from pipe.errors import Invalid, KeyturnError, ServiceError
@@ -20,13 +20,15 @@ Mounts = Mapping[Selector, Mount | ServiceError]
 class Located:
     """A selector, its mount, and the path of its secret or folder below the mount, as the CLI has it.
 
-    `shortened` where the selector has the API's `data/` before it.
+    `shortened` where the selector has the API's `data/` before it. `without` is what is taken away from a recursive
+    one, as it is written and by paths below the mount, too.
     """
 
     selector: Selector
     mount: Mount
     path: str
     shortened: bool = False
+    without: Mapping[Selector, Selector] = field(default_factory=dict)
 
     @property
     def address(self) -> str:
@@ -42,12 +44,16 @@ def address_of(mount: Mount, path: str) -> str:
 
 def locate(selector: Selector, mount: Mount) -> Located:
     """Return where on its mount a selector points; the API's `data/` is no part of a path on KV version 2."""
-    named = path = selector.path[len(mount.path) :].strip("/")
-    if mount.engine is Engine.KV2:
-        if selector.recursive and path == "data":
-            path = ""
-        path = path.removeprefix("data/")
-    return Located(selector, mount, path, shortened=path != named)
+    named, path = selector.path[len(mount.path) :].strip("/"), _path_on(mount, selector)
+    away = {each: replace(each, path=_path_on(mount, each)) for each in selector.without if _contains(mount, each.path)}
+    return Located(selector, mount, path, shortened=path != named, without=away)
+
+
+def _path_on(mount: Mount, selector: Selector) -> str:
+    path = selector.path[len(mount.path) :].strip("/")
+    if mount.engine is not Engine.KV2:
+        return path
+    return "" if selector.recursive and path == "data" else path.removeprefix("data/")
 
 
 def mounts_of(kv: Kv, paths: Iterable[str]) -> dict[str, Mount | ServiceError]:

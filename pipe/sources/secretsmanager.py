@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING
@@ -16,7 +17,7 @@ from pipe.retry import side_by_side
 from pipe.secrets import Engine, Material, Version
 from pipe.selectors import BELOW, TAG, Selector, WrongSelector, check_no_wildcard
 from pipe.sources.registry import SourceType
-from pipe.sources.source import Found, Looked, Single, single
+from pipe.sources.source import Found, Looked, Single, single, taken_away
 from pipe.values import Body, Described
 
 if TYPE_CHECKING:
@@ -128,8 +129,9 @@ class SecretsManagerSource:
                     "In SECRETS, write a secret of the account that the credentials belong to.",
                 ),
             )
+        without = {each: replace(each, path=_beginning(each).rstrip("/")) for each in selector.without}
         founds = (_found(selector, secret) for secret in self._matching(selector))
-        return Looked(selector, tuple(found for found in founds if found))
+        return taken_away(Looked(selector, tuple(filter(None, founds))), without)
 
     def _matching(self, selector: Selector) -> Iterable[Described]:
         listed = self._listed[selector.path if selector.tagged else ""]

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Protocol
 
 from pipe.errors import Invalid, KeyturnError, Missing
 from pipe.redact import Secret
 from pipe.secrets import Engine, Material, Version
-from pipe.selectors import Selector
+from pipe.selectors import Selector, covers
 
 # What a header can carry.
 _PRINTABLE = re.compile(r"[\x21-\x7e]+")
@@ -40,7 +40,8 @@ class Looked:
 
     Nothing found and nothing failed: it is missing. `failed` has errors by address; a `problem` leaves open what there
     is at all. `address` is where it was looked for, where the selector says that in another way; a `warning` is that
-    something else may be meant.
+    something else may be meant. `without` is what is taken away, by addresses, and `met` what of it was seen there,
+    as it is written.
     """
 
     selector: Selector
@@ -49,18 +50,29 @@ class Looked:
     problem: KeyturnError | None = None
     address: str = ""
     warning: str = ""
+    without: tuple[Selector, ...] = ()
+    met: tuple[Selector, ...] = ()
 
     @property
     def missing(self) -> str:
         """Why there is nothing of it; empty where there is something, or where that is not known."""
         if self.found or self.failed or self.problem is not None:
             return ""
+        if self.met:
+            return "nothing is there but what “!” takes away"
         return f"nothing is there; it was looked for at {self.address}" if self.address else "nothing is there"
 
     @property
     def errors(self) -> dict[str, KeyturnError]:
         """What went wrong, by what it is about."""
         return {**self.failed, **({self.selector.text: self.problem} if self.problem else {})}
+
+
+def taken_away(looked: Looked, without: Mapping[Selector, Selector]) -> Looked:
+    """Return what was found without what `!` takes away, as it is written and by addresses."""
+    met = (written for written, each in without.items() if any(covers([each], one.address) for one in looked.found))
+    left = (one for one in looked.found if not covers(without.values(), one.address))
+    return replace(looked, found=tuple(left), without=tuple(without.values()), met=tuple(met))
 
 
 @dataclass(frozen=True)

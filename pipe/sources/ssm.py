@@ -15,7 +15,7 @@ from pipe.retry import side_by_side
 from pipe.secrets import Engine, Material, Version
 from pipe.selectors import BELOW, Selector, WrongSelector, check_no_wildcard
 from pipe.sources.registry import SourceType
-from pipe.sources.source import Found, Looked, Single, single
+from pipe.sources.source import Found, Looked, Single, single, taken_away
 from pipe.values import Body
 
 if TYPE_CHECKING:
@@ -117,7 +117,8 @@ class SsmSource:
 
     def survey(self, selectors: Sequence[Selector], known: Callable[[Selector, str], bool]) -> tuple[Looked, ...]:  # noqa: ARG002 - the lists tell all
         """Tell which of the listed parameters there are for each selector; see Source.survey."""
-        return tuple(Looked(selector, tuple(self._found(selector))) for selector in selectors)
+        founds = ((selector, tuple(self._found(selector))) for selector in selectors)
+        return tuple(taken_away(Looked(*each), {away: away for away in each[0].without}) for each in founds)
 
     def read_all(self, found: Sequence[Found]) -> list[Material | KeyturnError]:
         """Return what is in each parameter, or why that cannot be told; see Source.read_all."""

@@ -60,15 +60,17 @@ def read_job(reader: Reader) -> PullJob:
     for selector in selectors:
         if selector.name == state_variable and not selector.wild:
             reader.problem("SECRETS", f"“{selector.text}”: {state_variable} is the variable that Keyturn remembers in")
+    prune, most = reader.value("PRUNE") or (False, 0)
     pull = Pull(
         selectors=selectors,
         secured=reader.switch("SECURED"),
-        prune=reader.switch("PRUNE"),
+        prune=prune,
         fail_on_missing=reader.text("ON_MISSING") != "keep",
         force=reader.switch("FORCE"),
         encode=reader.text("ENCODE") == "base64",
         trim=reader.text("TRIM") == "newline",
         state_variable=state_variable,
+        prune_most=most,
     )
     targets = read_targets(reader)
     kind = source_type(source)

@@ -7,7 +7,6 @@ and digests behind it as bytes, since those cannot be compressed.
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 import json
 import zlib
@@ -16,16 +15,20 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
+from pipe.naming import NAME
 from pipe.secrets import Version
 from pipe.sources.source import Found
-from pipe.state import readable, section_of, with_section
-from pipe.values import Place, Pull, Variable
+from pipe.state import readable, rotated, section_of, with_section
+from pipe.values import Place, Pull, Target, Variable
 
 SECTION = "pull"
 FORMAT = "1."
 
 # The number of the rules by which a value becomes a variable; with other rules, all is written anew.
 RULES = 1
+
+# Bytes of what is remembered, before it is compressed: many more than fit into a variable.
+MOST = 4 * 1024 * 1024
 
 # A stamp's bytes, enough that no two of a team's secrets have the same one by chance; and a uuid's digest's.
 STAMP = 9
@@ -34,16 +37,23 @@ DIGEST = 6
 # Behind this mark stands the address of a secret that gave a variable once and gives it no more.
 FORMER = "~"
 
+# Before this mark stands a name that was left out.
+LEFT_OUT = "-"
+
 # Stands for the digest of a variable that is still to be written.
 UNKNOWN = ""
 
 
 @dataclass(frozen=True)
 class SyncedSecret:
-    """What one secret gave: variables, each with a digest of its uuid; an empty stamp says that it is to be read."""
+    """What one secret gave: variables, each with a digest of its uuid; an empty stamp says that it is to be read.
+
+    `left_out` are the names that its wildcard would give and that programs obey.
+    """
 
     stamp: str
     names: Mapping[str, str]
+    left_out: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -81,18 +91,25 @@ class LastSync:
 
 @dataclass(frozen=True)
 class TargetState:
-    """A target, its variables, and what it remembers."""
+    """A target, its variables, and what it remembers; `target` is how it was named."""
 
     place: Place
     variables: Mapping[str, Variable]
     state: Variable | None
     last_sync: LastSync
+    target: Target | None = None
 
     @cached_property
     def owned(self) -> frozenset[str]:
         """The variables that Keyturn has written and nobody has made anew since."""
         names = (item for secret in self.last_sync.secrets for item in secret.names.items())
         return frozenset(name for name, digest in names if self._is(name, digest))
+
+    @cached_property
+    def rotated(self) -> Mapping[str, str]:
+        """The variables that rotations keep here, each with the one beside it that tells so."""
+        states = {name: rotated(name, variable.value) for name, variable in self.variables.items()}
+        return {name: state for state, names in states.items() for name in (*names, *([state] if names else []))}
 
     def _is(self, name: str, digest: str) -> bool:
         variable = self.variables.get(name)
@@ -135,9 +152,9 @@ def last_sync_of(state: str | None) -> LastSync:
         if not packed.startswith(FORMAT):
             return LastSync(readable=False)
         unzip = zlib.decompressobj()
-        text = unzip.decompress(base64.b64decode(packed[len(FORMAT) :], validate=True))
+        text = unzip.decompress(base64.b64decode(packed[len(FORMAT) :], validate=True), MOST)
         return _unpacked(json.loads(text), _Marks(unzip.unused_data))
-    except (ValueError, TypeError, KeyError, AttributeError, binascii.Error, zlib.error):
+    except (ValueError, TypeError, LookupError, AttributeError, RecursionError, zlib.error):
         return LastSync(readable=False)
 
 
@@ -212,7 +229,7 @@ def _synced_so_far(
         # A variable that nobody has written yet may be somebody else's; it becomes ours once it is written.
         if name in ours:
             names[name] = uuid_digest(target.variables[name].uuid)
-    return SyncedSecret("" if missing else entry.stamp, names)
+    return replace(entry, stamp="" if missing else entry.stamp, names=names)
 
 
 def _left(old: Group, left: Collection[str]) -> dict[str, SyncedSecret]:
@@ -263,29 +280,38 @@ def _packed(remembered: LastSync, marks: _Marks) -> dict[str, Any]:
     by = {}
     for selector, group in sorted(remembered.groups.items()):
         entries = sorted(group.entries.items())
-        names = [sorted(entry.names) for _, entry in entries]
-        for (_, entry), own in zip(entries, names, strict=True):
+        for _, entry in entries:
             marks.add(entry.stamp, STAMP)
-            for name in own:
+            for name in sorted(entry.names):
                 marks.add(entry.names[name], DIGEST)
-        by[selector] = [group.origin, [address for address, _ in entries], [" ".join(own) for own in names]]
+        by[selector] = [group.origin, [address for address, _ in entries], [_words(entry) for _, entry in entries]]
     return {"run": remembered.run, "by": by}
 
 
+def _words(entry: SyncedSecret) -> str:
+    """Return an entry's names one behind the other."""
+    return " ".join([*sorted(entry.names), *(LEFT_OUT + name for name in sorted(entry.left_out))])
+
+
 def _unpacked(value: dict[str, Any], marks: _Marks) -> LastSync:
-    return LastSync(
-        run=str(value["run"]),
-        groups={
-            selector: Group(origin, dict(zip(addresses, [_entry(each, marks) for each in names], strict=True)))
-            for selector, (origin, addresses, names) in value["by"].items()
-        },
-    )
+    """Return what a value of JSON says; raises ValueError and others where it is not as it was written."""
+    groups = {}
+    for selector, (origin, addresses, names) in value["by"].items():
+        if not all(isinstance(each, str) for each in (origin, *addresses)):
+            raise ValueError("no text")
+        groups[selector] = Group(origin, dict(zip(addresses, [_entry(each, marks) for each in names], strict=True)))
+    if marks.data:
+        raise ValueError("a mark is too much")
+    return LastSync(str(value["run"]), groups)
 
 
-def _entry(names: str, marks: _Marks) -> SyncedSecret:
-    """Return an entry of names that stand one behind the other."""
+def _entry(words: str, marks: _Marks) -> SyncedSecret:
     stamp = marks.take(STAMP)
-    return SyncedSecret(stamp, {name: marks.take(DIGEST) for name in names.split()})
+    names = [word for word in words.split() if not word.startswith(LEFT_OUT)]
+    left_out = tuple(word.removeprefix(LEFT_OUT) for word in words.split() if word.startswith(LEFT_OUT))
+    if not all(NAME.fullmatch(name) for name in (*names, *left_out)):
+        raise ValueError("no name")
+    return SyncedSecret(stamp, {name: marks.take(DIGEST) for name in names}, left_out)
 
 
 def _short(data: bytes, size: int) -> str:

@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
+from pipe.errors import KeyturnError, Refused
 from pipe.jobs.pull.memory import SyncedSecret, TargetState, last_sync_of, stamp_of, uuid_digest
+from pipe.plan import Do, Failure, Step
 from pipe.secrets import Engine
 from pipe.selectors import Selector
-from pipe.sources.inventory import Observed, look, open_beside, read, take_inventory
+from pipe.sources.inventory import Observed, look, named, open_beside, read, take_inventory
 from pipe.sources.source import Found, Source
 from pipe.values import Pull, Target
 
@@ -23,23 +25,37 @@ log = logging.getLogger("keyturn.pull")
 
 @dataclass(frozen=True)
 class World(Observed):
-    """All that was seen before it is decided."""
+    """All that was seen before it is decided; `refused` are the targets that could not be looked at, and why."""
 
     targets: tuple[TargetState, ...]
+    refused: tuple[tuple[str, KeyturnError], ...] = ()
+
+    @property
+    def failures(self) -> tuple[Failure[Step], ...]:
+        """What could not be looked at or read, targets included."""
+        refused = (Failure(Step(Do.READ, on, "", vital=False), error.what, error.check) for on, error in self.refused)
+        return (*refused, *super().failures)
 
 
 def observe(bitbucket: Bitbucket, source: Source, targets: Sequence[Target], policy: Pull, *, dry_run: bool) -> World:
     """Return what there is: targets and sign-in side by side, then versions, then the material of what changed.
 
-    Raises Refused with everything that cannot be asked, and ServiceError.
+    A target that is refused does not stop the others. Raises Refused where the source or all targets are, and
+    ServiceError.
     """
     now, seen = open_beside(source, [partial(_look, bitbucket, each, policy) for each in targets])
+    errors = [(target, each) for target, each in zip(targets, seen, strict=True) if isinstance(each, KeyturnError)]
+    refused = _together(errors)
+    if len(errors) == len(targets):
+        raise Refused.by([error for _, error in refused])
+    for on, error in refused:
+        log.error("read %s: %s", on, error)
     # Each place once, however many targets name it.
-    states = tuple({state.place.path: state for state in seen}.values())
+    states = tuple({state.place.path: state for state in seen if isinstance(state, TargetState)}.values())
     for state in states:
         _complain(state, policy)
     looked, materials = look(source, policy.selectors, partial(_known, states, policy))
-    world = World(now, source.origin, looked, materials, {}, states)
+    world = World(now, source.origin, looked, materials, {}, states, refused)
     # A dynamic secret is made by reading it, and a dry run makes nothing.
     return read(
         source, world, [each for each in to_read(world, policy) if not (dry_run and each.engine is Engine.OTHER)]
@@ -86,7 +102,24 @@ def _look(bitbucket: Bitbucket, target: Target, policy: Pull) -> TargetState:
     state = variables.pop(policy.state_variable, None)
     # The text of a secured variable is not shown, so that it cannot be read.
     text = state.value or "?" if state else None
-    return TargetState(place, variables, state, last_sync_of(text))
+    return TargetState(place, variables, state, last_sync_of(text), target)
+
+
+def _together(errors: Iterable[tuple[Target, KeyturnError]]) -> tuple[tuple[str, KeyturnError], ...]:
+    """Return why targets are refused, what differs by the repository alone in one line."""
+    alike: dict[tuple[str, str], list[tuple[Target, KeyturnError]]] = {}
+    for target, error in errors:
+        name = target.full_repository if target.repository else target.workspace
+        alike.setdefault((error.what.replace(name, "…"), error.check), []).append((target, error))
+    return tuple(_first(same) for same in alike.values())
+
+
+def _first(same: Sequence[tuple[Target, KeyturnError]]) -> tuple[str, KeyturnError]:
+    (target, error), *others = same
+    if not others:
+        return target.text, error
+    what = f"{error.what.rstrip('.')}; and the same of {named([each.text for each, _ in others])}."
+    return f"{len(same)} targets", KeyturnError(what, error.check, details=error.details)
 
 
 def _complain(target: TargetState, policy: Pull) -> None:

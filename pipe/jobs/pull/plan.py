@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from pipe.errors import Refused
+from pipe.errors import Problem, Refused
+from pipe.jobs.pull.limits import Filled, too_large
 from pipe.jobs.pull.memory import (
     FORMER,
     UNKNOWN,
@@ -19,17 +20,14 @@ from pipe.jobs.pull.memory import (
 from pipe.jobs.pull.observe import World, is_current, whats_wrong
 from pipe.jobs.pull.resolve import ResolvedSecret, ResolvedVariable, resolve
 from pipe.jobs.pull.steps import Prune, PullPlan, Remember, Write
-from pipe.plan import Do, Step
-from pipe.sources.inventory import Inventory, count, named, why_kept
+from pipe.plan import Do, Failure, Step
+from pipe.selectors import covers
+from pipe.sources.inventory import Inventory, count, named, too_many, why_kept
 from pipe.sources.source import Looked
 from pipe.values import Pull
 
 # After so many writes the targets remember what has been done, so that a run that ends early is not done again.
 BATCH = 400
-
-# Characters: what a variable, and all variables of a target together, may have. Bitbucket's own limit is 120,000.
-LARGEST_STATE = 32 * 1024
-LARGEST_TARGET = 110_000
 
 # Bitbucket allows a thousand requests an hour.
 MANY = 800
@@ -39,15 +37,27 @@ def decide(world: World, policy: Pull) -> PullPlan:
     """Return the plan; raises Refused with every value, name and secret that is not as it must be."""
     inventory, resolved = resolve(world, policy)
     plans = [_TargetPlan(target, world, policy, inventory, resolved) for target in world.targets]
-    problems = [*inventory.problems, *(problem for each in plans for problem in each.too_large())]
+    full = too_large([each.filled for each in plans], policy.state_variable)
+    refused = {each: why for each, why in zip(plans, full, strict=True) if why}
+    problems: list[Problem | str] = [*inventory.problems]
+    if len(refused) == len(plans):
+        problems += dict.fromkeys(refused.values())
     if problems:
         raise Refused(problems)
+    failures = [_failure(each, why) for each, why in refused.items()]
+    plans = [each for each in plans if each not in refused]
     steps = [*inventory.told, *(step for each in plans for step in each.kept), *_batches(plans)]
     writes = sum(step.do is Do.WRITE for step in steps)
     if writes > MANY:
         what = "variables are to be written, and it takes a thousand requests an hour; the next runs do the rest"
         steps.insert(0, Step(Do.KEEP, "Bitbucket", f"{writes} {what}", warn=True))
-    return PullPlan(tuple(steps), failures=world.failures)
+    unmet = any(step.unmet for step in steps)
+    return PullPlan(tuple(steps), failures=(*world.failures, *failures), unmet=unmet)
+
+
+def _failure(refused: _TargetPlan, why: str) -> Failure[Step]:
+    place = refused.target.place
+    return Failure(Step(Do.WRITE, place.label, "", place=place, vital=False), why, "Give it fewer or shorter values.")
 
 
 class _TargetPlan:
@@ -64,6 +74,8 @@ class _TargetPlan:
         self._origin = origin_digest(world.origin)
         self._wanted = frozenset(name for each in resolved for name in each.names(target))
         self._unchanged = 0
+        # What each selector has orphaned, with what became of it, and of how many.
+        self._orphaned: list[tuple[Looked, dict[str, str], int]] = []
         # One key may come by several selectors, and is written once.
         self._writes: dict[str, Write] = {}
         self._prunes: dict[str, Prune] = {}
@@ -81,6 +93,7 @@ class _TargetPlan:
                 brought[each.found.selector.text][each.found.address] = entry
         for text, looked in selected.items():
             self._settle_orphans(looked, brought[text])
+        self._prune()
         for text, entries in brought.items():
             groups[text] = Group(self._origin, _without(entries, self._prunes))
         if self._unchanged:
@@ -110,28 +123,20 @@ class _TargetPlan:
             return False
         return with_last_sync(None, target.last_sync) != with_last_sync(None, self.remembers)
 
-    def too_large(self) -> Iterator[str]:
-        """Yield why a target could not hold what it is to hold; sizes are those of names and of what is written."""
-        target, label = self.target, self.target.place.label
-        state = len(with_last_sync(target.state.value if target.state else None, self.remembers))
-        if state > LARGEST_STATE:
-            yield (
-                f"{label}: what {self._policy.state_variable} has to remember takes {state} characters, and a variable "
-                f"may have {LARGEST_STATE}. Spread the secrets over several targets, or give them fewer keys."
-            )
+    @property
+    def filled(self) -> Filled:
+        """How full the target will be."""
+        target = self.target
         sizes = {name: len(name) + len(variable.value or "") for name, variable in target.variables.items()}
         sizes |= {name: len(name) + len(step.text.reveal()) for name, step in self._writes.items()}
-        total = sum(sizes.values()) + state
-        if total > LARGEST_TARGET:
-            largest = sorted(sizes, key=lambda name: sizes[name], reverse=True)[:5]
-            yield (
-                f"{label}: all variables together would have {total} characters, and Bitbucket takes 120,000. "
-                f"The largest are {', '.join(largest)}."
-            )
+        sizes = {name: size for name, size in sizes.items() if name not in self._prunes}
+        state = with_last_sync(target.state.value if target.state else None, self.remembers)
+        return Filled(target, sizes, len(state), acts=bool(self.steps))
 
-    def _keep(self, reason: str, on: str = "", *, warn: bool = False) -> None:
-        label = self.target.place.label
-        self.kept.append(Step(Do.KEEP, f"{label}: {on}" if on else label, reason, place=self.target.place, warn=warn))
+    def _keep(self, reason: str, on: str = "", *, warn: bool = False, unmet: bool = False) -> None:
+        place = self.target.place
+        on = f"{place.label}: {on}" if on else place.label
+        self.kept.append(Step(Do.KEEP, on, reason, place=place, warn=warn, unmet=unmet))
 
     def _sync(self, secret: ResolvedSecret) -> SyncedSecret | None:
         """Plan the writes of a live secret; return what is remembered of it, as it is once all is written."""
@@ -152,7 +157,7 @@ class _TargetPlan:
             else:
                 self._unchanged += 1
             names[variable.name] = UNKNOWN if why or known is None else uuid_digest(known.uuid)
-        return SyncedSecret(secret.stamp, names)
+        return SyncedSecret(secret.stamp, names, secret.left_out)
 
     def _why(self, secret: ResolvedSecret, variable: ResolvedVariable, entry: SyncedSecret | None) -> str:
         """Return why a variable has to be written; empty where it need not be."""
@@ -187,46 +192,70 @@ class _TargetPlan:
         )
 
     def _settle_orphans(self, looked: Looked, entries: dict[str, SyncedSecret]) -> None:
-        """Keep what could not be looked at, and prune, or keep and name, what a selector brings no more.
+        """Keep what could not be looked at, and note what a selector brings no more.
 
-        What came from another origin is nobody's to delete.
+        What came from another origin is nobody's to delete; what `!` takes away is kept.
         """
-        text, brought, orphaned = looked.selector.text, frozenset(entries), dict[str, str]()
+        text, brought, orphaned, away = looked.selector.text, frozenset(entries), dict[str, str](), list[str]()
         group = self.target.last_sync.groups.get(text)
-        for address, entry in group.entries.items() if group and group.origin == self._origin else ():
+        if group and group.origin != self._origin:
+            names = (name for entry in group.entries.values() for name in entry.names if name not in self._wanted)
+            self._tell_of(list(names), "kept, and not looked after any more: another address gave it before")
+            return
+        for address, entry in group.entries.items() if group else ():
             plain = address.removeprefix(FORMER)
             if looked.problem is not None or (text, plain) in self._inventory.unknown:
                 entries.setdefault(address, entry)
                 continue
             owned = self.target.owned
             left = {name: digest for name, digest in entry.names.items() if name in owned and name not in self._wanted}
-            if left:
+            if left and covers(looked.without, plain):
+                away += left
+                entries[address] = replace(entry, names=left)
+            elif left:
                 given = address in brought or plain != address
                 state = self._inventory.deleted.get((text, plain), "not there any more")
                 orphaned |= dict.fromkeys(left, f"{plain} gives it no more" if given else f"{plain} is {state}")
                 key = FORMER + address if address in brought else address
                 before = entries.get(key)
                 entries[key] = SyncedSecret(entry.stamp, {**(before.names if before else {}), **left})
+        self._tell_of(away, "kept: “!” takes its secret away from the wildcard")
         if orphaned:
-            self._prune(looked, orphaned, len({name for entry in entries.values() for name in entry.names}))
+            owned_by_it = len({name for entry in entries.values() for name in entry.names})
+            self._orphaned.append((looked, orphaned, owned_by_it))
 
-    def _prune(self, looked: Looked, orphaned: Mapping[str, str], owned: int) -> None:
+    def _prune(self) -> None:
         """Delete what is orphaned, or keep and name it; each with what became of its secret."""
-        kept = why_kept(looked, len(orphaned), owned, prune=self._policy.prune)
-        if kept:
-            first, *others = orphaned.values()
-            self._keep(f"{first}{', and the like' if others else ''}; {kept}", named(list(orphaned)), warn=True)
-            return
-        place = self.target.place
-        for name, why in orphaned.items():
-            on, known = f"{place.label}: {name}", self.target.variables[name]
-            self._prunes[name] = Prune(on=on, reason=why, place=place, name=name, known=known)
+        policy, place = self._policy, self.target.place
+        kept = {looked.selector: why_kept(looked, prune=policy.prune) for looked, _, _ in self._orphaned}
+        may = [each for each in self._orphaned if not kept[each[0].selector]]
+        going = {name for _, orphaned, _ in may for name in orphaned}
+        refused = too_many(len(going), len(self.target.last_sync.names), "there", most=policy.prune_most)
+        for looked, orphaned, owned in self._orphaned:
+            of = f"of “{looked.selector.text}”"
+            guard = refused or ("" if policy.prune_most else too_many(len(orphaned), owned, of, most=0))
+            why = kept[looked.selector] or guard
+            if why:
+                first, *others = orphaned.values()
+                reason = f"{first}{', and the like' if others else ''}; {why}"
+                self._keep(reason, named(list(orphaned)), warn=True, unmet=not kept[looked.selector])
+                continue
+            for name, gone in orphaned.items():
+                on, known = f"{place.label}: {name}", self.target.variables[name]
+                self._prunes[name] = Prune(on=on, reason=gone, place=place, name=name, known=known)
+        if policy.prune and not self.target.last_sync.readable:
+            self._keep("nothing is pruned, since what was written before cannot be told", warn=True, unmet=True)
+
+    def _tell_of(self, names: Sequence[str], reason: str) -> None:
+        if names:
+            self._keep(reason, named(names), warn=True)
 
     def _tell_of_others(self, selected: Collection[str]) -> None:
+        """Name what selectors have brought that are not among SECRETS: another run's, or left behind."""
         for text, group in self.target.last_sync.groups.items():
-            if self._policy.prune and text not in selected:
-                names = sum(len(entry.names) for entry in group.entries.values())
-                self._keep(f"{count(names, 'variable')} of “{text}”, which is not among SECRETS")
+            names = [name for entry in group.entries.values() for name in entry.names if name not in self._wanted]
+            if names and text not in selected:
+                self._keep(f"kept: brought by “{text}”, which is not among SECRETS", named(names))
 
 
 def _without(entries: Mapping[str, SyncedSecret], names: Collection[str]) -> dict[str, SyncedSecret]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import base64
-import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from pipe.redact import SHORTEST, Secret, learn
+from pipe.secrets import as_json
 
 # UTF-8 bytes; all of a step's variables together may have about 120,000 characters.
 LARGEST = 32 * 1024
@@ -102,7 +102,7 @@ def _text(value: Any) -> str:
         return ""
     if isinstance(value, str):
         return value
-    return json.dumps(value, ensure_ascii=False, allow_nan=False, sort_keys=True, separators=(",", ":"))
+    return as_json(value)
 
 
 def _unfit(text: str) -> str:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from pipe.errors import Refused
 from pipe.jobs.pull.memory import TargetState, stamp_of
 from pipe.jobs.pull.observe import World
 from pipe.jobs.pull.render import pick, render
-from pipe.naming import NAME, reserved
+from pipe.naming import NAME, OBEYED, reserved
 from pipe.redact import Secret, one_line
 from pipe.secrets import Material, Version
 from pipe.selectors import Selector
@@ -33,13 +33,17 @@ class ResolvedVariable:
 
 @dataclass(frozen=True)
 class ResolvedSecret:
-    """A live secret and its version; without `variables` it was not read, since no target needs it."""
+    """A live secret and its version; without `variables` it was not read, since no target needs it.
+
+    `left_out` are names that its wildcard would give and that programs obey.
+    """
 
     found: Found
     version: Version | None
     stamp: str
     variables: tuple[ResolvedVariable, ...] | None
     lease: str = ""
+    left_out: tuple[str, ...] = ()
 
     def names(self, target: TargetState) -> Iterable[str]:
         """Return what it is called in a target; what was not read is called there as the target remembers."""
@@ -47,6 +51,13 @@ class ResolvedSecret:
             return [variable.name for variable in self.variables]
         entry = target.last_sync.entry(self.found.selector.text, self.found.address)
         return entry.names if entry else ()
+
+    def unwanted(self, target: TargetState) -> Iterable[str]:
+        """Return the names that are left out; of what was not read, as the target remembers."""
+        if self.variables is not None:
+            return self.left_out
+        entry = target.last_sync.entry(self.found.selector.text, self.found.address)
+        return entry.left_out if entry else ()
 
 
 @dataclass(frozen=True)
@@ -68,7 +79,9 @@ def resolve(world: World, policy: Pull) -> tuple[Inventory, list[ResolvedSecret]
     inventory = take_inventory(world, fail_on_missing=policy.fail_on_missing)
     resolved = [_resolve(inventory, world, policy, live) for live in inventory.live]
     problems, warnings = collisions(_named(world, resolved))
-    inventory.problems += problems
+    inventory.problems += [*problems, *_rotated(world, resolved)]
+    _tell_of_unwanted(inventory, world, resolved)
+    _tell_of_nothing(inventory, world, resolved)
     for warning in warnings:
         inventory.note("names", warning)
     return inventory, resolved
@@ -76,11 +89,58 @@ def resolve(world: World, policy: Pull) -> tuple[Inventory, list[ResolvedSecret]
 
 def _resolve(inventory: Inventory, world: World, policy: Pull, live: Live) -> ResolvedSecret:
     data = live.data
-    variables = _variables(inventory, policy, live.found, data) if data and data.values is not None else None
+    variables: tuple[ResolvedVariable, ...] | None = None
+    left_out: tuple[str, ...] = ()
+    if data and data.values is not None:
+        given = _variables(inventory, policy, live.found, data)
+        obeyed = OBEYED if live.found.selector.wild else frozenset()
+        variables = tuple(each for each in given if each.name not in obeyed)
+        left_out = tuple(sorted({each.name for each in given} & obeyed))
     lease = data.lease if data else None
     words = f"a lease of {lease.seconds} s, {'' if lease.renewable else 'not '}renewable" if lease else ""
     stamp = stamp_of(live.found, world.origin, policy, live.version)
-    return ResolvedSecret(live.found, live.version, stamp, variables, words)
+    return ResolvedSecret(live.found, live.version, stamp, variables, words, left_out)
+
+
+def _tell_of_unwanted(inventory: Inventory, world: World, resolved: Iterable[ResolvedSecret]) -> None:
+    """Tell of every name that a wildcard does not bring since programs obey it, and that no selector names."""
+    named = {_plain_name(looked.selector) for looked in world.looked if not looked.selector.wild}
+    for each in resolved:
+        names = {name for target in world.targets for name in each.unwanted(target)}
+        for name in sorted(names - named):
+            inventory.note(
+                name,
+                f"{each.found.address} would give it by a wildcard, and programs in a step obey that name; it is left "
+                f"out. A selector of its own that ends in | {name} brings it, and one with ! leaves the path out",
+                unmet=True,
+            )
+
+
+def _tell_of_nothing(inventory: Inventory, world: World, resolved: Sequence[ResolvedSecret]) -> None:
+    """Note as missing what a selector of one key in a whole folder names, where no secret has that key."""
+    for selector in dict.fromkeys(each.found.selector for each in resolved):
+        own = [each for each in resolved if each.found.selector == selector]
+        given = any([*each.names(target), *each.unwanted(target)] for each in own for target in world.targets)
+        unknown = any(text == selector.text for text, _ in inventory.unknown)
+        if selector.recursive and selector.key not in ("", "*") and not given and not unknown:
+            inventory.missing(selector, f"none of {len(own)} secrets there has a key {selector.key}")
+
+
+def _rotated(world: World, resolved: Sequence[ResolvedSecret]) -> Iterator[str]:
+    """Yield a problem for each variable that a rotation keeps in a target and that this run would write over."""
+    for target in world.targets if any(target.rotated for target in world.targets) else ():
+        for each in resolved:
+            for name in sorted({*each.names(target), *each.unwanted(target)} & target.rotated.keys()):
+                remedy = "Give it another name, or leave its path out with !" if each.found.selector.wild else ""
+                yield (
+                    f"{target.place.label}: {each.found.address} would write over {name}, which a rotation keeps there "
+                    f"({target.rotated[name]} tells). {remedy or 'Give it another name with | NAME'}."
+                )
+
+
+def _plain_name(selector: Selector) -> str:
+    """Return the name that a selector without any wildcard gives."""
+    return selector.name or _derived(selector, "", selector.key or None)
 
 
 def _variables(inventory: Inventory, policy: Pull, found: Found, data: Material) -> tuple[ResolvedVariable, ...]:
@@ -140,12 +200,13 @@ def variable_name(selector: Selector, address: str, below: str, key: str | None,
     name = selector.name if selector.name and not selector.wild else _derived(selector, below, key)
     if not NAME.fullmatch(name):
         raise Refused([f"{origin(address, key)}: no variable can be called “{name}”; {_remedy(selector)}"])
-    if reserved(name):
-        raise Refused([f"{origin(address, key)}: the name {name} is reserved by Bitbucket; {_remedy(selector)}"])
     if name == state_variable:
         raise Refused(
             [f"{origin(address, key)}: {name} is the variable that Keyturn remembers in; {_remedy(selector)}"]
         )
+    whose = reserved(name)
+    if whose:
+        raise Refused([f"{origin(address, key)}: the name {name} is reserved by {whose}; {_remedy(selector)}"])
     return name
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pipe.jobs.pull.observe import World
 from pipe.jobs.pull.steps import PullOutcome, PullPlan
 from pipe.plan import Do, Step
-from pipe.sources.inventory import count, unfinished
+from pipe.sources.inventory import count, unfinished, with_unmet
 
 # Variables in one page of Bitbucket's lists.
 PAGE = 100
@@ -15,8 +15,11 @@ PAGE = 100
 
 def summary(world: World, plan: PullPlan, outcome: PullOutcome | None) -> str:
     """Return the last line's words; `outcome` is None after a dry run."""
-    if outcome is None:
-        return _forecast(world, plan)
+    said = _forecast(world, plan) if outcome is None else _said(world, outcome)
+    return with_unmet(said, plan.steps)
+
+
+def _said(world: World, outcome: PullOutcome) -> str:
     done = _changes(outcome.done, "wrote", "deleted")
     if outcome.exit_code == 0:
         looked = f"{count(len({found.address for found in world.found}), 'secret')} looked at"
@@ -26,7 +29,7 @@ def summary(world: World, plan: PullPlan, outcome: PullOutcome | None) -> str:
 
 def _forecast(world: World, plan: PullPlan) -> str:
     if plan.failures:
-        return f"Dry run: {count(len(plan.failures), 'source')} could not be read; nothing was written."
+        return f"Dry run: {len(plan.failures)} of what was asked for could not be read; nothing was written."
     changes = _changes(plan.actions, "would write", "would delete")
     if not plan.actions:
         return "Dry run: nothing to do; nothing was written."

@@ -6,7 +6,7 @@ import base64
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from pipe.secrets import Version
 from pipe.sources.source import Found
@@ -15,16 +15,15 @@ from pipe.values import Described
 # The number of the rules by which a secret becomes a replica's body; with other rules, all is written anew.
 RULES = 1
 
-# A version's id that begins like this was chosen by Keyturn; AWS's own are uuids.
+# A version's id that begins like this was chosen by Keyturn; AWS's own are uuids. Behind it stands which secret of
+# which Vault it is of, and then which version. Only who may write the replica can choose one.
 OURS = "keyturn-"
+_ID = re.compile(r"keyturn-(?P<source>[0-9a-f]{16})-[0-9a-f]{24}(-[0-9a-f]{12})?")
 
-CURRENT = "AWSCURRENT"
+CURRENT, PREVIOUS = "AWSCURRENT", "AWSPREVIOUS"
 
 # Tags: whose replica it is and by which selector, and for people, what of.
 OWNER, SOURCE, VERSION = "keyturn:replica", "keyturn:source", "vault-version"
-
-# What Keyturn's rotation writes into the tags of the secret that holds its keys begins like this, too.
-_KEYTURN = "keyturn:"
 
 
 def token_of(found: Found, version: Version | None, keys: Iterable[str], origin: str, run: str = "") -> str:
@@ -32,10 +31,15 @@ def token_of(found: Found, version: Version | None, keys: Iterable[str], origin:
 
     Nothing that is in the secret goes into it. A source without versions gets another id in each run, from its id.
     """
-    if version is None:
-        return f"{OURS}{_hash(json.dumps([run, origin, found.mount, found.address]))[:32]}"
-    parts = (origin, found.mount, found.address, version.number, version.created, sorted(keys), RULES)
-    return f"{OURS}{_hash(json.dumps(parts))[:40]}"
+    parts: Sequence[object] = (run, found.mount)
+    if version is not None:
+        parts = (found.mount, version.number, version.created, sorted(keys), RULES)
+    return f"{OURS}{mark_of(source_tag(found.address), origin)}-{_hash(json.dumps(parts))[:24]}"
+
+
+def mark_of(source: str, origin: str) -> str:
+    """Return what the ids of all versions of a replica have in common, by the tag that names its secret."""
+    return _hash(json.dumps([origin, source]))[:16]
 
 
 def next_id(replica: Described, token: str) -> str:
@@ -58,14 +62,15 @@ def staged(replica: Described, token: str) -> str | None:
     return next((version for version in sorted(replica.stages) if _is_of(version, token)), None)
 
 
-def is_ours(replica: Described) -> bool:
-    """Tell whether a secret is a replica that Keyturn has made or taken over."""
-    return OWNER in replica.tags
+def mark_in(replica: Described) -> str:
+    """Return whose replica a secret is, by the id of its current version or of the one before; empty for none."""
+    ids = (_ID.fullmatch(replica.version(stage) or "") for stage in (CURRENT, PREVIOUS))
+    return next((found["source"] for found in ids if found), "")
 
 
 def holds_keys(replica: Described) -> bool:
-    """Tell whether a secret is the one in which a rotation keeps its keys."""
-    return any(key.startswith(_KEYTURN) and key not in (OWNER, SOURCE) for key in replica.tags)
+    """Tell whether a secret is the one in which a rotation keeps its keys: the journal's labels begin so, too."""
+    return any(label.startswith(OURS) for labels in replica.stages.values() for label in labels)
 
 
 def owner(origin: str, selector: str = "") -> str:

@@ -58,15 +58,17 @@ def read_job(reader: Reader) -> ReplicateJob:
     prefix = reader.text("AWS_SECRET_PREFIX")
     if not reader.is_given("AWS_DEFAULT_REGION"):
         reader.missing("AWS_DEFAULT_REGION", "needed; the region of the replicas")
+    prune, most = reader.value("PRUNE") or (False, 0)
     replication = Replication(
         selectors=selectors,
         prefix=prefix,
         kms_key=reader.text("KMS_KEY_ID"),
         window=reader.number("RECOVERY_WINDOW_DAYS") or 30,
-        prune=reader.switch("PRUNE"),
+        prune=prune,
         adopt=_adopt(reader),
         fail_on_missing=reader.text("ON_MISSING") != "keep",
         force=reader.switch("FORCE"),
+        prune_most=most,
     )
     aws = read_aws(reader, lambda home: permissions.replicate(home, prefix, prune=replication.prune))
     return ReplicateJob(replication, read_vault(reader), aws)

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pipe.errors import KeyturnError, Refused
 from pipe.jobs.replicate.identity import SOURCE, is_current, of_origin, source_tag, staged, token_of
 from pipe.secrets import Engine, Version
 from pipe.selectors import Selector
@@ -45,6 +46,8 @@ def observe(store: Callable[[], SecretsManager], source: Source, policy: Replica
     source, or to be ahead of it. Raises Refused with everything that cannot be asked, and ServiceError.
     """
     now, (replicas,) = open_beside(source, [lambda: store().listed([policy.prefix] if policy.prefix else [])])
+    if isinstance(replicas, KeyturnError):
+        raise Refused.by([replicas])
     replicated = {each.tags.get(SOURCE) for each in replicas.values() if of_origin(each, source.origin)}
 
     def known(_: Selector, address: str) -> bool:

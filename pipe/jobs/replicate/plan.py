@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from pipe.errors import Problem, Refused
 from pipe.jobs.replicate.identity import (
@@ -15,7 +15,8 @@ from pipe.jobs.replicate.identity import (
     SOURCE,
     holds_keys,
     is_current,
-    is_ours,
+    mark_in,
+    mark_of,
     next_id,
     of_origin,
     owner,
@@ -23,12 +24,13 @@ from pipe.jobs.replicate.identity import (
     staged,
     tags_of,
 )
-from pipe.jobs.replicate.observe import Wanted, World, wanted_of
+from pipe.jobs.replicate.observe import Wanted, World, name_of, wanted_of
 from pipe.jobs.replicate.steps import Copy, Prune, PutBack, ReplicaPlan, Tag
 from pipe.plan import Do, Step
 from pipe.redact import Secret
-from pipe.secrets import Engine, Material
-from pipe.sources.inventory import Inventory, named, take_inventory, why_kept
+from pipe.secrets import Engine, Material, as_json
+from pipe.selectors import Selector, covers
+from pipe.sources.inventory import Inventory, named, take_inventory, too_many, why_kept
 from pipe.sources.source import Looked
 from pipe.values import Described, Replication
 
@@ -47,7 +49,16 @@ def decide(world: World, policy: Replication) -> ReplicaPlan:
     inventory.problems[:0] = _collisions(wanted)
     planned = {each.name: _steps_of(inventory, world, policy, each) for each in wanted}
     kept = {name for name, steps in planned.items() if steps is not None}
-    orphaned = [step for looked in world.looked for step in _orphaned(world, policy, looked, kept)]
+    for looked in world.looked:
+        selector, names = looked.selector, [name_of(found, policy) for found in looked.found]
+        if (
+            selector.recursive
+            and selector.key != "*"
+            and names
+            and all(planned.get(name, ()) is None for name in names)
+        ):
+            inventory.missing(selector, f"none of {len(names)} secrets there has a key {selector.key}")
+    orphaned = _orphaned(world, policy, kept)
     if inventory.problems:
         raise Refused(inventory.problems)
     steps = [step for some in planned.values() for step in some or ()]
@@ -55,7 +66,8 @@ def decide(world: World, policy: Replication) -> ReplicaPlan:
     unchanged = len([step for step in steps if not step.acts])
     told = [Step(Do.KEEP, "Secrets Manager", f"{unchanged} unchanged")] if unchanged else []
     ordered = sorted(acting, key=lambda step: _ORDER.index(step.do))
-    return ReplicaPlan((*inventory.told, *told, *ordered), failures=world.failures)
+    steps = [*inventory.told, *told, *ordered]
+    return ReplicaPlan(tuple(steps), failures=world.failures, unmet=any(step.unmet for step in steps))
 
 
 def step_for(wanted: Wanted, replica: Described | None, world: World, policy: Replication, body: Secret) -> Copy | None:
@@ -73,7 +85,7 @@ def step_for(wanted: Wanted, replica: Described | None, world: World, policy: Re
     if right:
         return None
     why = "FORCE" if policy.force else f"{wanted.version.name} is newer" if wanted.version else "has no versions"
-    if not is_ours(replica):
+    if not mark_in(replica):
         why = "it is taken over"
     elif current is not None and not current.startswith(OURS):
         why = "somebody has written another value there"
@@ -97,8 +109,9 @@ def _steps_of(inventory: Inventory, world: World, policy: Replication, wanted: W
     if len(body.reveal().encode()) > LARGEST:
         inventory.problems.append(f"{found.address}: it has more than 64 KiB, too much for Secrets Manager.")
         return ()
-    for key in missing if not found.selector.recursive else ():
-        inventory.missing(found.selector, f"the secret has no key {key}")
+    for each in world.found:
+        if each.address == found.address and each.selector.key in missing and not each.selector.recursive:
+            inventory.missing(each.selector, f"the secret has no key {each.selector.key}")
     if missing and len(missing) == len(wanted.keys):
         return None
     step = step_for(wanted, replica, world, policy, body)
@@ -120,16 +133,27 @@ def _problem(wanted: Wanted, replica: Described | None, world: World, policy: Re
 
 
 def _why_foreign(wanted: Wanted, replica: Described, world: World, policy: Replication) -> str:
-    """Return why a secret that is there must not be written; empty where it is owned, or may be taken over."""
+    """Return why a secret that is there must not be written; empty where it is owned, or may be taken over.
+
+    It is owned by the id of its version. Tags prove nothing, but those of another secret's replica refuse.
+    """
+    address = wanted.found.address
     if holds_keys(replica):
-        return (
-            f"{wanted.found.address}: {wanted.name} holds the keys that a rotation keeps there. "
-            "Choose another AWS_SECRET_PREFIX."
-        )
-    if policy.adopt or of_origin(replica, world.origin):
+        return f"{address}: {wanted.name} holds the keys that a rotation keeps there. Choose another AWS_SECRET_PREFIX."
+    if policy.adopt:
         return ""
-    whose = "is the replica of another Vault" if is_ours(replica) else "is there already, and not made by Keyturn"
-    return f"{wanted.found.address}: {wanted.name} {whose}. Choose another AWS_SECRET_PREFIX, or set ADOPT: true."
+    mark, source = mark_in(replica), replica.tags.get(SOURCE, source_tag(address))
+    if not mark:
+        whose = "is there already, and not made by Keyturn"
+        if OWNER in replica.tags:
+            whose += ": it has the tags of a replica, but neither its current version nor the one before is Keyturn's"
+    elif OWNER in replica.tags and not of_origin(replica, world.origin):
+        whose = "is the replica of another Vault"
+    elif source != source_tag(address) or mark != mark_of(source, world.origin):
+        whose = f"is the replica of {source}" if source != source_tag(address) else "is the replica of another secret"
+    else:
+        return ""
+    return f"{address}: {wanted.name} {whose}. Choose another AWS_SECRET_PREFIX, or set ADOPT: true."
 
 
 def _unwritten(world: World, wanted: Wanted, replica: Described | None) -> Sequence[Step]:
@@ -165,39 +189,75 @@ def _body(wanted: Wanted, material: Material) -> tuple[Secret, list[str]]:
     values = material.values or {}
     keys = wanted.keys or tuple(values)
     chosen = {key: values[key] for key in keys if key in values}
-    text = json.dumps(chosen, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
-    return Secret(text), [key for key in keys if key not in values]
+    return Secret(as_json(chosen)), [key for key in keys if key not in values]
 
 
-def _orphaned(world: World, policy: Replication, looked: Looked, kept: set[str]) -> Iterator[Step]:
-    """Yield what becomes of the replicas that a selector brought before and does not any more."""
-    owned = _tags_of_owned(world, owner(world.origin, looked.selector.text))
+def _orphaned(world: World, policy: Replication, kept: set[str]) -> list[Step]:
+    """Return what becomes of the replicas that selectors brought before and do not any more."""
+    of_all = _tags_of_owned(world, owner(world.origin))
+    lost = [(looked, _lost(world, looked, kept), why_kept(looked, prune=policy.prune)) for looked in world.looked]
+    going = [name for _, names, why in lost if not why for name in names]
+    refused = too_many(len(going), len(of_all), "of all replicas", most=policy.prune_most)
+    steps: list[Step] = []
+    for looked, names, why in lost:
+        owned = len(_tags_of_owned(world, owner(world.origin, looked.selector.text)))
+        of = f"of “{looked.selector.text}”"
+        guard = refused or ("" if policy.prune_most else too_many(len(names), owned, of, most=0))
+        reason = why or guard
+        if names and reason and (looked.problem is None or policy.prune):
+            said = f"the source is not there any more; {reason}"
+            steps.append(Step(Do.KEEP, named(names), said, warn=True, unmet=not why))
+        elif not reason:
+            said = f"the source is not there any more; it can be restored for {policy.window} days"
+            steps += [Prune(on=name, reason=said) for name in names]
+    return steps
+
+
+def _lost(world: World, looked: Looked, kept: set[str]) -> list[str]:
+    """Return the names of the replicas that a selector brought, and whose secrets are certainly not there any more."""
     unknown = {source_tag(address) for address in (*looked.failed, *world.unread)}
-    orphaned = [name for name, tags in owned.items() if name not in kept and tags.get(SOURCE) not in unknown]
-    if not orphaned or (looked.problem is not None and not policy.prune):
-        return
-    why = why_kept(looked, len(orphaned), len(owned), prune=policy.prune)
-    if why:
-        yield Step(Do.KEEP, named(orphaned), f"the source is not there any more; {why}", warn=True)
-        return
-    for name in orphaned:
-        reason = f"the source is not there any more; it can be restored for {policy.window} days"
-        yield Prune(on=name, reason=reason)
+    owned = _tags_of_owned(world, owner(world.origin, looked.selector.text))
+    return [
+        name
+        for name, tags in owned.items()
+        if name not in kept
+        and tags[SOURCE] not in unknown
+        and not _is_taken_away(looked, tags)
+        and _may_be_of(looked.selector, tags[SOURCE])
+    ]
+
+
+def _may_be_of(selector: Selector, source: str) -> bool:
+    """Tell whether a selector can have brought a secret; a tag, which others may write, says that it did."""
+    paths = {source_tag(path) for path in (selector.path, re.sub(r"/data(/|$)", r"\1", selector.path, count=1))}
+    return any(source.startswith(f"{path}/") if selector.recursive else source == path for path in paths)
+
+
+def _is_taken_away(looked: Looked, tags: Mapping[str, str]) -> bool:
+    return covers((replace(away, path=source_tag(away.path)) for away in looked.without), tags[SOURCE])
 
 
 def _of_other_selectors(world: World, kept: set[str]) -> Iterator[Step]:
     """Yield the replicas of this source that no selector of this run has brought; they are kept."""
-    selected = {owner(world.origin, looked.selector.text) for looked in world.looked}
-    owned = _tags_of_owned(world, owner(world.origin))
-    others = [name for name, tags in owned.items() if tags[OWNER] not in selected and name not in kept]
+    selected = {owner(world.origin, looked.selector.text): looked for looked in world.looked}
+    owned = {name: tags for name, tags in _tags_of_owned(world, owner(world.origin)).items() if name not in kept}
+    others = [name for name, tags in owned.items() if tags[OWNER] not in selected]
     if others:
         yield Step(Do.KEEP, named(others), "kept: brought by a selector that is not among SECRETS", warn=True)
+    away = [name for name, tags in owned.items() if name not in others and _is_taken_away(selected[tags[OWNER]], tags)]
+    if away:
+        yield Step(Do.KEEP, named(away), "kept: “!” takes its secret away from the wildcard", warn=True)
 
 
 def _tags_of_owned(world: World, beginning: str) -> dict[str, Mapping[str, str]]:
-    """Return the tags of the living replicas whose owner begins so, by name."""
-    living = {name: replica.tags for name, replica in world.replicas.items() if not replica.deleted}
-    return {name: tags for name, tags in living.items() if tags.get(OWNER, "").startswith(beginning)}
+    """Return the tags of the living replicas that are owned, and whose owner begins so, by name."""
+    owned = {}
+    for name, replica in world.replicas.items():
+        tags = replica.tags
+        by_id = mark_in(replica) == mark_of(tags.get(SOURCE, ""), world.origin)
+        if by_id and tags.get(OWNER, "").startswith(beginning) and not (replica.deleted or holds_keys(replica)):
+            owned[name] = tags
+    return owned
 
 
 def _collisions(wanted: list[Wanted]) -> list[str]:

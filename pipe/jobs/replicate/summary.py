@@ -8,11 +8,15 @@ from collections.abc import Iterable
 from pipe.jobs.replicate.observe import World
 from pipe.jobs.replicate.steps import Copy, ReplicaOutcome, ReplicaPlan
 from pipe.plan import Do, Step
-from pipe.sources.inventory import count, unfinished
+from pipe.sources.inventory import count, unfinished, with_unmet
 
 
 def summary(world: World, plan: ReplicaPlan, outcome: ReplicaOutcome | None) -> str:
     """Return the last line's words; `outcome` is None after a dry run."""
+    return with_unmet(_said(world, plan, outcome), plan.steps)
+
+
+def _said(world: World, plan: ReplicaPlan, outcome: ReplicaOutcome | None) -> str:
     looked = f"{count(len({found.address for found in world.found}), 'secret')} looked at"
     if outcome is None:
         if plan.failures:

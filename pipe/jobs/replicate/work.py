@@ -11,7 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from pipe.errors import Conflict, Denied, KeyturnError, Missing, Stopped, WrongState
-from pipe.jobs.replicate.identity import CURRENT, OURS, is_current, is_ours
+from pipe.jobs.replicate.identity import CURRENT, OURS, is_current
 from pipe.jobs.replicate.observe import World
 from pipe.jobs.replicate.plan import step_for
 from pipe.jobs.replicate.steps import Copy, Prune, PutBack, Tag
@@ -99,8 +99,8 @@ class Work:
         put = [partial(self._replicas.put, step.on, body, step.version)] if body is not None else []
         tagged = step.tags.items() <= seen.tags.items()
         tag = [] if tagged else [partial(self._replicas.tag, step.on, step.tags)]
-        # When adopting, tag before writing; when updating, after it: tags never claim a version that is not there.
-        _one_after_another([*requests, *put, *tag] if is_ours(seen) else [*requests, *tag, *put])
+        # Tags never claim a version that is not there; without them, it is its id that makes it a replica.
+        _one_after_another([*requests, *put, *tag])
 
     def _put_back(self, step: PutBack, looks: int = LOOKS) -> None:
         """Move AWSCURRENT; where it is not as the listing had it, away from where it is now."""
