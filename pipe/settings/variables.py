@@ -260,8 +260,8 @@ VARIABLES = (
     Variable("SECURED", PULL, PULL_ONLY, Switch(), "Write secured variables; `pull` only.", default="true"),
     Variable(
         "PRUNE", PULL, SELECTING, SwitchOrMost(),
-        "Delete what Keyturn has written and the source has no more: `true`, or how many at most in a target, or of the "
-        "replicas. With `true`, no more than five or a fifth of what a selector or a target has.",
+        "Delete what Keyturn has written and the source has no more: `true`, which refuses more than five and a fifth "
+        "of what a selector or a target has, or how many at most.",
         default="false",
     ),
     Variable(

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from pipe.errors import Denied, Refused
+from pipe.jobs.pull.limits import LARGEST_STATE, LARGEST_STEP
 from pipe.jobs.pull.memory import (
     Group,
     LastSync,
@@ -21,13 +22,14 @@ from pipe.jobs.pull.memory import (
     with_last_sync,
 )
 from pipe.jobs.pull.observe import World, to_read
-from pipe.jobs.pull.plan import BATCH, LARGEST_STATE, LARGEST_TARGET, decide
+from pipe.jobs.pull.plan import BATCH, decide
 from pipe.jobs.pull.steps import Prune, PullPlan, Remember, Write
+from pipe.jobs.rotate.notes import with_notes
 from pipe.plan import Do, Step
 from pipe.secrets import Engine, Lease, Material, Version
 from pipe.selectors import Selector, read_selectors
 from pipe.sources.source import Found, Looked
-from pipe.values import Place, Pull, Variable
+from pipe.values import Place, Pull, Target, TargetKind, Variable
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 ORIGIN = "https://vault.example "
@@ -62,11 +64,13 @@ def remembered(entries: Mapping[str, SyncedSecret], selector: str = ALL.text, or
     return LastSync("run", {selector: Group(digest, entries)})
 
 
-def target(before: LastSync | None = None, *variables: Variable, name: str = "a") -> TargetState:
+def target(
+    before: LastSync | None = None, *variables: Variable, name: str = "a", named: Target | None = None
+) -> TargetState:
     """Return a target that remembers this in its state variable; None for one without any."""
     state = None if before is None else variable(STATE, with_last_sync(None, before), secured=False)
     held = {each.key: each for each in (*variables, *([state] if state else []))}
-    return TargetState(Place(name, f"/{name}"), held, state, before or LastSync())
+    return TargetState(Place(name, f"/{name}"), held, state, before or LastSync(), named)
 
 
 def world(*targets: TargetState, secrets: Mapping[Found, Material | None] | None = None, **more: Any) -> World:
@@ -310,13 +314,15 @@ def test_a_variable_that_another_selector_brings_now_is_not_left_over() -> None:
     assert done(plan) == ["write a: CACHE_URL", "prune a: CACHE_USER", "remember a"]
 
 
-def test_what_selectors_of_other_runs_brought_stays_and_is_named_where_it_would_be_pruned() -> None:
+def test_what_selectors_of_other_runs_brought_stays_and_is_named() -> None:
     other = {"secret/x *": Group("there", {"secret/x": SyncedSecret(MARK, {"X": MARK, "DB_PASSWORD": MARK})}),
              "secret/y *": Group("there", {"secret/y": SyncedSecret(MARK, {"DB_PASSWORD": MARK})}),
              "secret/z *": Group("there", {"secret/z": SyncedSecret(MARK, {})})}  # fmt: skip
     held = target(LastSync("run", groups=other))
     plan = decide(world(held, secrets={DB: read(password=LONG)}), PRUNING)
-    assert "a: 2 variables of “secret/x *”, which is not among SECRETS" in told(plan)
+    kept = "a: X: kept: brought by “secret/x *”, which is not among SECRETS"
+    assert kept in told(plan)
+    assert kept in told(decide(world(held, secrets={DB: read(password=LONG)}), POLICY))
     (remember,) = of(plan, Remember)
     groups = remember.remembers.groups
     assert groups["secret/x *"].entries["secret/x"].names == {"X": MARK}, "what this run brings is this run's"
@@ -324,13 +330,14 @@ def test_what_selectors_of_other_runs_brought_stays_and_is_named_where_it_would_
     assert groups["secret/z *"].entries == {"secret/z": SyncedSecret(MARK, {})}, (
         "it has no keys, and is not read each time"
     )
-    assert not any("not among" in line for line in told(decide(world(held, secrets={DB: read(password=LONG)}), POLICY)))
 
 
 def test_a_state_that_cannot_be_read_is_written_anew_and_nothing_goes() -> None:
     broken = replace(LEFT, last_sync=LastSync(readable=False), state=variable(STATE, "{", secured=False))
     plan = decide(world(broken, secrets={DB: read(password=LONG)}), PRUNING)
     assert done(plan) == ["write a: DB_PASSWORD", "remember a"]
+    assert plan.unmet, "what was asked for is not done"
+    assert "! a: nothing is pruned, since what was written before cannot be told" in told(plan)
     (write,) = of(plan, Write)
     assert write.reason == f"{DB.address}: what was written before cannot be told"
     (remember,) = of(plan, Remember)
@@ -390,8 +397,8 @@ def test_a_key_that_is_not_there_is_refused_where_it_was_named_and_left_out_in_a
     )
     assert told(decide(named, KEEPING)) == ["! secret/ci/db password: the secret has no key password"]
     folder = read_selectors("secret/ci/** password")[0][0]
-    plan = decide(world(target(), secrets={found("db", selector=folder): read(user=LONG)}), POLICY)
-    assert of(plan, Write) == []
+    some = {found("db", selector=folder): read(user=LONG), found("cache", selector=folder): read(password=LONG)}
+    assert [write.name for write in of(decide(world(target(), secrets=some), POLICY), Write)] == ["CACHE_PASSWORD"]
 
 
 def test_a_secret_that_is_no_object_has_no_keys() -> None:
@@ -462,13 +469,13 @@ def test_a_target_that_could_not_hold_all_is_refused_with_the_largest(more: int,
     (remember,) = of(one, Remember)
     state = len(with_last_sync(None, remember.remembers))
     used = state + sum(len(step.name) + 10_000 for step in of(one, Write))
-    filler = variable("OTHER", "x" * (LARGEST_TARGET - used - len("OTHER") + more), secured=False)
+    filler = variable("OTHER", "x" * (LARGEST_STEP - used - len("OTHER") + more), secured=False)
     seen = world(target(None, filler), secrets=secrets)
     if fits:
         assert len(of(decide(seen, POLICY), Write)) == 10
     else:
         (problem,) = refused(seen)
-        assert f"would have {LARGEST_TARGET + 1} characters" in problem
+        assert f"would have {LARGEST_STEP + 1} characters. Keyturn's own limit is {LARGEST_STEP}" in problem
         assert "The largest are DB_K0, DB_K1, DB_K2, DB_K3, DB_K4." in problem
 
 
@@ -476,4 +483,161 @@ def test_a_state_that_would_be_too_large_is_refused() -> None:
     some = {found(f"n{number}", Version(number, f"{number * number}")): many(3) for number in range(1000)}
     (problem,) = refused(world(target(), secrets=some))
     assert problem.startswith(f"a: what {STATE} has to remember takes ")
-    assert f"a variable may have {LARGEST_STATE}" in problem
+    assert f"Keyturn's own limit for a variable is {LARGEST_STATE}" in problem
+
+
+SHOP, STAGE, LIVE, OTHER_SHOP, ALL_OF = (
+    Target(TargetKind.REPOSITORY, "acme", "shop"),
+    Target(TargetKind.DEPLOYMENT, "acme", "shop", "staging"),
+    Target(TargetKind.DEPLOYMENT, "acme", "shop", "live"),
+    Target(TargetKind.DEPLOYMENT, "acme", "billing", "live"),
+    Target(TargetKind.WORKSPACE, "acme"),
+)
+
+
+@pytest.mark.parametrize(
+    ("full", "refused_ones"),
+    [
+        # 60,000 characters each; only what one step sees together counts.
+        ((STAGE, LIVE), ()),
+        ((SHOP, OTHER_SHOP), ()),
+        ((SHOP, STAGE), ("shop", "staging")),
+        ((SHOP, STAGE, LIVE, OTHER_SHOP), ("shop", "staging", "live")),
+        ((ALL_OF, OTHER_SHOP, STAGE), ("workspace", "billing", "staging")),
+    ],
+    ids=["two environments", "two repositories", "both", "one of two repositories", "workspace"],
+)
+def test_the_characters_that_one_step_sees_of_several_targets_count_together(
+    full: tuple[Target, ...], refused_ones: tuple[str, ...]
+) -> None:
+    names = {SHOP: "shop", STAGE: "staging", LIVE: "live", OTHER_SHOP: "billing", ALL_OF: "workspace"}
+    filler = variable("OTHER", "x" * 60_000, secured=False)
+    seen = world(*(target(None, filler, name=names[each], named=each) for each in full), secrets={DB: read(key=LONG)})
+    if len(refused_ones) == len(full):
+        assert "all variables that a step sees together" in refused(seen)[0]
+        return
+    plan = decide(seen, POLICY)
+    assert tuple(failure.step.on for failure in plan.failures) == refused_ones
+    assert {write.place.label for write in of(plan, Write)} == {names[each] for each in full} - set(refused_ones)
+
+
+def test_targets_in_which_nothing_changes_are_not_refused_for_what_is_there() -> None:
+    filler = variable("OTHER", "x" * 120_000, secured=False)
+    full = replace(KEPT, variables={**KEPT.variables, "OTHER": filler})
+    assert decide(world(full, secrets={DB: None}), POLICY).failures == ()
+
+
+def named_by(text: str) -> tuple[Selector, ...]:
+    return read_selectors(text)[0]
+
+
+def test_a_wildcard_does_not_bring_a_name_that_programs_obey() -> None:
+    (wild,) = named_by("secret/ci/db *")
+    values = {"ld_preload": "/tmp/evil.so", "env": "production", "password": LONG, "docker-password": LONG}
+    first = decide(world(target(), secrets={found("db", selector=wild): read(**values)}), POLICY)
+    assert [write.name for write in of(first, Write)] == ["PASSWORD", "DOCKER_PASSWORD"]
+    assert first.unmet
+    said = [line for line in told(first) if "obey" in line]
+    assert [line.partition(":")[0] for line in said] == ["! ENV", "! LD_PRELOAD"]
+    assert "A selector of its own that ends in | ENV brings it" in said[0]
+    # The next run reads nothing, and says so still.
+    (remember,) = of(first, Remember)
+    names = {"PASSWORD": uuid_digest("{PASSWORD}"), "DOCKER_PASSWORD": uuid_digest("{DOCKER_PASSWORD}")}
+    (entry_now,) = remember.remembers.groups[wild.text].entries.values()
+    before = LastSync("run", {wild.text: Group(origin_digest(ORIGIN), {DB.address: replace(entry_now, names=names)})})
+    held = target(before, variable("PASSWORD"), variable("DOCKER_PASSWORD"))
+    again = world(held, secrets={found("db", selector=wild): None})
+    assert to_read(again, POLICY) == ()
+    second = decide(again, POLICY)
+    assert (second.actions, second.unmet) == ((), True)
+    assert [line for line in told(second) if "obey" in line] == said
+
+
+def test_a_selector_of_its_own_brings_such_a_name_and_then_the_wildcard_does_not() -> None:
+    wild, own = named_by("secret/ci/db *; secret/ci/other word | ENV")
+    secrets = {found("db", selector=wild): read(env="by-the-wildcard"), found("other", selector=own): read(word=LONG)}
+    plan = decide(world(target(), secrets=secrets), POLICY)
+    assert [(write.name, write.text.reveal()) for write in of(plan, Write)] == [("ENV", LONG)]
+    assert not plan.unmet
+    # A key that is named brings it as well.
+    (key,) = named_by("secret/ci/db env")
+    plan = decide(world(target(), secrets={found("db", selector=key): read(env=LONG)}), POLICY)
+    assert ([write.name for write in of(plan, Write)], plan.unmet) == (["ENV"], False)
+
+
+ROTATED = variable("KEYTURN_BOT_ID", with_notes(None, User="bot", Variables=["BOT_ID", "BOT_SECRET"]), secured=False)
+
+
+@pytest.mark.parametrize(
+    ("state", "selector", "key", "name"),
+    [
+        (ROTATED, "secret/ci/db *", "bot-secret", "BOT_SECRET"),
+        (ROTATED, "secret/ci/db key | BOT_ID", "key", "BOT_ID"),
+        (variable("KEYTURN_AWS_ACCESS_KEY_ID", "{", secured=False), "secret/ci/db *", "aws-secret-access-key",
+         "AWS_SECRET_ACCESS_KEY"),
+        (variable("KEYTURN_AWS_ACCESS_KEY_ID"), "secret/ci/db key | AWS_ACCESS_KEY_ID", "key", "AWS_ACCESS_KEY_ID"),
+    ],
+    ids=["wildcard", "named", "unreadable", "secured"],
+)  # fmt: skip
+def test_what_a_rotation_keeps_in_a_target_is_not_written_over(
+    state: Variable, selector: str, key: str, name: str
+) -> None:
+    (own,) = named_by(selector)
+    secrets = {found("db", selector=own): read(**{key: LONG})}
+    (problem,) = refused(world(target(None, state), target(name="b"), secrets=secrets))
+    assert problem.startswith(f"a: secret/ci/db would write over {name}, which a rotation keeps there ({state.key} ")
+    assert decide(world(target(name="b"), secrets={found("db", selector=own): read(other=LONG, key=LONG)}), POLICY)
+
+
+def test_a_state_that_is_no_rotations_keeps_nothing() -> None:
+    probe = variable("KEYTURN_PROBE_1234", "x", secured=False)
+    other = variable("KEYTURN_STATE", with_last_sync(None, LastSync()), secured=False)
+    (own,) = named_by("secret/ci/db *")
+    secrets = {found("db", selector=own): read(state=LONG, probe_1234=LONG)}
+    assert len(of(decide(world(target(None, probe, other), secrets=secrets), POLICY), Write)) == 2
+
+
+def test_what_is_taken_away_from_a_wildcard_is_kept_and_named_and_never_pruned() -> None:
+    (wild,) = named_by("secret/ci/** *; !secret/ci/cache")
+    looked = Looked(wild, (found("db", selector=wild),), without=wild.without)
+    plan = decide(world(LEFT, looked=(looked,)), PRUNING)
+    assert of(plan, Prune) == []
+    assert "! a: CACHE_URL, CACHE_USER: kept: “!” takes its secret away from the wildcard" in told(plan)
+    assert "! !secret/ci/cache: it takes nothing away, since nothing is there; for everything below a folder, write " \
+        "!secret/ci/cache/**" in told(plan)  # fmt: skip
+
+
+def bulk(*names: str) -> TargetState:
+    before = remembered({CACHE.address: entry(CACHE, *names), DB.address: entry(DB, "DB_PASSWORD")})
+    return target(before, *map(variable, (*names, "DB_PASSWORD")))
+
+
+def test_too_many_of_a_target_are_not_pruned_and_a_number_allows_them() -> None:
+    names = [f"CACHE_{number}" for number in range(7)]
+    seen = world(bulk(*names), secrets={DB: None})
+    plan = decide(seen, PRUNING)
+    assert (of(plan, Prune), plan.unmet) == ([], True)
+    assert any("not deleted: 7 of 8 there would go; PRUNE: 7 allows that many" in line for line in told(plan))
+    assert len(of(decide(seen, replace(PRUNING, prune_most=7)), Prune)) == 7
+    fewer = decide(seen, replace(PRUNING, prune_most=6))
+    assert (of(fewer, Prune), fewer.unmet) == ([], True)
+
+
+def test_the_same_is_decided_of_the_same() -> None:
+    seen = world(LEFT, target(name="b"), secrets={DB: read(password=LONG, env="x" * 9), found("db", None): None})
+    assert decide(seen, PRUNING) == decide(seen, PRUNING)
+
+
+def test_a_target_that_could_not_be_looked_at_is_a_failure_of_its_own() -> None:
+    seen = replace(world(target(), secrets={DB: read(password=LONG)}), refused=(("b", Denied("No.", "Check.")),))
+    plan = decide(seen, POLICY)
+    assert done(plan) == ["write a: DB_PASSWORD", "remember a"]
+    assert [(failure.step.on, failure.what) for failure in plan.failures] == [("b", "No.")]
+
+
+def test_what_another_address_gave_before_is_named_once() -> None:
+    theirs = target(
+        remembered({CACHE.address: entry(CACHE, "CACHE_URL")}, origin="https://other "), variable("CACHE_URL")
+    )
+    plan = decide(world(theirs, secrets={DB: read(password=LONG)}), PRUNING)
+    assert "! a: CACHE_URL: kept, and not looked after any more: another address gave it before" in told(plan)

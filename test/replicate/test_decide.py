@@ -115,8 +115,9 @@ BEHIND: dict[str, tuple[Described, Replication, str]] = {
         Described("arn", {THEIRS: frozenset({"AWSCURRENT"})}, {"team": "shop"}), replace(POLICY, adopt=True),
         "it is taken over",
     ),
-    "of another Vault": (replica(DB, origin=OTHER), replace(POLICY, adopt=True), "version 2 is newer"),
-    "without a value": (Described("arn", {}, tags_of(DB, SECOND, ORIGIN)), POLICY, "version 2 is newer"),
+    "of another Vault": (replica(DB, origin=OTHER), replace(POLICY, adopt=True), "it is taken over"),
+    "of another secret": (replica(replace(DB, address="kv/ci/db")), replace(POLICY, adopt=True), "it is taken over"),
+    "without tags": (replace(replica(OLD), tags={}), POLICY, "version 2 is newer"),
 }  # fmt: skip
 
 
@@ -165,7 +166,7 @@ def test_a_version_that_has_lost_its_stage_to_another_is_put_back() -> None:
     step = only(plan, PutBack)
     assert (step.to, step.away_from, step.on) == (token_of(DB, SECOND, (), ORIGIN), THEIRS, NAME)
     assert (done(plan), told(plan)) == ([f"put back {NAME}"], [])
-    alone = replica(DB, "KEPT")
+    alone = replica(DB, "AWSPREVIOUS")
     assert only(decide(world(DB, replicas={"db": alone}), POLICY), PutBack).away_from == ""
 
 
@@ -179,7 +180,26 @@ def test_tags_that_are_not_those_of_the_version_are_written_and_others_are_let_b
 NOT_OURS: dict[str, tuple[Described, str]] = {
     "somebody's": (Described("arn", {}, {"team": "shop"}), "is there already, and not made by Keyturn. Choose"),
     "of another Vault": (replica(DB, origin=OTHER), "is the replica of another Vault. Choose"),
-    "keys": (replica(DB, tags={"keyturn:published": "x"}), "holds the keys that a rotation keeps there. Choose"),
+    "of another mount": (replica(replace(DB, address="kv/ci/db", mount="kv")), "is the replica of kv/ci/db. Choose"),
+    "of another by its tag": (replica(DB, tags={"keyturn:source": "kv/ci/db"}), "is the replica of kv/ci/db. Choose"),
+    "of another by its id": (
+        replace(replica(replace(DB, address="kv/ci/db")), tags={}),
+        "is the replica of another secret. Choose",
+    ),
+    "only by its tags": (
+        Described("arn", {THEIRS: frozenset({"AWSCURRENT"})}, tags_of(DB, SECOND, ORIGIN)),
+        "is there already, and not made by Keyturn: it has the tags of a replica, but neither its current version nor "
+        "the one before is Keyturn's. Choose",
+    ),
+    "edited twice": (
+        replica(DB, "KEPT", others={THEIRS: frozenset({"AWSCURRENT"}), "x": frozenset({"AWSPREVIOUS"})}),
+        "is there already, and not made by Keyturn: it has the tags of a replica, but neither its current version nor "
+        "the one before is Keyturn's. Choose",
+    ),
+    "keys": (
+        replica(DB, others={THEIRS: frozenset({"keyturn-published"})}),
+        "holds the keys that a rotation keeps there. Choose",
+    ),
 }
 
 
@@ -244,7 +264,14 @@ def test_a_key_that_is_not_there_is_refused_or_left_out() -> None:
     none = decide(world(one, read=read({"user": "u"}, one)), KEEPING)
     assert (done(none), told(none)) == ([], [f"! {ONE.text}: {said}"])
     folder = found("db", selector=read_selectors("secret/ci/** password")[0][0])
-    assert told(decide(world(folder, read=read({"user": "u"}, folder)), POLICY)) == []
+    alone = world(folder, read=read({"user": "u"}, folder))
+    assert "none of 1 secrets there has a key password" in refused(alone)[0]
+    beside = replace(folder, address="secret/ci/cache")
+    both = world(folder, beside, read={**read({"user": "u"}, folder), **read(VALUES, beside)})
+    assert done(decide(both, POLICY)) == ["write team/ci/cache"]
+    # What one selector finds in a folder, another one names.
+    seen = world(folder, two, read=read({"password": "p"}, folder))
+    assert "“secret/ci/db user”: the secret has no key user" in refused(seen)[0]
 
 
 def test_the_replica_of_a_secret_without_its_keys_is_left_over() -> None:
@@ -319,6 +346,10 @@ def test_what_a_selector_brought_that_has_left_secrets_is_kept_and_named() -> No
 
 OTHERS: dict[str, Described] = {
     "another Vault's": replica(CACHE, origin=OTHER),
+    "only by its tags": Described("arn", {THEIRS: frozenset({"AWSCURRENT"})}, tags_of(CACHE, SECOND, ORIGIN)),
+    "another secret's": replica(CACHE, tags={"keyturn:source": "secret/ci/other"}),
+    "another selector's by its id": replica(replace(CACHE, address="secret/x/cache")),
+    "a rotation's": replica(CACHE, others={THEIRS: frozenset({"keyturn-targets"})}),
     "nobody's": Described("arn", {}, {}),
     "one that waits for its deletion": replica(CACHE, deleted=True),
 }
@@ -346,7 +377,20 @@ def test_more_than_five_and_more_than_a_fifth_never_go_in_one_run() -> None:
     some = {f"n{number}": replica(found(f"n{number}")) for number in range(6)}
     plan = decide(world(DB, replicas={**some, **LEFT}), PRUNING)
     assert done(plan) == []
-    assert any("not deleted: 7 of 8 would go, which is too many for one run" in line for line in told(plan))
+    assert plan.unmet
+    said = "not deleted: 7 of 8 of all replicas would go; PRUNE: 7 allows that many in one run"
+    assert any(said in line for line in told(plan))
+    assert len(done(decide(world(DB, replicas={**some, **LEFT}), replace(PRUNING, prune_most=7)))) == 7
+    fewer = decide(world(DB, replicas={**some, **LEFT}), replace(PRUNING, prune_most=6))
+    assert (done(fewer), fewer.unmet) == ([], True)
+
+
+def test_what_is_taken_away_from_a_wildcard_is_kept_and_named() -> None:
+    (wild,) = read_selectors("secret/ci/** *; !secret/ci/cache")[0]
+    looked = Looked(wild, (found("db", selector=wild),), without=wild.without)
+    plan = decide(world(replicas=LEFT, looked=(looked,)), PRUNING)
+    assert done(plan) == []
+    assert "! team/ci/cache: kept: “!” takes its secret away from the wildcard" in told(plan)
 
 
 def test_steps_of_one_kind_stand_together() -> None:
@@ -356,7 +400,7 @@ def test_steps_of_one_kind_stand_together() -> None:
         *secrets,
         replicas={
             "a": replica(by["a"], tags={"vault-version": "1"}),
-            "b": replica(by["b"], "KEPT"),
+            "b": replica(by["b"], "AWSPREVIOUS"),
             "c": replica(by["c"], deleted=True),
             "f": replica(by["f"], tags={"vault-version": "1"}),
             "x": replica(found("x")),

@@ -11,7 +11,8 @@ from pipe.jobs.replicate.identity import (
     OURS,
     holds_keys,
     is_current,
-    is_ours,
+    mark_in,
+    mark_of,
     next_id,
     of_origin,
     owner,
@@ -100,12 +101,28 @@ def test_tags_tell_the_vault_and_the_selector_without_naming_them() -> None:
     tags = tags_of(FOUND, VERSION, ORIGIN)
     assert tags["keyturn:replica"] == owner(ORIGIN, SELECTOR.text)
     ours = replace(replica(), tags=tags)
-    assert is_ours(ours)
     assert of_origin(ours, ORIGIN)
     assert not of_origin(ours, "https://vault.example.com ")
     assert owner(ORIGIN, "secret/ci/db *") != owner(ORIGIN, SELECTOR.text)
     assert not holds_keys(ours)
     assert not any(word in tags["keyturn:replica"] for word in ("vault", "team", "secret"))
+
+
+def test_the_id_of_the_current_version_or_the_one_before_tells_whose_it_is_and_no_tag_does() -> None:
+    mark, other = mark_of("secret/ci/db", ORIGIN), token_of(replace(FOUND, address="secret/x"), VERSION, (), ORIGIN)
+    for ids in ([TOKEN], [next_id(replica(), TOKEN)], ["theirs", TOKEN], [TOKEN, other]):
+        assert mark_in(replica(*ids)) == mark
+    assert mark_in(replica(token_of(FOUND, None, (), ORIGIN, "run"))) == mark
+    tagged = tags_of(FOUND, VERSION, ORIGIN)
+    for ids in ([], ["theirs"], ["theirs", "others", TOKEN], [f"{TOKEN}0"], [TOKEN.replace("keyturn", "keyturm")]):
+        assert mark_in(replace(replica(*ids), tags=tagged)) == ""
+    assert len({mark, mark_of("secret/ci/db", "other"), mark_of("secret/x", ORIGIN)}) == 3
+
+
+def test_the_journal_of_a_rotation_is_told_by_its_labels() -> None:
+    journal = Described("arn", {"a": frozenset({"AWSCURRENT"}), "b": frozenset({"keyturn-targets"})}, {})
+    assert holds_keys(journal)
+    assert not holds_keys(replica(TOKEN))
 
 
 def test_a_tag_is_one_that_aws_takes() -> None:

@@ -34,7 +34,7 @@ def test_adopt_takes_it_over(case: Case) -> None:
     case.client.tag_resource(SecretId=REPLICAS + "ci/chat", Tags=[{"Key": "team", "Value": "theirs"}])
     result = case.well(ADOPT="true")
     asked = case.to_aws(result)
-    assert asked.index("TagResource") < asked.index("PutSecretValue"), "it is ours before it is overwritten"
+    assert asked.index("PutSecretValue") < asked.index("TagResource"), "tags never claim what is not there"
     assert f"{REPLICAS}ci/chat" in result.output
     assert "it is taken over" in result.output
     assert case.seen("ci/chat").tags["team"] == "theirs"
@@ -65,6 +65,20 @@ def test_the_replica_of_another_vault_is_refused(kept: Case, other_address: str)
     assert "is the replica of another Vault" in kept.refused()
 
 
+def test_tags_alone_neither_let_it_be_written_nor_deleted(kept: Case) -> None:
+    """Whoever may tag secrets cannot make somebody else's a replica, nor one secret's replica another one's."""
+    version = kept.edit("ci/theirs", "their own text, as long as it is")
+    tags = kept.seen("ci/session").tags
+    kept.store.tag(REPLICAS + "ci/theirs", {**tags, "keyturn:source": "secret/ci/theirs"})
+    kept.vault.remove("secret/ci/session")
+    kept.store.tag(REPLICAS + "ci/session", {"keyturn:source": "secret/ci/another"})
+    result = kept.well(PRUNE="true")
+    assert "DeleteSecret" not in kept.to_aws(result)
+    kept.put("secret/ci/theirs", {"key": "of-the-vaults-own"})
+    assert "ci/theirs is there already, and not made by Keyturn: it has the tags of a replica" in kept.refused()
+    assert kept.current("ci/theirs") == version
+
+
 def test_another_vaults_replicas_are_not_pruned(kept: Case, other_address: str) -> None:
     given = {"VAULT_ADDR": other_address, "AWS_SECRET_PREFIX": "vault", "PRUNE": "true"}
     kept.vault.remove("secret/ci/session")
@@ -75,11 +89,12 @@ def test_another_vaults_replicas_are_not_pruned(kept: Case, other_address: str) 
 
 @pytest.mark.parametrize("adopt", ["true", "false"])
 def test_what_a_rotation_keeps_under_the_same_prefix_is_never_touched(case: Case, adopt: str) -> None:
-    """A rotation tags the secret that holds its keys, and is the only one to write there."""
-    case.edit("ci/chat", '{"AWS_ACCESS_KEY_ID": "its own"}')
-    case.edit("ci/deploy-bot", '{"AWS_ACCESS_KEY_ID": "its own"}')
+    """A rotation labels the versions of the secret that holds its keys, and is the only one to write there."""
     for name in ("ci/chat", "ci/deploy-bot"):
-        case.store.tag(REPLICAS + name, {"keyturn:published": "2026-01-01T00:00:00Z ABCD"})
+        version = case.edit(name, '{"AccessKeyId": "its own"}')
+        case.client.update_secret_version_stage(
+            SecretId=REPLICAS + name, VersionStage="keyturn-targets", MoveToVersionId=version
+        )
     before = case.seen("ci/chat"), case.seen("ci/deploy-bot")
     problems = case.refused(ADOPT=adopt)
     assert problems == (

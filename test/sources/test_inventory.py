@@ -10,7 +10,7 @@ import pytest
 from pipe.errors import Denied
 from pipe.secrets import Engine, Material, State, Version
 from pipe.selectors import Selector
-from pipe.sources.inventory import Observed, condition, named, take_inventory, why_kept
+from pipe.sources.inventory import Observed, condition, named, take_inventory, too_many, why_kept
 from pipe.sources.source import Found, Looked
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -59,21 +59,25 @@ def test_what_became_of_a_version_is_said(version: Version, state: State, note: 
 def test_nothing_goes_where_not_all_could_be_looked_at() -> None:
     denied = Denied("No.", "Check.")
     for looked in (replace(LOOKED, problem=denied), replace(LOOKED, failed={"secret/ci/b": denied})):
-        assert why_kept(looked, 1, 100, prune=True) == "not deleted, since not all secrets could be looked at"
-    assert why_kept(Looked(SELECTOR), 1, 100, prune=True) == "not deleted, since nothing at all was found"
+        assert why_kept(looked, prune=True) == "not deleted, since not all secrets could be looked at"
+    assert why_kept(Looked(SELECTOR), prune=True) == "not deleted, since nothing at all was found"
+    assert why_kept(LOOKED, prune=True) == ""
 
 
 @pytest.mark.parametrize(
     ("left", "whole", "allowed"),
     [(1, 1, True), (5, 5, True), (6, 30, True), (6, 29, False), (20, 100, True), (21, 100, False)],
 )  # fmt: skip
-def test_more_than_five_and_more_than_a_fifth_never_go_in_one_run(left: int, whole: int, allowed: bool) -> None:
-    said = f"not deleted: {left} of {whole} would go, which is too many for one run"
-    assert why_kept(LOOKED, left, whole, prune=True) == ("" if allowed else said)
+def test_more_than_five_and_more_than_a_fifth_go_only_by_a_number(left: int, whole: int, allowed: bool) -> None:
+    said = f"not deleted: {left} of {whole} there would go; PRUNE: {left} allows that many in one run"
+    assert too_many(left, whole, "there", most=0) == ("" if allowed else said)
+    assert too_many(left, whole, "there", most=left) == ""
+    fewer = f"not deleted: {left + 1} of {whole} there would go, and PRUNE allows {left}"
+    assert too_many(left + 1, whole, "there", most=left) == fewer
 
 
 def test_nothing_goes_unless_it_is_to_be_pruned() -> None:
-    assert why_kept(LOOKED, 1, 100, prune=False) == "set PRUNE: true to delete it"
+    assert why_kept(LOOKED, prune=False) == "set PRUNE: true to delete it"
 
 
 def test_each_secret_is_live_deleted_unknown_or_missing() -> None:

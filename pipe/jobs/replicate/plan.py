@@ -85,7 +85,7 @@ def step_for(wanted: Wanted, replica: Described | None, world: World, policy: Re
     if right:
         return None
     why = "FORCE" if policy.force else f"{wanted.version.name} is newer" if wanted.version else "has no versions"
-    if not mark_in(replica):
+    if mark_in(replica) != mark_of(source_tag(wanted.found.address), world.origin):
         why = "it is taken over"
     elif current is not None and not current.startswith(OURS):
         why = "somebody has written another value there"
