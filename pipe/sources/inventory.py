@@ -179,6 +179,12 @@ def too_many(orphaned: int, owned: int, of: str, *, most: int) -> str:
     return ""
 
 
+def no_key(key: str, values: Iterable[str]) -> str:
+    """Return that a secret lacks a key, and which it has."""
+    there = sorted(values)
+    return f"the secret has no key {key}; it has {named(there) if there else 'none'}"
+
+
 def named(names: Sequence[str]) -> str:
     """Return names as people are told them: the first of many, and how many more."""
     more = len(names) - FEW

@@ -124,7 +124,8 @@ def test_case_6_a_value_of_more_than_32_kib_is_refused_whatever_its_letters(case
     case.vault.put(APP, {"bytes": "é" * (most // 2) + "x", "exact": "x" * (most + 1), "coded": "x\n" * (most // 2)})
     problems = case.refused(ENCODE="base64").splitlines()
     assert problems == [
-        f"{APP} {key}: the value has more than 32 KiB, too much for a variable." for key in ("bytes", "coded", "exact")
+        f"{APP} {key}: the value has more than 32 KiB, Keyturn's own limit for a variable."
+        for key in ("bytes", "coded", "exact")
     ]
 
 

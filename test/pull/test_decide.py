@@ -392,10 +392,10 @@ def test_a_secret_that_will_be_deleted_soon_is_told() -> None:
 def test_a_key_that_is_not_there_is_refused_where_it_was_named_and_left_out_in_a_folder() -> None:
     named = world(target(), secrets={found("db", selector=ONE): read(user=LONG)})
     assert refused(named) == (
-        "SECRETS: “secret/ci/db password”: the secret has no key password. "
+        "SECRETS: “secret/ci/db password”: the secret has no key password; it has user. "
         "Check the path and the policy, or set ON_MISSING: keep.",
     )
-    assert told(decide(named, KEEPING)) == ["! secret/ci/db password: the secret has no key password"]
+    assert told(decide(named, KEEPING)) == ["! secret/ci/db password: the secret has no key password; it has user"]
     folder = read_selectors("secret/ci/** password")[0][0]
     some = {found("db", selector=folder): read(user=LONG), found("cache", selector=folder): read(password=LONG)}
     assert [write.name for write in of(decide(world(target(), secrets=some), POLICY), Write)] == ["CACHE_PASSWORD"]
@@ -531,10 +531,15 @@ def named_by(text: str) -> tuple[Selector, ...]:
     return read_selectors(text)[0]
 
 
+def alone(name: str, selector: Selector) -> Found:
+    """Return a secret whose selector names it by itself."""
+    return replace(found(name, selector=selector), below="")
+
+
 def test_a_wildcard_does_not_bring_a_name_that_programs_obey() -> None:
     (wild,) = named_by("secret/ci/db *")
     values = {"ld_preload": "/tmp/evil.so", "env": "production", "password": LONG, "docker-password": LONG}
-    first = decide(world(target(), secrets={found("db", selector=wild): read(**values)}), POLICY)
+    first = decide(world(target(), secrets={alone("db", wild): read(**values)}), POLICY)
     assert [write.name for write in of(first, Write)] == ["PASSWORD", "DOCKER_PASSWORD"]
     assert first.unmet
     said = [line for line in told(first) if "obey" in line]
@@ -546,7 +551,7 @@ def test_a_wildcard_does_not_bring_a_name_that_programs_obey() -> None:
     (entry_now,) = remember.remembers.groups[wild.text].entries.values()
     before = LastSync("run", {wild.text: Group(origin_digest(ORIGIN), {DB.address: replace(entry_now, names=names)})})
     held = target(before, variable("PASSWORD"), variable("DOCKER_PASSWORD"))
-    again = world(held, secrets={found("db", selector=wild): None})
+    again = world(held, secrets={alone("db", wild): None})
     assert to_read(again, POLICY) == ()
     second = decide(again, POLICY)
     assert (second.actions, second.unmet) == ((), True)
@@ -555,13 +560,13 @@ def test_a_wildcard_does_not_bring_a_name_that_programs_obey() -> None:
 
 def test_a_selector_of_its_own_brings_such_a_name_and_then_the_wildcard_does_not() -> None:
     wild, own = named_by("secret/ci/db *; secret/ci/other word | ENV")
-    secrets = {found("db", selector=wild): read(env="by-the-wildcard"), found("other", selector=own): read(word=LONG)}
+    secrets = {alone("db", wild): read(env="by-the-wildcard"), alone("other", own): read(word=LONG)}
     plan = decide(world(target(), secrets=secrets), POLICY)
     assert [(write.name, write.text.reveal()) for write in of(plan, Write)] == [("ENV", LONG)]
     assert not plan.unmet
     # A key that is named brings it as well.
     (key,) = named_by("secret/ci/db env")
-    plan = decide(world(target(), secrets={found("db", selector=key): read(env=LONG)}), POLICY)
+    plan = decide(world(target(), secrets={alone("db", key): read(env=LONG)}), POLICY)
     assert ([write.name for write in of(plan, Write)], plan.unmet) == (["ENV"], False)
 
 
@@ -583,17 +588,17 @@ def test_what_a_rotation_keeps_in_a_target_is_not_written_over(
     state: Variable, selector: str, key: str, name: str
 ) -> None:
     (own,) = named_by(selector)
-    secrets = {found("db", selector=own): read(**{key: LONG})}
+    secrets = {alone("db", own): read(**{key: LONG})}
     (problem,) = refused(world(target(None, state), target(name="b"), secrets=secrets))
     assert problem.startswith(f"a: secret/ci/db would write over {name}, which a rotation keeps there ({state.key} ")
-    assert decide(world(target(name="b"), secrets={found("db", selector=own): read(other=LONG, key=LONG)}), POLICY)
+    assert decide(world(target(name="b"), secrets={alone("db", own): read(other=LONG, key=LONG)}), POLICY)
 
 
 def test_a_state_that_is_no_rotations_keeps_nothing() -> None:
     probe = variable("KEYTURN_PROBE_1234", "x", secured=False)
     other = variable("KEYTURN_STATE", with_last_sync(None, LastSync()), secured=False)
     (own,) = named_by("secret/ci/db *")
-    secrets = {found("db", selector=own): read(state=LONG, probe_1234=LONG)}
+    secrets = {alone("db", own): read(state=LONG, probe_1234=LONG)}
     assert len(of(decide(world(target(None, probe, other), secrets=secrets), POLICY), Write)) == 2
 
 

@@ -8,8 +8,12 @@ from typing import Any
 
 import pytest
 
+from pipe.clients.answer import About, parsed
+from pipe.clients.http import Answer
 from pipe.jobs.pull.render import LARGEST, Rendered, pick, render
 from pipe.redact import HIDDEN, clean
+from pipe.secrets import as_json
+from pipe.values import Body
 
 WHAT = "secret/ci/db password"
 
@@ -81,6 +85,27 @@ def test_one_newline_is_trimmed_and_no_more(value: str, expected: str) -> None:
     assert (base64.b64decode(text).decode() if rendered.encoded else text) == expected
 
 
+@pytest.mark.parametrize("value", ["word\n", "word\r\n"])
+def test_where_a_newline_ends_the_value_it_is_said_how_to_leave_it_out(value: str) -> None:
+    assert render(value, WHAT, named=True).problem.endswith(
+        "use TRIM: newline, since there is only one, at its end, or ENCODE: base64."
+    )
+    assert render(f"{value}word", WHAT, named=True).problem.endswith("use ENCODE: base64.")
+
+
+NUMBERS = "1.0 1.10 1e5 1E+5 0.00000010 -0.0 100000000000000000000.5 12345678901234567890123 9007199254740993 7 1e999"
+
+
+@pytest.mark.parametrize("text", NUMBERS.split())
+def test_a_number_keeps_the_text_that_it_has_at_the_source(text: str) -> None:
+    fields = Body("", f'{{"one": {text}, "within": {{"b": [{text}], "a": {text}}}}}').fields
+    assert fields is not None
+    assert text_of(render(fields["one"], WHAT, named=True)) == text
+    assert text_of(render(fields["within"], WHAT, named=True)) == f'{{"a":{text},"b":[{text}]}}'
+    (read,) = (parsed(Answer(200, {}, f"[{text}]".encode()), About("Vault", "x", "VAULT_ADDR")),)
+    assert as_json(read) == f"[{text}]"
+
+
 def test_values_that_are_no_text() -> None:
     for value in (float("nan"), float("inf"), "half a pair \ud83d", {"a": "\ud83d"}, {"a": object()}):
         rendered = render(value, WHAT, named=True, encode=True)
@@ -98,7 +123,7 @@ def test_the_size_is_that_of_what_is_written() -> None:
     assert text_of(render("é" * (LARGEST // 2), WHAT, named=True))
     for value in ("é" * (LARGEST // 2) + "x", "x" * (LARGEST + 1), "x\n" * (LARGEST // 2)):
         rendered = render(value, WHAT, named=True, encode=True)
-        assert rendered.problem == f"{WHAT}: the value has more than 32 KiB, too much for a variable."
+        assert rendered.problem == f"{WHAT}: the value has more than 32 KiB, Keyturn's own limit for a variable."
 
 
 @pytest.mark.parametrize(

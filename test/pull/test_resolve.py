@@ -6,7 +6,9 @@ import pytest
 
 from pipe.errors import Refused
 from pipe.jobs.pull.resolve import Named, collisions, variable_name
+from pipe.naming import NAME, OBEYED, reserved
 from pipe.selectors import Selector, read_selectors
+from pipe.settings.variables import VARIABLES
 
 
 def named(text: str, key: str = "password", below: str = "") -> str:
@@ -50,7 +52,7 @@ def test_names(text: str, key: str, below: str, expected: str) -> None:
         ("secret/ci/db *", "bitbucket-token", "", "BITBUCKET_TOKEN is reserved"),
         ("secret/ci/** *", "host", "docker", "DOCKER_HOST is reserved"),
         ("secret/ci/db *", "keyturn.state", "", "KEYTURN_STATE is the variable that Keyturn remembers in"),
-        ("secret/ci/db key | KEYTURN_STATE", "key", "", "KEYTURN_STATE is the variable that Keyturn remembers in"),
+        ("secret/ci/** *", "aws-access-key-id", "keyturn", "KEYTURN_AWS_ACCESS_KEY_ID is reserved by Keyturn"),
     ],
 )
 def test_names_that_cannot_be(text: str, key: str, below: str, words: str) -> None:
@@ -93,3 +95,17 @@ def test_an_address_and_a_key_are_not_taken_for_others_of_the_same_text() -> Non
 def test_names_that_differ_only_by_case_are_warned_of() -> None:
     problems, warnings = collisions([Named("Token", "secret/a", "k"), Named("TOKEN", "secret/b", "k")])
     assert (problems, warnings) == ([], ["Token and TOKEN differ only by case"])
+
+
+def test_the_names_that_programs_obey_are_those_that_matter_and_no_more() -> None:
+    """What a wildcard must not bring: an attacker's way into a step, Keyturn's own settings, a rotation's pair."""
+    assert {
+        "BASH_ENV", "ENV", "LD_PRELOAD", "LD_LIBRARY_PATH", "NODE_OPTIONS", "PYTHONPATH", "PYTHONSTARTUP", "HOME",
+        "IFS",
+        "GIT_SSH_COMMAND", "HTTPS_PROXY", "DOCKER_CONFIG", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE",
+        "AWS_ENDPOINT_URL", "AWS_CA_BUNDLE", "AWS_DEFAULT_REGION", "AWS_REGION",
+    } <= OBEYED  # fmt: skip
+    assert not {"DOCKER_PASSWORD", "GIT_TOKEN", "AWS_ACCOUNT_ID", "PASSWORD", "USERNAME", "API_KEY"} & OBEYED
+    handed = {variable.name for variable in VARIABLES if variable.from_step}
+    assert {name for name in handed if not reserved(name)} <= OBEYED, "pipe.yml hands them to Keyturn unasked"
+    assert all(name == name.upper() and NAME.fullmatch(name) and not reserved(name) for name in OBEYED)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pipe.selectors import Selector, read_selectors
+from pipe.selectors import Selector, covers, read_selectors
 
 
 @pytest.mark.parametrize(
@@ -80,7 +80,13 @@ def test_the_same_selector_has_one_text_however_it_is_written() -> None:
         ("secret/ci/db key | PATH", "names PATH, which is reserved"),
         ("secret/ci/db key | DOCKER_HOST", "names DOCKER_HOST, which is reserved"),
         ("secret/ci/db key | BITBUCKET_X", "names BITBUCKET_X, which is reserved"),
-        ("secret/ci/db * | BITBUCKET_", "names BITBUCKET_, which is reserved"),
+        ("secret/ci/db * | BITBUCKET_", "names BITBUCKET_, which is reserved by Bitbucket"),
+        ("secret/ci/db key | KEYTURN_STATE", "names KEYTURN_STATE, which is reserved by Keyturn"),
+        ("secret/ci/db * | KEYTURN_", "names KEYTURN_, which is reserved by Keyturn"),
+        ("!secret/ci/db password", "must be a path alone behind “!”"),
+        ("!secret/ci/db | NAME", "must be a path alone behind “!”"),
+        ("!", "must be a path alone behind “!”"),
+        ("!secret/*/db", "it can only end in /**"),
     ],
 )
 def test_what_is_wrong_with_a_selector(text: str, words: str) -> None:
@@ -146,7 +152,9 @@ def test_one_selector_of_secrets_manager(text: str, expected: Selector) -> None:
         ("ci/*/db key", "it can only end in /**"),
         ("ci/** **", "write * for all keys"),
         ("ci/dü key", "a character that no secret's name in AWS has"),
-        ("!ci key", "a character that no secret's name in AWS has"),
+        ("!ci key", "must be a path alone behind “!”"),
+        ("!tag:team=ci", "without a tag or a version"),
+        ("!ci/db:AWSPREVIOUS", "without a tag or a version"),
         (f"{ARN}:dü key", "a character that no secret's name in AWS has"),
         (f"{ARN}:ci/** *", "a wildcard behind an ARN"),
         ("arn:aws:secretsmanager:eu-west-1:secret:ci/db key", "no whole ARN"),
@@ -173,3 +181,35 @@ def test_vault_knows_neither_tags_nor_stages() -> None:
         (Selector("tag:a=b/c", "key"), Selector("secret/db:AWSPREVIOUS", "key")),
         [],
     )
+
+
+def test_paths_are_taken_away_from_recursive_wildcards_alone() -> None:
+    selectors, problems = read_selectors(
+        'secret/ci/** *; ! secret/ci/db ;!"secret/ci/my db"; !/secret/ci/eu/**; secret/ci/db *'
+    )
+    assert problems == []
+    wild, plain = selectors
+    assert [away.text for away in wild.without] == ["secret/ci/db", '"secret/ci/my db"', "secret/ci/eu/**"]
+    assert (plain.without, wild.text) == ((), "secret/ci/** *"), "what is taken away makes no other selector of it"
+    for alone in ("!secret/ci/db", "secret/ci/db *; !secret/ci/db"):
+        assert read_selectors(alone)[1] == [
+            "“!secret/ci/db” takes paths away from wildcards that end in /**, and there is none."
+        ]
+    assert read_selectors("secret/** *; !secret/a; !/secret/a/")[1] == ["“!/secret/a/” is there twice; leave one out."]
+
+
+@pytest.mark.parametrize(
+    ("away", "path", "secret", "folder"),
+    [
+        ("secret/ci/db", "secret/ci/db", True, False),
+        ("secret/ci/db", "secret/ci/db/a", False, False),
+        ("secret/ci/db", "secret/ci/dbs", False, False),
+        ("secret/ci/db/**", "secret/ci/db", False, True),
+        ("secret/ci/db/**", "secret/ci/db/a", True, True),
+        ("secret/ci/db/**", "secret/ci/dbs", False, False),
+        ("secret/ci/db/**", "secret/ci", False, False),
+    ],
+)
+def test_what_is_taken_away(away: str, path: str, secret: bool, folder: bool) -> None:
+    without = read_selectors(f"secret/** *; !{away}")[0][0].without
+    assert (covers(without, path), covers(without, path, folder=True)) == (secret, folder)

@@ -213,7 +213,7 @@ def test_a_secret_that_is_not_ours_is_never_written(name: str, materials: dict[s
     if name == "keys":
         assert refused(world(DB, replicas={"db": seen}, read=materials), adopting) == (problem,)
     else:
-        assert decide(world(DB, replicas={"db": seen}, read=read(VALUES, DB)), adopting).has(Do.WRITE)
+        assert decide(world(DB, replicas={"db": seen}, read=read(VALUES, DB)), adopting).has(Do.WRITE, Do.TAG)
     inventory = take_inventory(world(DB), fail_on_missing=True)
     with pytest.raises(Refused):
         step_for(next(wanted_of(world(DB), inventory, POLICY)), seen, world(DB), POLICY, Secret("{}"))
@@ -253,7 +253,7 @@ def test_several_selectors_of_one_secret_make_one_replica_of_all_their_keys() ->
 
 def test_a_key_that_is_not_there_is_refused_or_left_out() -> None:
     one, two = found("db", selector=ONE), found("db", selector=TWO)
-    said = "the secret has no key password"
+    said = "the secret has no key password; it has user"
     seen = world(one, two, read=read({"user": "u"}, one))
     assert refused(seen) == (
         f"SECRETS: “{ONE.text}”: {said}. Check the path and the policy, or set ON_MISSING: keep.",

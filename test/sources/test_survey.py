@@ -255,3 +255,36 @@ def test_a_mount_is_no_secret(vault: FakeVault) -> None:
     assert "write secret/** for everything" in str(looked[0].problem)
     assert addresses(looked[1]) == ["secret/ci/db"]
     assert looked[0].found == ()
+
+
+@pytest.mark.parametrize("allowed", [ALL, ALL - {"scan"}, USUAL])
+@pytest.mark.parametrize(
+    ("away", "left"),
+    [
+        ("!secret/ci/db", ["secret/ci/cache", "secret/ci/eu/db", "secret/ci/eu/live/db"]),
+        ("!secret/data/ci/db", ["secret/ci/cache", "secret/ci/eu/db", "secret/ci/eu/live/db"]),
+        ("!secret/ci/eu/**", ["secret/ci/cache", "secret/ci/db"]),
+        ("!secret/ci/eu/live/**; !secret/ci/cache", ["secret/ci/db", "secret/ci/eu/db"]),
+        ("!secret/**", []),
+    ],
+)
+def test_what_is_taken_away_is_neither_found_nor_asked_for(
+    vault: FakeVault, allowed: frozenset[str], away: str, left: list[str]
+) -> None:
+    # What is taken away may be what the policy denies.
+    vault.allowed = {"": allowed}
+    if away == "!secret/ci/eu/**" and allowed != ALL:
+        vault.allowed["secret/ci/eu"] = frozenset()
+    (looked,) = survey(vault, f"secret/ci/** *; {away}")
+    assert addresses(looked) == left
+    assert (looked.problem, looked.failed) == (None, {})
+    assert [each.text for each in looked.met] == away.replace("!", "").split("; ")
+    if "eu/**" in away and allowed != ALL:
+        assert not any("secret/ci/eu" in address for _, address in vault.asked)
+    if not left:
+        assert looked.missing == "nothing is there but what “!” takes away"
+
+
+def test_what_takes_nothing_away_is_told_apart(vault: FakeVault) -> None:
+    (looked,) = survey(vault, "secret/ci/** *; !secret/ci/gone; !secret/ci/eu; !other/x")
+    assert (looked.met, len(looked.found)) == ((), 4)

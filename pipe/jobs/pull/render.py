@@ -74,7 +74,13 @@ def render(value: Any, what: str, *, named: bool, encode: bool = False, trim: bo
     unfit = _unfit(text)
     if unfit:
         if not encode:
-            return Rendered(problem=f"{what}: the value has {unfit}, which a variable cannot hold; use ENCODE: base64.")
+            one_line = not _unfit(re.sub(r"\r?\n\Z", "", text))
+            remedy = (
+                "TRIM: newline, since there is only one, at its end, or ENCODE: base64"
+                if one_line
+                else "ENCODE: base64"
+            )
+            return Rendered(problem=f"{what}: the value has {unfit}, which a variable cannot hold; use {remedy}.")
         data = base64.b64encode(data)
         text = data.decode()
     if len(data) > LARGEST:
@@ -93,7 +99,7 @@ def _render_bytes(value: bytes, what: str, *, encode: bool) -> Rendered:
 
 
 def _too_large(what: str) -> str:
-    return f"{what}: the value has more than {LARGEST // 1024} KiB, too much for a variable."
+    return f"{what}: the value has more than {LARGEST // 1024} KiB, Keyturn's own limit for a variable."
 
 
 def _text(value: Any) -> str:

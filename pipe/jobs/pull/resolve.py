@@ -14,7 +14,7 @@ from pipe.naming import NAME, OBEYED, reserved
 from pipe.redact import Secret, one_line
 from pipe.secrets import Material, Version
 from pipe.selectors import Selector
-from pipe.sources.inventory import Inventory, Live, take_inventory
+from pipe.sources.inventory import Inventory, Live, no_key, take_inventory
 from pipe.sources.source import Found
 from pipe.values import Pull
 
@@ -162,7 +162,7 @@ def _variables(inventory: Inventory, policy: Pull, found: Found, data: Material)
             name = variable_name(selector, found.address, found.below, None if whole else key, policy.state_variable)
         except KeyError:
             if not selector.recursive:
-                inventory.missing(selector, f"the secret has no key {key}")
+                inventory.missing(selector, no_key(key, values))
             continue
         except Refused as refused:
             inventory.problems += refused.problems

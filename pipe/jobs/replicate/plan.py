@@ -30,7 +30,7 @@ from pipe.plan import Do, Step
 from pipe.redact import Secret
 from pipe.secrets import Engine, Material, as_json
 from pipe.selectors import Selector, covers
-from pipe.sources.inventory import Inventory, named, take_inventory, too_many, why_kept
+from pipe.sources.inventory import Inventory, named, no_key, take_inventory, too_many, why_kept
 from pipe.sources.source import Looked
 from pipe.values import Described, Replication
 
@@ -111,7 +111,7 @@ def _steps_of(inventory: Inventory, world: World, policy: Replication, wanted: W
         return ()
     for each in world.found:
         if each.address == found.address and each.selector.key in missing and not each.selector.recursive:
-            inventory.missing(each.selector, f"the secret has no key {each.selector.key}")
+            inventory.missing(each.selector, no_key(each.selector.key, material.values or {}))
     if missing and len(missing) == len(wanted.keys):
         return None
     step = step_for(wanted, replica, world, policy, body)
