@@ -122,7 +122,7 @@ def test_certificates_may_be_text_or_base64() -> None:
 
 def test_all_problems_at_once() -> None:
     found = problems(
-        SOURCE="drawer", SECRETS="secret/a; secret/b x | 1ST; secret/c x | KEYTURN_STATE", SECURED="yes", PRUNE="2",
+        SOURCE="drawer", SECRETS="secret/a; secret/b x | 1ST; secret/c x | KEYTURN_STATE", SECURED="yes", PRUNE="0",
         ON_MISSING="shrug", ENCODE="hex", TRIM="all", FORCE="maybe", VAULT_ADDR="http://vault.example.com",
         VAULT_AUTH_METHOD="magic", STATE_VARIABLE="KEYTURN_STATE",
     )  # fmt: skip

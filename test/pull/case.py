@@ -100,6 +100,13 @@ class Case:
         assert result.last_line.startswith("✔ "), result.output
         return result
 
+    def unmet(self, **variables: str | None) -> Result:
+        """Run the pull, which does what it can, and says what of that which was asked for is not done."""
+        result = self.run(**variables)
+        assert result.code == 2, result.output
+        assert "not all that was asked for is done: " in result.last_line, result.output
+        return result
+
     def idle(self, **variables: str | None) -> Result:
         """Run the pull, which must have nothing to do: no write, and no material read."""
         result = self.well(**variables)

@@ -93,11 +93,33 @@ def test_9_a_target_that_refuses_one_write_gets_no_more_and_the_others_go_on(cas
     case.idle()
 
 
-def test_9_a_target_refused_before_the_first_write_ends_the_run(case: Case) -> None:
+def test_9_a_target_refused_before_the_first_write_does_not_stop_the_others(case: Case) -> None:
     case.spoil(Fault(f"GET *{case.staging.uuid}/variables", "403", times=0))
-    problems = case.refused()
-    assert "Bitbucket denies access (403) to the variables of acme/shop Staging" in problems
-    assert case.held(case.production).keys() == {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "LOG_LEVEL"}
+    for code in (2, 1):
+        # First the other target is written; then there is nothing to write any more.
+        result = case.run()
+        assert result.code == code, result.output
+        (problem,) = result.problems
+        assert problem.startswith("read acme/shop:deployment:Staging: Bitbucket denies access (403) to the variables")
+    assert "DATABASE_PASSWORD" in case.held(case.production)
+    assert case.held(case.staging).keys() == {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "LOG_LEVEL"}
+    case.mend()
+    case.well()
+    case.idle()
+    case.spoil(Fault("GET *variables", "403", times=0))
+    assert "Bitbucket denies access (403)" in case.refused()
+
+
+def test_9_of_many_targets_that_are_refused_alike_one_line_tells(case: Case) -> None:
+    gone = [f"acme/gone-{number}:deployment:production" for number in range(9)]
+    result = case.run(TARGETS=",".join([*gone, "deployment:staging", "deployment:nope"]))
+    assert result.code == 2, result.output
+    nope, alike = sorted(result.problems, key=len)
+    assert nope.startswith("read acme/shop:deployment:nope: acme/shop has no deployment environment “nope”; it has: ")
+    assert alike.startswith("read 9 targets: acme/gone-0 is not there, or the token may not see it; and the same of ")
+    assert "acme/gone-1:deployment:production, " in alike
+    assert "and 3 more. Check TARGETS" in alike
+    assert "DATABASE_PASSWORD" in case.held(case.staging)
 
 
 def test_9_a_token_that_may_not_write_at_all(case: Case) -> None:

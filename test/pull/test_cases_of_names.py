@@ -76,7 +76,7 @@ def test_case_3_another_state_variable_is_reserved_instead(case: Case) -> None:
     case.put(APP, {"keyturn-state": LONG, "memory": LONG})
     problems = case.refused(STATE_VARIABLE="MEMORY")
     assert f"{APP} memory: MEMORY is the variable that Keyturn remembers in" in problems
-    assert "KEYTURN_STATE" not in problems
+    assert f"{APP} keyturn-state: the name KEYTURN_STATE is reserved by Keyturn" in problems
     assert "MEMORY is the variable that Keyturn remembers in" in case.refused(
         STATE_VARIABLE="MEMORY", SECRETS=f"{APP} memory | MEMORY"
     )

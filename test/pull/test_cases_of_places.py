@@ -133,7 +133,7 @@ def test_without_targets_the_steps_own_environment_is_written(case: Case, scope:
 
 
 def test_an_unknown_environment_is_refused_with_those_that_exist(case: Case) -> None:
-    problem = case.refused(TARGETS=f"{EMPTY}, deployment:stagin")
+    problem = case.refused(TARGETS="deployment:stagin")
     assert "stagin" in problem
     assert "Staging" in problem
 

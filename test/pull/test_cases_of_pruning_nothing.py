@@ -37,7 +37,7 @@ def test_14_a_state_that_cannot_be_read_deletes_nothing(pruning: Case, text: str
     for scope in (pruning.staging, pruning.production):
         pruning.world.bitbucket.set_variable(scope, STATE, text)
     pruning.vault.remove("secret/ci/session")
-    result = pruning.well()
+    result = pruning.unmet()
     kept(pruning, result)
     assert f"{STATE} is not as Keyturn wrote it; everything is written anew, and nothing is pruned." in result.output
     kept(pruning, pruning.idle())
@@ -48,7 +48,7 @@ def test_14_a_state_that_was_made_secured_deletes_nothing(pruning: Case) -> None
     for scope in (pruning.staging, pruning.production):
         pruning.world.bitbucket.set_variable(scope, STATE, text, secured=True)
     pruning.vault.remove("secret/ci/session")
-    kept(pruning, pruning.well())
+    kept(pruning, pruning.unmet())
     assert not pruning.world.bitbucket.variables(pruning.staging)[STATE].secured
     kept(pruning, pruning.idle())
 

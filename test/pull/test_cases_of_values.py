@@ -132,10 +132,13 @@ def test_case_6_a_value_of_more_than_32_kib_is_refused_whatever_its_letters(case
 def test_case_6_a_target_that_would_hold_too_much_is_refused_with_the_largest(case: Case) -> None:
     case.world.bitbucket.set_variable(case.staging, "NOTES", "y" * 21_500)
     case.vault.put(APP, {f"part-{number}": "x" * (22_400 + number) for number in range(4)} | {"small": LONG})
-    (problem,) = case.refused(TARGETS="deployment:test, deployment:staging").splitlines()
-    assert problem.startswith("acme/shop Staging: all variables together would have 11")
+    (problem,) = case.refused(TARGETS="deployment:staging").splitlines()
+    assert problem.startswith("acme/shop Staging: all variables that a step sees together would have 11")
     assert problem.endswith("The largest are PART_3, PART_2, PART_1, PART_0, NOTES.")
-    assert case.written(case.well()) == 6, "Test has room for the five, and for the state"
+    result = case.run(TARGETS="deployment:test, deployment:staging")
+    assert result.code == 2, result.output
+    assert case.written(result) == 5, "Test has room for the five"
+    assert "acme/shop Staging: all variables that a step sees together" in result.last_line
 
 
 def test_case_6_a_state_that_would_be_too_large_is_refused(case: Case) -> None:
@@ -143,4 +146,4 @@ def test_case_6_a_state_that_would_be_too_large_is_refused(case: Case) -> None:
         case.put(f"secret/ci/case/s{number}", {f"K{secrets.token_hex(45)}": f"{LONG}{key}" for key in range(250)})
     problem = case.refused(SECRETS="secret/ci/case/** *")
     assert "acme/shop Test: what KEYTURN_STATE has to remember takes " in problem
-    assert "a variable may have 32768" in problem
+    assert "Keyturn's own limit for a variable is 32768" in problem
