@@ -7,7 +7,7 @@ import re
 import subprocess
 import sys
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from string import Template
 from typing import Any
@@ -61,14 +61,14 @@ def pipes_in(tree: Any) -> Iterator[dict[str, Any]]:
             yield from pipes_in(branch)
 
 
-def environment_of(variables: dict[str, str | list[str]]) -> dict[str, str]:
+def environment_of(variables: dict[str, str | list[str]], step: Mapping[str, str] = STEP) -> dict[str, str]:
     """Return the environment that Bitbucket makes of a pipe's variables; what is taken from the step is filled in."""
     environ = dict(CONTEXT)
     for name, value in variables.items():
         if isinstance(value, list):
             environ |= {f"{name}_COUNT": str(len(value)), **{f"{name}_{n}": item for n, item in enumerate(value)}}
         else:
-            environ[name] = Template(value).substitute(defaultdict(lambda: "made-for-the-step", STEP))
+            environ[name] = Template(value).substitute(defaultdict(lambda: "made-for-the-step", step))
     return environ
 
 
