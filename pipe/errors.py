@@ -84,9 +84,12 @@ class ServiceError(KeyturnError):
     """A service answered with an error that asking again does not mend; `code` is its own name for it, if known.
 
     `check` is required: whoever reads of a service's error is told which variable, permission or network to look at.
+    `unclear` is true where the request may have been carried out although no good answer came, be it at an earlier
+    attempt than the one that failed in the end.
     """
 
     code = ""
+    unclear = False
 
     def __init__(self, what: str, check: str, *, changed: bool = False, details: str = "") -> None:
         super().__init__(what, check, changed=changed, details=details)
@@ -135,9 +138,8 @@ class Unreadable(ServiceError):
 class Busy(ServiceError):
     """The service cannot answer now; asking again may help.
 
-    `after` is the pause in seconds that the service asked for; `unclear` is true where the request may have been
-    carried out although no good answer came; `throttled` is true where the service wants fewer requests. Asking again
-    is given up at `until`, by the monotonic clock.
+    `after` is the pause in seconds that the service asked for; `throttled` is true where the service wants fewer
+    requests. Asking again is given up at `until`, by the monotonic clock.
     """
 
     def __init__(

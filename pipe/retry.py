@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar, copy_context
 from typing import TypeVar
 
-from pipe.errors import Busy, KeyturnError, Stopped
+from pipe.errors import Busy, KeyturnError, ServiceError, Stopped
 
 T = TypeVar("T")
 
@@ -115,12 +115,16 @@ class Patience:
         """Make a request that may be repeated until it succeeds, fails for good, or the attempts or the time run out.
 
         `longest` is the longest pause in seconds that is chosen here; a pause that the service asks for is kept if it
-        fits into the budget. Raises what the request raises.
+        fits into the budget. Raises what the request raises; it is unclear where an attempt before it was.
         """
+        unclear = False
         for attempt in range(1, attempts + 1):
             try:
                 return request()
-            except Busy as error:
+            except ServiceError as error:
+                unclear = error.unclear = unclear or error.unclear
+                if not isinstance(error, Busy):
+                    raise
                 pause = error.after
                 if pause is None:
                     pause = random.uniform(0, min(longest, 0.5 * 2**attempt))  # noqa: S311 - jitter, no secret

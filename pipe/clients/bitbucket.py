@@ -13,14 +13,14 @@ from pipe.clients.bitbucket_auth import Authorization
 from pipe.clients.bitbucket_errors import Request
 from pipe.clients.bitbucket_places import Places, braced, likely_place
 from pipe.clients.http import Answer
-from pipe.errors import Busy, Conflict, KeyturnError, Missing
+from pipe.errors import Busy, Conflict, KeyturnError, Missing, ServiceError
 from pipe.retry import Patience
 from pipe.values import Place, Target, Variable
 
 log = logging.getLogger("keyturn.bitbucket")
 
-# Lists lag behind writes by seconds; a variable that certainly exists must turn up within this many looks.
-LOOKS = 9
+# Lists lag behind writes: a variable that certainly exists must turn up within so many seconds.
+LAG = 30.0
 
 
 class Bitbucket:
@@ -96,12 +96,12 @@ class Bitbucket:
                 log.debug("%s: %s is gone since the list was read; it is created anew", place.label, key)
         return self._create(place, key, value, secured=secured)
 
-    def create(self, place: Place, key: str, value: str) -> Variable:
-        """Create one unsecured variable; raises Conflict where somebody else has created it before."""
-        made = self._create(place, key, value, secured=False, or_update=False)
-        if made.value != value:
-            raise Conflict(f"{key} in {place.label} was created by somebody else.", "Run again later.")
-        return made
+    def create(self, place: Place, key: str, value: str, *, longest: float = LAG) -> Variable:
+        """Create one unsecured variable; return it as it is where somebody else has created it before.
+
+        Raises Busy where the list does not show that one within so many seconds.
+        """
+        return self._create(place, key, value, secured=False, or_update=False, longest=longest)
 
     def raw(self, method: str, place: Place, below: str = "", body: Mapping[str, Any] | None = None) -> Answer:
         """Make one request about a place's variables, once, and return the answer, whatever it says.
@@ -121,7 +121,9 @@ class Bitbucket:
         except Missing:
             log.debug("%s: %s was gone already", place.label, known.key)
 
-    def _create(self, place: Place, key: str, value: str, *, secured: bool, or_update: bool = True) -> Variable:
+    def _create(
+        self, place: Place, key: str, value: str, *, secured: bool, or_update: bool = True, longest: float = LAG
+    ) -> Variable:
         """Create a variable; after an answer that leaves it open whether it was made, look before asking again.
 
         One that is there is updated, or returned as it is.
@@ -136,9 +138,9 @@ class Bitbucket:
             seen = self.variables(place).get(key) if perhaps_made else None
             try:
                 if seen is None:
-                    return self._api.ask_once(request, _written(key))
+                    return self._api.ask_once(request, _written(body))
             except Conflict:
-                seen = self._look_for(place, key)
+                seen = self._look_for(place, key, longest)
             except Busy as error:
                 perhaps_made = perhaps_made or error.unclear
                 raise
@@ -152,13 +154,13 @@ class Bitbucket:
 
     def _put(self, place: Place, known: Variable, body: Mapping[str, Any]) -> Variable:
         what = f"{known.key} in {place.label}"
-        return self._api.ask(Request("PUT", _path_of(place, known), what, what, body), _written(known.key))
+        return self._api.ask(Request("PUT", _path_of(place, known), what, what, body), _written(body))
 
     def _settled(self, place: Place, body: Mapping[str, Any], write: Callable[[], Variable]) -> Variable:
         """Write, and where no good answer comes, look: what the list shows as it was sent has been written."""
         try:
             return write()
-        except Busy as error:
+        except ServiceError as error:
             if not error.unclear or body["secured"]:
                 raise
             try:
@@ -169,13 +171,17 @@ class Bitbucket:
                 raise
             return seen
 
-    def _look_for(self, place: Place, key: str) -> Variable:
+    def _look_for(self, place: Place, key: str, longest: float) -> Variable:
         """Wait until a variable that the server says is there turns up in the list."""
-        for look in range(LOOKS):
+        waited, pause = 0.0, 1.0
+        while True:
             found = self.variables(place).get(key)
             if found is not None:
                 return found
-            self._patience.wait(min(4.0, 1.0 + look))
+            if waited >= longest:
+                break
+            self._patience.wait(pause)
+            waited, pause = waited + pause, min(4.0, pause + 1.0)
         raise Busy(
             f"Bitbucket says that {key} exists in {place.label}, but its list does not show it.", "Run again later."
         )
@@ -189,13 +195,20 @@ def _variable(raw: Fields) -> Variable:
     return Variable(raw.text("uuid"), raw.text("key"), None if secured else value, secured)
 
 
-def _written(key: str) -> Callable[[Fields], Variable]:
-    """Return what reads a variable out of the answer to its write."""
+def _written(body: Mapping[str, Any]) -> Callable[[Fields], Variable]:
+    """Return what reads a variable out of the answer to its write, which has to tell what was sent.
+
+    One that stays secured although it was to be so no more is returned as it is.
+    """
 
     def read(raw: Fields) -> Variable:
         variable = _variable(raw)
-        if variable.key != key:
+        if variable.key != body["key"]:
             raise raw.wrong("key", "another one's")
+        if body.get("secured") and not variable.secured:
+            raise raw.wrong("secured", "false, and it was to be true")
+        if body.get("secured") is False and not variable.secured and variable.value != body["value"]:
+            raise raw.wrong("value", "another one than was sent")
         return variable
 
     return read

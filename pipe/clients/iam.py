@@ -45,6 +45,10 @@ class AccessKeys:
             "iam:CreateAccessKey", lambda: self._iam.create_access_key(UserName=self.user), CHECK
         )
         made = answer.object("AccessKey")
+        if made.text("UserName") != self.user:
+            raise made.wrong("UserName", f"{made.text('UserName')}, not {self.user}")
+        if not _active(made):
+            raise made.wrong("Status", "Inactive, and a new key is active")
         return KeyPair(_id(made), _secret(made))
 
     def deactivate(self, key_id: str) -> None:

@@ -211,7 +211,7 @@ class SecretsManager:
     ) -> Fields:
         """Write a secret, or a version of it; all of these may be asked for again.
 
-        An answer that cannot be read leaves it open whether that was done.
+        An answer that cannot be read, or that tells of another secret or version, leaves it open whether that was done.
         """
         action = f"secretsmanager:{permission}"
 
@@ -219,9 +219,10 @@ class SecretsManager:
             answer = call(**given)
             fields = Fields(answer, About("AWS", action, TRANSPORT_CHECK))
             try:
-                told = fields.text("VersionId" if version else "ARN")
+                if not _is_of(fields.text("ARN"), given.get("SecretId") or given["Name"]):
+                    raise fields.wrong("ARN", "that of another secret")
                 fields.optional_texts("VersionStages")
-                if version and told != version:
+                if version and fields.text("VersionId") != version:
                     raise fields.wrong("VersionId", "that of another version")
             except Unreadable as error:
                 raise Busy(error.what, error.check, unclear=True) from None
@@ -281,6 +282,11 @@ class SecretVersions:
     def move(self, stage: str, *, to: str | None, away_from: str | None) -> None:
         """Move a stage between versions, or off one; raises WrongState where it is not where it was thought to be."""
         self._secrets.move(self.secret_id, stage, to=to, away_from=away_from)
+
+
+def _is_of(arn: str, name: str) -> bool:
+    """Tell whether an ARN is that of a secret's name, or of an ARN, which may lack the six characters at its end."""
+    return arn.startswith(name) if name.startswith("arn:") else arn.partition(":secret:")[2][:-7] == name
 
 
 def _described(answer: Fields, stages: str) -> Described:

@@ -76,6 +76,11 @@ class Bitbucket:
         with self._store.lock:
             return self._store.repositories.setdefault(repository.uuid, repository)
 
+    def rename_repository(self, repository: Repository, slug: str) -> Repository:
+        """Give a repository another slug, as somebody at its settings does."""
+        with self._store.lock:
+            return self._store.rename(repository, slug)
+
     def add_environment(self, workspace: str, repo: str, name: str, kind: str = "Test") -> Environment:
         """Make an environment, with its repository if need be, or return the one that is there."""
         if kind not in KINDS:

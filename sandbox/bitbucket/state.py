@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import threading
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import NAMESPACE_DNS, uuid5
 
@@ -51,6 +51,7 @@ class Repository:
 
     project: Project
     slug: str
+    first_slug: str = ""
 
     @property
     def workspace(self) -> Workspace:
@@ -64,8 +65,8 @@ class Repository:
 
     @property
     def uuid(self) -> str:
-        """The repository's uuid, in braces."""
-        return braced(self.full_name)
+        """The repository's uuid, in braces, which survives its name."""
+        return braced(f"{self.workspace.slug}/{self.first_slug or self.slug}")
 
 
 @dataclass(frozen=True)
@@ -201,6 +202,14 @@ class Store:
             if (at_home and name == found.slug) or ((at_home or workspace == "{}") and name.lower() == found.uuid):
                 return found
         return None
+
+    def rename(self, repository: Repository, slug: str) -> Repository:
+        """Give a repository another slug; by the former one it is not found any more."""
+        renamed = replace(repository, slug=slug, first_slug=repository.first_slug or repository.slug)
+        self.repositories[renamed.uuid] = renamed
+        for found in self.environments_of(repository):
+            self.environments[found.uuid] = replace(found, repository=renamed)
+        return renamed
 
     def repositories_of(self, workspace: Workspace) -> list[Repository]:
         """Return a workspace's repositories, the oldest first."""

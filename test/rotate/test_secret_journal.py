@@ -10,7 +10,7 @@ import pytest
 
 from pipe.clients.secretsmanager import SecretVersions
 from pipe.errors import Conflict, KeyturnError, Refused, WrongState
-from pipe.jobs.rotate.journal import version_of, version_of_intent, version_of_replaced, version_of_targets
+from pipe.jobs.rotate.journal import Entry, version_of, version_of_intent, version_of_replaced, version_of_targets
 from pipe.jobs.rotate.secret_journal import SecretJournal
 from pipe.jobs.rotate.world import Record
 from pipe.redact import Secret
@@ -30,6 +30,10 @@ def key(key_id: str, age: float) -> AccessKey:
 
 
 KEYS = (key(OLD, 95), key(NEW, 0))
+
+
+def entry(name: str) -> Entry:
+    return Entry(Place(name, f"/{name}"), "ID")
 
 
 def pair(key_id: str) -> KeyPair:
@@ -193,7 +197,7 @@ def test_a_page_of_the_journal_that_is_the_first_version_of_all_is_no_pair(journ
     if page == "keyturn-revoked":
         journal.note_revoked([OLD])
     else:
-        journal.hold([Place("a", "/a")], "ID")
+        journal.hold([entry("a")])
     assert stages(journals.world)["AWSCURRENT"] == stages(journals.world)[page]
     assert journals.says(*KEYS).current == ""
     assert journal.holds(journal.announce(RUN, NOW, [OLD]))
@@ -219,24 +223,27 @@ def test_a_key_that_iam_has_no_more_is_known_by_its_whole_id_alone(journals: Jou
 def test_every_target_that_was_given_a_pair_is_known_also_where_two_runs_add_to_the_list(journals: Journals) -> None:
     journals.rotated()
     first, second = journals.one(), journals.one()
-    first.hold([Place("a", "/a")], "ID")
-    second.hold([Place("b", "/b")], "ID")
-    assert journals.one().holders() == {"/a ID": "a", "/b ID": "b"}
+    first.hold([entry("a")])
+    second.hold([entry("b")])
+    assert journals.one().holders() == (entry("a"), entry("b"))
     assert stages(journals.world)["keyturn-targets"] == version_of_targets(journals.arn, 2)
     third, fourth = journals.one(), journals.one()
-    third.hold([Place("c", "/c")], "ID")
-    fourth.hold([Place("d", "/d"), Place("a", "/a")], "ID")
-    journals.one().hold([Place("b", "/b")], "ID")
-    assert set(journals.one().holders()) == {"/a ID", "/b ID", "/c ID", "/d ID"}
+    third.hold([entry("c")])
+    fourth.hold([entry("d"), entry("a")])
+    journals.one().hold([entry("b")])
+    assert set(journals.one().holders()) == {entry("a"), entry("b"), entry("c"), entry("d")}
     assert stages(journals.world)["keyturn-targets"] == version_of_targets(journals.arn, 4)
-    journals.one().hold([Place("a", "/a")], "OTHER_ID", ["b", "c"])
-    assert set(journals.one().holders()) == {"/a ID", "/a OTHER_ID", "/d ID"}, "each pair of variables by itself"
+    other = Entry(Place("a", "/a"), "OTHER_ID", "{of the variable}")
+    journals.one().hold([other], ["b", "c"])
+    assert set(journals.one().holders()) == {entry("a"), other, entry("d")}, "each pair of variables by itself"
+    journals.one().hold([replace(other, uuid="")])
+    assert set(journals.one().holders()) == {entry("a"), other, entry("d")}, "a uuid is not forgotten"
 
 
 def test_a_list_of_targets_that_is_too_large_is_an_error(journals: Journals) -> None:
     journals.rotated()
     with pytest.raises(KeyturnError, match="larger than 65,536 bytes"):
-        journals.one().hold([Place(f"a target with number {number}", f"/{number}") for number in range(2000)], "ID")
+        journals.one().hold(entry(f"a target with number {number}") for number in range(2000))
 
 
 @pytest.mark.parametrize("kind", ["replica", "owned", "rotated"])
@@ -453,14 +460,14 @@ def test_a_moment_is_the_date_at_which_aws_says_that_it_was_noted(journals: Jour
     assert abs(says.published.at - published) < timedelta(seconds=5)
     assert (says.inactive, says.notes_inactive) == (None, False)
     journals.world.clock.move(days=1)
-    journals.one().note_inactive(OLD)
+    journals.one().note_inactive(OLD, NOW)
     off = (replace(KEYS[0], active=False), KEYS[1])
     says = journals.says(*off)
     assert says.inactive is not None
     assert says.inactive.key_id == OLD
     assert abs(says.inactive.at - published - timedelta(days=1)) < timedelta(seconds=5)
     assert says.published is None, "it is read only where an active key waits for it"
-    journals.one(*off).note_inactive("")
+    journals.one(*off).note_inactive("", NOW)
     assert not journals.says(*off).notes_inactive
 
 

@@ -16,7 +16,7 @@ from pipe.jobs.rotate.notes import SECRET, USER, VARIABLES
 from pipe.jobs.rotate.observe import observe, observe_targets
 from pipe.jobs.rotate.preview import Preview, preview_of
 from pipe.jobs.rotate.publish import Publisher
-from pipe.jobs.rotate.state_journal import StateJournal
+from pipe.jobs.rotate.state_journal import LATE, StateJournal
 from pipe.jobs.rotate.steps import KeyFailure, KeyOutcome, KeyPlan, KeyStep
 from pipe.jobs.rotate.summary import summary
 from pipe.jobs.rotate.work import Work
@@ -116,6 +116,8 @@ class Rotate:
             finished = any(step.do is Do.REMEMBER_PUBLISHED for step in outcome.done)
         finally:
             unclosed = _close(journal, finished=finished)
+            if isinstance(journal, StateJournal):
+                journal.settle()
         # Another run at work, or somebody who has it still, is no reason to end well where a key has leaked.
         unmet = bool(outcome.elsewhere and self.policy.revoke) or plan.unmet or work.waits
         done = tuple(replace(step, key_id=work.new_id) if step.do is Do.CREATE else step for step in outcome.done)
@@ -136,13 +138,14 @@ class Rotate:
             if not targets:
                 raise Refused(["TARGETS: the target could not be looked at."])
             variable = _StateVariable(self._bitbucket, targets[0].place, self.policy.state_variable)
-            names = self.policy.variables
+            names = {*self.policy.variables, *targets[0].left}
             self._journal = StateJournal(variable, targets[0], self._patience, self.policy.user, names)
         return self._journal
 
-    def _notes(self, journal: Journal) -> Mapping[str, Any]:
+    def _notes(self, journal: Journal, target: TargetState) -> Mapping[str, Any]:
         """Return what a target is to remember of where its pair is from."""
-        return {USER: self.policy.user, SECRET: journal.arn or None, VARIABLES: sorted(self.policy.variables)}
+        names = sorted({*self.policy.variables, *target.left})
+        return {USER: self.policy.user, SECRET: journal.arn or None, VARIABLES: names}
 
 
 def _close(journal: Journal, *, finished: bool) -> KeyFailure | None:
@@ -166,7 +169,11 @@ class _StateVariable:
         self._name = name
 
     def create(self, value: str) -> Variable:
-        return self._bitbucket.create(self._place, self._name, value)
+        return self._bitbucket.create(self._place, self._name, value, longest=LATE)
+
+    def shown(self) -> str | None:
+        state = self._bitbucket.variables(self._place).get(self._name)
+        return state.value if state else None
 
     def write(self, value: str, known: Variable) -> Variable:
         return self._bitbucket.write(self._place, self._name, value, known, secured=False)

@@ -4,24 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import timedelta
 
 from pipe.errors import Refused
 from pipe.jobs.rotate.leak import without_room
+from pipe.jobs.rotate.left_over import gone_by, in_the_way_of, removals, waiting
 from pipe.jobs.rotate.new_key import NEW, holds, published, resumption_steps, rotation_steps, secret_made, verification
 from pipe.jobs.rotate.old_keys import old_key_steps
 from pipe.jobs.rotate.refuse import refuse_contradictions, refuse_strangers
 from pipe.jobs.rotate.revoke import orders_of, refuse_foreign
-from pipe.jobs.rotate.steps import KeyPlan, KeyStep
+from pipe.jobs.rotate.steps import KeyFailure, KeyPlan, KeyStep
 from pipe.jobs.rotate.world import INTENT_LASTS, Intent, TargetState, World
-from pipe.plan import Do, Failure
+from pipe.plan import Do
 from pipe.values import AccessKey, Rotation, last_four
 
 # A user has so many keys at most; inactive ones count.
 MOST_KEYS = 2
-
-# For so long a stored key may go on not to work.
-PENDING_LASTS = timedelta(hours=24)
 
 
 def decide(world: World, policy: Rotation) -> KeyPlan:
@@ -31,19 +28,24 @@ def decide(world: World, policy: Rotation) -> KeyPlan:
     if intent is not None and intent.is_young(world.now):
         return _wait(world, policy, intent)
     refuse_foreign(world, policy.revoke)
-    removals = tuple(_removals(world, orders))
-    left = _without(world, {step.key_id for step in removals})
+    removed = tuple(removals(world, orders))
+    left = _without(world, gone_by(world, removed))
     refuse_contradictions(left, policy, orders)
-    record, strangers = left.record, left.strangers
+    lost = tuple(filter(left.is_lost, left.keys))
+    kept = _without(left, {key.id for key in lost})
+    record, strangers = left.record, kept.strangers
     current = left.key(record.current)
     base = current or (strangers[0] if len(strangers) == 1 and not record.current else None)
     leaked = record.current in orders or (base is not None and base.id in orders)
-    reason = _reason_to_rotate(left, policy, base or next(iter(strangers), None), leaked=base if leaked else None)
+    reason = _reason_to_rotate(kept, policy, base or next(iter(strangers), None), leaked=base if leaked else None)
+    held_up: tuple[KeyFailure, ...] = ()
     if reason and not (leaked and current is not None and not current.active):
         refuse_strangers(left, strangers, current)
+        if lost:
+            held_up, reason = (in_the_way_of(left, lost, reason),), ""
     # What no target names was not Keyturn's before, and is not now.
     replaced = base if base is not None and (base is current or left.held_by(base.id)) else None
-    steps = [*_orders_noted(left, policy, orders), *removals, *_repairs(left)]
+    steps = [*_orders_noted(left, policy, orders), *removed, *_repairs(left), *waiting(left, lost, removed)]
     new_key = bool(reason or record.pending)
     if reason and leaked and current is not None and len(left.keys) >= MOST_KEYS:
         plan, replaced = without_room(left, policy, current, orders, reason)
@@ -65,8 +67,9 @@ def decide(world: World, policy: Rotation) -> KeyPlan:
     if record.gone:
         steps.append(_gone(record.gone))
     unmet = any(step.leaked and step.do is Do.KEEP and step.warn for step in steps)
-    held_up = () if new_key or leaked or policy.revoke else _held_up(left, policy, base, steps)
-    return KeyPlan(tuple(steps), failures=held_up, unmet=unmet)
+    if not (held_up or new_key or leaked or policy.revoke):
+        held_up = _held_up(left, policy, base, steps)
+    return KeyPlan(tuple(steps), failures=held_up, unmet=unmet or bool(held_up and leaked))
 
 
 def _without(world: World, key_ids: set[str]) -> World:
@@ -75,24 +78,6 @@ def _without(world: World, key_ids: set[str]) -> World:
     if record.pending in key_ids:
         record = replace(record, pending="", untidy=True)
     return replace(world, keys=tuple(key for key in world.keys if key.id not in key_ids), record=record)
-
-
-def _removals(world: World, orders: frozenset[str]) -> Iterator[KeyStep]:
-    """Yield the removal of keys that nobody has: one whose secret is lost, and a stored one that comes to nothing."""
-    announced = f"{world.evidence.at:%Y-%m-%d %H:%M} UTC" if world.evidence else "then"
-    for key in world.keys:
-        why = ""
-        if key.id == world.record.pending and not world.held_by(key.id):
-            if key.id in orders:
-                why = "REVOKE: it has leaked, and no target has it yet"
-            elif not key.active:
-                why = "made and stored before; somebody has made it inactive, and no target has it yet"
-            elif world.now - key.created >= PENDING_LASTS:
-                why = "made and stored before, but not seen to work within 24 hours; no target has it yet"
-        elif key in world.strangers and world.is_orphan(key):
-            why = f"made after the announcement of {announced}, its secret was lost; never used"
-        if why:
-            yield KeyStep(Do.REMOVE, key.name, why, key.id, leaked=key.id in orders)
 
 
 def _orders_noted(world: World, policy: Rotation, orders: frozenset[str]) -> Iterator[KeyStep]:
@@ -145,15 +130,16 @@ def _given_up(world: World, policy: Rotation) -> Iterator[KeyStep]:
     labels = sorted({holder.place.label for holder in world.holders} & policy.adopt)
     if labels:
         yield KeyStep(Do.HOLD, ", ".join(labels), "ADOPT: what is there is given up", keys=tuple(labels))
+    if world.renamed:
+        why = "a target under the name that its repository had before"
+        yield KeyStep(Do.HOLD, ", ".join(world.renamed), why, keys=world.renamed)
 
 
 def _gone(key_id: str) -> KeyStep:
     return KeyStep(Do.KEEP, last_four(key_id), "REVOKE: IAM has it no more", key_id, outlook="is gone", leaked=True)
 
 
-def _held_up(
-    world: World, policy: Rotation, base: AccessKey | None, steps: list[KeyStep]
-) -> tuple[Failure[KeyStep], ...]:
+def _held_up(world: World, policy: Rotation, base: AccessKey | None, steps: list[KeyStep]) -> tuple[KeyFailure, ...]:
     """Return the failure to rotate a key that is due, while the one before it is still there after this run."""
     previous = world.previous
     if base is None or previous is None or world.now - base.created < policy.rotate_after:
@@ -162,7 +148,7 @@ def _held_up(
         return ()
     why = next((step.reason for step in steps if step.key_id == previous.id), "")
     return (
-        Failure(
+        KeyFailure(
             KeyStep(Do.CREATE, NEW, f"{base.name} is due", replaces=base.id, vital=False),
             f"{base.name} is {base.age_days(world.now)} days old and due, but {previous.name} must be deleted first: "
             f"{why}.",

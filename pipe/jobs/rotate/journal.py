@@ -6,11 +6,12 @@ import hashlib
 import json
 import uuid
 from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
 from pipe.errors import Refused
-from pipe.jobs.rotate.world import Intent, Record
+from pipe.jobs.rotate.world import Intent, Record, TargetState
 from pipe.redact import Secret
 from pipe.values import AccessKey, KeyPair, Place, Run, stamp, unstamp
 
@@ -23,6 +24,35 @@ MOST_NUMBERS = 10_000
 INTENT, PUBLISHED, INACTIVE, REPLACED, REVOKED, TARGETS = (
     "Intent", "Published", "Inactive", "Replaced", "Revoked", "Targets",
 )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A target in the list of those that were given a pair: `variable` is the name of the one that holds the id there.
+
+    `uuid` is Bitbucket's for a variable there, which stays the same where a repository gets another name; empty where
+    there was none yet.
+    """
+
+    place: Place
+    variable: str
+    uuid: str = ""
+
+    @classmethod
+    def of(cls, target: TargetState, variable: str) -> Entry:
+        """Return the entry of a target."""
+        known = target.id or target.state
+        return cls(target.place, variable, known.uuid if known else "")
+
+    @property
+    def name(self) -> str:
+        """What the list has it by: its path, and the name of the variable."""
+        return f"{self.place.path} {self.variable}"
+
+    def is_former(self, target: TargetState, variable: str) -> bool:
+        """Tell whether this is a target by the name that its repository had before."""
+        uuids = {known.uuid for known in (target.id, target.state) if known}
+        return self.variable == variable and self.place.path != target.place.path and self.uuid in uuids
 
 
 class Journal(Protocol):
@@ -44,19 +74,16 @@ class Journal(Protocol):
     def make(self) -> None:
         """Make the secret, empty; one that is there already is done."""
 
-    def holders(self) -> Mapping[str, str]:
-        """Return every target that was ever given a pair: its label by what `holder_of` makes of it."""
+    def holders(self) -> tuple[Entry, ...]:
+        """Return every target that was ever given a pair."""
 
-    def hold(self, places: Iterable[Place], variable: str, given_up: Collection[str] = ()) -> None:
-        """Add targets to those that were given a pair, before they are; leave out those with labels that are given up.
-
-        `variable` is the name of the variable that holds the key's id there.
-        """
+    def hold(self, entries: Iterable[Entry], given_up: Collection[str] = ()) -> None:
+        """Add targets to those that were given a pair, before they are; leave out labels that are given up."""
 
     def note_published(self, key_id: str) -> None:
         """Note that every target holds a key from now on."""
 
-    def note_inactive(self, key_id: str) -> None:
+    def note_inactive(self, key_id: str, now: datetime) -> None:
         """Note that a key is inactive from now on; an empty id that none is."""
 
     def note_revoked(self, key_ids: Iterable[str]) -> None:
@@ -68,7 +95,9 @@ class Journal(Protocol):
     def take_over(self, key_id: str, created: datetime) -> None:
         """Keep the current pair, which somebody has stored by hand, as every other pair is kept."""
 
-    def announce(self, run: Run, now: datetime, keys: Iterable[str], *, urgent: bool = False) -> Intent:
+    def announce(
+        self, run: Run, now: datetime, keys: Iterable[str], replaces: str = "", *, urgent: bool = False
+    ) -> Intent:
         """Open an intent, which one run at a time can; raises Conflict where another run was first.
 
         Raises KeyturnError, too, where there is hardly room for what a rotation writes; not where it is `urgent`.
@@ -86,6 +115,9 @@ class Journal(Protocol):
     def pair(self, key_id: str) -> KeyPair | None:
         """Return the pair of a key, or None where its secret is not known."""
 
+    def has_stored(self, key_id: str) -> bool:
+        """Look once more whether a key's secret is stored by now."""
+
     def promote(self, key_id: str, replaced: str) -> None:
         """Make a stored pair the current one, if the current one is still the one that is replaced."""
 
@@ -93,15 +125,18 @@ class Journal(Protocol):
         """Remove a pending label that is no longer wanted."""
 
 
-def holder_of(place: Place, variable: str) -> str:
-    """Return what a target is known by in the list of targets: its path, and the name of the variable with the id."""
-    return f"{place.path} {variable}"
+def list_of(entries: Iterable[Entry]) -> str:
+    """Return the list of targets as the body of a version."""
+    return page(TARGETS, {entry.name: [entry.place.label, entry.uuid] for entry in entries})
 
 
-def place_of(holder: str, label: str) -> tuple[Place, str]:
-    """Read what `holder_of` wrote."""
-    path, _, variable = holder.rpartition(" ")
-    return Place(label, path), variable
+def read_list(body: str) -> tuple[Entry, ...] | None:
+    """Read what `list_of` wrote; None where it cannot be read."""
+    try:
+        listed = [(*name.rsplit(" ", 1), *map(str, value)) for name, value in read_page(body, TARGETS).items()]
+        return tuple(Entry(Place(label, path), variable, uuid) for path, variable, label, uuid in listed)
+    except (AttributeError, TypeError, ValueError):
+        return None
 
 
 def version_of(key_id: str) -> str:
@@ -199,7 +234,8 @@ def is_page(body: str) -> bool:
 
 def intent_fields(intent: Intent) -> dict[str, Any]:
     """Return an announcement as JSON has it."""
-    return {"At": stamp(intent.at), "Run": intent.run, "Build": intent.build, "Keys": sorted(intent.keys)}
+    fields = {"At": stamp(intent.at), "Run": intent.run, "Build": intent.build, "Keys": sorted(intent.keys)}
+    return {**fields, "Replaces": intent.replaces} if intent.replaces else fields
 
 
 def intent_from(fields: object, number: int, *, is_open: bool) -> Intent | None:
@@ -208,8 +244,9 @@ def intent_from(fields: object, number: int, *, is_open: bool) -> Intent | None:
         return None
     try:
         return Intent(
-            number, unstamp(fields["At"]), str(fields["Run"]), str(fields["Build"]), frozenset(fields["Keys"]), is_open
-        )
+            number, unstamp(fields["At"]), str(fields["Run"]), str(fields["Build"]), frozenset(fields["Keys"]), is_open,
+            str(fields.get("Replaces", "")),
+        )  # fmt: skip
     except (KeyError, TypeError, ValueError):
         return None
 

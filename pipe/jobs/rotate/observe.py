@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
 from pipe.errors import KeyturnError, Missing, Refused, ServiceError
-from pipe.jobs.rotate.journal import Journal, holder_of, place_of
+from pipe.jobs.rotate.journal import Entry, Journal
 from pipe.jobs.rotate.notes import remembered
 from pipe.jobs.rotate.old_keys import grace_is_over, recovery_is_over
 from pipe.jobs.rotate.revoke import WHOLE_ID
 from pipe.jobs.rotate.world import Holder, TargetState, World
 from pipe.retry import side_by_side
-from pipe.values import Identity, LastUse, Place, Rotation, Target, state_variable_of
+from pipe.values import Identity, LastUse, Rotation, Target, state_variable_of
 
 if TYPE_CHECKING:
     from pipe.clients.bitbucket import Bitbucket
@@ -66,10 +66,11 @@ def observe(
     world = World(now(), caller, user, listed, record, states)
     if world.strangers:
         world = replace(world, evidence=journal.evidence())
-    if may_end(world, policy):
-        world = replace(world, holders=_holders(bitbucket, journal.holders(), states, policy))
     asked = tuple(key.id for key in listed) if ask_all else questions(world, policy)
-    return replace(world, last_use={key_id: _last_use(keys, key_id) for key_id in asked})
+    world = replace(world, last_use={key_id: _last_use(keys, key_id) for key_id in asked})
+    if may_end(world, policy):
+        world = _with_holders(world, bitbucket, journal.holders(), policy)
+    return world
 
 
 def may_end(world: World, policy: Rotation) -> bool:
@@ -77,6 +78,7 @@ def may_end(world: World, policy: Rotation) -> bool:
     return any(
         key.id in world.record.revoked
         or policy.revoke
+        or world.is_lost(key)
         or grace_is_over(world, policy, key)
         or recovery_is_over(world, policy, key)
         for key in world.keys
@@ -85,27 +87,34 @@ def may_end(world: World, policy: Rotation) -> bool:
 
 def questions(world: World, policy: Rotation) -> tuple[str, ...]:
     """Return the keys whose last use the plan may depend on; it is asked for no others."""
-    strangers = world.strangers if len(world.keys) > 1 else ()
+    strangers = world.strangers if len(world.keys) > 1 or world.evidence else ()
     leak = bool(policy.revoke or world.record.revoked)
     return tuple(
-        key.id for key in world.keys if key in strangers or (leak and key.active) or grace_is_over(world, policy, key)
+        key.id
+        for key in world.keys
+        if key in strangers
+        or (leak and key.active)
+        or grace_is_over(world, policy, key)
+        or (not world.record.keeps_secrets and recovery_is_over(world, policy, key))
     )
 
 
-def _holders(
-    bitbucket: Bitbucket, held: Mapping[str, str], targets: Iterable[TargetState], policy: Rotation
-) -> tuple[Holder, ...]:
+def _with_holders(world: World, bitbucket: Bitbucket, listed: Iterable[Entry], policy: Rotation) -> World:
     """Look at the places that were given a pair and are none of the targets; leave out those that are gone."""
-    here = {holder_of(target.place, policy.id_variable) for target in targets}
-    others = [place_of(holder, label) for holder, label in held.items() if holder not in here]
-    answers = side_by_side([partial(_holder, bitbucket, place, variable) for place, variable in others])
+    variable = policy.id_variable
+    here = {Entry.of(target, variable).name for target in world.targets}
+    others = [entry for entry in listed if entry.name not in here]
+    renamed = [entry for entry in others if any(entry.is_former(target, variable) for target in world.targets)]
+    answers = side_by_side([partial(_holder, bitbucket, entry, policy) for entry in others if entry not in renamed])
     for answer in answers:
         if isinstance(answer, KeyturnError):
             raise answer
-    return tuple(answer for answer in answers if isinstance(answer, Holder))
+    holders = tuple(answer for answer in answers if isinstance(answer, Holder))
+    return replace(world, holders=holders, renamed=tuple(entry.place.label for entry in renamed))
 
 
-def _holder(bitbucket: Bitbucket, place: Place, variable: str) -> Holder | None:
+def _holder(bitbucket: Bitbucket, entry: Entry, policy: Rotation) -> Holder | None:
+    place = entry.place
     try:
         variables = bitbucket.variables(place)
     except Missing as error:
@@ -113,10 +122,12 @@ def _holder(bitbucket: Bitbucket, place: Place, variable: str) -> Holder | None:
         return None if bitbucket.is_gone(place) else Holder(place, None, error.what)
     except ServiceError as error:
         return Holder(place, None, error.what)
-    state = variables.get(state_variable_of(variable))
-    held, noted = variables.get(variable), remembered(state.value if state else None)
+    state = variables.get(state_variable_of(entry.variable))
+    held, noted = variables.get(entry.variable), remembered(state.value if state else None)
     if held is None:
         return Holder(place, "")
+    if held.secured and not noted.id and noted.user in ("", policy.user):
+        return Holder(place, None, f"{entry.variable} is secured, and nothing there says which key it is")
     return Holder(place, noted.id if held.secured else held.value or "")
 
 

@@ -156,12 +156,21 @@ def _inactive(world: World, policy: Rotation, key: AccessKey, *, leaked: bool) -
         yield _kept(key, "inactive", "deleted", free, leaked=leaked)
     elif ways := in_the_way(world, policy, key.id):
         yield KeyStep(Do.KEEP, key.name, f"postponed: {'; '.join(ways)}", key.id, warn=True, leaked=leaked)
+    elif not (world.record.keeps_secrets or leaked or _is_quiet(world, key)):
+        why = f"postponed: {used(world.last_use.get(key.id))}"
+        yield KeyStep(Do.KEEP, key.name, why, key.id, warn=True)
     else:
         days = (world.now - noted.at) // timedelta(days=1)
         reason = f"inactive for {days} days, and nobody has missed it"
         yield KeyStep(Do.DELETE, key.name, reason, key.id, due=free.date(), leaked=leaked)
         if world.record.notes_inactive:
             yield KeyStep(Do.REMEMBER_ACTIVE, key.name, "it is gone", key.id, vital=False)
+
+
+def _is_quiet(world: World, key: AccessKey) -> bool:
+    """Tell whether IAM says that a key was not used lately; unknown is never unused."""
+    use = world.last_use.get(key.id)
+    return use is not None and (use.at is None or world.now - use.at >= QUIET)
 
 
 def _over(world: World, policy: Rotation) -> date | None:

@@ -5,20 +5,23 @@ from __future__ import annotations
 import base64
 import logging
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from pipe.errors import Busy, KeyturnError
+from pipe.errors import KeyturnError, Unexpected
 from pipe.jobs.rotate.journal import Journal
 from pipe.jobs.rotate.notes import ID, NEXT, with_notes
 from pipe.jobs.rotate.world import TargetState
 from pipe.redact import Secret
-from pipe.retry import Patience
-from pipe.values import KeyPair, Rotation, last_four
+from pipe.retry import Patience, side_by_side
+from pipe.values import KeyPair, Rotation, Variable, last_four
 
 if TYPE_CHECKING:
     from pipe.clients.bitbucket import Bitbucket
 
 log = logging.getLogger("keyturn.rotate")
+
+_Write = Callable[[TargetState, KeyPair], Variable]
 
 # Pauses in seconds between looks at a list, which lags behind writes.
 LOOKS = (2, 3, 5)
@@ -39,7 +42,7 @@ class Publisher:
         patience: Patience,
         *,
         own: KeyPair | None = None,
-        notes: Callable[[], Mapping[str, Any]] | None = None,
+        notes: Callable[[TargetState], Mapping[str, Any]] | None = None,
     ) -> None:
         self._bitbucket = bitbucket
         self._patience = patience
@@ -57,35 +60,49 @@ class Publisher:
     def prove(self, path: str) -> None:
         """Write what a target remembers: only that proves that writing is allowed there, and no consumer sees it."""
         if self._notes is not None:
-            self._remember(self._targets[path], **self._notes())
+            self._remember(self._targets[path], **self._notes(self._targets[path]))
+
+    def holds(self, key_id: str) -> bool:
+        """Look once more whether any target's list shows a key's id."""
+        places = [target.place for target in self._targets.values()]
+        for answer in side_by_side(partial(self._bitbucket.variables, place) for place in places):
+            if isinstance(answer, KeyturnError):
+                raise answer
+            shown = answer.get(self._policy.id_variable)
+            if shown is not None and shown.value == key_id:
+                return True
+        return False
 
     def publish(self, path: str, pair: KeyPair, pairs: Journal) -> None:
         """Write the pair, the id behind the secret: it is the mark of a finished target.
 
-        Where the id cannot be written, the secret that fits the old id is put back if it is known. A secured id stays
-        secured; which it is, the target then remembers.
+        Each write is tried again while it is unclear whether it was done. What fails for good ends with the old pair,
+        if it is known, wherever the new one may be by then. A secured id stays secured; which it is, the target then
+        remembers.
         """
         target = self._targets[path]
         if self._notes is not None and self._own is not None and target.key_id == self._own.id:
             self._remember(target, **{NEXT: pair.id})
-        self._write_credentials(target, pair)
-        try:
-            self._write_secret(target, pair)
-        except KeyturnError as error:
-            # Only where the answer left it open can the secret be the new one already.
-            if isinstance(error, Busy) and error.unclear:
-                raise self._given_up(target, pair, pairs, error) from error
-            raise
         secured = target.id is not None and target.id.secured
-        try:
-            written = self._bitbucket.write(target.place, self._policy.id_variable, pair.id, target.id, secured=secured)
-            # Where Bitbucket keeps it secured although it was told otherwise, nobody can see which it is.
-            secured = written.secured
-        except KeyturnError as error:
-            if not (isinstance(error, Busy) and error.unclear and self._shows(target, pair.id)):
-                raise self._given_up(target, pair, pairs, error) from error
+        touched: list[_Write] = []
+        for write in self._writes:
+            try:
+                written = write(target, pair)
+            except Exception as error:
+                certain = isinstance(error, KeyturnError) and not getattr(error, "unclear", False)
+                if not certain:
+                    touched.append(write)
+                if write == self._write_id and not certain and self._shows(target, pair.id):
+                    continue
+                if not touched:
+                    raise
+                raise self._given_up(target, pair, pairs, error, touched) from error
+            touched.append(write)
+            if write == self._write_id:
+                # Where Bitbucket keeps it secured although it was told otherwise, nobody can see which it is.
+                secured = written.secured
         if self._notes is not None:
-            self._note(target, {**self._notes(), ID: pair.id if secured else None})
+            self._note(target, {**self._notes(target), ID: pair.id if secured else None})
 
     def _note(self, target: TargetState, notes: Mapping[str, Any]) -> None:
         """Let a target that has the pair remember it, if it does not do so already."""
@@ -115,24 +132,26 @@ class Publisher:
                 return True
         return False
 
-    def _given_up(self, target: TargetState, pair: KeyPair, pairs: Journal, error: KeyturnError) -> KeyturnError:
+    def _given_up(
+        self, target: TargetState, pair: KeyPair, pairs: Journal, error: Exception, touched: list[_Write]
+    ) -> KeyturnError:
         """Put the old pair back where it is known, and return the error that says what the target holds now."""
+        failed = error if isinstance(error, KeyturnError) else Unexpected(error)
         try:
             old = self._old_pair(target, pairs)
             if old is not None:
-                self._write_credentials(target, old)
-                self._write_secret(target, old)
-        except KeyturnError as second:
-            log.debug("%s: the old secret could not be put back: %s", target.place.label, second)
+                for write in touched:
+                    write(target, old)
+        except Exception as second:  # noqa: BLE001 - whatever it is, the first error is the one to tell
+            log.debug("%s: the old pair could not be put back: %s", target.place.label, type(second).__name__)
             old = None
         if old is not None:
-            return KeyturnError(error.what, f"{error.check} Its old pair was put back.")
-        return KeyturnError(
-            error.what,
-            f"{error.check} Its secret may be that of {last_four(pair.id)} already, but its id is not: it works again "
-            "after the next run.",
-            changed=True,
-        )
+            return KeyturnError(failed.what, f"{failed.check} Its old pair was put back.")
+        new = f"may be that of {last_four(pair.id)} already"
+        left = f"Its secret {new}, but its id is not: it works again after the next run."
+        if self._write_secret not in touched:
+            left = f"Its credentials file {new}, which works."
+        return KeyturnError(failed.what, f"{failed.check} {left}", changed=True)
 
     def _old_pair(self, target: TargetState, pairs: Journal) -> KeyPair | None:
         """Return the pair that a target held before, where anybody knows it."""
@@ -142,15 +161,25 @@ class Publisher:
             return self._own
         return pairs.pair(target.key_id)
 
-    def _write_credentials(self, target: TargetState, pair: KeyPair) -> None:
-        name = self._policy.credentials_variable
-        if name:
-            file = credentials_file(pair).reveal()
-            self._bitbucket.write(target.place, name, file, target.credentials, secured=True)
+    @property
+    def _writes(self) -> tuple[_Write, ...]:
+        """The writes of a pair in their order."""
+        file = (self._write_credentials,) if self._policy.credentials_variable else ()
+        return (*file, self._write_secret, self._write_id)
 
-    def _write_secret(self, target: TargetState, pair: KeyPair) -> None:
+    def _write_credentials(self, target: TargetState, pair: KeyPair) -> Variable:
+        file = credentials_file(pair).reveal()
+        return self._bitbucket.write(
+            target.place, self._policy.credentials_variable, file, target.credentials, secured=True
+        )
+
+    def _write_secret(self, target: TargetState, pair: KeyPair) -> Variable:
         name, secret = self._policy.secret_variable, pair.secret.reveal()
-        self._bitbucket.write(target.place, name, secret, target.secret, secured=True)
+        return self._bitbucket.write(target.place, name, secret, target.secret, secured=True)
+
+    def _write_id(self, target: TargetState, pair: KeyPair) -> Variable:
+        secured = target.id is not None and target.id.secured
+        return self._bitbucket.write(target.place, self._policy.id_variable, pair.id, target.id, secured=secured)
 
 
 def credentials_file(pair: KeyPair) -> Secret:

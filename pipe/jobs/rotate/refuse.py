@@ -50,6 +50,11 @@ def _of_target(world: World, policy: Rotation, target: TargetState) -> Iterator[
     """Yield why a target may not be written: it holds what is from elsewhere, and ADOPT does not give that up."""
     label, known, held = target.place.label, target.remembered, target.key_id
     secret = world.record.secret
+    if target.state is not None and target.state.secured:
+        yield Problem(
+            policy.state_variable, f"it is secured in {label}, so that it cannot be read",
+            "Delete it there; a run makes it anew, unsecured.",
+        )  # fmt: skip
     if target.id is not None and target.id.secured and not world.record.keeps_secrets:
         yield Problem(
             policy.id_variable, f"it is secured in {label}, so that nobody can see which key is there",

@@ -27,7 +27,7 @@ def refuse_foreign(world: World, name: str) -> None:
     """Raise Refused where REVOKE names a key that is not Keyturn's to switch off; without a journal, it may be any."""
     found = [key for key in world.keys if name and key.id.endswith(name)]
     for key in found if world.record.keeps_secrets else ():
-        if not (key not in world.strangers or world.held_by(key.id) or world.is_orphan(key)):
+        if not (key not in world.strangers or world.held_by(key.id) or world.is_lost(key)):
             raise Refused(
                 [
                     f"REVOKE: Keyturn cannot prove that it made {key.name}, and leaves it alone. "

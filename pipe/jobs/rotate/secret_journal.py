@@ -9,19 +9,21 @@ import contextlib
 import uuid
 from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pipe.errors import Busy, Conflict, KeyturnError, Missing, Refused, WrongState
 from pipe.jobs.rotate import journal as pages
 from pipe.jobs.rotate.journal import (
-    holder_of,
+    Entry,
     intent_fields,
     intent_from,
     is_page,
+    list_of,
     numbers_of_intents,
     numbers_of_targets,
     page,
     pair_body,
+    read_list,
     read_page,
     read_pair,
     version_of,
@@ -32,7 +34,7 @@ from pipe.jobs.rotate.journal import (
 from pipe.jobs.rotate.world import Intent, Noted, Record
 from pipe.redact import one_line
 from pipe.retry import Patience
-from pipe.values import AccessKey, Described, KeyPair, Place, Run, last_four
+from pipe.values import AccessKey, Described, KeyPair, Run, last_four
 
 if TYPE_CHECKING:
     from pipe.clients.secretsmanager import SecretVersions
@@ -145,19 +147,23 @@ class SecretJournal:
         """Make the secret, if nobody has done so."""
         self._must_be()
 
-    def holders(self) -> Mapping[str, str]:
+    def holders(self) -> tuple[Entry, ...]:
         """Read the list of targets."""
         return self._targets()[0]
 
-    def hold(self, places: Iterable[Place], variable: str, given_up: Collection[str] = ()) -> None:
+    def hold(self, entries: Iterable[Entry], given_up: Collection[str] = ()) -> None:
         """Write the list of targets anew, if it has to change, under the number that all runs would choose."""
-        wanted = {holder_of(place, variable): place.label for place in places}
+        wanted = {entry.name: entry for entry in entries}
         for _ in range(EXTENSIONS):
-            held, number = self._targets()
-            kept = {holder: label for holder, label in held.items() if label not in given_up}
-            if wanted.keys() <= kept.keys() == held.keys():
+            listed, number = self._targets()
+            held = {entry.name: entry for entry in listed}
+            kept = {name: entry for name, entry in held.items() if entry.place.label not in given_up}
+            news = {
+                name for name, entry in wanted.items() if name not in kept or entry.uuid not in ("", kept[name].uuid)
+            }
+            if not news and kept == held:
                 return
-            body = page(pages.TARGETS, {**kept, **wanted})
+            body = list_of({**kept, **{name: wanted[name] for name in news}}.values())
             if len(body.encode()) > LARGEST:
                 raise KeyturnError(
                     f"The list of all targets that were ever given a pair is larger than {LARGEST:,} bytes.",
@@ -175,7 +181,7 @@ class SecretJournal:
         """Write the moment as a version; the time is its date."""
         self._put(str(uuid.uuid4()), page(pages.PUBLISHED, key_id), PUBLISHED)
 
-    def note_inactive(self, key_id: str) -> None:
+    def note_inactive(self, key_id: str, now: datetime) -> None:  # noqa: ARG002 - Secrets Manager's own date counts
         """Write the moment as a version, or take its label off."""
         if key_id:
             self._put(str(uuid.uuid4()), page(pages.INACTIVE, key_id), INACTIVE)
@@ -208,7 +214,9 @@ class SecretJournal:
                 raise
             self._label(version, CURRENT)
 
-    def announce(self, run: Run, now: datetime, keys: Iterable[str], *, urgent: bool = False) -> Intent:
+    def announce(
+        self, run: Run, now: datetime, keys: Iterable[str], replaces: str = "", *, urgent: bool = False
+    ) -> Intent:
         """Write the next announcement under the id that all runs would choose; only one of them can.
 
         A label of Keyturn's own is moved then, so that a missing right is found before there is a key.
@@ -229,7 +237,7 @@ class SecretJournal:
         seen = self._described()
         if seen.version(INTENT) not in (None, before):
             raise Conflict("Another run has announced a rotation.", "Run again when it has ended.")
-        intent = Intent(number, now, run.id, run.build, frozenset(keys))
+        intent = Intent(number, now, run.id, run.build, frozenset(keys), replaces=replaces)
         own = version_of_intent(arn, number)
         self._seen = seen
         self._put(own, page(pages.INTENT, intent_fields(intent)), INTENT)
@@ -281,6 +289,11 @@ class SecretJournal:
                 )
             self._pairs[key_id] = pair
         return self._pairs[key_id]
+
+    def has_stored(self, key_id: str) -> bool:
+        """List the versions anew."""
+        self._seen = self._described()
+        return version_of(key_id) in self._all_versions()
 
     def promote(self, key_id: str, replaced: str) -> None:  # noqa: ARG002 - AWSCURRENT says what is replaced
         """Move AWSCURRENT by compare-and-swap."""
@@ -433,22 +446,21 @@ class SecretJournal:
         """Return the largest number of an announcement that there is, 0 without one."""
         return max(numbers_of_intents(arn, self._all_versions()), default=0)
 
-    def _targets(self) -> tuple[dict[str, str], int]:
+    def _targets(self) -> tuple[tuple[Entry, ...], int]:
         """Return the list of targets and its number, which is the largest that there is; 0 without one."""
         seen = self._seen
         if seen is None:
-            return {}, 0
+            return (), 0
         labelled = seen.version(TARGETS)
         numbers = numbers_of_targets(seen.arn, [labelled] if labelled else self._all_versions())
         if not numbers and not labelled:
-            return {}, 0
-        held: Any = None
+            return (), 0
+        listed = None
         if numbers:
-            written = self._versions.read(version=version_of_targets(seen.arn, numbers[-1]))
-            held = read_page(written.body, pages.TARGETS)
-        if not isinstance(held, dict):
+            listed = read_list(self._versions.read(version=version_of_targets(seen.arn, numbers[-1])).body)
+        if listed is None:
             raise KeyturnError(
                 f"SECRET_ID: the list of targets in {self._versions.secret_id} cannot be read.",
                 f"Take the label {TARGETS} off it, and run with all targets of this user.",
             )
-        return {str(path): str(label) for path, label in held.items()}, numbers[-1]
+        return listed, numbers[-1]

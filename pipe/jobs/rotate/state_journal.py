@@ -6,27 +6,35 @@ write variables can write this journal: it only nominates keys, and IAM's own da
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from typing import Any, Protocol
 
-from pipe.errors import KeyturnError
-from pipe.jobs.rotate.journal import intent_fields, intent_from
+from pipe.errors import Conflict, KeyturnError
+from pipe.jobs.rotate.journal import Entry, intent_fields, intent_from
 from pipe.jobs.rotate.notes import NEXT, USER, VARIABLES, notes_of, with_notes
 from pipe.jobs.rotate.world import Intent, Noted, Record, TargetState
 from pipe.redact import Secret
 from pipe.retry import Patience
-from pipe.values import AccessKey, KeyPair, Place, Run, Variable
+from pipe.values import AccessKey, KeyPair, Run, Variable, stamp, unstamp
+
+# For so many seconds a state that is there already is looked for, and one that was written is waited for: lists lag.
+LATE, SETTLES = 20.0, 30.0
+PAUSE = 2.0
 
 
 class StateVariable(Protocol):
     """One variable of one target."""
 
     def create(self, value: str) -> Variable:
-        """Create it, unsecured; raises Conflict where it is there already."""
+        """Create it, unsecured; return it as it is where it is there already, raises Busy where it is not shown."""
 
     def write(self, value: str, known: Variable) -> Variable:
         """Update it, unsecured."""
+
+    def shown(self) -> str | None:
+        """Return its value as the target's list has it."""
 
 
 class StateJournal:
@@ -45,6 +53,7 @@ class StateJournal:
         shown = target.secret.value if target.secret and not target.secret.secured else None
         self._pairs = {target.key_id: KeyPair(target.key_id, Secret(shown))} if shown and target.key_id else {}
         self._mine: Intent | None = None
+        self._wrote = False
 
     @property
     def arn(self) -> str:
@@ -67,30 +76,31 @@ class StateJournal:
             published=Noted(current.id, current.created) if current else None,
             inactive=Noted(replaced.id, current.created) if current and replaced and is_older else None,
             redo=intent is not None and not published,
+            lost=_noted(notes.get("Lost")),
             keeps_secrets=False,
         )
 
     def evidence(self) -> Intent | None:
         """Return the announcement of a rotation that has not finished."""
-        notes = self._notes()
-        return intent_from(notes.get("Intent"), self._number(), is_open=not notes.get("Ended"))
+        return _announced(self._notes())
 
     def make(self) -> None:
         """Do nothing: there is no secret."""
 
-    def holders(self) -> Mapping[str, str]:
+    def holders(self) -> tuple[Entry, ...]:
         """Return none: one target alone holds the user's keys."""
-        return {}
+        return ()
 
-    def hold(self, places: Iterable[Place], variable: str, given_up: Collection[str] = ()) -> None:
+    def hold(self, entries: Iterable[Entry], given_up: Collection[str] = ()) -> None:
         """Do nothing: the one target keeps this itself."""
 
     def note_published(self, key_id: str) -> None:  # noqa: ARG002 - the target says which
         """With the new pair in the target, the rotation has finished."""
         self._save(Intent=None, Ended=None)
 
-    def note_inactive(self, key_id: str) -> None:
-        """Do nothing: IAM's dates count."""
+    def note_inactive(self, key_id: str, now: datetime) -> None:
+        """Note when a lost key was made inactive; of all others IAM's dates count."""
+        self._save(Lost={"Key": key_id, "At": stamp(now)} if key_id else None)
 
     def note_revoked(self, key_ids: Iterable[str]) -> None:
         """Do nothing: whoever may write variables could forge it."""
@@ -102,11 +112,24 @@ class StateJournal:
         """Raise KeyturnError: no pair is kept here."""
         raise KeyturnError("Without SECRET_ID no pair is kept.", "Set SECRET_ID.")
 
-    def announce(self, run: Run, now: datetime, keys: Iterable[str], *, urgent: bool = False) -> Intent:  # noqa: ARG002
-        """Write the announcement; the very first one can be made by one run only."""
-        number = self._number() + 1
-        intent = Intent(number, now, run.id, run.build, frozenset(keys))
-        self._save(Intent=intent_fields(intent), Number=number, Ended=None)
+    def announce(
+        self,
+        run: Run,
+        now: datetime,
+        keys: Iterable[str],
+        replaces: str = "",
+        *,
+        urgent: bool = False,  # noqa: ARG002 - there is always room
+    ) -> Intent:
+        """Write the announcement, which proves that the target can be written; one run can make the variable."""
+        number = _number(self._notes()) + 1
+        intent = Intent(number, now, run.id, run.build, frozenset(keys), replaces=replaces)
+        made = self._save(Intent=intent_fields(intent), Number=number, Ended=None)
+        if made.value != self._state:
+            other = _announced(notes_of(made.value))
+            if other is not None and other.is_young(now):
+                raise Conflict("Another run has announced a rotation.", "Run again when it has ended.")
+            raise KeyturnError(f"{made.key} is there already, and the target's list did not show it.", "Run again.")
         self._mine = intent
         return intent
 
@@ -125,6 +148,15 @@ class StateJournal:
                 self._save(Ended=True)
         self._mine = None
 
+    def settle(self) -> None:
+        """Wait until the target's list shows what this run has written, so that the next one sees it, too."""
+        waited = 0.0
+        # Whatever happens here changes nothing of what was done.
+        with contextlib.suppress(KeyturnError):
+            while self._wrote and waited < SETTLES and self._variable.shown() != self._state:
+                self._patience.wait(PAUSE)
+                waited += PAUSE
+
     def store(self, pair: KeyPair, created: datetime) -> None:  # noqa: ARG002 - IAM keeps the date
         """Keep the pair for this run; nothing else can."""
         self._pairs[pair.id] = pair
@@ -132,6 +164,10 @@ class StateJournal:
     def pair(self, key_id: str) -> KeyPair | None:
         """Return the pair that this run has made."""
         return self._pairs.get(key_id)
+
+    def has_stored(self, key_id: str) -> bool:
+        """Tell whether this run has the pair; nobody else can."""
+        return key_id in self._pairs
 
     def promote(self, key_id: str, replaced: str) -> None:
         """Remember which key is being replaced, and which comes."""
@@ -143,14 +179,29 @@ class StateJournal:
     def _notes(self) -> Mapping[str, Any]:
         return notes_of(self._state)
 
-    def _number(self) -> int:
-        number = self._notes().get("Number")
-        return number if isinstance(number, int) and 0 < number < 2**31 else 0
-
-    def _save(self, **notes: Any) -> None:
+    def _save(self, **notes: Any) -> Variable:
+        """Write the state with these notes; one that is there without having been seen is left as it is."""
         state = with_notes(self._state, **self._about, **notes)
-        if self._seen is None:
-            self._seen = self._variable.create(state)
-        else:
-            self._seen = self._variable.write(state, self._seen)
-        self._state = state
+        made = self._variable.create(state) if self._seen is None else self._variable.write(state, self._seen)
+        if self._seen is None and made.value != state:
+            self._state = state
+            return made
+        self._seen, self._state, self._wrote = made, state, True
+        return made
+
+
+def _announced(notes: Mapping[str, Any]) -> Intent | None:
+    return intent_from(notes.get("Intent"), _number(notes), is_open=not notes.get("Ended"))
+
+
+def _number(notes: Mapping[str, Any]) -> int:
+    number = notes.get("Number")
+    return number if isinstance(number, int) and 0 < number < 2**31 else 0
+
+
+def _noted(note: object) -> Noted | None:
+    """Read which key was found lost, and when it was made inactive; None where it cannot be read."""
+    try:
+        return Noted(str(note["Key"]), unstamp(note["At"])) if isinstance(note, Mapping) else None
+    except (KeyError, TypeError, ValueError):
+        return None

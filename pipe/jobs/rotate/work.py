@@ -6,8 +6,8 @@ import logging
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-from pipe.errors import BadCredentials, Conflict, Elsewhere, KeyturnError, Missing
-from pipe.jobs.rotate.journal import Journal
+from pipe.errors import BadCredentials, Conflict, Elsewhere, KeyturnError, Missing, ServiceError, Unreadable
+from pipe.jobs.rotate.journal import Entry, Journal
 from pipe.jobs.rotate.publish import Publisher
 from pipe.jobs.rotate.steps import KeyStep
 from pipe.jobs.rotate.verify import verify, verify_stored
@@ -101,8 +101,8 @@ class Work:
         return "is made, and empty"
 
     def _hold(self, step: KeyStep) -> str:
-        places = (target.place for target in self._world.targets)
-        self._journal.hold(places, self._publisher.id_variable, step.keys)
+        variable = self._publisher.id_variable
+        self._journal.hold((Entry.of(target, variable) for target in self._world.targets), step.keys)
         return "noted"
 
     def _remember_replaced(self, step: KeyStep) -> str:
@@ -114,13 +114,21 @@ class Work:
         return "noted"
 
     def _remove(self, step: KeyStep) -> str:
-        if step.key_id != self._world.record.pending and not self._still_lost(step.key_id):
-            raise KeyturnError(f"{last_four(step.key_id)} has been used meanwhile.", "It is left alone; run again.")
+        """Make a key inactive and delete it; one whose secret is lost is looked at once more right before.
+
+        Without a secret of Secrets Manager nothing proves for sure that it is ours, so that it is deleted in a later
+        run, which somebody who misses it can prevent.
+        """
+        key, kept = self._world.key(step.key_id), self._world.record.keeps_secrets
+        if step.key_id != self._world.record.pending:
+            self._must_be_lost(step.key_id)
         try:
             self._keys.deactivate(step.key_id)
         except Missing:
             self._removed.add(step.key_id)
             return "was gone already"
+        if not kept and key is not None and key.active:
+            return "is inactive"
         try:
             self._keys.delete(step.key_id)
         except KeyturnError as error:
@@ -128,9 +136,12 @@ class Work:
         self._removed.add(step.key_id)
         return "deactivated and deleted"
 
-    def _still_lost(self, key_id: str) -> bool:
+    def _must_be_lost(self, key_id: str) -> None:
+        """Raise KeyturnError where a key has been stored, published or used since it was taken for lost."""
         use = self._keys.last_use(key_id)
-        return use.at is None or (not self._world.record.keeps_secrets and use.service == "sts")
+        used = use.at is not None and (self._world.record.keeps_secrets or use.service != "sts")
+        if used or self._journal.has_stored(key_id) or self._publisher.holds(key_id):
+            raise KeyturnError(f"{last_four(key_id)} is in use by now.", "It is left alone; run again.")
 
     def _prove(self, step: KeyStep) -> str:
         self._publisher.prove(_place(step))
@@ -139,7 +150,9 @@ class Work:
     def _intend(self, step: KeyStep) -> str:
         planned = {key.id for key in self._world.keys} - self._removed
         try:
-            self._intent = self._journal.announce(self._run, self._signer.now(), planned, urgent=step.anyway)
+            self._intent = self._journal.announce(
+                self._run, self._signer.now(), planned, step.replaces, urgent=step.anyway
+            )
         except Conflict:
             raise Elsewhere(f"Another run has just begun to rotate {step.on}'s key.") from None
         found = {key.id for key in self._keys.list()}
@@ -148,11 +161,13 @@ class Work:
         return f"as {self._run.build}"
 
     def _create(self, _: KeyStep) -> str:
+        self._must_have_the_turn()
         intended = set(self._intent.keys) if self._intent else set()
         try:
             pair = self._keys.create()
         except KeyturnError as error:
-            self._clean_up(intended, error)
+            if isinstance(error, Unreadable) or (isinstance(error, ServiceError) and error.unclear):
+                self._clean_up(intended, error)
             raise KeyturnError(error.what, f"{error.check} No key was kept; the next run tries again.") from error
         self.new_id = pair.id
         created = self._signer.now()
@@ -167,12 +182,13 @@ class Work:
     def _clean_up(self, intended: set[str], error: KeyturnError) -> None:
         """After a create without a good answer, delete the key that only this run can have made.
 
-        Only while the announcement is this run's, and nobody else's, can it be told from another run's.
+        Only while the announcement is this run's, and nobody else's, can it be told from another run's; nor has anybody
+        stored it.
         """
         with self._patience.uninterrupted():
             try:
                 extra = [key for key in self._keys.list() if key.id not in intended]
-                certain = not extra or self._excludes_others()
+                certain = not extra or (self._excludes_others() and not self._journal.has_stored(extra[0].id))
             except KeyturnError as second:
                 raise KeyturnError(f"{error.what} {second.what}", _PERHAPS, changed=True) from error
         if not certain or len(extra) > 1:
@@ -211,8 +227,7 @@ class Work:
         return "signs requests"
 
     def _promote(self, step: KeyStep) -> str:
-        if self._intent is not None and not self._journal.holds(self._intent):
-            raise KeyturnError("Another run has taken over, since this one took too long.", "The next run goes on.")
+        self._must_have_the_turn()
         key_id = step.key_id or self.new_id
         self._journal.promote(key_id, step.replaces)
         try:
@@ -220,6 +235,11 @@ class Work:
         except KeyturnError as error:
             raise KeyturnError(error.what, error.check, changed=True) from error
         return f"{last_four(key_id)} is the current key"
+
+    def _must_have_the_turn(self) -> None:
+        """Raise KeyturnError where this run has announced a rotation and another one has taken it over."""
+        if self._intent is not None and not self._journal.holds(self._intent):
+            raise KeyturnError("Another run has taken over, since this one took too long.", "The next run goes on.")
 
     def _publish(self, step: KeyStep) -> str:
         pair = self._pair(step)
@@ -239,11 +259,11 @@ class Work:
         return "noted"
 
     def _remember_inactive(self, step: KeyStep) -> str:
-        self._journal.note_inactive(step.key_id)
+        self._journal.note_inactive(step.key_id, self._signer.now())
         return "noted"
 
     def _remember_active(self, _: KeyStep) -> str:
-        self._journal.note_inactive("")
+        self._journal.note_inactive("", self._signer.now())
         return "noted"
 
     def _deactivate(self, step: KeyStep) -> str:

@@ -22,7 +22,7 @@ QUIET = timedelta(days=3)
 class Intent:
     """The announcement that a key is about to be made: when, by which run, and which keys there were.
 
-    `open` is false for one that its run has closed.
+    `open` is false for one that its run has closed; `replaces` is the key whose place the new one takes, if any.
     """
 
     number: int
@@ -31,6 +31,7 @@ class Intent:
     build: str
     keys: frozenset[str]
     open: bool = True
+    replaces: str = ""
 
     def is_young(self, now: datetime) -> bool:
         """Tell whether the run that announced it may still be at work; one from the future was written by no run."""
@@ -57,7 +58,7 @@ class Record:
     only where one of ours is inactive. `untidy` tells of a
     pending label that is no longer wanted; `redo` of a rotation that ended half-done and cannot be resumed. `secret`
     is the ARN of the secret, if there is one. Where the journal does not keep secrets, a key whose secret is lost has
-    been used once, by its own verification.
+    been used once, by its own verification, and `lost` is the one that was made inactive for that, and when.
     """
 
     current: str = ""
@@ -75,6 +76,7 @@ class Record:
     notes_revoked: bool = False
     untidy: bool = False
     redo: bool = False
+    lost: Noted | None = None
     keeps_secrets: bool = True
     secret: str = ""
 
@@ -135,7 +137,8 @@ class World:
     """Everything that a run has observed; `last_use` holds None where IAM did not tell, `run` is the run itself.
 
     `holders` are places beside the targets; they are looked at only where a key may be switched off or deleted.
-    `region` is where the secret is.
+    `renamed` are the labels of those that are a target under the name that its repository had before. `region` is where
+    the secret is.
     """
 
     now: datetime
@@ -148,6 +151,7 @@ class World:
     last_use: Mapping[str, LastUse | None] = field(default_factory=dict)
     run: Run = field(default_factory=lambda: Run("", ""))
     holders: tuple[Holder, ...] = ()
+    renamed: tuple[str, ...] = ()
     region: str = ""
 
     def key(self, key_id: str) -> AccessKey | None:
@@ -169,17 +173,28 @@ class World:
         known = {self.record.current, self.record.pending, *self.record.ours}
         return tuple(key for key in self.keys if key.id not in known)
 
-    def is_orphan(self, key: AccessKey) -> bool:
+    def is_lost(self, key: AccessKey) -> bool:
         """Tell whether a stranger is proven to be a key of ours whose secret is lost.
 
-        The announcement before it must not list it, it must have been made within the announcement's time, no target
-        may name it, and nobody may ever have used it; that use is unknown proves nothing.
+        The announcement before it must not list it, and it must have been made within the announcement's time, unless
+        it was found lost before. No place may name it, and nobody may ever have used it; that use is unknown proves
+        nothing.
         """
-        intent, use = self.evidence, self.last_use.get(key.id)
-        if intent is None or use is None or key.id in intent.keys:
+        use, noted = self.last_use.get(key.id), self.record.lost
+        if key not in self.strangers or use is None:
             return False
-        if not intent.at - SKEW <= key.created <= intent.at + INTENT_LASTS + SKEW:
+        if not (noted and noted.key_id == key.id) and not self._was_announced(key):
             return False
-        if any(target.key_id == key.id for target in self.targets):
+        if self.held_by(key.id) or any(holder.key_id == key.id for holder in self.holders):
             return False
         return use.at is None or (not self.record.keeps_secrets and use.service == "sts")
+
+    def is_orphan(self, key: AccessKey) -> bool:
+        """Tell whether a lost key is so old that nothing late can show it to be another run's."""
+        return self.is_lost(key) and self.now - key.created >= INTENT_LASTS
+
+    def _was_announced(self, key: AccessKey) -> bool:
+        intent = self.evidence
+        if intent is None or key.id in intent.keys:
+            return False
+        return intent.at - SKEW <= key.created <= intent.at + INTENT_LASTS + SKEW
