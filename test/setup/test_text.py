@@ -8,6 +8,7 @@ import secrets
 import subprocess
 import sys
 from collections.abc import Mapping
+from itertools import chain
 from pathlib import Path
 
 import jsonschema  # type: ignore[import-untyped]
@@ -103,15 +104,24 @@ def test_the_pipeline_is_valid_and_the_pipe_takes_it(given: dict[str, str], tmp_
     check = (sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.bitbucket-pipelines", str(file))
     checked = subprocess.run(check, capture_output=True, text=True, check=False)
     assert checked.returncode == 0, checked.stdout + checked.stderr
-    (step,) = yaml.safe_load(text)["pipelines"]["custom"]["keyturn"]
-    assert step["step"]["oidc"] is True
+    custom = yaml.safe_load(text)["pipelines"]["custom"]
+    (step,) = custom["keyturn"]
+    steps = [step["step"]]
+    assert ("revoke-key" in custom) == ("rotate" in {each["variables"]["ACTION"] for each in step["step"]["script"]})
+    asked = {}
+    if "revoke-key" in custom:
+        variables, leak = custom["revoke-key"]
+        asked = {each["name"]: each["default"] for each in variables["variables"]}
+        assert asked == {"REVOKE": "true"}
+        steps.append(leak["step"])
+    assert all(each["oidc"] is True for each in steps)
     if not given:
         return
-    for pipe in step["step"]["script"]:
+    for pipe in chain.from_iterable(each["script"] for each in steps):
         variables = {"BITBUCKET_STEP_OIDC_TOKEN": "a.b.c", "BITBUCKET_WORKSPACE": "acme", "BITBUCKET_REPO_SLUG": "shop"}
         for name, value in pipe["variables"].items():
             text = "\n".join(value) if isinstance(value, list) else value
-            variables[name] = "made-for-the-step" if text == f"${name}" else text
+            variables[name] = asked.get(name, "made-for-the-step") if text == f"${name}" else text
         assert read_settings(variables).action == pipe["variables"]["ACTION"]
 
 
@@ -146,7 +156,7 @@ def test_it_asks_nobody_not_even_for_a_notice() -> None:
     text = printed({**COMBINED, **given, **nobody, **keys})
     assert "could not be sent" not in text
     assert "sns:Publish" in text
-    assert text.count(f"SNS_TOPIC_ARN: {given['SNS_TOPIC_ARN']}\n") == 3
+    assert text.count(f"SNS_TOPIC_ARN: {given['SNS_TOPIC_ARN']}\n") == 4
 
 
 def test_what_is_wrong_is_refused() -> None:
@@ -213,5 +223,6 @@ def test_a_variable_with_a_wrong_name_is_told_in_a_comment() -> None:
 def test_an_order_for_one_run_is_not_repeated_by_the_pipeline() -> None:
     text = printed({**KNOWN, **ROTATE, "FORCE": "true", "REVOKE": "7J5L", "ROTATE_AFTER_DAYS": "30"})
     assert "FORCE" not in text
-    assert "REVOKE" not in text
+    assert "7J5L" not in text
+    assert text.count("REVOKE: $REVOKE") == 1, "the pipeline for a leak asks for it"
     assert 'ROTATE_AFTER_DAYS: "30"' in text

@@ -13,15 +13,32 @@ Variables = Mapping[str, str | tuple[str, ...]]
 
 
 def pipeline(environment: str, image: str, actions: Mapping[str, Variables]) -> str:
-    """Return the pipeline; each action is a pipe of one step, since one sign-in serves all of them."""
-    lines = ["pipelines:", "  custom:", "    keyturn:", "      - step:", "          oidc: true"]
-    if environment:
-        lines.append(f"          deployment: {_word(environment)}")
-    lines += ["          concurrency-group: keyturn", "          script:"]
-    for action, variables in actions.items():
-        lines += [f"            - pipe: {image}", "              variables:"]
-        lines += [f"                {line}" for line in _lines({"ACTION": action, **variables})]
+    """Return the pipeline; each action is a pipe of one step, since one sign-in serves all of them.
+
+    Beside a rotation stands the one for a leaked key, so that nobody needs a commit on that day.
+    """
+    lines = ["pipelines:", "  custom:", "    keyturn:", *_step(environment, image, actions)]
+    if "rotate" in actions:
+        asked = [
+            "    # A key has leaked: Run pipeline, and give its id. Without, the run is",
+            "    # refused and lists the keys.",
+            "    revoke-key:",
+            "      - variables:",
+            "          - name: REVOKE",
+            '            default: "true"',
+        ]
+        lines += [*asked, *_step(environment, image, {"rotate": {"REVOKE": "$REVOKE", **actions["rotate"]}})]
     return "\n".join(lines) + "\n"
+
+
+def _step(environment: str, image: str, actions: Mapping[str, Variables]) -> Iterator[str]:
+    yield from ("      - step:", "          oidc: true")
+    if environment:
+        yield f"          deployment: {_word(environment)}"
+    yield from ("          concurrency-group: keyturn", "          script:")
+    for action, variables in actions.items():
+        yield from (f"            - pipe: {image}", "              variables:")
+        yield from (f"                {line}" for line in _lines({"ACTION": action, **variables}))
 
 
 def _lines(variables: Variables) -> Iterator[str]:
