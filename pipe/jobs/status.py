@@ -9,6 +9,7 @@ from typing import Any
 
 from pipe.errors import Problem
 from pipe.jobs.rotate.action import Rotate
+from pipe.jobs.rotate.audit import ADVICE, breach_of
 from pipe.jobs.rotate.job import RotateJob, read_rotate_job, rotation
 from pipe.jobs.rotate.preview import Fate, action_of, preview_of, since
 from pipe.jobs.rotate.steps import KeyPlan, KeyStep
@@ -48,7 +49,8 @@ class KeyStatus:
 class Status:
     """The state of one user's rotation.
 
-    `problems` is what is overdue or broken, `busy` which run is at work on it, `ahead` what happens to the keys.
+    `problems` is what is overdue or broken, `busy` which run is at work on it, `ahead` what happens to the keys, and
+    `breach` says how the 90-day rule is not kept, if it is not; whose rule that is not need not care.
     """
 
     world: World
@@ -56,6 +58,7 @@ class Status:
     problems: tuple[Problem, ...]
     busy: str
     ahead: str
+    breach: str = ""
 
     @property
     def exit_code(self) -> int:
@@ -117,7 +120,10 @@ class Status:
         tones = tuple(Tone.DOUBTFUL if key.blocked else Tone.PLAIN for key in self.keys)
         keys = Table(KEY_HEAD, tuple(self.key_rows()), tones)
         targets = Table(TARGET_HEAD, tuple(self.target_rows()))
-        return View(self.exit_code, self.sentence, (keys, "", targets), tuple(map(str, self.problems)), self.as_json())
+        rule = ("", f"{self.breach}. {ADVICE}") if self.breach else ()
+        return View(
+            self.exit_code, self.sentence, (keys, "", targets, *rule), tuple(map(str, self.problems)), self.as_json()
+        )
 
     def as_json(self) -> dict[str, Any]:
         """Return the report for machines; it holds no secret."""
@@ -151,6 +157,7 @@ class Status:
                 for target in world.targets
             ],
             "quiet_since": stamp(self.quiet_since) if self.quiet_since else None,
+            "breach": self.breach or None,
             "busy": self.busy or None,
             "problems": list(map(str, self.problems)),
         }
@@ -175,7 +182,8 @@ def status_of(world: World, policy: Rotation) -> Status:
     """Return the status of a world that was observed with every key's last use."""
     preview = preview_of(world, policy)
     keys = tuple(_key(world, fate) for fate in preview.fates)
-    return Status(world, keys, (*preview.refused, *_problems(world, preview.plan)), preview.plan.busy, preview.sentence)
+    problems = (*preview.refused, *_problems(world, preview.plan))
+    return Status(world, keys, problems, preview.plan.busy, preview.sentence, breach_of(world, policy))
 
 
 def _problems(world: World, plan: KeyPlan) -> Iterator[Problem]:

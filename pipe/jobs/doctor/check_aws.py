@@ -9,6 +9,7 @@ from pipe.errors import KeyturnError, problems_of
 from pipe.jobs.doctor.check_source import check_source
 from pipe.jobs.doctor.diagnosis import Check, bad, failed, good, note, unknown
 from pipe.jobs.doctor.observe_aws import AwsFacts, Tried
+from pipe.jobs.rotate.audit import ADVICE, breach_of
 from pipe.jobs.rotate.preview import Preview
 from pipe.permissions import Permission, allowing
 from pipe.values import Identity, last_four
@@ -50,6 +51,8 @@ def _rotation(preview: Preview | KeyturnError) -> Iterator[Check]:
         if secret:
             held = f"its current key is {last_four(current)}" if current else "no key yet; the first rotation makes it"
             yield good(AREA, f"secret {secret}", held)
+        if breach := breach_of(world, preview.policy):
+            yield note(AREA, "90-day rule", breach, ADVICE)
     if problems:
         why = " ".join(map(str, problems))
         yield bad(AREA, "next rotation", why, "Resolve it: a rotation would refuse.")

@@ -1,0 +1,23 @@
+"""Holds keys against the rule that auditors have: no active access key older than 90 days."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from pipe.jobs.rotate.world import World
+from pipe.values import Rotation
+
+ALLOWED = timedelta(days=90)
+
+RULE = "AWS Config's access-keys-rotated, like most auditors, wants no active key older than 90 days"
+
+ADVICE = "DEACTIVATE_AFTER_DAYS 90 or less keeps to it: ROTATE_AFTER_DAYS 75 alone makes it 85."
+
+
+def breach_of(world: World, policy: Rotation) -> str:
+    """Say which keys are active longer than the rule allows, or would be by the settings; nothing where none."""
+    old = [key for key in world.keys if key.active and world.now - key.created > ALLOWED]
+    breaches = [f"{key.name} has been active for {key.age_days(world.now)} days" for key in old]
+    if policy.deactivate_after > ALLOWED:
+        breaches.append(f"by these settings a key stays active for {policy.deactivate_after.days} days or more")
+    return f"{RULE}; {'; '.join(breaches)}" if breaches else ""
