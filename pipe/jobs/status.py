@@ -50,7 +50,7 @@ class Status:
     """The state of one user's rotation.
 
     `problems` is what is overdue or broken, `busy` which run is at work on it, `ahead` what happens to the keys, and
-    `breach` says how the 90-day rule is not kept, if it is not; whose rule that is not need not care.
+    `breach` says how the 90-day rule is not kept, if it is not: that is told, but no problem of the rotation.
     """
 
     world: World
@@ -120,10 +120,9 @@ class Status:
         tones = tuple(Tone.DOUBTFUL if key.blocked else Tone.PLAIN for key in self.keys)
         keys = Table(KEY_HEAD, tuple(self.key_rows()), tones)
         targets = Table(TARGET_HEAD, tuple(self.target_rows()))
-        rule = ("", f"{self.breach}. {ADVICE}") if self.breach else ()
-        return View(
-            self.exit_code, self.sentence, (keys, "", targets, *rule), tuple(map(str, self.problems)), self.as_json()
-        )
+        rule = ("", f"{self.breach}.\n{ADVICE}") if self.breach else ()
+        parts = (keys, "", targets, *rule)
+        return View(self.exit_code, self.sentence, parts, tuple(map(str, self.problems)), self.as_json())
 
     def as_json(self) -> dict[str, Any]:
         """Return the report for machines; it holds no secret."""

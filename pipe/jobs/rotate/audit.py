@@ -9,7 +9,7 @@ from pipe.values import Rotation
 
 ALLOWED = timedelta(days=90)
 
-RULE = "AWS Config's access-keys-rotated, like most auditors, wants no active key older than 90 days"
+RULE = "AWS Config's access-keys-rotated wants no active key older than 90 days"
 
 ADVICE = "DEACTIVATE_AFTER_DAYS 90 or less keeps to it: ROTATE_AFTER_DAYS 75 alone makes it 85."
 
