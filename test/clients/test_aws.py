@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from uuid import uuid4
 
@@ -11,12 +12,22 @@ from pipe.clients.aws import Aws, Endpoint, Terms
 from pipe.clients.aws_roles import by_web_identity
 from pipe.clients.iam import AccessKeys
 from pipe.clients.secretsmanager import SecretVersions
-from pipe.errors import BadCredentials, Busy, Conflict, Denied, KeyturnError, LimitReached, Missing, WrongState
+from pipe.errors import (
+    BadCredentials,
+    Busy,
+    Conflict,
+    Denied,
+    KeyturnError,
+    LimitReached,
+    Missing,
+    Unreadable,
+    WrongState,
+)
 from pipe.redact import Secret
 from pipe.retry import Patience
 from pipe.values import KeyPair
 from sandbox.aws import Pair
-from sandbox.wire import Fault
+from sandbox.wire import Answer, Fault
 from sandbox.world import REGION, SECRET, USER, Company, World
 
 
@@ -107,6 +118,16 @@ def test_a_key_is_asked_for_once_whatever_the_answer(world: World, keys: AccessK
     assert raised.value.unclear
     assert asked(world, "iam.CreateAccessKey") == 1
     assert len(world.aws.keys(USER)) == (2 if kind.endswith("after") else 1)
+
+
+@pytest.mark.parametrize(("told", "instead"), [(f"<UserName>{USER}<", "<UserName>other<"), (">Active<", ">Inactive<")])
+def test_a_key_that_is_not_what_was_asked_for_is_none(world: World, keys: AccessKeys, told: str, instead: str) -> None:
+    def other(answer: Answer) -> Answer:
+        return replace(answer, body=answer.body.replace(told.encode(), instead.encode()))
+
+    world.aws.wire.spoil(Fault("iam.CreateAccessKey", "change-after", change=other))
+    with pytest.raises(Unreadable):
+        keys.create()
 
 
 def test_a_throttled_request_was_not_carried_out(world: World, keys: AccessKeys) -> None:

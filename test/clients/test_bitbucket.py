@@ -6,7 +6,7 @@ import pytest
 
 from pipe.clients.bitbucket import Bitbucket
 from pipe.clients.bitbucket_auth import basic, bearer
-from pipe.errors import BadCredentials, Busy, Conflict, Denied, KeyturnError, Missing, ServiceError
+from pipe.errors import BadCredentials, Busy, Denied, KeyturnError, Missing, ServiceError
 from pipe.redact import Secret
 from pipe.retry import Patience
 from pipe.values import Place, Target, TargetKind
@@ -118,10 +118,19 @@ def test_a_write_that_is_spoilt_ends_well_and_makes_no_second_variable(
     assert len(held) == len(before) + (not known)
 
 
-def test_creating_what_somebody_else_has_created_is_a_conflict(world: World, client: Bitbucket, place: Place) -> None:
+def test_creating_what_somebody_else_has_created_leaves_it_as_it_is(client: Bitbucket, place: Place) -> None:
     client.create(place, "STATE", "mine")
-    with pytest.raises(Conflict):
-        client.create(place, "STATE", "theirs")
+    assert client.create(place, "STATE", "theirs").value == "mine"
+
+
+def test_a_refusal_after_an_answer_that_left_it_open_leaves_it_open(
+    world: World, client: Bitbucket, place: Place
+) -> None:
+    known = client.variables(place)["AWS_SECRET_ACCESS_KEY"]
+    world.bitbucket.wire.spoil(Fault("PUT *", "500-after"), Fault("PUT *", "403", times=0, nth=2))
+    with pytest.raises(Denied) as raised:
+        client.write(place, known.key, "a-new-secret", known, secured=True)
+    assert raised.value.unclear
 
 
 @pytest.mark.parametrize("kind", ["500-after", "cut-after"])

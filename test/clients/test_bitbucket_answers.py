@@ -167,6 +167,8 @@ ODD: dict[str, Answer] = {
     "no fields": answer(200, {}),
     "null": answer(200, {"uuid": None, "key": "LOG_LEVEL", "value": "debug", "secured": False}),
     "another's": answer(200, {"uuid": "{1}", "key": "OTHER", "value": "debug", "secured": False}),
+    "another value": answer(200, {"uuid": "{1}", "key": "LOG_LEVEL", "value": "trace", "secured": False}),
+    "no value": answer(200, {"uuid": "{1}", "key": "LOG_LEVEL", "secured": False}),
     "html": answer(200, b"<html>Welcome</html>", "text/html"),
     "deep": answer(200, b"[" * 100_000),
     "redirect": answer(302, b"", Location="http://[bad"),

@@ -119,8 +119,8 @@ class Scenario(ABC, Generic[S]):
         """Return as what something wrong after the next run counts."""
         return "lost"
 
-    def pause(self, trial: Trial[S]) -> None:
-        """Let the time pass that is needed before the next run."""
+    def pause(self, trial: Trial[S], runner: Runner) -> None:
+        """Let the time pass, and the runs be, that are needed before the last one."""
 
     def mended(self, trial: Trial[S]) -> bool:
         """Tell whether a run that failed changed nothing but what it says that it has mended."""
@@ -219,7 +219,7 @@ def try_it(bench: Bench[S], faults: Sequence[tuple[Spot, str]], verdict: Verdict
         trial.blame(f"shows {leak}", "leaks")
     scenario.judge(trial)
     _judge_words(scenario, trial)
-    scenario.pause(trial)
+    scenario.pause(trial, runner)
     last = runner.run(stage.environ())
     for leak in stage.leaks(last.output):
         trial.blame(f"the last run shows {leak}", "leaks")

@@ -50,6 +50,17 @@ def test_an_announcement_that_is_there_already_is_another_run(case: Case) -> Non
     assert result.asked("iam.CreateAccessKey") == []
 
 
+def test_a_key_that_somebody_makes_by_hand_meanwhile_is_no_other_run(case: Case) -> None:
+    def make() -> None:
+        case.world.aws.add_key(USER, 0)
+
+    case.spoil(Fault("iam.ListAccessKeys", "call-after", call=make))
+    result = case.run()
+    assert result.code == 1, result.output
+    assert f"{USER}'s keys have changed since they were looked at." in result.last_line
+    assert result.asked("iam.CreateAccessKey") == []
+
+
 @pytest.mark.parametrize("body", [b"{}", b'{"Versions": []}', b'{"Versions": null}'])
 def test_a_list_that_lacks_a_version_with_a_label_is_no_proof_of_another_run(case: Case, body: bytes) -> None:
     case.replaced(days=10)

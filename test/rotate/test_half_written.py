@@ -94,3 +94,41 @@ def test_the_old_secret_is_put_back_only_where_the_new_one_may_be_there(due: Cas
     assert ("Its old pair was put back." in result.output) is open_
     assert due.world.consumer(due.environment("Staging")) == due.old
     assert due.broken == set()
+
+
+def test_all_of_the_old_pair_is_put_back_where_nobody_can_tell_whether_the_new_id_is_there(due: Case) -> None:
+    """The id was written, no answer said so, and the list cannot be read: the secret alone would not fit it."""
+    staging = due.environment("Staging")
+    due.spoil(
+        Fault(due.write_of("Staging", ID), "500-after", times=6),
+        Fault(f"GET *{staging.uuid}/variables", "403", nth=2, times=0),
+    )
+    result = due.run(**fresh(due))
+    assert result.code == 2, result.output
+    assert "Its old pair was put back." in result.output
+    assert due.world.consumer(staging) == due.old
+    assert due.broken == set()
+
+
+def test_the_old_secret_is_put_back_where_a_refusal_came_after_an_answer_that_left_it_open(due: Case) -> None:
+    write = due.write_of("Staging", KEY)
+    due.spoil(Fault(write, "500-after"), Fault(write, "403", nth=2))
+    result = due.run(**fresh(due))
+    assert result.code == 2, result.output
+    assert "Its old pair was put back." in result.output
+    assert due.world.consumer(due.environment("Staging")) == due.old
+    assert due.broken == set()
+
+
+def test_a_variable_that_the_settings_name_no_more_is_remembered_until_it_is_gone(due: Case) -> None:
+    """Else the next rotation would forget it, and whoever reads it would be cut off."""
+    del due.given["CREDENTIALS_VARIABLE"]
+    well(due)
+    due.world.clock.move(days=11)
+    result = due.well(**fresh(due))
+    assert f"acme/shop Staging still has {FILE}" in result.last_line
+    assert due.keys == {"old": "Active", "new": "Active"}
+    for name in ("Staging", "Production"):
+        due.world.bitbucket.remove_variable(due.environment(name), FILE)
+    well(due)
+    assert due.keys == {"old": "Inactive", "new": "Active"}

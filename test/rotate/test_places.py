@@ -233,6 +233,44 @@ def test_a_place_that_is_gone_counts_no_more_and_one_that_is_hidden_does(
     assert statuses(world)[company.old_key.access_key_id] == "Inactive"
 
 
+def test_two_pipelines_whose_repositories_got_other_names_do_not_block_each_other(
+    world: World, company: Company
+) -> None:
+    """Each postpones for what the other one was called; a list that knows uuids tells that it is the same place."""
+    other = world.bitbucket.add_repository("acme", "billing")
+    for key, value in ((ID, company.old_key.access_key_id), (KEY, company.old_key.secret_access_key)):
+        world.bitbucket.set_variable(other, key, value, secured=key == KEY)
+    token = world.bitbucket.issue_token("workspace", company.repository.workspace)
+    pipe = pipe_in(world, company)
+    given = {"BITBUCKET_ACCESS_TOKEN": token.secret}
+    for targets in ("deployment:staging", "acme/billing:repository"):
+        assert pipe(TARGETS=targets, **given).code == 0
+    other = world.bitbucket.rename_repository(other, "invoices")
+    world.bitbucket.rename_repository(company.repository, "store")
+    world.clock.move(days=11)
+    one, second = "acme/store:deployment:staging", "acme/invoices:repository"
+    first = pipe(TARGETS=one, **given)
+    assert first.code == 0, first.output
+    assert "repository acme/billing, which is not in TARGETS, cannot be looked at" in first.last_line
+    assert "acme/shop Staging" not in first.last_line
+    assert statuses(world)[company.old_key.access_key_id] == "Active"
+    assert pipe(TARGETS=second, **given).code == 0
+    assert statuses(world)[company.old_key.access_key_id] == "Inactive"
+    assert pair_in(world, other).access_key_id != company.old_key.access_key_id
+
+
+def test_a_place_outside_of_the_targets_whose_id_nobody_knows_postpones(
+    world: World, company: Company, pipe: Pipe
+) -> None:
+    assert pipe().code == 0
+    production = company.environments["Production"]
+    world.bitbucket.set_variable(production, ID, company.old_key.access_key_id, secured=True)
+    world.clock.move(days=11)
+    result = pipe(TARGETS="deployment:staging")
+    assert f"{ID} is secured, and nothing there says which key it is" in result.last_line
+    assert statuses(world)[company.old_key.access_key_id] == "Active"
+
+
 def test_a_pair_that_was_stored_by_hand_and_does_not_work_is_given_to_nobody(world: World) -> None:
     company = world.seed(key_age_days=5)
     old = company.old_key

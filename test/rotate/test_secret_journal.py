@@ -9,13 +9,14 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from pipe.clients.secretsmanager import SecretVersions
-from pipe.errors import Conflict, KeyturnError, Refused, WrongState
+from pipe.errors import Busy, Conflict, KeyturnError, Refused, WrongState
 from pipe.jobs.rotate.journal import Entry, version_of, version_of_intent, version_of_replaced, version_of_targets
 from pipe.jobs.rotate.secret_journal import SecretJournal
 from pipe.jobs.rotate.world import Record
 from pipe.redact import Secret
 from pipe.retry import Patience
 from pipe.values import AccessKey, KeyPair, Place, Run
+from sandbox.wire import Answer, Fault
 from sandbox.world import SECRET, Company, World
 from test.clients.test_aws import aws_of
 from test.support import stages
@@ -448,6 +449,18 @@ def test_a_key_is_promoted_only_in_the_place_of_the_one_that_was_current(journal
     with pytest.raises(Conflict, match="AWSCURRENT was moved by somebody else meanwhile"):
         late.promote(NEXT, NEW)
     assert journals.says(*KEYS).current == OLD
+
+
+def test_an_answer_of_another_secret_leaves_it_open_whether_a_version_was_written(journals: Journals) -> None:
+    journals.rotated()
+
+    def other(answer: Answer) -> Answer:
+        return replace(answer, body=answer.body.replace(b":secret:ci/", b":secret:cd/"))
+
+    journals.world.aws.wire.spoil(Fault("secretsmanager.PutSecretValue", "change-after", times=0, change=other))
+    with pytest.raises(Busy) as raised:
+        journals.one().note_published(OLD)
+    assert raised.value.unclear
 
 
 def test_a_moment_is_the_date_at_which_aws_says_that_it_was_noted(journals: Journals) -> None:

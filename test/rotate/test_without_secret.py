@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 
 import pytest
+import requests
 
+from pipe.values import stamp
 from sandbox.aws import Pair
 from sandbox.wire import Fault
 from sandbox.world import USER, Company, World
@@ -94,36 +97,92 @@ def test_a_target_without_a_key_gets_one(world: World, company: Company, pipe: P
     assert world.aws.signs(world.consumer(company.environments["Test"]))
 
 
-@pytest.mark.parametrize("days", [0, 1], ids=["at-once", "on-the-next-day"])
-def test_a_rotation_that_ended_half_done_is_done_again(world: World, company: Company, pipe: Pipe, days: int) -> None:
-    """On the next day IAM shows that the lost key was used: by us, when it was seen to work."""
-    spoil_the_secret(world, company)
-    result = pipe(**ALONE)
-    assert result.code == 2, result.output
-    assert held_by(world, company) == company.old_key
-    (lost,) = set(statuses(world)) - {company.old_key.access_key_id}
-    world.bitbucket.wire.mend()
-    world.clock.move(days=days)
-    result = pipe(**ALONE)
-    assert result.code == 0, result.output
-    pair = held_by(world, company)
-    assert world.aws.signs(pair)
-    assert set(statuses(world)) == {company.old_key.access_key_id, pair.access_key_id}
-    assert lost not in statuses(world)
-
-
-def test_a_half_done_rotation_is_done_again_even_when_nothing_is_due(world: World) -> None:
+def test_a_rotation_that_ended_half_done_is_done_again_once_its_key_is_gone(world: World) -> None:
+    """Also where nothing else is due; by then IAM shows that the lost key was used: by us, when it was seen to work."""
     company = world.seed(key_age_days=5)
     world.aws.refusals = 0
     pipe = pipe_in(world, company)
     spoil_the_secret(world, company)
     assert pipe(**ALONE, FORCE="true").code == 2
+    assert held_by(world, company) == company.old_key
+    (lost,) = set(statuses(world)) - {company.old_key.access_key_id}
     world.bitbucket.wire.mend()
+    for minutes, status in ((0, "Active"), (16, "Inactive"), (60, "Inactive")):
+        world.clock.move(minutes=minutes)
+        result = pipe(**ALONE)
+        assert (result.code, statuses(world)[lost]) == (1, status), result.output
+        assert "the last rotation was left half-done, but" in result.last_line
+    world.clock.move(days=1)
     result = pipe(**ALONE)
     assert result.code == 0, result.output
-    assert held_by(world, company) != company.old_key
-    assert world.aws.signs(held_by(world, company))
+    pair = held_by(world, company)
+    assert pair != company.old_key
+    assert world.aws.signs(pair)
+    assert set(statuses(world)) == {company.old_key.access_key_id, pair.access_key_id}
     assert pipe(**ALONE).writes == []
+
+
+STATE = "KEYTURN_AWS_ACCESS_KEY_ID"
+
+
+def announced(world: World, *, minutes: float = 0, ended: bool = False) -> str:
+    """Return the state of a target for which a run has announced a rotation so many minutes ago."""
+    at = stamp(world.clock.now() - timedelta(minutes=minutes))
+    ends = {"Ended": True} if ended else {}
+    return json.dumps({"Intent": {"At": at, "Build": "build 9", "Keys": [], "Run": "another"}, "Number": 4, **ends})
+
+
+@pytest.mark.parametrize(
+    ("lag", "ended", "code", "said"),
+    [
+        (0.5, False, 0, "Another run has just begun to rotate deploy-bot's key."),
+        (0.5, True, 1, f"{STATE} is there already, and the target's list did not show it."),
+        (30, False, 1, f"Bitbucket says that {STATE} exists in acme/shop Production, but its list does not show it."),
+    ],
+    ids=["at work", "ended", "not shown"],
+)
+def test_a_state_that_is_there_although_the_list_did_not_show_it_is_looked_for(
+    world: World, company: Company, pipe: Pipe, lag: float, ended: bool, code: int, said: str
+) -> None:
+    """Only an announcement that is open proves another run; what cannot be told is a failure."""
+    production = company.environments["Production"]
+
+    def begin() -> None:
+        world.moods.turn(f"lag={lag}")
+        url = f"{world.bitbucket_url}/2.0/repositories/acme/shop/deployments_config/environments/{production.uuid}"
+        body = {"key": STATE, "value": announced(world, ended=ended), "secured": False}
+        made = requests.post(f"{url}/variables", json=body, headers=company.token.headers, timeout=10)
+        assert made.status_code == 201, made.text
+
+    world.aws.wire.spoil(Fault("iam.ListAccessKeys", "call", call=begin))
+    result = pipe(**ALONE)
+    assert (result.code, result.asked("iam.CreateAccessKey")) == (code, []), result.output
+    assert said in result.last_line
+    assert statuses(world) == {company.old_key.access_key_id: "Active"}
+
+
+def test_a_run_that_wrote_its_state_ends_when_the_list_shows_it(world: World, company: Company, pipe: Pipe) -> None:
+    """Whoever comes right after it, as the next pipe of a step does, then sees the whole journal."""
+    world.moods.turn("lag=1")
+    assert pipe(**ALONE).code == 0
+    production = company.environments["Production"]
+    url = (
+        f"{world.bitbucket_url}/2.0/repositories/acme/shop/deployments_config/environments/{production.uuid}/variables"
+    )
+    listed = requests.get(url, headers=company.token.headers, timeout=10).json()["values"]
+    (state,) = [each["value"] for each in listed if each["key"] == STATE]
+    assert state == world.bitbucket.value_of(production, STATE)
+    assert "Intent" not in json.loads(state)
+
+
+@pytest.mark.parametrize("secret", [True, False], ids=["secret", "state variable"])
+def test_a_state_that_somebody_has_secured_is_named(world: World, company: Company, pipe: Pipe, secret: bool) -> None:
+    world.bitbucket.set_variable(company.environments["Production"], STATE, "{}", secured=True)
+    before = outside(world, company)
+    result = pipe(**({} if secret else ALONE))
+    assert result.code == 1, result.output
+    assert f"{STATE}: it is secured in acme/shop Production, so that it cannot be read" in result.output
+    assert outside(world, company) == before
 
 
 def test_force_and_revoke(world: World) -> None:

@@ -156,8 +156,10 @@ class Work:
         except Conflict:
             raise Elsewhere(f"Another run has just begun to rotate {step.on}'s key.") from None
         found = {key.id for key in self._keys.list()}
-        if found != planned or not self._journal.holds(self._intent):
+        if not self._journal.holds(self._intent):
             raise Elsewhere(f"Another run has just changed {step.on}'s keys.")
+        if found != planned:
+            raise KeyturnError(f"{step.on}'s keys have changed since they were looked at.", "Run again.")
         return f"as {self._run.build}"
 
     def _create(self, _: KeyStep) -> str:

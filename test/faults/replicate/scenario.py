@@ -38,7 +38,7 @@ class Replicating(Scenario[Stage]):
             few += [*sorted(others, key=lambda spot: (spot.operation, spot.nth))[:2], last]
         return tuple(few)
 
-    def pause(self, trial: Trial[Stage]) -> None:
+    def pause(self, trial: Trial[Stage], runner: Runner) -> None:
         """Let AWS's list become what is there."""
         trial.stage.world.aws.thaw()
 

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from test.faults.judge import REFUSALS, Scenario, Spot, Trial
 from test.faults.rotation.company import ID, Picture, Stage
-from test.faults.runner import Result
+from test.faults.runner import Result, Runner
 
 
 @dataclass(frozen=True)
@@ -27,11 +27,22 @@ class Rotation(Scenario[Stage]):
     def figure_of(self, wrong: str) -> str:
         return "orphans" if wrong.startswith("the keys") else "lost"
 
-    def pause(self, trial: Trial[Stage]) -> None:
-        """Let an announcement end that nobody has taken back."""
-        unreached = any(spot.service == "aws" for spot, _ in trial.faults)
-        if trial.result.code is None or (unreached and "quarter of an hour" in trial.result.output):
-            trial.stage.world.clock.move(minutes=16)
+    def pause(self, trial: Trial[Stage], runner: Runner) -> None:
+        """Let an announcement end that nobody has taken back, and a key that is lost become so old that it may go.
+
+        Without a secret in Secrets Manager it goes in two runs, a day apart.
+        """
+        stage, unreached = trial.stage, any(spot.service == "aws" for spot, _ in trial.faults)
+        before, after = trial.before, trial.after
+        assert isinstance(before, Picture)
+        assert isinstance(after, Picture)
+        held = {values[ID][0] for values in after.targets}
+        lost = {key_id for key_id in after.keys if key_id not in before.keys} - held
+        if trial.result.code is None or lost or (unreached and "quarter of an hour" in trial.result.output):
+            stage.world.clock.move(minutes=16)
+        if lost and not stage.variables.get("SECRET_ID"):
+            assert runner.run(stage.environ()).code == 1
+            stage.world.clock.move(days=1)
 
     def mended(self, trial: Trial[Stage]) -> bool:
         """A left-over key, which nobody had, may be gone or inactive."""
