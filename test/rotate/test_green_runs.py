@@ -54,7 +54,7 @@ def test_a_key_that_somebody_makes_by_hand_meanwhile_is_no_other_run(case: Case)
     def make() -> None:
         case.world.aws.add_key(USER, 0)
 
-    case.spoil(Fault("iam.ListAccessKeys", "call-after", call=make))
+    case.spoil(Fault("secretsmanager.CreateSecret", "call", call=make))
     result = case.run()
     assert result.code == 1, result.output
     assert f"{USER}'s keys have changed since they were looked at." in result.last_line

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from fnmatch import fnmatchcase
 
 import pytest
 
@@ -88,10 +89,13 @@ def test_a_write_of_the_id_without_a_good_answer_counts_only_if_the_list_shows_i
     ("kind", "open_"), [("403", False), ("429-hint", False), ("500-after", True), ("500-before", True)]
 )
 def test_the_old_secret_is_put_back_only_where_the_new_one_may_be_there(due: Case, kind: str, open_: bool) -> None:
-    due.spoil(Fault(due.write_of("Staging", KEY), kind, times=6, nth=1))
+    write = due.write_of("Staging", KEY)
+    due.spoil(Fault(write, kind, times=6, nth=1))
     result = due.run(**fresh(due))
     assert (result.code, result.last_line.startswith(PARTLY)) == (2, True), result.output
-    assert ("Its old pair was put back." in result.output) is open_
+    assert any(fnmatchcase(seen.operation, write) and seen.status == 200 for seen in result.requests) is open_
+    assert "Its old pair was put back." in result.output, "the credentials file at least"
+    assert due.old.secret_access_key in file_of(due, "Staging")
     assert due.world.consumer(due.environment("Staging")) == due.old
     assert due.broken == set()
 

@@ -171,11 +171,11 @@ def test_a_lost_key_is_looked_at_once_more_right_before_it_is_touched(case: Case
 
     def happen() -> None:
         if how == "used":
-            case.world.aws.use(lost)
+            case.used(lost, hours=9)
         else:
             case.world.hand_over(case.environment("Staging"), lost)
 
-    case.spoil(Fault("iam.GetAccessKeyLastUsed", "call", nth=2, call=happen))
+    case.spoil(Fault("iam.GetAccessKeyLastUsed", "call", nth=3, call=happen))
     result = case.run()
     assert result.code == 1, result.output
     assert "is in use by now. It is left alone; run again." in result.output

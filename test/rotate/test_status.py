@@ -139,6 +139,7 @@ def test_an_orphan(world: World, pipe: Pipe, look: Looker) -> None:
     world.aws.wire.spoil(Fault("iam.CreateAccessKey", "cut-after"), Fault("iam.ListAccessKeys", "403", nth=3, times=0))
     assert pipe().code == 2
     world.aws.wire.mend()
+    world.clock.move(minutes=16)
     _, report = look()
     orphan = report["keys"][1]
     assert orphan["held_by"] == []

@@ -27,9 +27,9 @@ GIVEN = replace(target("a", LOST), remembered=Remembered("bot", "arn:the-secret"
         (world(key(OLD, 5), current=OLD, redo=True), "rotate: the last rotation was left half-done"),
         (rotated(1, untidy=True), "AWSPENDING: nothing is pending any more"),
         (
-            world(key(OLD, 5), key(LOST, 0), current=OLD, evidence=intent(9, OLD, is_open=False),
+            world(key(OLD, 5), key(LOST, 0.0125), current=OLD, evidence=intent(19, OLD, is_open=False),
                   use={LOST: LastUse(None)}),
-            "…LOST: made after the announcement of 2026-11-22 11:51 UTC, its secret was lost; never used",
+            "…LOST: made after the announcement of 2026-11-22 11:41 UTC, its secret was lost; never used",
         ),
         (world(key(OLD, 95), key(NEW, 0), pending=NEW), "…XNEW: made and stored before, not yet seen to work"),
         (
