@@ -220,3 +220,25 @@ def test_a_secret_that_cannot_be_read_is_not_published() -> None:
 def test_what_was_published_is_not_noted_again() -> None:
     assert decide(rotated(1), POLICY).actions == ()
     assert said(decide(rotated(1, published=Noted(OLD, ago(9))), POLICY))[1] == "note published …XNEW"
+
+
+def test_a_half_done_rotation_whose_key_was_never_made_is_not_done_again_while_there_is_no_room() -> None:
+    """A REVOKE that was killed before it made room; the target holds a key that works."""
+    seen = world(
+        key(OLD, 5), key(NEW, 1), current=NEW, ours=frozenset({OLD}), published=Noted(NEW, ago(1)), redo=True,
+        keeps_secrets=False, secret="", targets=(target("a", NEW),),
+    )  # fmt: skip
+    plan = decide(seen, POLICY)
+    assert (plan.has(Do.CREATE), plan.failures, plan.unmet) == (False, (), False)
+    assert decide(seen, replace(POLICY, revoke=NEW)).has(Do.CREATE)
+
+
+@pytest.mark.parametrize("held", ["", LOST], ids=["empty", "a key that is gone"])
+@pytest.mark.parametrize("secret", [True, False])
+def test_a_target_without_a_key_gets_one_although_none_is_due(held: str, secret: bool) -> None:
+    """Nobody knows the secret of the one key that there is, so that nothing else can be given."""
+    adopted = replace(POLICY, adopt=frozenset({LOST}))
+    where = {} if secret else {"keeps_secrets": False, "secret": ""}
+    plan = decide(world(key(OLD, 5), targets=(target("a", held),), **where), adopted)
+    assert step_of(plan, Do.CREATE, "the new key").reason.startswith("a has no key that works, and nobody knows")
+    assert "keep …XOLD" in said(plan), "it is not Keyturn's"

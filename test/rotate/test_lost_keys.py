@@ -17,9 +17,10 @@ from sandbox.aws import Pair
 from sandbox.aws.keys import iam
 from sandbox.wire import Fault
 from sandbox.world import USER
+from test.faults.runner import Runner
 from test.rotate.case import ID, Case
 from test.rotate.test_decide import LOST, NOW, OLD, POLICY, ago, intent, key, said, step_of, target, world
-from test.support import statuses
+from test.support import Result, statuses
 
 MINUTE = 1 / 24 / 60
 UNUSED = {LOST: LastUse(None)}
@@ -180,3 +181,22 @@ def test_a_lost_key_is_looked_at_once_more_right_before_it_is_touched(case: Case
     assert result.code == 1, result.output
     assert "is in use by now. It is left alone; run again." in result.output
     assert statuses(case.world)[lost.access_key_id] == "Active"
+
+
+def test_a_pending_key_that_another_run_has_promoted_meanwhile_is_not_removed(case: Case, second: Runner) -> None:
+    case.killed("sts.GetCallerIdentity", "call-after", nth=2)
+    case.world.clock.move(minutes=16)
+    (pending,) = set(statuses(case.world)) - {case.old.access_key_id}
+    others: list[Result] = []
+
+    def go_on() -> None:
+        others.append(case.run_by(second, {}))
+
+    case.spoil(Fault("secretsmanager.PutSecretValue", "call", call=go_on))
+    result = case.run_by(case.runner, {"REVOKE": pending}, pace=0.5)
+    assert [other.code for other in others] == [0], others[0].output
+    assert result.code == 1, result.output
+    assert f"…{pending[-4:]} is in use by now." in result.output
+    assert case.held.access_key_id == pending
+    case.well(REVOKE=pending)
+    assert case.broken == set()

@@ -179,7 +179,8 @@ def _reason_to_rotate(world: World, policy: Rotation, oldest: AccessKey | None, 
     previous = world.previous
     if not world.keys:
         return f"{world.user} has no access key"
-    if record.redo:
+    # Where both keys are known, no key was lost, and the target holds one that works.
+    if record.redo and len(world.keys) < MOST_KEYS:
         return "the last rotation was left half-done"
     if leaked is not None:
         return f"REVOKE: {leaked.name} has leaked"
@@ -189,9 +190,25 @@ def _reason_to_rotate(world: World, policy: Rotation, oldest: AccessKey | None, 
         if previous and not _unfinished(world):
             raise Refused([_no_free_slot(world, policy, previous)])
         return "" if previous else "FORCE"
+    if nobody := _without_a_pair(world):
+        return f"{nobody.place.label} has no key that works, and nobody knows the secret of one"
     if oldest is None or previous or world.now - oldest.created < policy.rotate_after:
         return ""
     return f"{oldest.name} is {oldest.age_days(world.now)} days old (rotates after {policy.rotate_after.days})"
+
+
+def _without_a_pair(world: World) -> TargetState | None:
+    """Return a target that no key of the user is in, where there is none whose secret is stored."""
+    if world.record.current and (world.record.keeps_secrets or world.held_by(world.record.current)):
+        return None
+    return next(
+        (
+            target
+            for target in world.targets
+            if target.id is None or (not target.id.secured and world.key(target.key_id) is None)
+        ),
+        None,
+    )
 
 
 def _unfinished(world: World) -> bool:

@@ -118,6 +118,9 @@ class Journal(Protocol):
     def has_stored(self, key_id: str) -> bool:
         """Look once more whether a key's secret is stored by now."""
 
+    def is_current(self, key_id: str) -> bool:
+        """Look once more whether a stored key is the current one by now."""
+
     def promote(self, key_id: str, replaced: str) -> None:
         """Make a stored pair the current one, if the current one is still the one that is replaced."""
 

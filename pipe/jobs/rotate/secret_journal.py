@@ -295,6 +295,11 @@ class SecretJournal:
         self._seen = self._described()
         return version_of(key_id) in self._all_versions()
 
+    def is_current(self, key_id: str) -> bool:
+        """Describe the secret anew."""
+        self._seen = self._described()
+        return self._seen.version(CURRENT) == version_of(key_id)
+
     def promote(self, key_id: str, replaced: str) -> None:  # noqa: ARG002 - AWSCURRENT says what is replaced
         """Move AWSCURRENT by compare-and-swap."""
         seen = self._seen or self._described()

@@ -34,7 +34,7 @@ class StateVariable(Protocol):
         """Update it, unsecured."""
 
     def shown(self) -> str | None:
-        """Return its value as the target's list has it."""
+        """Return its value as the target's list has it by now."""
 
 
 class StateJournal:
@@ -48,6 +48,8 @@ class StateJournal:
         self._patience = patience
         self._about = {USER: user, VARIABLES: sorted(variables)}
         self._state = target.state.value if target.state else None
+        # What this run has seen or written: a list that lags may show any of it.
+        self._known = [self._state]
         self._target_key = target.key_id
         # A secret that somebody has unsecured can be read, and so be written back secured.
         shown = target.secret.value if target.secret and not target.secret.secured else None
@@ -121,15 +123,20 @@ class StateJournal:
         *,
         urgent: bool = False,  # noqa: ARG002 - there is always room
     ) -> Intent:
-        """Write the announcement, which proves that the target can be written; one run can make the variable."""
+        """Write the announcement, which proves that the target can be written; one run can make the variable.
+
+        What another run has written since this one looked is not written over.
+        """
         number = _number(self._notes()) + 1
         intent = Intent(number, now, run.id, run.build, frozenset(keys), replaces=replaces)
-        made = self._save(Intent=intent_fields(intent), Number=number, Ended=None)
-        if made.value != self._state:
-            other = _announced(notes_of(made.value))
+        seen = self._variable.shown()
+        if seen in self._known:
+            seen = self._save(Intent=intent_fields(intent), Number=number, Ended=None).value
+        if seen not in self._known:
+            other = _announced(notes_of(seen))
             if other is not None and other.is_young(now):
                 raise Conflict("Another run has announced a rotation.", "Run again when it has ended.")
-            raise KeyturnError(f"{made.key} is there already, and the target's list did not show it.", "Run again.")
+            raise KeyturnError("The target's state is another one than its list showed before.", "Run again.")
         self._mine = intent
         return intent
 
@@ -169,6 +176,10 @@ class StateJournal:
         """Tell whether this run has the pair; nobody else can."""
         return key_id in self._pairs
 
+    def is_current(self, key_id: str) -> bool:
+        """Tell whether the target has the key."""
+        return key_id == self._target_key
+
     def promote(self, key_id: str, replaced: str) -> None:
         """Remember which key is being replaced, and which comes."""
         self._save(**{NEXT: key_id, "Replaced": replaced or None})
@@ -183,10 +194,9 @@ class StateJournal:
         """Write the state with these notes; one that is there without having been seen is left as it is."""
         state = with_notes(self._state, **self._about, **notes)
         made = self._variable.create(state) if self._seen is None else self._variable.write(state, self._seen)
-        if self._seen is None and made.value != state:
-            self._state = state
-            return made
-        self._seen, self._state, self._wrote = made, state, True
+        if self._seen is not None or made.value == state:
+            self._seen, self._state, self._wrote = made, state, True
+            self._known.append(state)
         return made
 
 

@@ -114,14 +114,13 @@ class Work:
         return "noted"
 
     def _remove(self, step: KeyStep) -> str:
-        """Make a key inactive and delete it; one whose secret is lost is looked at once more right before.
+        """Make a key inactive and delete it; right before, it is looked at once more.
 
         Without a secret of Secrets Manager nothing proves for sure that it is ours, so that it is deleted in a later
         run, which somebody who misses it can prevent.
         """
         key, kept = self._world.key(step.key_id), self._world.record.keeps_secrets
-        if step.key_id != self._world.record.pending:
-            self._must_be_lost(step.key_id)
+        self._must_be_nobodys(step.key_id)
         try:
             self._keys.deactivate(step.key_id)
         except Missing:
@@ -136,11 +135,16 @@ class Work:
         self._removed.add(step.key_id)
         return "deactivated and deleted"
 
-    def _must_be_lost(self, key_id: str) -> None:
-        """Raise KeyturnError where a key has been stored, published or used since it was taken for lost."""
-        use = self._keys.last_use(key_id)
-        used = use.at is not None and (self._world.record.keeps_secrets or use.service != "sts")
-        if used or self._journal.has_stored(key_id) or self._publisher.holds(key_id):
+    def _must_be_nobodys(self, key_id: str) -> None:
+        """Raise KeyturnError where a key has been stored, promoted, published or used since it was looked at."""
+        record = self._world.record
+        if key_id == record.pending:
+            taken = self._journal.is_current(key_id)
+        else:
+            use = self._keys.last_use(key_id)
+            used = use.at is not None and (record.keeps_secrets or use.service != "sts")
+            taken = used or self._journal.has_stored(key_id)
+        if taken or self._publisher.holds(key_id):
             raise KeyturnError(f"{last_four(key_id)} is in use by now.", "It is left alone; run again.")
 
     def _prove(self, step: KeyStep) -> str:
