@@ -130,7 +130,7 @@ def test_environments_are_listed_once_per_repository(world: World) -> None:
     company = world.seed(key_age_days=5)
     workspace = company.repository.workspace
     for name in ("Live", "Spare"):
-        world.bitbucket.add_environment("acme", "other", name)
+        world.hand_over(world.bitbucket.add_environment("acme", "other", name), company.old_key)
     token = world.bitbucket.issue_token("workspace", workspace)
     targets = "deployment:staging, deployment:production, acme/other:deployment:live, acme/other:deployment:spare"
     result = pipe_in(world, company)(TARGETS=targets, BITBUCKET_ACCESS_TOKEN=token.secret, IAM_USER_NAME=USER)

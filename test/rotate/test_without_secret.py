@@ -12,7 +12,9 @@ from pipe.values import stamp
 from sandbox.aws import Pair
 from sandbox.wire import Fault
 from sandbox.world import USER, Company, World
-from test.support import Pipe, outside, pipe_in, statuses
+from test.faults.runner import Runner
+from test.rotate.case import Case
+from test.support import Pipe, Result, outside, pipe_in, statuses
 
 ALONE: dict[str, str | None] = {"SECRET_ID": None, "TARGETS": "deployment:production", "AWS_DEFAULT_REGION": None}
 
@@ -219,18 +221,22 @@ def test_a_secret_that_somebody_has_unsecured_is_secured_again_or_warned_of(
 
 
 def test_a_run_that_looked_before_another_one_rotated_writes_nothing_over_its_journal(
-    world: World, company: Company, pipe: Pipe
+    case: Case, second: Runner
 ) -> None:
     """Else nobody would know which key the other one has replaced, and it would be in the way for good."""
-    other = []
+    case.given |= ALONE
+    others: list[Result] = []
 
     def rotate() -> None:
-        other.append(pipe(**ALONE))
+        others.append(case.run_by(second, {}))
 
-    world.aws.wire.spoil(Fault("iam.ListAccessKeys", "call-after", call=rotate))
-    late = pipe(**ALONE)
-    assert [result.code for result in other] == [0]
-    assert late.code in (0, 1), late.output
-    world.clock.move(days=11)
-    assert pipe(**ALONE).code == 0
-    assert statuses(world)[company.old_key.access_key_id] == "Inactive"
+    # It looks once more right before it announces anything.
+    again = f"GET *{case.environment('Production').uuid}/variables"
+    case.spoil(Fault(again, "call", nth=2, call=rotate))
+    late = case.run_by(case.runner, {}, pace=0.5)
+    assert [other.code for other in others] == [0], others[0].output
+    assert late.code == 1, late.output
+    assert "The target's state is another one than its list showed before." in late.last_line
+    case.world.clock.move(days=11)
+    case.well()
+    assert statuses(case.world)[case.old.access_key_id] == "Inactive"
