@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
@@ -121,3 +122,23 @@ def test_a_user_whose_keys_nobody_uses_is_shown_as_quiet(
 def test_the_last_line_says_that_a_user_is_quiet() -> None:
     status = status_of(world(key(OLD, 50), use={OLD: LastUse(ago(35), "s3")}), POLICY)
     assert status.sentence.endswith("; nobody has used a key of bot since 2026-10-18")
+
+
+@pytest.mark.parametrize(
+    ("after", "days", "active", "said"),
+    [
+        (100, 5, True, "by these settings a key stays active for 100 days or more"),
+        (90, 90, True, ""),
+        (85, 91, True, "…XOLD has been active for 91 days"),
+        (85, 91, False, ""),
+    ],
+)
+def test_a_key_that_is_active_for_longer_than_auditors_allow_is_told_and_no_problem(
+    after: int, days: int, active: bool, said: str
+) -> None:
+    policy = replace(POLICY, rotate_after=timedelta(days=75), deactivate_after=timedelta(days=after))
+    status = status_of(world(key(OLD, days, active=active), key(NEW, 1), current=NEW, ours=frozenset({OLD})), policy)
+    assert status.breach.rpartition("; ")[2] == said
+    shown = [part for part in status.view().parts if isinstance(part, str) and said in part]
+    assert bool(said) == any("ROTATE_AFTER_DAYS 75 alone makes it 85." in part for part in shown)
+    assert not any("older than 90" in str(problem) for problem in status.problems)
