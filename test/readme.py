@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+import textwrap
 from collections.abc import Iterator
 from itertools import groupby
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import NamedTuple
 
 from pipe import permissions
 from pipe.jobs.setup import commands
+from pipe.naming import OBEYED
 from pipe.permissions import Home, Statement, document
 from pipe.selectors import Selector
 from pipe.settings.variable import Variable
@@ -75,7 +77,8 @@ def tables() -> dict[str, str]:
         every += [_row(variable) for variable in variables]
     # The notes stand below the whole table alone.
     most = head + [re.sub(r" \(\d\)(?=\.? )", "", _row(BY_NAME[name])) for name in MOST_USED]
-    lines = {"variables": every, "most used": most, "moods": moods()}
+    obeyed = textwrap.wrap(", ".join(f"`{name}`" for name in sorted(OBEYED)), 120)
+    lines = {"variables": every, "most used": most, "moods": moods(), "obeyed names": obeyed}
     return {name: "\n" + "\n".join(rows) + "\n\n" for name, rows in lines.items()}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 from pathlib import Path
@@ -65,6 +66,11 @@ def test_every_page_is_linked_from_the_readme_or_a_page_that_is() -> None:
 def test_every_shell_block_is_one(block: Block) -> None:
     checked = subprocess.run(["bash", "-n"], input=block.text, capture_output=True, text=True, check=False)
     assert checked.returncode == 0, checked.stderr
+
+
+def test_every_json_block_is_json() -> None:
+    for block in blocks("json"):
+        json.loads(block.text)
 
 
 def test_the_readme_is_short_and_has_the_headings_that_readers_of_pipes_know() -> None:

@@ -195,7 +195,7 @@ VARIABLES = (
         "ALLOWED_AWS_ACCOUNT_IDS", AWS, ANY, Listing(_ACCOUNT),
         "A list; any other account is refused before anything is touched.",
     ),
-    Variable("AWS_ENDPOINT_URL", AWS, ANY, Address(), "Another address than AWS's own; for the sandbox."),
+    Variable("AWS_ENDPOINT_URL", AWS, ANY, Address(), "Overrides the AWS endpoint; for the sandbox."),
     Variable(
         "IAM_USER_NAME", ROTATE, ROTATION, _USER,
         "Whose access key is rotated.", shown_default="the user whom the keys belong to",
@@ -241,7 +241,7 @@ VARIABLES = (
     ),
     Variable(
         "IF_STILL_USED", ROTATE, ROTATION, Choice(("postpone", "deactivate")),
-        "What becomes of an old key that is still used when its time is up: `postpone` or `deactivate`.",
+        "What to do with an old key that is still in use when its time is up: `postpone` or `deactivate`.",
         default="postpone",
     ),
     Variable(
@@ -266,7 +266,7 @@ VARIABLES = (
     ),
     Variable(
         "ON_MISSING", PULL, SELECTING, Choice(("fail", "keep")),
-        "What becomes of the run when a named secret or key is not there: `fail` or `keep`.", default="fail",
+        "What to do when a named secret or key is not there: `fail`, or `keep` its variables.", default="fail",
     ),
     Variable(
         "ENCODE", PULL, PULL_ONLY, Choice(("base64",)),
@@ -346,7 +346,7 @@ VARIABLES = (
     ),
     Variable(
         "BITBUCKET_API_URL", ELSEWHERE, TO_BITBUCKET, Address(),
-        "Another address than Bitbucket's own; for the sandbox.", default="https://api.bitbucket.org/2.0",
+        "Overrides Bitbucket's API; for the sandbox.", default="https://api.bitbucket.org/2.0",
     ),
     Variable(
         "STATE_VARIABLE", ELSEWHERE, frozenset({"pull"}) | WAY_THERE, VariableName(own=True),
