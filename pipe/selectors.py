@@ -103,8 +103,8 @@ def _selector(item: str, source: str) -> Selector:
     words, names = _words(item)
     if len(words) > 2:
         raise WrongSelector(
-            "has more than a path and a key; selectors are separated by line breaks or “;”, and a path or key with "
-            "blanks stands in double quotes."
+            "has more than a path and a key; selectors are separated by line breaks or “;”, not by commas, and a path "
+            "or key with blanks stands in double quotes."
         )
     path, key = (*words, "", "")[:2]
     name = names[0] if names else ""

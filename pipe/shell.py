@@ -152,7 +152,10 @@ def _write_report(folder: str, action: str, report: Mapping[str, Any]) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(clean(json.dumps(report, indent=2, ensure_ascii=False)) + "\n", encoding="utf-8")
     except OSError as error:
-        log.warning("The report could not be written to REPORT_DIR: %s.", error.strerror)
+        advice = (
+            " Let the image's user write there, or give its run --user." if isinstance(error, PermissionError) else ""
+        )
+        log.warning("The report could not be written to REPORT_DIR: %s.%s", error.strerror, advice)
 
 
 def _say(text: str) -> None:

@@ -68,7 +68,7 @@ _CAUSES = (
     _Cause(
         "AccessDenied", "", "The role does not trust this step",
         "Compare the trust policy of AWS_OIDC_ROLE_ARN with the token's claims: Principal with `iss`, the conditions "
-        "on `aud` and `sub` with these.",
+        "on `aud` and `sub` with these. AWS says the same of a role that does not exist: check its name and account.",
         trust=True,
     ),
 )  # fmt: skip

@@ -143,7 +143,7 @@ def _refused(status: int, error: Mapping[str, Any], request: Request, credential
                 f"Bitbucket denies access (403) to {what}{said}.",
                 _scopes(error.get("detail"), credentials) or advice
                 or f"The token in {credentials} needs the right to administer the pipelines of that repository or "
-                "workspace.",
+                "workspace; a repository's access token reaches that repository alone.",
             )  # fmt: skip
         case 404:
             return Missing(

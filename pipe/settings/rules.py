@@ -86,7 +86,9 @@ class Token:
         if _is_quoted(text):
             raise Wrong("must not stand in quotes", "They are part of the value; leave them out.")
         if not re.fullmatch(r"[\x21-\x7e]+", text):
-            raise Wrong("must be one word of printable characters")
+            scheme = re.match(r"(bearer|basic|token) ", text, re.IGNORECASE)
+            advice = f"Leave the word “{scheme[1]}” out." if scheme else ""
+            raise Wrong("must be one word of printable characters", advice)
         return text
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
@@ -37,7 +38,10 @@ def selector_of(path: str, key: str, name: str) -> Selector:
     if {"", ".", ".."} & set(path.split("/")):
         raise WrongSelector("has an empty part or dots alone between the slashes of its path.")
     if not key:
-        raise WrongSelector("does not say which key of the secret, or * for all of them.")
+        # As other tools write it: NAME=path#key, path:key.
+        other = re.fullmatch(r"(?:(?P<name>\w+)=)?(?P<path>[^#:=]+)[#:](?P<key>[^#:=]+)", path)
+        meant = f" Is “{other['path']} {other['key']}” meant?" if other else ""
+        raise WrongSelector(f"does not say which key of the secret, or * for all of them.{meant}")
     return Selector(path, key, recursive, name)
 
 
