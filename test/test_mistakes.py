@@ -70,7 +70,7 @@ REFUSED = {
         {"BITBUCKET_ACCESS_TOKEN": "", "ATLASSIAN_API_TOKEN": "ATCTT3abc", "ATLASSIAN_ACCOUNT_EMAIL": "a@b.example"},
         "That is an access token of a repository, project or workspace: give it as BITBUCKET_ACCESS_TOKEN.",
     ),
-    "14 ATBB": (ROTATE, {"BITBUCKET_ACCESS_TOKEN": "ATBBabc"}, "That is an app password, which Bitbucket does not take"),
+    "14 ATBB": (ROTATE, {"BITBUCKET_ACCESS_TOKEN": "ATBBabc"}, "That is an app password, which Bitbucket"),
     "14 Bearer": (ROTATE, {"BITBUCKET_ACCESS_TOKEN": "Bearer ATCTT3abc"}, "Leave the word “Bearer” out."),
     "15 empty": (
         ROTATE, {"BITBUCKET_ACCESS_TOKEN": ""},
