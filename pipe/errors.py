@@ -7,12 +7,14 @@ import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from pipe.redact import clean, one_line
+from pipe.redact import clean_lines, one_line
 
 log = logging.getLogger("keyturn")
 
 # How many characters of a problem are told.
 _LONGEST = 1200
+# Problems that are told one by one.
+_MOST = 200
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,7 @@ class KeyturnError(Exception):
         self.what = one_line(what, 1200)
         self.check = one_line(check, 600)
         self.changed = changed
-        self.details = clean(details)
+        self.details = clean_lines(details)
         super().__init__(self.what)
 
     def __str__(self) -> str:
@@ -60,15 +62,22 @@ class KeyturnError(Exception):
 class Refused(KeyturnError):
     """The run cannot begin; every reason is named and nothing was touched.
 
-    A problem that is a plain text is one of no single variable.
+    A problem that is a plain text is one of no single variable. Of very many the first ones are in `problems`; `count`
+    says how many there are.
     """
 
     def __init__(self, problems: Sequence[Problem | str], details: str = "") -> None:
-        self.problems = tuple(dict.fromkeys(map(_cleaned, problems)))
+        different = [*dict.fromkeys(problems)]
+        self.count = len(different)
+        self.problems = tuple(dict.fromkeys(map(_cleaned, different[:_MOST])))
+        if self.count > _MOST:
+            self.problems += (Problem("", f"There are {self.count - _MOST} more of these"),)
+        else:
+            self.count = len(self.problems)
         first = self.problems[0]
-        alone = len(self.problems) == 1
+        alone = self.count == 1
         super().__init__(
-            first.sentence if alone else f"{len(self.problems)} problems",
+            first.sentence if alone else f"{self.count} problems",
             first.advice if alone else "",
             details=details,
         )

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from pipe.redact import Secret
+from pipe.redact import Secret, show, visible
 from pipe.values import stamp
 
 
@@ -19,9 +19,13 @@ def claims_of(token: Secret) -> Mapping[str, str]:
         return {}
     try:
         claims = json.loads(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
-        return {name: _text(name, value) for name, value in claims.items()} if isinstance(claims, dict) else {}
+        if not isinstance(claims, dict):
+            return {}
+        told = {name: visible(_text(name, value)) for name, value in claims.items()}
     except (ValueError, RecursionError):
         return {}
+    show(*told.values())
+    return told
 
 
 def _text(name: str, value: Any) -> str:

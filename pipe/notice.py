@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pipe.redact import clean, one_line
+from pipe.redact import clean, clean_data, encoded, one_line
 
 # What Amazon SNS takes: a subject of fewer than 100 characters, a message of 256 KiB in UTF-8.
 LONGEST_SUBJECT = 99
@@ -74,11 +73,12 @@ def notice(ended: Ended, build: Build) -> Notice:
     """Return the notice of a run: in the body, the first line that begins with `{` begins the report."""
     verdict = _VERDICTS.get(ended.code) or ("done" if ended.changed else "nothing changed")
     subject = _ascii(clean(f"Keyturn: {build.action} {verdict}, {build.name}"))
-    text = _printable(clean("\n".join(_page(ended, build)))) + "\n\n"
-    report = _json(ended.report)
+    text = "\n".join(_page(ended, build)) + "\n\n"
+    cleaned = clean_data(ended.report)
+    report = encoded(cleaned)
     if len((text + report).encode()) > LARGEST_BODY:
         text += _SHORTENED
-        report = _fitting(ended.report, LARGEST_BODY - len(text.encode()))
+        report = _fitting(cleaned, LARGEST_BODY - len(text.encode()))
     return Notice(subject[:LONGEST_SUBJECT], text + report)
 
 
@@ -88,7 +88,7 @@ def _page(ended: Ended, build: Build) -> Iterator[str]:
     yield ""
     yield one_line(f"Keyturn, {build.action}, {build.name}")
     if build.link:
-        yield build.link
+        yield clean(build.link)
     yield from _section("Failed", [_failure(failure) for failure in ended.report.get("failed", ())])
     yield from _section("Problems", ended.report.get("problems", ()))
     yield from _section("Not done", [_step(step) for step in ended.report.get("not_done", ())])
@@ -115,27 +115,18 @@ def _fitting(report: Mapping[str, Any], room: int) -> str:
     """Return the report as JSON of at most so many bytes; its lists lose their ends, the plan first."""
     kept = dict(report)
     for name in _CUT:
-        over = len(_json(kept).encode()) - room
+        over = len(encoded(kept).encode()) - room
         if over > 0 and kept.get(name):
             kept[name] = _shortened(kept[name], over)
-    return _json(kept).encode()[: max(0, room)].decode(errors="ignore")
+    return encoded(kept).encode()[: max(0, room)].decode(errors="ignore")
 
 
 def _shortened(items: Sequence[Any], over: int) -> list[Any]:
     """Return a list without as many of its last items as take that many bytes, or without all."""
     left = list(items)
     while left and over > 0:
-        over -= len(_json(left.pop()).encode())
+        over -= len(encoded(left.pop()).encode())
     return left
-
-
-def _json(content: Any) -> str:
-    return _printable(clean(json.dumps(content, indent=2, ensure_ascii=False)))
-
-
-def _printable(text: str) -> str:
-    """Return a text of several lines without control characters and halves of characters, which SNS refuses."""
-    return "".join(char if char.isprintable() or char == "\n" else " " for char in text)
 
 
 def _ascii(text: str) -> str:

@@ -1,19 +1,41 @@
-"""Keeps secret values out of everything that is printed."""
+"""Keeps secret values out of everything that goes out, and keeps what came from outside from steering a terminal.
+
+The ways out are `clean` and `one_line` for a line, `clean_lines` for several, `clean_json` for data, and `clean_data`
+for data that is encoded in another way. A text that holds a value, in whatever encoding, or eight characters in a row
+of one, is hidden as a whole: where a value ends in a text is not always to be told. Names that the user gave or a list
+showed, and Keyturn's own words, do not count.
+"""
 
 from __future__ import annotations
 
-import base64
-import html
 import json
+import re
 import threading
-from collections.abc import Iterator
-from typing import Any, NoReturn, TextIO
-from urllib.parse import quote, quote_plus
+import unicodedata
+from collections.abc import Iterator, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any, NoReturn
 
-HIDDEN = "••••"
+from pipe.readings import readings
 
-# A shorter value would hide ordinary words and single letters all over the text.
+HIDDEN = "(hidden: it holds a secret value)"
+
+# What a run's last line begins with, done or not.
+MARKS = ("✔", "✖")
+
+# Blanks do not count. A shorter value would hide ordinary words and single letters all over the text.
 SHORTEST = 4
+# So many characters in a row of a value are told apart from a word by chance.
+WINDOW = 8
+# Every so many characters, so many of a value are indexed: some of these are in any WINDOW of it.
+_STEP, _GRAM = 3, 6
+
+# What is no blank to Python and none the less not seen, nor what reads it in two bytes a character.
+_UNSEEN = dict.fromkeys(map(ord, "\0\u00ad\u200b\u200c\u200d\u200e\u200f\u2060\ufeff"))
+_UNUSUAL = re.compile(r"[^\n -~]")
+# What Keyturn counts and dates by itself.
+_FIGURE = re.compile(r"\d{1,6}|(?=.*\d[-:]\d\d)[\dtz:.+-]+")
 
 
 class Secret:
@@ -30,12 +52,12 @@ class Secret:
         return self._value
 
     def __repr__(self) -> str:
-        return f"Secret({HIDDEN})"
+        return "Secret(…)"
 
     __str__ = __repr__
 
     def __format__(self, spec: str) -> str:
-        return HIDDEN
+        return str(self)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Secret) and other._value == self._value
@@ -48,17 +70,21 @@ class Secret:
 
 
 class _Redactor:
-    """The forms of every secret value of this process, found by their first characters.
+    """The secret values of this process and the names that may be printed, compared without case and blanks.
 
-    A value's forms are made when a text is next cleaned: most values are learned long before anything is printed.
+    A value is indexed when a text is next looked at: most are learned long before anything is printed.
     """
 
     def __init__(self) -> None:
         self._values: set[str] = set()
         self._new: list[str] = []
-        self._forms: set[str] = set()
-        # By the first SHORTEST characters of a form, the lengths of all forms that begin so, longest first.
-        self._lengths: dict[str, tuple[int, ...]] = {}
+        self._whole: set[str] = set()
+        self._starts: set[str] = set()
+        self._long: set[str] = set()
+        self._all = ""
+        self._grams: set[str] = set()
+        self._names: set[str] = set()
+        self._harmless: set[str] = set()
         self._lock = threading.Lock()
 
     def learn(self, value: str) -> None:
@@ -67,87 +93,110 @@ class _Redactor:
                 self._values.add(value)
                 self._new.append(value)
 
-    def clean(self, text: str) -> str:
+    def show(self, name: str) -> None:
+        with self._lock:
+            self._names.add(name)
+
+    def finds_in(self, text: str) -> bool:
+        """Tell whether a text holds a value, however it is written, or a part of one that is no name."""
         with self._lock:
             while self._new:
                 self._index(self._new.pop())
-        return "".join(self._pieces(text))
+            return any(self._holds(reading) for reading in readings(text))
 
     def _index(self, value: str) -> None:
-        """Add a value's forms, in a way that a text may be cleaned by another thread meanwhile."""
-        for form in _forms(value):
-            self._forms.add(form)
-            known = self._lengths.get(form[:SHORTEST], ())
-            if len(form) not in known:
-                self._lengths[form[:SHORTEST]] = tuple(sorted((*known, len(form)), reverse=True))
+        before = len(self._long)
+        for part in {value, *value.splitlines()}:
+            folded = "".join(_words(part))
+            if len(folded) >= WINDOW:
+                self._long.add(folded)
+                self._grams.update(folded[at : at + _GRAM] for at in range(0, len(folded) - _GRAM + 1, _STEP))
+            elif len(folded) >= SHORTEST:
+                self._whole.add(folded)
+                self._starts.add(folded[:SHORTEST])
+        if len(self._long) > before:
+            self._all = ""
 
-    def _pieces(self, text: str) -> Iterator[str]:
-        """Yield the text in pieces; of the forms that begin at one place, the longest is hidden."""
-        shown = at = 0
-        while at <= len(text) - SHORTEST:
-            for length in self._lengths.get(text[at : at + SHORTEST], ()):
-                if text[at : at + length] in self._forms:
-                    yield text[shown:at]
-                    yield HIDDEN
-                    shown = at = at + length
-                    break
-            else:
-                at += 1
-        yield text[shown:]
+    def _holds(self, reading: str) -> bool:
+        words = _words(reading)
+        return any(not self._is_harmless(at, found, words) for at, found in self._found("".join(words)))
+
+    def _found(self, text: str) -> Iterator[tuple[int, str]]:
+        """Yield what of the values stands in a text that is folded like them, and where."""
+        if self._whole and not self._starts.isdisjoint([text[at : at + SHORTEST] for at in range(len(text))]):
+            for at in range(len(text) - SHORTEST + 1):
+                for length in range(SHORTEST, WINDOW) if text[at : at + SHORTEST] in self._starts else ():
+                    if text[at : at + length] in self._whole:
+                        yield at, text[at : at + length]
+        if self._grams.isdisjoint([text[at : at + _GRAM] for at in range(len(text))]):
+            return
+        self._all = self._all or "\n".join(self._long)
+        looked = 0
+        for at in range(len(text) - _GRAM + 1):
+            if text[at : at + _GRAM] in self._grams:
+                for start in range(max(looked, at + _GRAM - WINDOW), min(at, len(text) - WINDOW) + 1):
+                    looked = start + 1
+                    if text[start : start + WINDOW] in self._all:
+                        yield start, text[start : start + WINDOW]
+
+    def _is_harmless(self, at: int, found: str, words: list[str]) -> bool:
+        """Tell whether what was found is Keyturn's own word or a printed name, or stands across several of those."""
+        touching = list(_touching(at, len(found), words))
+        return self._is_known(found) or (
+            all(word.isdigit() or len(word) > 2 for word in touching)
+            and not all(map(str.isdigit, touching))
+            and all(map(self._is_known, touching))
+        )
+
+    def _is_known(self, part: str) -> bool:
+        if part not in self._harmless:
+            known = (_own_words(), *("".join(_words(name)) for name in self._names))
+            if not _FIGURE.fullmatch(part) and not any(part in each for each in known):
+                return False
+            self._harmless.add(part)
+        return True
 
 
-def _forms(value: str) -> Iterator[str]:
-    """Yield the forms in which a value may turn up: plain, by line, escaped for URL, JSON, HTML and Python, base64.
-
-    None is shorter than SHORTEST.
-    """
-    for text in {value, value.strip(), *value.splitlines()}:
-        if len(text.strip()) < SHORTEST:
-            continue
-        # JSON can hold half a surrogate pair, which has no UTF-8 of its own.
-        data = text.encode(errors="surrogatepass")
-        yield from (text, quote(data), quote(data, safe=""), quote_plus(data))
-        yield from (html.escape(text), html.escape(text, quote=False))
-        for ascii_only in (True, False):
-            yield json.dumps(text, ensure_ascii=ascii_only)[1:-1]
-        yield repr(text)[1:-1]
-        yield from _in_base64(data)
+def _words(text: str) -> list[str]:
+    """Return a text's words as they are compared."""
+    if not text.isascii() or "\0" in text:
+        text = unicodedata.normalize("NFKC", text).translate(_UNSEEN)
+    return text.casefold().split()
 
 
-def _in_base64(data: bytes) -> Iterator[str]:
-    """Yield what of the data's base64 stays the same wherever in a longer text the data stands."""
-    for before in range(3):
-        padded = b"\0" * before + data
-        # Characters that also carry bits of a neighbouring byte differ from text to text.
-        first = (before * 8 + 5) // 6
-        last = len(padded) * 8 // 6
-        stable = base64.b64encode(padded).decode()[first:last]
-        if len(stable) >= SHORTEST:
-            yield stable
-            yield stable.replace("+", "-").replace("/", "_")
-            yield quote(stable, safe="")
-    whole = base64.b64encode(data).decode()
-    yield whole
-    yield whole.rstrip("=")
+def _touching(at: int, length: int, words: list[str]) -> Iterator[str]:
+    """Yield the words, without the marks around them, in which a part of their joined text stands."""
+    begin = 0
+    for word in words:
+        if begin < at + length and begin + len(word) > at:
+            yield word.strip(".,:;“”()[]'\"`!?…")
+        begin += len(word)
+
+
+@cache
+def _own_words() -> str:
+    """Return all of Keyturn's own words: whatever stands in its files, read when first something may be one of them."""
+    return "".join(_words(" ".join(each.read_text("utf-8") for each in sorted(Path(__file__).parent.rglob("*.py")))))
 
 
 _redactor = _Redactor()
 
 
 def learn(value: str) -> None:
-    """Hide a value, in all its forms, from everything that is printed from now on."""
+    """Hide a value, however it is written, from everything that goes out from now on."""
     _redactor.learn(value)
 
 
 def learn_all(value: Any) -> None:
-    """Hide a value of JSON, with all that is in it and the JSON that it may be written as."""
+    """Hide a value of JSON, with all that is in it and the JSON that it may be written as; its keys are names."""
     match value:
         case str():
             learn(value)
         case bool() | None:
             pass  # such words are in every text
         case dict():
-            for part in value.values():
+            for name, part in value.items():
+                show(name)
                 learn_all(part)
                 if isinstance(part, dict | list):
                     learn_all(json.dumps(part, sort_keys=True, separators=(",", ":"), ensure_ascii=False))
@@ -158,51 +207,77 @@ def learn_all(value: Any) -> None:
             learn(repr(value))
 
 
+def show(*names: str) -> None:
+    """Let names be printed, even where a secret value is the same: the user gave them, or a list showed them."""
+    for name in names:
+        _redactor.show(name)
+
+
 def clean(text: str) -> str:
-    """Return the text with every known secret value hidden."""
-    return _redactor.clean(text)
+    """Return a text as it may go out on one line; it is hidden if it holds a secret value."""
+    return HIDDEN if _redactor.finds_in(text) else visible(text)
+
+
+def clean_lines(text: str) -> str:
+    """Return a text of several lines as it may go out; those that hold a secret value are hidden.
+
+    None of them looks like the lines by which a run tells its end.
+    """
+    lines = text.split("\n")
+    if _redactor.finds_in(text):
+        lines = [HIDDEN if _redactor.finds_in(line) else line for line in lines]
+        if _redactor.finds_in("\n".join(lines)):
+            # A value stands across the lines, a piece on each.
+            lines = [HIDDEN]
+    return "\n".join(f" {line}" if line[:1] in MARKS else line for line in map(visible, lines))
 
 
 def one_line(text: str, limit: int = 300) -> str:
-    """Return the text clean, on one line and of at most `limit` characters, fit for an error message."""
-    printable = "".join(char if char.isprintable() else " " for char in clean(text))
-    line = " ".join(printable.split())
+    """Return a text as it may go out on one line of at most `limit` characters, with one blank in place of several."""
+    # What is cut off need not be looked at, and may be long.
+    line = clean(" ".join(text[: limit + 1].split()))
     return line if len(line) <= limit else line[: limit - 1] + "…"
 
 
-class CleanStream:
-    """A text stream that passes on whole lines, with every known secret value hidden."""
+def clean_data(data: Any) -> Any:
+    """Return what JSON can hold as it may go out: each text in it by itself; the names of fields stay."""
+    return _cleaned(data) if _redactor.finds_in("\n".join(_texts(data))) else data
 
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
-        self._held = ""
-        self._lock = threading.RLock()
 
-    def write(self, text: str) -> int:
-        """Take in text and pass on the lines that are complete, so that no secret is cut in two unseen."""
-        with self._lock:
-            *lines, self._held = (self._held + text).split("\n")
-            if lines:
-                self._stream.write(clean("\n".join(lines) + "\n"))
-                self._stream.flush()
-        return len(text)
+def clean_json(data: Any, indent: int | None = 2) -> str:
+    """Return data as JSON that may go out."""
+    return encoded(clean_data(data), indent)
 
-    def flush(self) -> None:
-        """Pass on what is complete; an unfinished line is kept until it ends or the stream closes."""
-        self._stream.flush()
 
-    def close(self) -> None:
-        """Pass on the unfinished line, too."""
-        with self._lock:
-            self._stream.write(clean(self._held))
-            self._held = ""
-            self._stream.flush()
+def encoded(data: Any, indent: int | None = 2) -> str:
+    """Return data that is clean as JSON; what is not printable is escaped in JSON's own way."""
+    text = json.dumps(data, indent=indent, ensure_ascii=False)
+    if text.replace("\n", "").isprintable():
+        return text
+    return _UNUSUAL.sub(lambda found: found[0] if found[0].isprintable() else json.dumps(found[0])[1:-1], text)
 
-    def isatty(self) -> bool:
-        """Tell whether a person looks at the stream."""
-        return self._stream.isatty()
 
-    @property
-    def encoding(self) -> str:
-        """The encoding of the stream behind."""
-        return self._stream.encoding
+def visible(text: str) -> str:
+    """Return a text with everything escaped that steers a terminal, forges a line or turns the reading direction."""
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
+
+
+def _texts(data: Any) -> Iterator[str]:
+    if isinstance(data, str):
+        yield data
+    elif isinstance(data, Mapping):
+        for value in data.values():
+            yield from _texts(value)
+    elif isinstance(data, list | tuple):
+        for value in data:
+            yield from _texts(value)
+
+
+def _cleaned(data: Any) -> Any:
+    if isinstance(data, str):
+        return HIDDEN if _redactor.finds_in(data) else data
+    if isinstance(data, Mapping):
+        return {name: _cleaned(value) for name, value in data.items()}
+    return [_cleaned(value) for value in data] if isinstance(data, list | tuple) else data

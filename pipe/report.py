@@ -12,6 +12,7 @@ from itertools import zip_longest
 from typing import Any, Protocol, runtime_checkable
 
 from pipe.plan import AnyStep, Plan, Step
+from pipe.redact import clean, clean_data, clean_lines, visible
 from pipe.values import Identity
 
 
@@ -108,7 +109,7 @@ def view_text(view: View, style: Style) -> str:
 
 def _part(part: Table | str, style: Style) -> str:
     if isinstance(part, str):
-        return part
+        return clean_lines(part)
     return table(part.head, part.rows, style, [_COLOURS[tone] for tone in part.tones])
 
 
@@ -121,6 +122,7 @@ def table(
     head: Sequence[str], rows: Sequence[Sequence[str]], style: Style, colours: Sequence[str] | None = None
 ) -> str:
     """Return rows in columns that are as wide as their cells, or wrapped so that the whole fits into the width."""
+    rows = [[visible(cell) for cell in row] for row in clean_data(rows)]
     widths = _widths([max(map(len, column)) for column in zip(head, *rows, strict=True)], style.width)
     lines = [style.paint(line, BOLD) for line in _lines(head, widths)]
     for number, row in enumerate(rows):
@@ -162,7 +164,7 @@ class LineFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """Return one line."""
-        text = record.getMessage()
+        text = clean(record.getMessage())
         if record.levelno >= logging.ERROR:
             return self._look.paint("✖ ", RED) + text
         if record.levelno >= logging.WARNING:

@@ -2,75 +2,95 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import shutil
 import signal
 import sys
-from collections.abc import Iterable, Mapping
-from pathlib import Path
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from pipe import __version__
 from pipe.access.notice import read_notice_alone
 from pipe.errors import KeyturnError, Refused, Unexpected
+from pipe.files import write_file
 from pipe.jobs.registry import OFFLINE, Settings, read_settings
 from pipe.notice import Build, Ended, notice
 from pipe.plan import Action, AnyStep, Do, Failure, Outcome, Plan, Seen, Step
-from pipe.redact import CleanStream, clean, one_line
+from pipe.redact import clean, clean_json, clean_lines, one_line
 from pipe.report import GREEN, RED, LineFormatter, Looks, Style, plan_table, view_text
 from pipe.retry import Patience
 from pipe.settings.reader import learn_secrets
 from pipe.settings.variables import ACTIONS
+from pipe.terminal import CleanStream, Output
 
 log = logging.getLogger("keyturn")
 
 
-def main(environ: Mapping[str, str] | None = None, patience: Patience | None = None) -> int:
+def main(
+    environ: Mapping[str, str] | None = None,
+    patience: Patience | None = None,
+    read: Callable[[Mapping[str, str]], Settings] = read_settings,
+) -> int:
     """Run the action that the environment asks for and return the exit code: 0, 1 or 2."""
     environ = os.environ if environ is None else environ
-    learn_secrets(environ)
-    out = sys.stdout = CleanStream(sys.stdout)
-    err = sys.stderr = CleanStream(sys.stderr)
-    style = _style(environ, out)
-    _set_up_log(style, debug=environ.get("DEBUG", "").strip().lower() == "true")
     patience = patience or Patience()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: patience.stop())
+    learn_secrets(environ)
+    screen = _Screen(environ)
     action = environ.get("ACTION", "").strip().lower()
     action = action if action in ACTIONS else "run"
     try:
-        ended = _run(read_settings(environ), patience, style)
+        ended = _run(read(environ), patience, screen)
     except Refused as refused:
-        _tell(refused)
+        screen.tell(refused)
         for problem in refused.problems:
-            _say(style.paint("✖ ", RED) + str(problem))
-        count = len(refused.problems)
+            screen.say(screen.style.paint("✖ ", RED) + clean(str(problem)))
+        count = refused.count
         last = f"Refused, nothing was touched: {count} problem{'' if count == 1 else 's'}, see above."
         ended = _cut_short(action, 1, last, [(problem.sentence, problem.advice) for problem in refused.problems])
     except KeyturnError as error:
-        ended = _failed(action, error)
+        ended = _failed(action, error, screen)
     except Exception as error:  # noqa: BLE001 - the last resort: no traceback reaches a user
-        ended = _failed(action, Unexpected(error))
+        ended = _failed(action, Unexpected(error), screen)
     _write_report(environ.get("REPORT_DIR", "").strip(), action, ended.report)
     _notify(environ, action, ended, patience)
-    last = one_line(ended.last, 1000)
-    _say(style.paint(f"✔ {last}", GREEN) if ended.code == 0 else style.paint(f"✖ {last}", RED))
-    out.close()
-    err.close()
+    screen.end(ended)
     return ended.code
 
 
-def _tell(error: KeyturnError) -> None:
-    """Print what an error has to say besides its one line."""
-    if error.details:
-        _say(error.details)
+class _Screen:
+    """What people see of a run."""
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self._out = Output(sys.stdout)
+        self.style = _style(environ, self._out)
+        # Whatever a library or Python itself prints is looked at, too.
+        self._others = [CleanStream(self._out), CleanStream(Output(sys.stderr))]
+        sys.stdout, sys.stderr = self._others
+        _set_up_log(self._out, self.style, debug=environ.get("DEBUG", "").strip().lower() == "true")
+
+    def say(self, text: str) -> None:
+        """Print a text that is clean."""
+        self._out.write(f"{text}\n")
+
+    def tell(self, error: KeyturnError) -> None:
+        """Print what an error has to say besides its one line."""
+        if error.details:
+            self.say(clean_lines(error.details))
+
+    def end(self, ended: Ended) -> None:
+        """Print the last line, and whatever was left unfinished before it."""
+        for each in self._others:
+            each.close()
+        mark, colour = ("✖", RED) if ended.code else ("✔", GREEN)
+        self.say(self.style.paint(f"{mark} {one_line(ended.last, 1000)}", colour))
 
 
-def _failed(action: str, error: KeyturnError) -> Ended:
+def _failed(action: str, error: KeyturnError, screen: _Screen) -> Ended:
     """Return the end of a run that failed; unless the error says otherwise, nothing was changed."""
-    _tell(error)
+    screen.tell(error)
     state = "Partly done" if error.changed else "Failed; keys, secrets and targets are as they were"
     return _cut_short(action, 2 if error.changed else 1, f"{state}: {error}", [(error.what, error.check)])
 
@@ -101,32 +121,32 @@ def _notify(environ: Mapping[str, str], action: str, ended: Ended, patience: Pat
         log.warning("The notice could not be sent: %s", Unexpected(error).what)
 
 
-def _run(settings: Settings, patience: Patience, style: Style) -> Ended:
+def _run(settings: Settings, patience: Patience, screen: _Screen) -> Ended:
     """Do what the settings ask for; return how it ended."""
     if settings.action not in OFFLINE:
         for doubt in settings.doubts:
             log.warning("%s", doubt)
         log.info("Keyturn %s, %s, %s.", __version__, settings.action, settings.run.build)
     started = settings.job.start(settings.run, patience)
-    return _show(started, style) if isinstance(started, Looks) else _perform(started, settings, style)
+    return _show(started, screen) if isinstance(started, Looks) else _perform(started, settings, screen)
 
 
-def _show(action: Looks, style: Style) -> Ended:
+def _show(action: Looks, screen: _Screen) -> Ended:
     """Show what an action that changes nothing has seen; return how it ended."""
     view = action.look()
-    _say(view_text(view, style))
+    screen.say(view_text(view, screen.style))
     for warning in view.warnings:
         log.warning("%s", warning)
     return Ended(view.exit_code, view.sentence, view.report)
 
 
-def _perform(action: Action[Seen, AnyStep], settings: Settings, style: Style) -> Ended:
+def _perform(action: Action[Seen, AnyStep], settings: Settings, screen: _Screen) -> Ended:
     """Observe, plan and carry out, and close the action whatever happens; return how it ended."""
     begun = False
     try:
         seen = action.observe()
         plan = action.plan(seen)
-        _say(plan_table(plan, style, whole=settings.run.dry_run))
+        screen.say(plan_table(plan, screen.style, whole=settings.run.dry_run))
         for step in plan.steps:
             if step.warn:
                 log.warning("%s: %s.", step.on, step.reason)
@@ -147,24 +167,18 @@ def _write_report(folder: str, action: str, report: Mapping[str, Any]) -> None:
     """Write the report where one is wanted; that it cannot be written changes nothing else."""
     if not folder:
         return
-    path = Path(folder, f"keyturn-{action}.json")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(clean(json.dumps(report, indent=2, ensure_ascii=False)) + "\n", encoding="utf-8")
-    except OSError as error:
-        advice = (
-            " Let the image's user write there, or give its run --user." if isinstance(error, PermissionError) else ""
-        )
-        log.warning("The report could not be written to REPORT_DIR: %s.%s", error.strerror, advice)
+        write_file(folder, f"keyturn-{action}.json", clean_json(report) + "\n")
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is no path"
+        denied = isinstance(error, PermissionError)
+        advice = " Let the image's user write there, or give its run --user." if denied else ""
+        log.warning("The report could not be written to REPORT_DIR: %s.%s", why, advice)
 
 
-def _say(text: str) -> None:
-    print(text, flush=True)
-
-
-def _set_up_log(style: Style, *, debug: bool) -> None:
+def _set_up_log(out: Output, style: Style, *, debug: bool) -> None:
     """Let Keyturn's own log speak, and no library's: theirs print requests and answers whole."""
-    handler = logging.StreamHandler(sys.stdout)
+    handler = logging.StreamHandler(out)
     handler.setFormatter(LineFormatter(style))
     log.handlers[:] = [handler]
     log.setLevel(logging.DEBUG if debug else logging.INFO)
@@ -174,7 +188,7 @@ def _set_up_log(style: Style, *, debug: bool) -> None:
     root.setLevel(logging.CRITICAL)
 
 
-def _style(environ: Mapping[str, str], out: CleanStream) -> Style:
+def _style(environ: Mapping[str, str], out: Output) -> Style:
     """Return how to print: in colours on a terminal and in Pipelines, unless NO_COLOR says otherwise."""
     in_pipelines = environ.get("CI") == "true" and bool(environ.get("BITBUCKET_BUILD_NUMBER"))
     colour = not environ.get("NO_COLOR") and (out.isatty() or in_pipelines or bool(environ.get("FORCE_COLOR")))

@@ -16,6 +16,7 @@ PIPE = ROOT / "pipe"
 FILES = sorted(PIPE.rglob("*.py"))
 
 VALUES = {
+    "readings",
     "redact",
     "registry",
     "errors",
@@ -34,7 +35,10 @@ GROUND = VALUES | {"retry", "plan", "report"}
 LAYERS: dict[str, set[str]] = {
     "pipe": set(),
     "__main__": {"shell"},
-    "redact": set(),
+    "readings": set(),
+    "redact": {"readings"},
+    "terminal": {"redact"},
+    "files": set(),
     "naming": set(),
     "registry": set(),
     "secrets": set(),
@@ -57,7 +61,7 @@ LAYERS: dict[str, set[str]] = {
     "sources": GROUND | {"settings", "clients"},
     "access": GROUND | {"notice", "settings", "clients", "sources"},
     "jobs": GROUND | {"pipe", "apply", "settings", "clients", "sources", "access"},
-    "shell": GROUND | {"pipe", "notice", "settings", "access", "jobs"},
+    "shell": GROUND | {"pipe", "terminal", "files", "notice", "settings", "access", "jobs"},
 }
 # What decides knows values alone: it asks nobody, and waits for nothing.
 PURE = (

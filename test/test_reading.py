@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pipe.access.bitbucket import read_places
-from pipe.errors import Problem
+from pipe.errors import Problem, Refused
 from pipe.redact import HIDDEN, clean
 from pipe.settings.reader import Reader, learn_secrets
 from pipe.values import Target, TargetKind
@@ -204,4 +204,12 @@ def test_allowed_accounts(count: int) -> None:
 )  # fmt: skip
 def test_what_may_be_secret_is_hidden_before_it_is_read(name: str) -> None:
     learn_secrets({name: f"canary-in-{name}"})
-    assert clean(f"<canary-in-{name}>") == f"<{HIDDEN}>"
+    assert clean(f"<canary-in-{name}>") == HIDDEN
+
+
+def test_of_very_many_problems_the_first_are_told_and_all_are_counted() -> None:
+    refused = Refused([f"problem {number} of a kind" for number in range(30_000)])
+    assert (refused.count, len(refused.problems)) == (30_000, 201)
+    assert str(refused.problems[-1]) == "There are 29800 more of these."
+    again = Refused(["problem 1 of a kind"] * 30_000)
+    assert (again.count, str(again)) == (1, "problem 1 of a kind.")

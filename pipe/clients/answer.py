@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pipe.errors import Unreadable
+from pipe.redact import show
 from pipe.secrets import Number
 
 if TYPE_CHECKING:
@@ -64,6 +66,12 @@ class Fields:
     def optional_text(self, name: str) -> str | None:
         """Return a text, None where there is none."""
         return self._typed(name, str, "a text")
+
+    def name(self, name: str) -> str:
+        """Return a text that must be there and may be printed even where a secret value is the same: it is a name."""
+        text = self.text(name)
+        show(text)
+        return text
 
     def number(self, name: str) -> int:
         """Return a whole number that must be there."""
@@ -188,6 +196,11 @@ def _children(value: Any) -> Iterator[Any]:
 
 def _no_constant(name: str) -> None:
     raise ValueError(name)
+
+
+def known_words(words: re.Pattern[str], text: str) -> str:
+    """Return those words of a service's that say a cause, and nothing else: the text may repeat a secret."""
+    return "; ".join(dict.fromkeys(found[0] for found in words.finditer(text)))
 
 
 def page_of(answer: Answer) -> str:

@@ -205,7 +205,7 @@ class Aws:
 
 def _identity(answer: Fields, key_id: str = "") -> Identity:
     """Return who an answer of STS's says that somebody is, who signs with that key if it is a user."""
-    arn = answer.text("Arn")
+    arn = answer.name("Arn")
     parts = arn.split(":", 5)
     if len(parts) < 6 or parts[0] != "arn":
         raise answer.wrong("Arn", "no ARN")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from datetime import timedelta
 
+from pipe.clients.answer import known_words
 from pipe.errors import (
     BadCredentials,
     Busy,
@@ -18,6 +19,7 @@ from pipe.errors import (
     ServiceError,
     WrongState,
 )
+from pipe.redact import one_line
 
 # What AWS says where it has not got the keys of a token's issuer.
 NO_KEY = "retrieve verification key"
@@ -48,11 +50,11 @@ _POLICY = frozenset({"MalformedPolicyDocument", "MalformedPolicyDocumentExceptio
 _CLOCK = ("Signature expired", "Signature not yet current", "RequestTimeTooSkewed")
 
 _PERMISSION = re.compile(r"not authorized to perform: ([\w-]+:\w+)")
-_CAUSE = re.compile(
-    r"(?P<how>explicit deny in an?|because no) "
-    r"(?P<policy>(?:identity-based|resource-based|role trust|session|service control|resource control|VPC endpoint) "
-    r"policy|permissions boundary)"
+_POLICY_OF_A_KIND = (
+    "(?:(?:identity-based|resource-based|role trust|session|service control|resource control|VPC endpoint) policy|"
+    "permissions boundary)"
 )
+_CAUSE = re.compile(rf"(?P<how>explicit deny in an?|because no) (?P<policy>{_POLICY_OF_A_KIND})")
 _ORGANIZATION = (
     "the {policy} of the organization, which no policy in the account outdoes: ask who manages the organization in AWS"
 )
@@ -71,6 +73,23 @@ _KMS = (
     "The identity needs kms:Decrypt on the key that encrypts the secret, and kms:GenerateDataKey to write it; the "
     "key's own policy has to allow it, too."
 )
+# Requests that carry a secret, which the answer may repeat.
+_SECRET = frozenset({
+    "secretsmanager:PutSecretValue", "secretsmanager:CreateSecret", "sts:AssumeRoleWithWebIdentity",
+})  # fmt: skip
+# What of such an answer is told: AWS's own words for a cause, in which nothing of a request can be.
+_KNOWN = re.compile(
+    rf"(?:explicit deny in an?|because no) {_POLICY_OF_A_KIND}"
+    r"(?: allows the [a-z]{2,20}:[A-Z][A-Za-z]{2,40} action)?|"
+    r"not authorized to perform: [a-z]{2,20}:[A-Z][A-Za-z]{2,40}|Access to KMS is not allowed|KMS key|"
+    r"customer master key|replica secret|(?:marked|scheduled) for deletion|managed by another service|owned by|"
+    r"already exists|not in a valid state|(?:greater|less|longer|shorter) than or equal to [0-9]{1,6}|"
+    r"exceed(?:s|ed)? the (?:limit|quota|maximum)|too (?:long|large|many)|"
+    r"maximum (?:length|size|number)|Rate exceeded|staging labels?|[Ii]ncorrect token audience|"
+    r"No OpenIDConnect provider found|retrieve verification key|[Tt]oken is expired|[Tt]oken has expired|"
+    r"Signature expired|Signature not yet current|not activated in this region|[Pp]acked (?:policy )?size|"
+    r"\b(?:[Ss]ecretString|[Ss]ecretBinary|[Cc]lientRequestToken|[Kk]msKeyId|[Dd]urationSeconds|[Rr]oleSessionName)\b"
+)
 # What AWS says, and what it advises to.
 _ADVICE: tuple[tuple[str, str], ...] = (
     (r"Access to KMS is not allowed|perform: kms:|KMS ?key|customer master key", _KMS),
@@ -86,27 +105,36 @@ def is_busy(code: str, message: str) -> bool:
     return code in _BUSY or (code == "InvalidIdentityToken" and NO_KEY in message)
 
 
+def said_of(action: str, message: str, request_id: str = "") -> str:
+    """Return what AWS says, as it may be told: of a request that carries a secret, the known words for a cause."""
+    if action not in _SECRET:
+        return one_line(message, 900)
+    traced = f"request id {request_id}" if re.fullmatch(r"[\w-]{1,64}", request_id, re.ASCII) else ""
+    return "; ".join(filter(None, (known_words(_KNOWN, message), traced))) or "no known reason"
+
+
 def is_throttled(code: str) -> bool:
     """Tell whether an error's code says that AWS wants fewer requests."""
     return code in _THROTTLED
 
 
-def meaning_of(code: str, message: str, action: str, check: str, *, ahead: timedelta | None = None) -> KeyturnError:
+def meaning_of(
+    code: str, message: str, action: str, check: str, *, ahead: timedelta | None = None, request_id: str = ""
+) -> KeyturnError:
     """Return what an error's code and message mean for us, wherever in an answer they stand.
 
     `check` is what to look at where AWS's own words do not tell it; `ahead` is by how much AWS's clock is ahead of
     the machine's, if that is known.
     """
+    what = f"AWS: {action} failed: {code}: {said_of(action, message, request_id)}"
     if is_busy(code, message):
-        what = f"AWS: {action} failed: {code}: {message}"
         return Busy(what, "Try again later.", throttled=is_throttled(code))
-    error = _refusal(code, message, action, check, ahead)
+    error = _refusal(code, message, action, check, what=what, ahead=ahead)
     error.code = code
     return error
 
 
-def _refusal(code: str, message: str, action: str, check: str, ahead: timedelta | None) -> ServiceError:
-    what = f"AWS: {action} failed: {code}: {message}"
+def _refusal(code: str, message: str, action: str, check: str, *, what: str, ahead: timedelta | None) -> ServiceError:
     if any(words in message or words == code for words in _CLOCK):
         return ServiceError(what, _clock(ahead))
     if code in _UNKNOWN_KEY:

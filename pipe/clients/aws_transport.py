@@ -17,7 +17,7 @@ import botocore.exceptions
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 
 from pipe.clients.answer import About, Fields, page_of
-from pipe.clients.aws_errors import is_busy, is_throttled, meaning_of
+from pipe.clients.aws_errors import is_busy, is_throttled, meaning_of, said_of
 from pipe.clients.http import Answer, Door
 from pipe.errors import Busy, Invalid, KeyturnError, ServiceError, Unreadable
 from pipe.retry import Gate, Patience
@@ -144,13 +144,14 @@ class Transport:
         answer = self._here.answer
         if answer is None:
             return ServiceError(f"AWS: {action} could not be asked ({type(error).__name__}).", check)
-        said = error.response.get("Error", {}) if isinstance(error, botocore.exceptions.ClientError) else {}
+        response: Any = error.response if isinstance(error, botocore.exceptions.ClientError) else {}
+        said, request_id = response.get("Error", {}), str(response.get("ResponseMetadata", {}).get("RequestId", ""))
         code, message = str(said.get("Code", "")), str(said.get("Message", ""))
         if not _CODE.fullmatch(code):
             return _foreign(answer, action)
         if is_busy(code, message) or answer.status == 429 or answer.status >= 500:
             return Busy(
-                f"AWS: {action} failed: {code}: {message}",
+                f"AWS: {action} failed: {code}: {said_of(action, message, request_id)}",
                 "Try again later.",
                 after=answer.pause,
                 # A throttled request was not carried out; one that ended in a server's error may have been.
@@ -158,7 +159,7 @@ class Transport:
                 throttled=is_throttled(code) or answer.status == 429,
             )
         ahead = answer.date - datetime.now(UTC) if answer.date else None
-        return meaning_of(code, message, action, check, ahead=ahead)
+        return meaning_of(code, message, action, check, ahead=ahead, request_id=request_id)
 
 
 def _foreign(answer: Answer, action: str) -> KeyturnError:

@@ -192,7 +192,7 @@ def _variable(raw: Fields) -> Variable:
     value, secured = raw.optional_text("value"), raw.optional_flag("secured")
     if secured is None:
         secured = value is None
-    return Variable(raw.text("uuid"), raw.text("key"), None if secured else value, secured)
+    return Variable(raw.text("uuid"), raw.name("key"), None if secured else value, secured)
 
 
 def _written(body: Mapping[str, Any]) -> Callable[[Fields], Variable]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -12,7 +13,7 @@ from pipe.clients.answer import About, Fields, fields
 from pipe.clients.bitbucket_errors import Request, refusal
 from pipe.clients.http import Door
 from pipe.errors import BadCredentials, Busy, KeyturnError, ServiceError
-from pipe.redact import Secret, one_line
+from pipe.redact import Secret
 from pipe.retry import Patience
 
 WHAT = "an OAuth access token"
@@ -121,8 +122,9 @@ def _granted(door: Door, address: str, header: str, advice: str) -> Grant:
 
 
 def _reason(refused: Fields) -> str:
-    said = [refused.optional_text(name) for name in ("error", "error_description")]
-    return one_line(": ".join(filter(None, said))) or "no reason given"
+    """Return the standard's word for the reason; what describes it may repeat the secret."""
+    code = refused.optional_text("error") or ""
+    return code if re.fullmatch(r"[a-z_]{1,40}", code) else "no reason given"
 
 
 def _basic_header(user: str, secret: Secret) -> str:

@@ -22,6 +22,7 @@ from pipe.errors import (
     ServiceError,
     Unreadable,
 )
+from pipe.redact import one_line
 
 # A rate limit's reset above this is a moment (seconds since the epoch), not a number of seconds.
 EPOCH = 1_000_000
@@ -73,7 +74,7 @@ class Request:
     @property
     def secret(self) -> bool:
         """Whether it carries a value that nobody may see."""
-        return bool(self.body and self.body.get("secured"))
+        return bool(self.body and "value" in self.body)
 
 
 def pause_of(answer: Answer) -> float | None:
@@ -164,7 +165,7 @@ def _said(error: Mapping[str, Any], request: Request) -> tuple[str, str]:
     texts = [error.get("message"), error.get("detail")]
     reason = ": ".join(text.strip().rstrip(".") for text in texts if isinstance(text, str) and text.strip())
     known = next(((told, advice) for words, told, advice in _REASONS if re.search(words, reason, re.IGNORECASE)), None)
-    told, advice = known or ("" if request.secret else reason, "")
+    told, advice = known or ("" if request.secret or not reason else one_line(reason, 900), "")
     data = error.get("data")
     fields = [error.get("fields"), data.get("arguments") if isinstance(data, dict) else None]
     names = [name for each in fields if isinstance(each, dict) for name in each if _NAME.fullmatch(name)]

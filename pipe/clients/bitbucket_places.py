@@ -10,6 +10,7 @@ from urllib.parse import quote
 from pipe.clients.answer import Fields
 from pipe.clients.bitbucket_api import Pages
 from pipe.errors import Invalid, Missing, ServiceError
+from pipe.redact import show
 from pipe.values import Place, Target, TargetKind
 
 _ENVIRONMENTS = "/deployments_config/environments/"
@@ -82,7 +83,9 @@ class _Environment:
 
     @classmethod
     def of(cls, raw: Fields) -> _Environment:
-        return cls(raw.text("uuid"), raw.optional_text("name") or "", raw.optional_text("slug") or "")
+        name, slug = raw.optional_text("name") or "", raw.optional_text("slug") or ""
+        show(name, slug)
+        return cls(raw.name("uuid"), name, slug)
 
 
 def _named(environments: Sequence[_Environment], target: Target) -> tuple[str, str]:

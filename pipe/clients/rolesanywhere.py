@@ -13,7 +13,7 @@ from pipe.clients.answer import About, Fields, fields
 from pipe.clients.certificate import Grant, SigningCertificate, all_to_check, first_to_check
 from pipe.clients.http import Answer, Door
 from pipe.errors import Busy, Denied, KeyturnError, ServiceError, Unreadable
-from pipe.redact import Secret
+from pipe.redact import Secret, one_line
 from pipe.retry import Patience
 from pipe.values import Identity, KeyPair
 
@@ -104,7 +104,7 @@ class RolesAnywhere:
             told = Fields({}, ABOUT)
         code = answer.headers.get("x-amzn-errortype", "").partition(":")[0] or _word(told, "__type") or str(status)
         said = _word(told, "message") or _word(told, "Message") or "no reason given"
-        what = f"AWS: {ACTION} failed: {code}: {said.rstrip('.')}."
+        what = f"AWS: {ACTION} failed: {code}: {one_line(said.rstrip('.'), 900)}."
         if status == 429 or status >= 500:
             return Busy(
                 what, "Try again later.", after=answer.pause, unclear=status >= 500, throttled=status == 429
@@ -127,7 +127,7 @@ def _given(answer: Fields) -> Given:
     sessions = answer.objects("credentialSet")
     if not sessions:
         raise answer.wrong("credentialSet", "empty")
-    keys, arn = sessions[0].object("credentials"), sessions[0].object("assumedRoleUser").text("arn")
+    keys, arn = sessions[0].object("credentials"), sessions[0].object("assumedRoleUser").name("arn")
     parts = arn.split(":")
     if len(parts) < 6:
         raise answer.wrong("credentialSet[].assumedRoleUser.arn", "no ARN")

@@ -292,11 +292,11 @@ def _is_of(arn: str, name: str) -> bool:
 def _described(answer: Fields, stages: str) -> Described:
     labels = answer.optional_object(stages)
     return Described(
-        answer.text("ARN"),
+        answer.name("ARN"),
         {version: frozenset(labels.texts(version)) for version in labels.raw} if labels else {},
         {tag.text("Key"): tag.optional_text("Value") or "" for tag in answer.optional_objects("Tags") or ()},
         deleted=answer.optional_moment("DeletedDate") is not None,
-        name=answer.text("Name"),
+        name=answer.name("Name"),
         kms_key=answer.optional_text("KmsKeyId") or "",
         changed=answer.optional_moment("LastChangedDate"),
         primary_region=answer.optional_text("PrimaryRegion") or "",

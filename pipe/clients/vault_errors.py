@@ -10,6 +10,7 @@ from typing import Any
 from pipe.clients.answer import About, parsed
 from pipe.clients.http import Answer
 from pipe.errors import Busy, Denied, Invalid, KeyturnError, Missing, ServiceError, Unreadable, Unsupported
+from pipe.redact import one_line
 
 # What the policy must allow, by the request's verb.
 CAPABILITIES = {"GET": "read", "LIST": "list", "SCAN": "scan", "POST": "update"}
@@ -58,9 +59,8 @@ def refusal_of(verb: str, path: str, answer: Answer, about: About) -> Refusal:
 
 
 def _said(reasons: Any) -> str:
-    if isinstance(reasons, list):
-        return "; ".join(map(str, reasons))
-    return str(reasons) if reasons else "no reason given"
+    said = "; ".join(map(str, reasons)) if isinstance(reasons, list) else str(reasons or "")
+    return one_line(said, 900) or "no reason given"
 
 
 def _has_metadata(body: dict[str, Any]) -> bool:

@@ -11,7 +11,7 @@ from pipe.clients.vault import Vault
 from pipe.clients.vault_api import Answer, Call, Question, plain
 from pipe.clients.vault_errors import Refusal
 from pipe.errors import BadCredentials, Denied, KeyturnError, Missing, Unsupported
-from pipe.redact import learn_all
+from pipe.redact import learn_all, show
 from pipe.secrets import Engine, Lease, Material, Mount, Tree, Version
 
 # Entries of a folder that are asked for at a time.
@@ -53,7 +53,7 @@ class Kv:
         engine = Engine.KV1 if name in ("kv", "generic") else Engine.OTHER
         if engine is Engine.KV1 and options and options.optional_text("version") == "2":
             engine = Engine.KV2
-        return Mount(data.text("path").strip("/"), engine, name)
+        return Mount(data.name("path").strip("/"), engine, name)
 
     def tree(self, mount: Mount, folder: str, *, recursive: bool) -> Tree:
         """Return a folder's secrets and their versions, of a recursive one all below it, without reading any.
@@ -130,6 +130,7 @@ class Kv:
         names = answer.data.optional_texts("keys")
         if names is None and "request_id" not in answer.whole:
             raise answer.data.wrong("keys", "missing")
+        show(*names or ())
         return _Page(names or (), answer.data.optional_object("key_info"))
 
     def _ask(self, call: Call, *, absent: bool = False) -> Answer:

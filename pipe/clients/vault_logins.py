@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Protocol
 from urllib.parse import quote
 
+from pipe.clients.answer import known_words
 from pipe.clients.vault_api import Answer, Call, Question, plain
 from pipe.clients.vault_errors import Explain, Refusal
 from pipe.errors import BadCredentials, KeyturnError, Missing
@@ -20,6 +21,21 @@ _BINDINGS = {
     "The role's bound_audiences": ("aud",),
     "The role's bound_claims": ("repositoryUuid", "deploymentEnvironmentUuid", "branchName", "workspaceUuid", "sub"),
 }
+# What is told of a refusal: Vault's own words for a cause, in which nothing of the credentials can be.
+_KNOWN = re.compile(
+    r"permission denied|namespace not found|namespace|no handler for route|unsupported (?:path|operation)|"
+    r"(?:invalid|missing|bad) (?:role|secret|token|jwt|audience|issuer|username|password|credentials|client token)"
+    r"(?:[ _](?:id|name|or password|or secret id|or role name|\([a-z]{3}\) claim))?|"
+    r"role (?:\"[\w.-]{1,60}\" )?could not be found|entry for role (?:\"[\w.-]{1,60}\" )?not found|"
+    r"error validating (?:token|claims|X-Vault-AWS-IAM-Server-ID header)|"
+    r"claim \"/?[A-Za-z_/]{1,40}\" (?:is missing|does not match(?: any associated bound claim values)?)|"
+    r"(?:token|secret id) (?:is|has) expired|expired|not yet valid|error verifying (?:token )?signature|"
+    r"failed to (?:verify|bind as user|find user|validate)|ldap operation failed|user is locked|source address|"
+    r"IAM Principal(?= )|does not belong to the role|error making upstream request|"
+    r"received error code [0-9]{3}(?: from STS)?|service account (?:name |namespace )?not authorized|"
+    r"wrapping token is not valid or does not exist",
+    re.IGNORECASE,
+)
 _UNKNOWN_ROLE = re.compile(r"role .*(could not be found|not found)|(invalid|missing) role\b(?! or)")
 
 
@@ -201,10 +217,10 @@ def refused(login: Login) -> Explain:
     """Return what a refused log-in means: Vault's reason, and which variable or setting to look at."""
 
     def explain(refusal: Refusal) -> KeyturnError | None:
-        status, said = refusal.status, refusal.said
         if refusal.foreign:
             return None
-        what = f"Vault refuses the log-in by {login.method} at {mount_of(login)} ({status}): {said.rstrip('.')}."
+        status, said = refusal.status, known_words(_KNOWN, refusal.said) or "no known reason"
+        what = f"Vault refuses the log-in by {login.method} at {mount_of(login)} ({status}): {said}."
         if "namespace" in said:
             return Missing(what, "Check VAULT_NAMESPACE.")
         if status in (404, 405):
@@ -212,7 +228,7 @@ def refused(login: Login) -> Explain:
         if status == 403 and "permission denied" in said:
             # A mount that is not there is denied in the very same words.
             return BadCredentials(what, f"Check VAULT_AUTH_PATH: is {login.method} mounted there? {login.advice()}")
-        if status == 400 and _UNKNOWN_ROLE.search(said):
+        if status == 400 and _UNKNOWN_ROLE.search(refusal.said):
             return BadCredentials(what, "Check VAULT_ROLE: there is no such role at that mount.")
         return BadCredentials(what, login.advice()) if status in (400, 401, 403) else None
 
@@ -242,7 +258,7 @@ def _spent(refusal: Refusal) -> KeyturnError | None:
     if refusal.foreign or refusal.status not in (400, 403):
         return None
     return BadCredentials(
-        f"ALARM: VAULT_WRAPPED_SECRET_ID is spent or expired ({refusal.status}): {refusal.said}",
+        f"ALARM: VAULT_WRAPPED_SECRET_ID is spent or expired ({refusal.status}).",
         "If no earlier run of yours used it, somebody else has unwrapped the secret id: destroy it, and find out who. "
         "Each run needs a new wrap.",
     )

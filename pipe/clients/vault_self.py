@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from pipe.clients.vault import Vault
 from pipe.clients.vault_api import Call, Question
+from pipe.redact import show
 from pipe.values import ClientToken
 
 # Paths that one request asks about.
@@ -22,6 +23,7 @@ class OwnToken:
         """Return what is known of the token; raises Denied where it may not look at itself."""
         data = self._vault.ask(Question(lambda vault: vault.auth.token.lookup_self())).data
         policies = [*(data.optional_texts("policies") or ()), *(data.optional_texts("identity_policies") or ())]
+        show(*policies)
         seconds = data.optional_number("ttl") or 0
         return ClientToken(tuple(dict.fromkeys(policies)), seconds, data.optional_text("type") == "batch")
 

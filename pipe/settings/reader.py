@@ -7,17 +7,24 @@ from collections.abc import Mapping
 from typing import Any
 
 from pipe.errors import Problem
-from pipe.redact import learn
+from pipe.redact import learn, show, visible
 from pipe.settings.face import Face
 from pipe.settings.misnamed import misnamed, nearest
 from pipe.settings.rules import read
 from pipe.settings.variables import BY_NAME, STEP_SECRETS, VARIABLES
 
+# What Bitbucket hands to each step, as far as it is told to people.
+_OF_THE_STEP = re.compile(r"BITBUCKET_(WORKSPACE|REPO|BUILD|DEPLOYMENT|PIPELINE|STEP|BRANCH|COMMIT)(_(?!.*TOKEN)\w+)?")
+
 
 def learn_secrets(environ: Mapping[str, str]) -> None:
-    """Hide every secret that the environment holds from all that is printed."""
+    """Hide every secret that the environment holds from all that goes out, but not the names that it gives."""
     for name in (*(variable.name for variable in VARIABLES if variable.secret), *STEP_SECRETS):
         learn(environ.get(name, ""))
+    for name, value in environ.items():
+        variable = BY_NAME.get(re.sub(r"_\d+$", "", name))
+        if variable.may_show(value) if variable else _OF_THE_STEP.fullmatch(name):
+            show(value)
 
 
 class Reader:
@@ -77,7 +84,7 @@ class Reader:
 
     def plain(self, name: str) -> str:
         """Return what Bitbucket hands to the step, or an empty string."""
-        return self.gaps.get(name) or self._environ.get(name, "").strip()
+        return self.gaps.get(name) or visible(self._environ.get(name, "").strip())
 
     def is_given(self, name: str) -> bool:
         """Tell whether a variable has a value, be it right or wrong."""

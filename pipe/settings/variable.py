@@ -68,9 +68,10 @@ class Variable:
             try:
                 read(self.rule, text)
             except Wrong as wrong:
-                shows = wrong.shows and self._may_show(text)
+                shows = wrong.shows and self.may_show(text)
                 shown = f", not “{one_line(text, _SHOWN)}”" if shows else ""
                 yield Problem(self.name, f"{wrong.must}{shown}", wrong.advice or (wrong.hint if shows else ""))
 
-    def _may_show(self, text: str) -> bool:
+    def may_show(self, text: str) -> bool:
+        """Tell whether a value may be printed: whoever mixes up two variables may have put a secret into this one."""
         return not (self.secret or self.private or _CREDENTIAL.fullmatch(text))

@@ -78,7 +78,7 @@ class ParameterStore:
     def _list(self, narrowing: Mapping[str, Any]) -> dict[str, Version]:
         given: dict[str, Any] = {"ParameterFilters": [narrowing], "MaxResults": PAGE}
         pages = self._aws.pages("ssm:DescribeParameters", self._client.describe_parameters, CHECK, **given)
-        return {each.text("Name"): _version(each) for page in pages for each in page.objects("Parameters")}
+        return {each.name("Name"): _version(each) for page in pages for each in page.objects("Parameters")}
 
     def _get(self, names: Sequence[str]) -> dict[str, Material]:
         """Return what one request tells; of a parameter that is not there any more, that it is deleted."""

@@ -1,4 +1,4 @@
-"""What AWS says of a refusal is told whole, and what mends it is told with it."""
+"""What AWS says of a refusal is told, whole unless it may repeat a secret, and what mends it is told with it."""
 
 from __future__ import annotations
 
@@ -72,7 +72,8 @@ def test_the_policy_that_denies_is_the_one_to_change(
     message = denial(cause.format(PUT))
     error = refused(world, questions, "secretsmanager.PutSecretValue", "AccessDenied", message)
     assert isinstance(error, Denied)
-    assert error.what.endswith(message), "the reason is at its end"
+    assert cause.removeprefix("with an ").partition(" allows")[0].partition(":")[0] in error.what
+    assert ROLE not in error.what, "the request carries a secret, which AWS may repeat"
     assert advice.format(PUT) in error.check
     assert ("needs the permission" in error.check) == ("no identity-based" in cause)
     assert ("does not help" in error.check) == ("explicit deny" in cause)
@@ -137,7 +138,7 @@ def test_a_region_that_is_not_enabled(world: World, questions: Questions) -> Non
     )
     for operation in ("sts.GetCallerIdentity", "sts.AssumeRole", "sts.AssumeRoleWithWebIdentity"):
         error = refused(world, questions, operation, "RegionDisabledException", message, 403)
-        assert message in error.what
+        assert "not activated in this region" in error.what
         assert "Activate STS in that region" in error.check
         assert "AWS_DEFAULT_REGION" in error.check
 
@@ -151,40 +152,43 @@ def test_a_role_that_may_not_be_assumed_names_both_ends(world: World, questions:
 
 
 @pytest.mark.parametrize(
-    ("operation", "code", "message", "advice"),
+    ("operation", "code", "message", "told", "advice"),
     [
         (
             "secretsmanager.PutSecretValue", "InvalidParameterException",
             "Operation not permitted on a replica secret. Call must be made in primary secret's region.",
-            "primary region",
+            "replica secret", "primary region",
         ),
         (
             "secretsmanager.PutSecretValue", "InvalidRequestException",
-            "You can't perform this operation on the secret because it was marked for deletion.", "restore-secret",
+            "You can't perform this operation on the secret because it was marked for deletion.",
+            "marked for deletion", "restore-secret",
         ),
         (
             "secretsmanager.CreateSecret", "InvalidRequestException",
             "You can't create this secret because a secret with this name is already scheduled for deletion.",
-            "restore-secret",
+            "scheduled for deletion", "restore-secret",
         ),
         (
             "secretsmanager.PutSecretValue", "InvalidRequestException",
-            "You can't modify this secret because it is managed by another service.", "a secret of your own",
+            "You can't modify this secret because it is managed by another service.",
+            "managed by another service", "a secret of your own",
         ),
         (
             "secretsmanager.UpdateSecretVersionStage", "InvalidParameterException",
             "The parameter RemoveFromVersionId can't be empty. Staging label a-label is attached to version 1.",
-            "SECRET_ID",
+            "Staging label a-label is attached to version 1.", "SECRET_ID",
         ),
     ],
 )  # fmt: skip
 def test_a_secret_that_takes_no_changes_is_no_conflict(
-    world: World, questions: Questions, operation: str, code: str, message: str, advice: str
+    world: World, questions: Questions, operation: str, code: str, message: str, told: str, advice: str
 ) -> None:
     error = refused(world, questions, operation, code, message)
     assert isinstance(error, WrongState)
     assert not isinstance(error, Conflict)
-    assert (error.code, error.what.endswith(message)) == (code, True)
+    assert (error.code, told in error.what) == (code, True)
+    assert (message in error.what) == (message.endswith(told)), "whole where the request carries no secret"
     assert advice in error.check
 
 
@@ -206,7 +210,8 @@ def test_no_refusal_is_without_advice(
 ) -> None:
     error = refused(world, questions, operation, code, "In AWS's own words.")
     assert isinstance(error, kind)
-    assert error.what.endswith(f"{code}: In AWS's own words.")
+    told = "request id " if operation.endswith("PutSecretValue") else "In AWS's own words."
+    assert f"{code}: {told}" in error.what
     assert error.check
 
 
@@ -227,3 +232,19 @@ def test_a_connection_to_sts_that_fails_names_the_host(monkeypatch: pytest.Monke
             ask()
         assert f"sts.{region}.amazonaws.com" in raised.value.what
         assert "a-password" not in str(raised.value)
+
+
+VALUE = "b2Xq+Zr7/Lw0Tn4Yp9Ks1Vd6Hf3Jm8Ga5Cu"
+
+
+@pytest.mark.parametrize("operation", ["secretsmanager.PutSecretValue", "secretsmanager.CreateSecret"])
+@pytest.mark.parametrize(("code", "status"), [("InvalidParameterException", 400), ("InternalServiceError", 500)])
+def test_of_a_request_with_a_secret_nothing_is_repeated(
+    world: World, questions: Questions, operation: str, code: str, status: int
+) -> None:
+    # Too few characters of it to be told from a word, and one that nobody has told the redactor.
+    message = f"Value '{VALUE[:6]}…' at 'secretString' must have length less than or equal to 65536: {VALUE}"
+    error = refused(world, questions, operation, code, message, status)
+    assert VALUE[:6] not in error.what
+    assert VALUE[8:] not in error.what
+    assert f"{code}: secretString; less than or equal to 65536; request id " in error.what

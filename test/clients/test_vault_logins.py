@@ -161,6 +161,19 @@ def test_a_directorys_user_signs_in() -> None:
     front.close()
 
 
+@pytest.mark.parametrize("reason", ["password {0}… is wrong", "{0}: user is locked", "bad {1}", ["no {1}", "{0}"]])
+def test_of_a_refused_log_in_nothing_is_repeated(reason: str | list[str]) -> None:
+    password = "tr0ub4dor&3"
+    said = [each.format(password[:6], password) for each in ([reason] if isinstance(reason, str) else reason)]
+    front = Front()
+    front.reply("*", Reply(400, {"errors": said if isinstance(reason, list) else said[0]}))
+    error = refusal(front.url, Userpass("alice", Secret(password)))
+    assert password[:6] not in str(error)
+    told = "user is locked" if "locked" in str(reason) else "no known reason"
+    assert f"(400): {told}." in error.what
+    front.close()
+
+
 def test_a_service_account_signs_in(bao: Bao) -> None:
     """OpenBao asks a stand-in of Kubernetes' TokenReview whose token it is."""
     now = int(time.time())

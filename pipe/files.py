@@ -1,0 +1,26 @@
+"""Files in REPORT_DIR, which others may have made: nothing is written through a link, or waits for who reads."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from pathlib import Path
+
+
+def write_file(folder: str, name: str, text: str) -> None:
+    """Write a file of a folder whole, in place of whatever has its name there; raises OSError.
+
+    The folder is made if it is missing. Of a file that cannot be written nothing is left.
+    """
+    place = Path(folder)
+    place.mkdir(parents=True, exist_ok=True)
+    beside = place / f".{name}.{os.getpid()}"
+    opened = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o666)
+    try:
+        with open(opened, "w", encoding="utf-8") as file:
+            file.write(text)
+        beside.replace(place / name)
+    except OSError:
+        with contextlib.suppress(OSError):
+            beside.unlink()
+        raise
