@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -146,3 +147,31 @@ def test_a_folder_called_data_is_told_from_what_the_api_puts_before_a_path(case:
     assert "for which secret/data/data/** is to be written" in result.output
     assert held_by(case)["DATA_APP_PASSWORD"] == "the-password-of-data"
     case.idle(SECRETS="secret/data/** *")
+
+
+def test_a_wildcard_neither_steers_a_step_nor_writes_over_a_rotated_pair(case: Case) -> None:
+    """Whoever may write one key below a wildcard's folder chooses names; the rest is written, and it is exit 2."""
+    case.put(APP, {"bash-env": "/tmp/evil-script", "env": "production", "password": LONG, "git-token": LONG})
+    for _ in range(2):
+        result = case.unmet()
+        assert (
+            "BASH_ENV: secret/ci/case/app would give it by a wildcard, and programs in a step obey that"
+            in result.output
+        )
+        assert {"PASSWORD", "GIT_TOKEN"} <= held_by(case).keys()
+        assert not {"BASH_ENV", "ENV"} & held_by(case).keys()
+    assert (result.writes, case.reads(result)) == ([], []), "the second run reads nothing and says it all the same"
+    case.unmet(SECRETS=f"{APP} *; {APP} env | ENV")
+    assert held_by(case)["ENV"] == "production", "another selector brings it on purpose"
+    case.well(SECRETS=f"{APP} *; {APP} env | ENV; {APP} bash-env | BASH_ENV")
+    case.put("secret/ci/case/aws", {"access_key_id": "AKIAIOSFODNN7EXAMPLE", "region": "of-their-own-choice"})
+    rotated = {"User": "bot", "Variables": ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"]}
+    test = case.company.environments["Test"]
+    case.world.bitbucket.set_variable(test, "KEYTURN_AWS_ACCESS_KEY_ID", json.dumps(rotated))
+    problem = case.refused(SECRETS=f"{APP} password; secret/ci/case/** *")
+    assert problem.startswith(
+        "acme/shop Test: secret/ci/case/aws would write over AWS_ACCESS_KEY_ID, which a rotation keeps there"
+    )
+    case.put(OTHER, {"word": LONG})
+    case.well(SECRETS=f"{APP} password; secret/ci/case/** *; !secret/ci/case/aws; !{APP}")
+    assert held_by(case)["OTHER_WORD"] == LONG

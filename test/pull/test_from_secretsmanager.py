@@ -45,10 +45,10 @@ def test_a_dry_run_writes_nothing(managed: ManagerCase) -> None:
 def test_fields_whole_strings_and_what_a_variable_is_called(managed: ManagerCase) -> None:
     managed.keep("ci/plain", "the-text-of-a-whole-secret")
     arn = managed.seen("ci/plain").arn
-    managed.keep("ci/deep", {"replica": {"host": "replica.example.com", "port": 5432}})
+    managed.keep("ci/deep", '{"replica": {"host": "replica.example.com", "port": 5432, "factor": 1.10}, "rate": 1e5}')
     result = managed.well(
         SECRETS=f"ci/db password; ci/db user | DB_USER; ci/plain | PLAIN; {arn}; ci/deep replica.host; "
-        f"ci/deep replica | REPLICA; {managed.seen('ci/session').arn[:-7]} signing-key"
+        f"ci/deep replica | REPLICA; ci/deep rate; {managed.seen('ci/session').arn[:-7]} signing-key"
     )
     assert managed.reads(result) == [BATCHES]
     expected = {
@@ -57,7 +57,8 @@ def test_fields_whole_strings_and_what_a_variable_is_called(managed: ManagerCase
         "PLAIN": "the-text-of-a-whole-secret",
         "CI_PLAIN": "the-text-of-a-whole-secret",
         "REPLICA_HOST": "replica.example.com",
-        "REPLICA": '{"host":"replica.example.com","port":5432}',
+        "REPLICA": '{"factor":1.10,"host":"replica.example.com","port":5432}',
+        "RATE": "1e5",
         "SIGNING_KEY": "the-first-signing-key",
     }
     assert managed.wanted(*expected) == expected

@@ -7,6 +7,7 @@ import json
 import zlib
 from dataclasses import replace
 from datetime import UTC, datetime
+from random import Random
 from typing import Any
 
 import pytest
@@ -22,9 +23,11 @@ from pipe.jobs.pull.memory import (
     uuid_digest,
     with_last_sync,
 )
+from pipe.naming import NAME
 from pipe.secrets import Engine, Version
 from pipe.selectors import Selector
 from pipe.sources.source import Found
+from pipe.state import rotated
 from pipe.values import Place, Pull, Variable
 
 ORIGIN = "https://vault.example team"
@@ -97,6 +100,34 @@ ENTRY = {"run": "r", "by": {"secret/a *": ["o", ["secret/a"], ["A"]]}}
 )  # fmt: skip
 def test_what_cannot_be_read_is_told_apart_from_nothing(state: str) -> None:
     assert last_sync_of(state) == LastSync(readable=False)
+
+
+def test_whatever_is_wrong_with_a_state_it_is_told_and_never_raised() -> None:
+    """Whoever may write variables may write anything there; what is read has names and texts, and nothing else."""
+    sound = with_last_sync(None, ONE)
+    assert last_sync_of(sound).readable
+    random = Random("states")
+    odd: list[Any] = [None, 7, -1.5e300, True, "x", [], {}, [[]], {"a": 1}, "A B", "\0", 10**30]
+    deep = "[" * 100_000 + "]" * 100_000
+    texts = [deep, f'{{"pull": {deep}}}', "NaN", f'{{"pull": "1.{"A" * 50_000}"}}', "\ud800", sound[:-9], sound.upper()]
+    for one in odd:
+        texts += [json.dumps({"pull": one}), packed(one), packed({"run": one, "by": one}, bytes(99))]
+        texts += [packed({"run": "r", "by": {"s": [one, ["a"], ["A"]]}}, bytes(15))]
+        texts += [packed({"run": "r", "by": {"s": ["o", [one], ["A"]]}}, bytes(15))]
+        texts += [packed({"run": "r", "by": {"s": ["o", ["a"], [one]]}}, bytes(15))]
+    for _ in range(300):
+        at = random.randrange(len(sound))
+        texts.append(sound[:at] + random.choice('x"{}[]:,0') + sound[at + random.randrange(2) :])
+    for text in texts:
+        found = last_sync_of(text)
+        for group in found.groups.values():
+            assert isinstance(group.origin, str)
+            assert all(isinstance(address, str) for address in group.entries)
+            assert all(NAME.fullmatch(name) for entry in group.entries.values() for name in entry.names)
+        with_last_sync(text, found)
+        rotated("KEYTURN_X", text)
+    bomb = base64.b64encode(zlib.compress(b"[" + b" " * 40_000_000)).decode()
+    assert not last_sync_of(json.dumps({"pull": f"1.{bomb}"})).readable
 
 
 def test_what_can_be_read_is_not_spoilt_by_what_the_others_lack() -> None:

@@ -123,8 +123,8 @@ def _changed(setting: _Setting, _: Runner) -> None:
 
 
 def _edited(setting: _Setting, _: Runner) -> None:
-    """Somebody has written to one replica, and to another one twice, so that what was ours has no stage any more."""
-    for name in ("database", "payments", "payments"):
+    """Somebody has written to two replicas."""
+    for name in ("database", "payments"):
         setting.edit(setting.now[name].name)
 
 
