@@ -24,6 +24,7 @@ _SAID = {
     "WrongSelector": (None, 0, 1),
     "missing": (0, 1, 2),
     "lacks_token": (1, 2, 3),
+    "kind": _ERROR,
     "_Cause": (None, 2, 3),
     "_cut_short": (None, 2, 4),
     "__init__": _ERROR,

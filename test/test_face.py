@@ -41,7 +41,10 @@ def test_every_default_keeps_its_rule() -> None:
     with_default = [variable for variable in VARIABLES if variable.default]
     assert with_default
     for variable in with_default:
-        assert str(read(variable.rule, variable.default)).lower() == variable.default.lower(), variable.name
+        value = read(variable.rule, variable.default)
+        # A switch that may also be a number is read as both.
+        said = value[0] if isinstance(value, tuple) else value
+        assert str(said).lower() == variable.default.lower(), variable.name
 
 
 @pytest.mark.parametrize("variable", VARIABLES, ids=lambda variable: variable.name)
