@@ -30,8 +30,11 @@ def started(environ: dict[str, str], out: int | None, err: int | None = subproce
     return subprocess.Popen(command, cwd=ROOT, env={"HOME": "/nonexistent", **environ}, stdout=out, stderr=err)
 
 
-@pytest.mark.parametrize(("environ", "code"), [(SETUP, 0), (REFUSED, 1)], ids=["setup", "refused"])
-@pytest.mark.parametrize("stdout", ["closed", "full", "unread"])
+@pytest.mark.parametrize(
+    ("stdout", "environ", "code"),
+    [("closed", SETUP, 0), ("full", SETUP, 0), ("unread", SETUP, 0), ("full", REFUSED, 1)],
+    ids=["closed", "full", "unread", "full, refused"],
+)
 def test_a_stdout_that_takes_nothing_changes_nothing(stdout: str, environ: dict[str, str], code: int) -> None:
     reading, unread = os.pipe()
     os.close(reading)
