@@ -35,7 +35,7 @@ _STEP, _GRAM = 3, 6
 _UNSEEN = dict.fromkeys(map(ord, "\0\u00ad\u200b\u200c\u200d\u200e\u200f\u2060\ufeff"))
 _UNUSUAL = re.compile(r"[^\n -~]")
 # What Keyturn counts and dates by itself.
-_FIGURE = re.compile(r"\d{1,6}|(?=.*\d[-:]\d\d)[\dtz:.+-]+")
+_FIGURE = re.compile(r"\d{1,6}|\d{4}-\d\d-\d\d(t\d\d:\d\d(:\d\d(\.\d+)?)?(z|[+-]\d\d:?\d\d)?)?|\d\d:\d\d(:\d\d)?z?")
 
 
 class Secret:
@@ -94,8 +94,9 @@ class _Redactor:
                 self._new.append(value)
 
     def show(self, name: str) -> None:
+        folded = "".join(_words(name))
         with self._lock:
-            self._names.add(name)
+            self._names.add(folded)
 
     def finds_in(self, text: str) -> bool:
         """Tell whether a text holds a value, however it is written, or a part of one that is no name."""
@@ -140,18 +141,18 @@ class _Redactor:
                         yield start, text[start : start + WINDOW]
 
     def _is_harmless(self, at: int, found: str, words: list[str]) -> bool:
-        """Tell whether what was found is Keyturn's own word or a printed name, or stands across several of those."""
+        """Tell whether what was found is Keyturn's own word, a printed name or a figure, or stands across several."""
+        if self._is_known(found):
+            return True
         touching = list(_touching(at, len(found), words))
-        return self._is_known(found) or (
-            all(word.isdigit() or len(word) > 2 for word in touching)
-            and not all(map(str.isdigit, touching))
-            and all(map(self._is_known, touching))
-        )
+        figures = [word for word in touching if _FIGURE.fullmatch(word)]
+        if len(touching) > 1 and all(map(str.isdigit, touching)):
+            return False
+        return all(word in figures or (len(word) > 2 and self._is_known(word)) for word in touching)
 
     def _is_known(self, part: str) -> bool:
         if part not in self._harmless:
-            known = (_own_words(), *("".join(_words(name)) for name in self._names))
-            if not _FIGURE.fullmatch(part) and not any(part in each for each in known):
+            if part not in _own_words() and not any(part in name for name in self._names):
                 return False
             self._harmless.add(part)
         return True

@@ -112,6 +112,20 @@ def test_what_is_no_part_of_a_value_stays(value: str) -> None:
     assert clean(text) == text
 
 
+@pytest.mark.parametrize("value", ["2026", "1200", "2026-11-29", "2026-11-29T01:02:03Z", "10:00:00", "120017"])
+def test_what_keyturn_counts_and_dates_stays(value: str) -> None:
+    learn(value)
+    text = "1200 variables (17 of them since 2026-11-29T01:02:03Z) in build 120017, due on 2026-11-29 10:00."
+    assert clean(text) == text
+
+
+@pytest.mark.parametrize("value", ["123-45-6789", "4111-1111-1111-1111", "84736251", "2026-11-29-4711"])
+def test_other_numbers_are_hidden(value: str) -> None:
+    learn(value)
+    assert clean(f"The server says {value}.") == HIDDEN
+    assert clean(f"The server says {' '.join(value)}") == HIDDEN
+
+
 @pytest.mark.parametrize("value", ["production_db", "shop-production", "acme", "Production", "DB_NAME", "acmeshop"])
 def test_names_stay_whatever_the_values_are(value: str) -> None:
     learn(value)
