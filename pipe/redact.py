@@ -35,7 +35,7 @@ _STEP, _GRAM = 3, 6
 _UNSEEN = dict.fromkeys(map(ord, "\0\u00ad\u200b\u200c\u200d\u200e\u200f\u2060\ufeff"))
 _UNUSUAL = re.compile(r"[^\n -~]")
 # What Keyturn counts and dates by itself.
-_FIGURE = re.compile(r"\d{1,6}|\d{4}-\d\d-\d\d(t\d\d:\d\d(:\d\d(\.\d+)?)?(z|[+-]\d\d:?\d\d)?)?|\d\d:\d\d(:\d\d)?z?")
+_FIGURE = re.compile(r"\d{1,5}|\d{4}-\d\d-\d\d(t\d\d:\d\d(:\d\d(\.\d+)?)?(z|[+-]\d\d:?\d\d)?)?|\d\d:\d\d(:\d\d)?z?")
 
 
 class Secret:

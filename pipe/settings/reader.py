@@ -62,7 +62,9 @@ class Reader:
     def gap(self, name: str, stands: str = "") -> str:
         """Let a text stand for a variable that is missing, by default its name in angle brackets; return what does."""
         self._asked.add(name)
-        return self.gaps.setdefault(name, stands or f"<{name}>")
+        stands = self.gaps.setdefault(name, stands or f"<{name}>")
+        show(stands)
+        return stands
 
     def missing(self, variable: str, why: str, advice: str = "", *, stands: str = "") -> None:
         """Note that a variable is needed, and which one that is given was probably meant; or what `stands` for it."""

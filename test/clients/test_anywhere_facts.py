@@ -65,5 +65,5 @@ def test_an_expired_certificate_is_the_cause_whatever_the_words() -> None:
 def test_names_stay_on_their_line() -> None:
     odd = replace(FACTS, subject="runner\n\x1b[31mroot", issuer="")
     lines = all_to_check(odd, GRANT).splitlines()
-    assert lines[0].startswith("The certificate: subject CN “runner [31mroot”, issuer CN “”, serial number 4d2, ")
+    assert lines[0].startswith("The certificate: subject CN “runner \\x1b[31mroot”, issuer CN “”, serial number 4d2, ")
     assert "x509Issuer" not in "".join(lines)
