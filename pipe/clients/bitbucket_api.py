@@ -169,6 +169,9 @@ class _Reading:
         """Return what the list shows, and how many there are at least by what it tells."""
         page = self._page(self._url + "1")
         size, values = page.optional_number("size"), page.objects("values")
+        if size is not None and size < len(values):
+            # What a page shows contradicts it.
+            size = None
         told = size or 0
         self._take(page)
         # Once the first page has told how many there are, the others are asked for side by side.
@@ -180,9 +183,12 @@ class _Reading:
             if later is not None:
                 page = later
                 self._take(page)
+                # One that was made meanwhile may be on a page that was read before it.
+                told = max(told, page.optional_number("size") or 0)
         for number in range(last + 1, MOST_PAGES + 1):
             link = self._link(page)
-            unsure = size is None and ("next" in page or len(page.objects("values")) >= PAGE)
+            # Without `size` only a page on which there is nothing new is the end: pages may be shorter than asked for.
+            unsure = size is None and bool(page.objects("values"))
             if not link and not unsure and len(self._found) >= told:
                 break
             followed = self._followed(link) if link else None
@@ -193,6 +199,7 @@ class _Reading:
                     told = len(self._found) + 1
                 break
             page = following
+            told = max(told, page.optional_number("size") or 0)
         else:
             told = max(told, len(self._found) + bool(self._link(page)))
         return tuple(self._found.values()), told

@@ -11,11 +11,11 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TypeVar
 
-from pipe.errors import KeyturnError, Problem, Refused
+from pipe.errors import KeyturnError, Missing, Problem, Refused, ServiceError
 from pipe.plan import Do, Failure, Outcome, Step
 from pipe.retry import side_by_side
 from pipe.secrets import Material, State, Version
-from pipe.selectors import Selector
+from pipe.selectors import Selector, covers
 from pipe.sources.source import Found, Looked, Source
 
 log = logging.getLogger("keyturn.sources")
@@ -213,6 +213,23 @@ def look(
     return looked, {each.address: each.material for each in found if each.material is not None}
 
 
+def confirm(source: Source, looked: Looked, brought: Iterable[str]) -> Looked:
+    """Return what became of a selector, with what it has brought before as failed where nothing proves that it is gone.
+
+    A list may be minutes old, or leave out what one may not see: what it lacks is asked for by itself. Where nothing at
+    all was found, nothing is deleted anyway. What is found by a tag is as good as gone without the tag.
+    """
+    shown = {found.address for found in looked.found} | looked.failed.keys()
+    lacking = [each for each in dict.fromkeys(brought) if each not in shown and not covers(looked.without, each)]
+    if not lacking or not looked.found or looked.problem is not None or looked.selector.tagged:
+        return looked
+    asked = [replace(looked.found[0], address=address, version=None, material=None) for address in lacking]
+    answers = dict(zip(lacking, source.read_all(asked), strict=True))
+    failed = {address: error for address, answer in answers.items() if (error := _doubt(address, answer)) is not None}
+    _tell(failed)
+    return replace(looked, failed={**looked.failed, **failed})
+
+
 def read(source: Source, seen: Seen, wanted: Sequence[Found]) -> Seen:
     """Return what was seen with what is in the wanted secrets, or why that cannot be told."""
     results = dict(zip((found.address for found in wanted), source.read_all(wanted), strict=True))
@@ -244,6 +261,18 @@ def with_unmet(said: str, steps: Iterable[Step]) -> str:
 def count(number: int, what: str) -> str:
     """Return so many of something, in words."""
     return f"{number} {what}{'' if number == 1 else 's'}"
+
+
+def _doubt(address: str, answer: Material | KeyturnError) -> KeyturnError | None:
+    """Return why a secret that no list shows may be there all the same."""
+    if isinstance(answer, KeyturnError):
+        return None if isinstance(answer, Missing) else answer
+    if answer.values is None:
+        return None
+    return ServiceError(
+        f"{address} is there, but the list of its folder lacks it.",
+        "The list may be old: run again. If that does not help, check what the policy lets be listed.",
+    )
 
 
 def _errors(looked: Sequence[Looked]) -> Mapping[str, KeyturnError]:

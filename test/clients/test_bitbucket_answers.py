@@ -93,6 +93,16 @@ def test_a_list_is_whole_however_its_pages_are_linked(
     assert len(client.variables(place)) == 130
 
 
+@pytest.mark.parametrize("told", [{}, {"size": 0}, {"size": 3}])
+@pytest.mark.parametrize("end", [{"values": []}, 404])
+def test_pages_that_are_shorter_than_was_asked_for_are_no_end_where_nothing_tells_how_many_there_are(
+    world: World, client: Bitbucket, place: Place, told: dict[str, Any], end: dict[str, Any] | int
+) -> None:
+    pages: Pages = {number: {"values": values(10 * number - 9, 10 * number), **told} for number in (1, 2, 3)}
+    listing(world, {**pages, 4: end})
+    assert len(client.variables(place)) == 30
+
+
 @pytest.mark.parametrize("status", [401, 403, 404])
 def test_a_next_page_that_is_refused_is_no_end_of_the_list(
     world: World, client: Bitbucket, place: Place, status: int
@@ -111,6 +121,16 @@ def test_a_next_page_that_is_refused_is_no_end_of_the_list(
         ({1: {"values": values(1, 100), "size": 130}, 2: {"values": values(1, 100)}}, "tells of 130 and shows 100"),
         ({1: {"values": [], "size": 3}}, "tells of 3 and shows 0"),
         ({1: {"values": values(1, 100), "next": NEXT}}, "tells of 101 and shows 100"),
+        # One was made while the list was read, and belongs on a page that was read before.
+        (
+            {1: {"values": values(1, 100), "size": 130}, 2: {"values": values(101, 130), "size": 131}},
+            "tells of 131 and shows 130",
+        ),
+        # One was deleted meanwhile, so that another one has moved to a page that was read before.
+        (
+            {1: {"values": values(1, 100), "size": 130}, 2: {"values": values(102, 130), "size": 129}},
+            "tells of 130 and shows 129",
+        ),
     ],
 )
 def test_a_list_that_shows_less_than_it_tells_of_is_not_believed(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from sandbox.bitbucket import Scope
@@ -39,3 +40,21 @@ def limited(operation: str, *, nth: int = 1, times: int = 1, seconds: int = HOUR
     """Return a fault by which Bitbucket asks to be left alone for so many seconds."""
     body = {"type": "error", "error": {"message": "Rate limit for this resource has been exceeded"}}
     return answering(operation, "429 Too Many Requests", body, ("Retry-After", str(seconds)), nth=nth, times=times)
+
+
+def lacking(take: Callable[[dict[str, Any]], None]) -> Callable[[Answer], Answer]:
+    """Return what takes something out of an answer in JSON."""
+
+    def change(answer: Answer) -> Answer:
+        body = json.loads(answer.body)
+        take(body)
+        headers = [each for each in answer.headers if each[0].lower() != "content-length"]
+        return replace(answer, headers=headers, body=json.dumps(body).encode())
+
+    return change
+
+
+def out_of_the_scan(body: dict[str, Any]) -> None:
+    """Take one of the company's secrets out of the list that Vault makes of all."""
+    body["data"]["keys"].remove("session")
+    del body["data"]["key_info"]["session"]

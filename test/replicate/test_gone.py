@@ -10,6 +10,7 @@ import pytest
 from sandbox.vault import SCAN, USUAL
 from sandbox.wire import Fault
 from sandbox.world import REPLICAS
+from test.pull.spoiling import lacking, out_of_the_scan
 from test.replicate.case import Case
 from test.support import Result
 
@@ -227,3 +228,14 @@ def test_what_is_deleted_already_does_not_make_a_share_smaller(case: Case) -> No
     result = case.run()
     assert scheduled(case, result) == 0
     assert "9 of 40 of all replicas would go" in result.output
+
+
+def test_a_secret_that_a_list_lacks_is_asked_for_before_its_replica_goes(kept: Case) -> None:
+    kept.given["PRUNE"] = "true"
+    kept.vault.wire.spoil(Fault("SCAN *", "change-after", change=lacking(out_of_the_scan), times=0))
+    result = kept.run()
+    assert result.code == 1, result.output
+    assert "secret/ci/session is there, but the list of its folder lacks it." in result.output
+    unpruned(kept, result)
+    kept.mend()
+    kept.idle()

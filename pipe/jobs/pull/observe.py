@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
 from pipe.errors import KeyturnError, Refused
-from pipe.jobs.pull.memory import SyncedSecret, TargetState, last_sync_of, stamp_of, uuid_digest
+from pipe.jobs.pull.memory import FORMER, SyncedSecret, TargetState, last_sync_of, origin_digest, stamp_of, uuid_digest
 from pipe.plan import Do, Failure, Step
 from pipe.secrets import Engine
 from pipe.selectors import Selector
-from pipe.sources.inventory import Observed, look, named, open_beside, read, take_inventory
-from pipe.sources.source import Found, Source
+from pipe.sources.inventory import Observed, confirm, look, named, open_beside, read, take_inventory
+from pipe.sources.source import Found, Looked, Source
 from pipe.values import Pull, Target
 
 if TYPE_CHECKING:
@@ -55,6 +55,8 @@ def observe(bitbucket: Bitbucket, source: Source, targets: Sequence[Target], pol
     for state in states:
         _complain(state, policy)
     looked, materials = look(source, policy.selectors, partial(_known, states, policy))
+    if policy.prune:
+        looked = tuple(confirm(source, each, _brought(states, each, origin_digest(source.origin))) for each in looked)
     world = World(now, source.origin, looked, materials, {}, states, refused)
     # A dynamic secret is made by reading it, and a dry run makes nothing.
     return read(
@@ -120,6 +122,14 @@ def _first(same: Sequence[tuple[Target, KeyturnError]]) -> tuple[str, KeyturnErr
         return target.text, error
     what = f"{error.what.rstrip('.')}; and the same of {named([each.text for each, _ in others])}."
     return f"{len(same)} targets", KeyturnError(what, error.check, details=error.details)
+
+
+def _brought(states: Iterable[TargetState], looked: Looked, origin: str) -> Iterator[str]:
+    """Yield the addresses of what a selector has brought before."""
+    for state in states:
+        group = state.last_sync.groups.get(looked.selector.text)
+        if group is not None and group.origin == origin:
+            yield from (address.removeprefix(FORMER) for address in group.entries)
 
 
 def _complain(target: TargetState, policy: Pull) -> None:

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pipe.errors import KeyturnError, Refused
-from pipe.jobs.replicate.identity import SOURCE, is_current, of_origin, source_tag, staged, token_of
+from pipe.jobs.replicate.identity import OWNER, SOURCE, is_current, of_origin, owner, source_tag, staged, token_of
 from pipe.secrets import Engine, Version
 from pipe.selectors import Selector
-from pipe.sources.inventory import Inventory, Live, Observed, look, open_beside, read, take_inventory
-from pipe.sources.source import Found, Source
+from pipe.sources.inventory import Inventory, Live, Observed, confirm, look, open_beside, read, take_inventory
+from pipe.sources.source import Found, Looked, Source
 from pipe.values import Described, Replication
 
 if TYPE_CHECKING:
@@ -55,8 +55,17 @@ def observe(store: Callable[[], SecretsManager], source: Source, policy: Replica
         return not address or (source_tag(address) in replicated and not policy.force)
 
     looked, materials = look(source, policy.selectors, known)
+    if policy.prune:
+        looked = tuple(confirm(source, each, _brought(replicas, each, source.origin, policy)) for each in looked)
     world = World(now, source.origin, looked, materials, {}, replicas, run)
     return read(source, world, to_read(world, policy))
+
+
+def _brought(replicas: Mapping[str, Described], looked: Looked, origin: str, policy: Replication) -> Iterator[str]:
+    """Yield the addresses of what a selector has brought before, as its living replicas are named after them."""
+    for name, replica in replicas.items():
+        if looked.found and not replica.deleted and replica.tags.get(OWNER) == owner(origin, looked.selector.text):
+            yield f"{looked.found[0].mount}/{name.removeprefix(policy.prefix)}"
 
 
 def wanted_of(world: World, inventory: Inventory, policy: Replication) -> Iterator[Wanted]:
