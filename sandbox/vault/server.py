@@ -51,10 +51,13 @@ class OpenBao:
         configuration = Path(self._folder.name, "openbao.hcl")
         configuration.write_text(_CONFIGURATION.format(path=json.dumps(str(self._audit))))
         port = free_port()
+        # HashiCorp's server makes audit devices by its API alone.
+        by_api = Path(program).name.startswith("vault")
         command = [program, "server", "-dev", "-dev-no-store-token", f"-dev-listen-address={LOOPBACK}:{port}",
-                   f"-config={configuration}"]  # fmt: skip
+                   *([] if by_api else [f"-config={configuration}"])]  # fmt: skip
         # The token goes by the environment: a process's arguments can be read by everybody.
-        environment = {**os.environ, "BAO_DEV_ROOT_TOKEN_ID": self.root_token}
+        named = dict.fromkeys(("BAO_DEV_ROOT_TOKEN_ID", "VAULT_DEV_ROOT_TOKEN_ID"), self.root_token)
+        environment = {**os.environ, **named}
         self.url = f"http://{LOOPBACK}:{port}"
         self.pool = urllib3.HTTPConnectionPool(LOOPBACK, port, maxsize=_KEPT, retries=False)
         try:
@@ -63,6 +66,11 @@ class OpenBao:
                     command, env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=output
                 )
                 self._wait(self._process, output)
+            if by_api:
+                device = {"type": "file", "options": {"file_path": str(self._audit)}}
+                self.pool.request(
+                    "PUT", "/v1/sys/audit/sandbox", json=device, headers={"X-Vault-Token": self.root_token}
+                )
         except BaseException:
             self.stop()
             raise
@@ -126,7 +134,9 @@ class OpenBao:
 
 
 def _program() -> str:
-    """Return OpenBao's program: the one that was installed beside this Python."""
+    """Return the server's program: VAULT_BINARY's, else OpenBao's, which was installed beside this Python."""
+    if os.environ.get("VAULT_BINARY"):
+        return os.environ["VAULT_BINARY"]
     beside = Path(sys.executable).with_name("bao")
     found = str(beside) if beside.exists() else shutil.which("bao")
     if not found:
