@@ -33,6 +33,7 @@ class Ended:
     last: str
     report: Mapping[str, Any]
     changed: bool = False
+    part: str = ""
 
     def is_worth(self, when: str) -> bool:
         """Tell whether NOTIFY_ON, `failure`, `change` or `always`, wants a notice of it."""

@@ -42,13 +42,18 @@ class Table:
 
 @dataclass(frozen=True)
 class View:
-    """What is shown in order, tables and texts; what is warned of; how it ends; and the report for machines."""
+    """What is shown in order, tables and texts; what is warned of; how it ends; and the report for machines.
+
+    `changed` is whether anything is not as it was; `part` is which part of several steps' work it is, such as 1of4.
+    """
 
     exit_code: int
     sentence: str
     parts: tuple[Table | str, ...] = ()
     warnings: tuple[str, ...] = ()
     report: Mapping[str, Any] = field(default_factory=dict)
+    changed: bool = False
+    part: str = ""
 
 
 @runtime_checkable
@@ -57,6 +62,14 @@ class Looks(Protocol):
 
     def look(self) -> View:
         """Return what there is to show; raises Refused and ServiceError."""
+
+
+@runtime_checkable
+class Runs(Protocol):
+    """An action of several jobs, which plans and does each by itself."""
+
+    def run(self) -> View:
+        """Do it, and return what there is to show; raises Refused and ServiceError."""
 
 
 # Steps that are shown one by one.

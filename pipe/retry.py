@@ -51,6 +51,10 @@ class Patience:
         """Seconds to wait for a connection, and for an answer."""
         return max(0.3, 5 * self._pace), max(0.6, 20 * self._pace)
 
+    def real(self, seconds: float) -> float:
+        """Return how many real seconds so many seconds of waiting take."""
+        return seconds * self._pace
+
     @property
     def left(self) -> float:
         """Seconds left of the budget."""
@@ -142,10 +146,15 @@ class Patience:
 
 
 class Gate:
-    """The places for attempts under way to one service; one that is throttled leaves half as many, for good."""
+    """The places for attempts under way to one service; one that is throttled leaves half as many, for good.
 
-    def __init__(self, limit: int = IN_FLIGHT) -> None:
+    Until then they grow, by one for every few that went well, to at most `grows_to`.
+    """
+
+    def __init__(self, limit: int = IN_FLIGHT, grows_to: int = 0) -> None:
         self._limit = limit
+        self._grows_to = grows_to
+        self._well = 0
         self._taken = 0
         self._changed = threading.Condition()
 
@@ -171,7 +180,13 @@ class Gate:
                 with self._changed:
                     # Attempts that began side by side are refused side by side: together they halve the places once.
                     self._limit = min(self._limit, max(1, limit // 2))
+                    self._grows_to = 0
             raise
+        else:
+            with self._changed:
+                self._well += 1
+                if self._limit < self._grows_to and self._well >= 2 * self._limit:
+                    self._limit, self._well = self._limit + 1, 0
         finally:
             with self._changed:
                 self._taken -= 1

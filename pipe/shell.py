@@ -18,7 +18,7 @@ from pipe.jobs.registry import OFFLINE, Settings, read_settings
 from pipe.notice import Build, Ended, notice
 from pipe.plan import Action, AnyStep, Do, Failure, Outcome, Plan, Seen, Step
 from pipe.redact import clean, clean_json, clean_lines, one_line
-from pipe.report import GREEN, RED, LineFormatter, Looks, Style, plan_table, view_text
+from pipe.report import GREEN, RED, LineFormatter, Looks, Runs, Style, View, plan_table, view_text
 from pipe.retry import Patience
 from pipe.settings.reader import learn_secrets
 from pipe.settings.variables import ACTIONS
@@ -54,7 +54,8 @@ def main(
         ended = _failed(action, error, screen)
     except Exception as error:  # noqa: BLE001 - the last resort: no traceback reaches a user
         ended = _failed(action, Unexpected(error), screen)
-    _write_report(environ.get("REPORT_DIR", "").strip(), action, ended.report)
+    name = f"{action}-{ended.part}" if ended.part else action
+    _write_report(environ.get("REPORT_DIR", "").strip(), name, ended.report)
     _notify(environ, action, ended, patience)
     screen.end(ended)
     return ended.code
@@ -128,16 +129,17 @@ def _run(settings: Settings, patience: Patience, screen: _Screen) -> Ended:
             log.warning("%s", doubt)
         log.info("Keyturn %s, %s, %s.", __version__, settings.action, settings.run.build)
     started = settings.job.start(settings.run, patience)
-    return _show(started, screen) if isinstance(started, Looks) else _perform(started, settings, screen)
+    if isinstance(started, Looks):
+        return _show(started.look(), screen)
+    return _show(started.run(), screen) if isinstance(started, Runs) else _perform(started, settings, screen)
 
 
-def _show(action: Looks, screen: _Screen) -> Ended:
-    """Show what an action that changes nothing has seen; return how it ended."""
-    view = action.look()
+def _show(view: View, screen: _Screen) -> Ended:
+    """Show what an action has seen or done; return how it ended."""
     screen.say(view_text(view, screen.style))
     for warning in view.warnings:
         log.warning("%s", warning)
-    return Ended(view.exit_code, view.sentence, view.report)
+    return Ended(view.exit_code, view.sentence, view.report, view.changed, view.part)
 
 
 def _perform(action: Action[Seen, AnyStep], settings: Settings, screen: _Screen) -> Ended:

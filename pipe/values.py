@@ -114,6 +114,22 @@ class Target:
 
 
 @dataclass(frozen=True)
+class Repository:
+    """A repository as its workspace's list has it; `project` is the key of the project that it is in."""
+
+    workspace: str
+    slug: str
+    uuid: str
+    project: str
+    workspace_uuid: str = ""
+
+    @property
+    def name(self) -> str:
+        """The repository as people know it."""
+        return f"{self.workspace}/{self.slug}"
+
+
+@dataclass(frozen=True)
 class Place:
     """A target that was found; `path` is its collection of variables below the API's root."""
 

@@ -22,6 +22,7 @@ from pipe.settings.variable import Variable
 from pipe.settings.variables import BY_NAME, VARIABLES
 from pipe.step import Step
 from sandbox.moods import ALWAYS, MOODS
+from test import fleet_schema
 from test.messages import listed
 from test.support import ROOT
 
@@ -185,6 +186,7 @@ def _row(variable: Variable) -> str:
 
 
 if __name__ == "__main__":
+    fleet_schema.SCHEMA.write_text(fleet_schema.text(), encoding="utf-8")
     for path, text in filled(read()).items():
         path.write_text(text, encoding="utf-8")
     TROUBLESHOOTING.write_text(listed(TROUBLESHOOTING.read_text(encoding="utf-8")), encoding="utf-8")

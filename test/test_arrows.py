@@ -60,7 +60,7 @@ LAYERS: dict[str, set[str]] = {
     "clients": VALUES | {"retry"},
     "sources": GROUND | {"settings", "clients"},
     "access": GROUND | {"notice", "settings", "clients", "sources"},
-    "jobs": GROUND | {"pipe", "apply", "settings", "clients", "sources", "access"},
+    "jobs": GROUND | {"pipe", "files", "apply", "settings", "clients", "sources", "access"},
     "shell": GROUND | {"pipe", "terminal", "files", "notice", "settings", "access", "jobs"},
 }
 # What decides knows values alone: it asks nobody, and waits for nothing.
@@ -80,6 +80,7 @@ LIBRARIES = {
     "certifi": ("clients/http.py",),
     "hvac": ("clients/vault_api.py",),
     "requests": ("clients/http.py",),
+    "yaml": ("jobs/fleet/document.py",),
     "urllib3": ("clients/http.py", "clients/connections.py"),
 }
 # What can speak to a service, of Python's own: every request goes by the one way.
@@ -95,6 +96,7 @@ JOBS = {
     "doctor": {"rotate", "pull", "replicate", "setup"},
     "setup": {"rotate", "pull", "replicate", "registry"},
     "replicate": {"pull"},
+    "fleet": {"rotate", "registry"},
 }
 
 

@@ -91,10 +91,12 @@ def test_every_example_is_a_valid_pipeline(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("block", EXAMPLES, ids=lambda block: block.place)
-def test_the_pipe_takes_the_variables_of_every_example(block: Block) -> None:
+def test_the_pipe_takes_the_variables_of_every_example(block: Block, tmp_path: Path) -> None:
+    (tmp_path / "keyturn.yaml").write_text((ROOT / "docs/fleet-examples/10.yaml").read_text())
+    (tmp_path / "keyturn.lock").write_text("keyturn.lock 1\n")
     for pipe in pipes_in(yaml.safe_load(block.text)):
         assert set(pipe["variables"]) <= set(BY_NAME)
-        environ = environment_of(pipe["variables"])
+        environ = {**environment_of(pipe["variables"]), "BITBUCKET_CLONE_DIR": str(tmp_path)}
         assert read_settings(environ).action == environ["ACTION"]
 
 

@@ -175,6 +175,7 @@ class AwsSession:
         self._patience = patience
         self._lock = threading.Lock()
         self._aws: Aws | None = None
+        self._identity: Identity | None = None
         self._admitted = False
         self._failed: KeyturnError | None = None
 
@@ -191,11 +192,21 @@ class AwsSession:
             try:
                 aws = self._signed_in()
                 if not self._admitted:
-                    self._admit(aws.identity())
+                    self._admit(self._identified(aws))
             except KeyturnError as error:
                 self._failed = error
                 raise
             return aws
+
+    def identity(self) -> Identity:
+        """Return who has signed in, whoever that is; raises Refused and ServiceError."""
+        with self._lock:
+            return self._identified(self._signed_in())
+
+    def _identified(self, aws: Aws) -> Identity:
+        if self._identity is None:
+            self._identity = aws.identity()
+        return self._identity
 
     def admit(self, caller: Identity) -> None:
         """Say who has signed in; raises Refused where that is not allowed."""

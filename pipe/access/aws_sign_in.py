@@ -16,13 +16,6 @@ from pipe.values import Identity
 log = logging.getLogger("keyturn")
 
 
-def enter(access: AwsAccess, session_name: str, patience: Patience) -> Aws:
-    """Return a session as `sign_in` does, once it is said who one is and that this is allowed."""
-    aws = sign_in(access, session_name, patience)
-    admit(access, aws.identity())
-    return aws
-
-
 def admit(access: AwsAccess, caller: Identity) -> None:
     """Say who one is; raises Refused for an account's root, and for an account that is not among those allowed."""
     log.info("%s.", who(caller, access.region))

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from pipe.access.step_token import WHERE_EMPTY
 from pipe.access.stored import Fetcher, Stored, read_secret
 from pipe.clients.bitbucket import Bitbucket
+from pipe.clients.bitbucket_api import ALLOWANCE, Api
 from pipe.clients.bitbucket_auth import Authorization, basic, bearer, consumer
 from pipe.redact import Secret
-from pipe.retry import Patience
+from pipe.retry import Gate, Patience
 from pipe.settings.reader import Reader
 from pipe.values import Target, TargetKind
 
@@ -168,8 +169,21 @@ def _name(variable: str, secret: Secret | Stored) -> str:
 
 def bitbucket_of(access: BitbucketAccess, fetcher: Fetcher, patience: Patience, *, writes: bool = True) -> Bitbucket:
     """Return the client for the credentials that were given; nothing has been asked or fetched yet."""
+    return Bitbucket.by(api_of(access, fetcher, patience, writes=writes), patience)
+
+
+def api_of(
+    access: BitbucketAccess,
+    fetcher: Fetcher,
+    patience: Patience,
+    *,
+    writes: bool = True,
+    limit: int = ALLOWANCE,
+    gate: Gate | None = None,
+) -> Api:
+    """Return the API for the credentials that were given; nothing has been asked or fetched yet."""
     authorization = _authorization(access, fetcher, patience)
-    return Bitbucket(access.url, authorization, access.variables, patience, writes=writes)
+    return Api(access.url, authorization, access.variables, patience, writes=writes, limit=limit, gate=gate)
 
 
 def _authorization(access: BitbucketAccess, fetcher: Fetcher, patience: Patience) -> Authorization:

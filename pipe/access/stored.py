@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 
 from pipe.access.aws import AwsAccess, AwsSession, read_aws
@@ -72,11 +72,13 @@ log = logging.getLogger("keyturn")
 Session = VaultSession | AwsSession
 
 
-def session_of(access: VaultAccess | AwsAccess | None, session_name: str, patience: Patience) -> Session:
+def session_of(
+    access: VaultAccess | AwsAccess | None, session_name: str, patience: Patience, *, kept: bool = False
+) -> Session:
     """Return the sign-in that the settings name; nothing has been asked yet. Raises Refused where they name none."""
     match access:
         case VaultAccess():
-            return vault_session(access, session_name, patience)
+            return vault_session(access, session_name, patience, kept=kept)
         case AwsAccess():
             return AwsSession(access, session_name, patience)
         case _:
@@ -86,10 +88,10 @@ def session_of(access: VaultAccess | AwsAccess | None, session_name: str, patien
 class Fetcher:
     """Fetches secrets by the run's own sign-ins where these are the ones that are needed, else by one of its own."""
 
-    def __init__(self, session_name: str, patience: Patience, *sessions: Session | None) -> None:
+    def __init__(self, session_name: str, patience: Patience, sessions: Collection[Session] = ()) -> None:
         self._session_name = session_name
         self._patience = patience
-        self._sessions = [each for each in sessions if each is not None]
+        self._sessions = sessions
 
     def of(self, secret: Secret | Stored) -> Secret | Callable[[], Secret]:
         """Return a secret, or what fetches it."""
@@ -112,7 +114,7 @@ class Fetcher:
             ) from None
 
     def _fetch(self, stored: Stored) -> Secret:
-        shared = next((session for session in self._sessions if session.access == stored.access), None)
+        shared = next((session for session in tuple(self._sessions) if session.access == stored.access), None)
         session = shared or session_of(stored.access, self._session_name, self._patience)
         leased = False
         try:

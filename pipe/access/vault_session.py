@@ -18,16 +18,21 @@ from pipe.retry import Patience
 SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount/token")
 
 
-def vault_session(access: VaultAccess, session_name: str, patience: Patience) -> VaultSession:
+def vault_session(access: VaultAccess, session_name: str, patience: Patience, *, kept: bool = False) -> VaultSession:
     """Return the sign-in that the settings name; nothing has been asked yet."""
     vault = Vault(access.address, namespace=access.namespace, ca=access.ca, patience=patience)
-    return VaultSession(vault, access, session_name, patience)
+    return VaultSession(vault, access, session_name, patience, kept=kept)
 
 
 class VaultSession:
-    """One sign-in for all of a run that need it, made by who needs it first."""
+    """One sign-in for all of a run that need it, made by who needs it first.
 
-    def __init__(self, vault: Vault, access: VaultAccess, session_name: str, patience: Patience) -> None:
+    One that is `kept` is others', too: who signs out leaves it to `end`.
+    """
+
+    def __init__(
+        self, vault: Vault, access: VaultAccess, session_name: str, patience: Patience, *, kept: bool = False
+    ) -> None:
         self.access = access
         self.vault = vault
         self.kv = Kv(vault)
@@ -35,6 +40,7 @@ class VaultSession:
         self._patience = patience
         self._lock = threading.Lock()
         self._signed_in = False
+        self._kept, self._leased = kept, False
         self._failed: KeyturnError | None = None
 
     @property
@@ -62,7 +68,13 @@ class VaultSession:
 
     def sign_out(self, *, leased: bool) -> None:
         """Give back the token; with `leased`, leave it to expire."""
-        self.vault.sign_out(leased=leased)
+        self._leased = self._leased or leased
+        if not self._kept:
+            self.end()
+
+    def end(self) -> None:
+        """Give back the token, unless somebody has leased what ends with it."""
+        self.vault.sign_out(leased=self._leased)
 
     def _login(self) -> Login | WrappedAppRole | Token:
         access = self.access

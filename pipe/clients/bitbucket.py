@@ -5,22 +5,28 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Self
+from urllib.parse import quote
 
 from pipe.clients.answer import Fields
-from pipe.clients.bitbucket_api import Api, Pages
+from pipe.clients.bitbucket_api import Api, Asks, Pages
 from pipe.clients.bitbucket_auth import Authorization
 from pipe.clients.bitbucket_errors import Request
 from pipe.clients.bitbucket_places import Places, braced, likely_place
 from pipe.clients.http import Answer
 from pipe.errors import Busy, Conflict, KeyturnError, Missing, ServiceError
 from pipe.retry import Patience
-from pipe.values import Place, Target, Variable
+from pipe.values import Place, Repository, Target, Variable
 
 log = logging.getLogger("keyturn.bitbucket")
 
 # Lists lag behind writes: a variable that certainly exists must turn up within so many seconds.
 LAG = 30.0
+
+
+# What is known of places by their paths.
+Seen = dict[str, dict[str, Variable] | KeyturnError]
 
 
 class Bitbucket:
@@ -33,7 +39,35 @@ class Bitbucket:
     def __init__(
         self, url: str, authorization: Authorization, advice: str, patience: Patience, *, writes: bool = True
     ) -> None:
-        self._api = Api(url, authorization, advice, patience, writes=writes)
+        self._set_up(Api(url, authorization, advice, patience, writes=writes), patience)
+
+    @classmethod
+    def by(
+        cls,
+        api: Asks,
+        patience: Patience,
+        known: Mapping[Target, Place] = MappingProxyType({}),
+        seen: Seen | None = None,
+    ) -> Self:
+        """Return the client of an API that others use, too.
+
+        `known` are the places of targets that need not be looked for, `seen` is what was looked at, or why it could not
+        be, by the places' paths, unless it was written since.
+        """
+        made = cls.__new__(cls)
+        made._set_up(api, patience, known, seen)
+        return made
+
+    def _set_up(
+        self,
+        api: Asks,
+        patience: Patience,
+        known: Mapping[Target, Place] = MappingProxyType({}),
+        seen: Seen | None = None,
+    ) -> None:
+        self._api = api
+        self._known = known
+        self._seen = seen
         self._pages = Pages(self._api, patience)
         self._patience = patience
         self._places = Places(self._pages)
@@ -45,6 +79,16 @@ class Bitbucket:
         No request is refused here for that, so that a run can still try to write down what it has done.
         """
         return self._api.exhausted
+
+    def begin(self, place: Place) -> None:
+        """Return when something new may be begun in a place; raises Stopped where that is not to be in this run."""
+        self._api.begin(place.path)
+
+    def repositories(self, workspace: str) -> tuple[Repository, ...]:
+        """Return the repositories of a workspace that the token may see."""
+        what = f"the repositories of {workspace}"
+        listed = self._pages.all(f"/repositories/{quote(workspace, safe='{}')}", what, f"the workspace {workspace}")
+        return tuple(_repository(workspace, raw) for raw in listed)
 
     @property
     def scopes(self) -> frozenset[str]:
@@ -66,6 +110,9 @@ class Bitbucket:
         return found
 
     def _looked(self, target: Target) -> tuple[Place, dict[str, Variable]]:
+        known = self._known.get(target)
+        if known is not None:
+            return known, self._looked_at(known)
         likely = likely_place(target)
         if likely is None:
             place = self.find(target)
@@ -77,6 +124,21 @@ class Bitbucket:
                 return place, listing.result()
         # What looks like a uuid is another environment's name.
         return place, self.variables(place)
+
+    def _looked_at(self, place: Place) -> dict[str, Variable]:
+        """Return a place's variables as this run has seen them, unless it has written there since."""
+        if self._seen is None:
+            return self.variables(place)
+        if place.path not in self._seen:
+            self._seen[place.path] = self.variables(place)
+        seen = self._seen[place.path]
+        if isinstance(seen, KeyturnError):
+            raise seen
+        return dict(seen)
+
+    def _write(self, place: Place) -> None:
+        if self._seen is not None:
+            self._seen.pop(place.path, None)
 
     def variables(self, place: Place) -> dict[str, Variable]:
         """Return a place's variables by key, as its list has them, which may be some seconds old."""
@@ -116,6 +178,7 @@ class Bitbucket:
     def delete(self, place: Place, known: Variable) -> None:
         """Delete one variable; one that has gone already, or with its environment, is as good."""
         what = f"{known.key} in {place.label}"
+        self._write(place)
         try:
             self._api.ask(Request("DELETE", _path_of(place, known), what, what), _nothing)
         except Missing:
@@ -129,6 +192,7 @@ class Bitbucket:
         One that is there is updated, or returned as it is.
         """
         what = f"{key} in {place.label}"
+        self._write(place)
         body = {"key": key, "value": value, "secured": secured}
         request = Request("POST", place.path, what, place.label, body)
         perhaps_made = False
@@ -154,6 +218,7 @@ class Bitbucket:
 
     def _put(self, place: Place, known: Variable, body: Mapping[str, Any]) -> Variable:
         what = f"{known.key} in {place.label}"
+        self._write(place)
         return self._api.ask(Request("PUT", _path_of(place, known), what, what, body), _written(body))
 
     def _settled(self, place: Place, body: Mapping[str, Any], write: Callable[[], Variable]) -> Variable:
@@ -185,6 +250,14 @@ class Bitbucket:
         raise Busy(
             f"Bitbucket says that {key} exists in {place.label}, but its list does not show it.", "Run again later."
         )
+
+
+def _repository(workspace: str, raw: Fields) -> Repository:
+    project, owner = raw.object("project"), raw.object("workspace")
+    return Repository(
+        workspace.lower(), raw.text("slug").lower(), raw.text("uuid").lower(), project.text("key").upper(),
+        owner.text("uuid").lower(),
+    )  # fmt: skip
 
 
 def _variable(raw: Fields) -> Variable:

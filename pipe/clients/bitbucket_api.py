@@ -4,38 +4,90 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import threading
+import time
 from collections.abc import Callable
 from functools import partial
 from math import ceil
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from pipe.clients.answer import About, Fields, fields
 from pipe.clients.bitbucket_auth import Authorization, Grant
 from pipe.clients.bitbucket_errors import Request, error_of, refusal
 from pipe.clients.bitbucket_token import Knowledge
 from pipe.clients.http import Answer, Door
-from pipe.errors import Busy, KeyturnError, Missing, ServiceError, Unreadable
+from pipe.errors import Busy, KeyturnError, Missing, ServiceError, Stopped, Unreadable
 from pipe.retry import Gate, Patience, side_by_side
 
 T = TypeVar("T")
 
 CHECK = "BITBUCKET_API_URL"
 
+# Requests an hour that a credential has at least.
+ALLOWANCE = 1_000
+
+# So many refusals in a row, or seconds of nothing else, end the asking: the hour is used up, by whomever.
+REFUSALS = 16
+REFUSED_FOR = 15.0
+
 # Bitbucket says that a limit is near, not how much of it is left. Of the smallest, 1,000 requests an hour, what is left
 # is taken to be enough for this many more requests and for writing down what was done.
 NEARLY = 100
+
+
+class Asks(Protocol):
+    """Bitbucket's API, as one credential or several may use it; see `Api`."""
+
+    @property
+    def url(self) -> str:
+        """The root."""
+
+    @property
+    def exhausted(self) -> bool:
+        """See Api."""
+
+    @property
+    def granted(self) -> frozenset[str]:
+        """See Api."""
+
+    def begin(self, path: str) -> None:
+        """See Api."""
+
+    def check(self) -> None:
+        """See Api."""
+
+    def insist(self, request: Callable[[], T]) -> T:
+        """See Api."""
+
+    def ask(self, request: Request, read: Callable[[Fields], T]) -> T:
+        """See Api."""
+
+    def ask_once(self, request: Request, read: Callable[[Fields], T]) -> T:
+        """See Api."""
+
+    def raw(self, request: Request) -> Answer:
+        """See Api."""
 
 
 class Api:
     """Bitbucket's API as one credential may use it.
 
     `url` is its root, `advice` names the variables that hold the credentials, `writes` tells whether they are to write
-    variables. Every method raises ServiceError.
+    variables, `limit` is how many requests an hour there are unless Bitbucket says so itself. `asked` and `refused`
+    count. Every method raises ServiceError.
     """
 
     def __init__(
-        self, url: str, authorization: Authorization, advice: str, patience: Patience, *, writes: bool = True
+        self,
+        url: str,
+        authorization: Authorization,
+        advice: str,
+        patience: Patience,
+        *,
+        writes: bool = True,
+        gate: Gate | None = None,
+        limit: int = ALLOWANCE,
     ) -> None:
         self.url = url.rstrip("/")
         self._door = Door("Bitbucket", self.url, CHECK, patience)
@@ -43,15 +95,43 @@ class Api:
         self._authorization = authorization
         self._knowledge = Knowledge(advice, writes=writes)
         self._patience = patience
-        self._gate = Gate()
+        self._gate = gate or Gate()
         self._lock = threading.Lock()
         self._throttled = False
         self._near = 0
+        self._in_a_row = 0
+        # Until then it is waited for an answer that is none of those refusals.
+        self._doubtful_until = 0.0
+        self.asked = self.refused = 0
+        self.limit = limit
+
+    @property
+    def left(self) -> int:
+        """How many requests are left of the hour's, as far as this run knows."""
+        return max(0, self.limit - self.asked)
 
     @property
     def exhausted(self) -> bool:
         """Whether the rate limit is used up, or so nearly that only what must be written should be."""
-        return self._throttled or self._near > NEARLY
+        return self._throttled or self._near > NEARLY or self.broken
+
+    @property
+    def broken(self) -> bool:
+        """Whether so much was refused in a row that nothing more is asked in this run."""
+        waited = time.monotonic() > self._doubtful_until
+        return self._in_a_row >= REFUSALS or (waited and self._in_a_row > 1)
+
+    def begin(self, path: str) -> None:  # noqa: ARG002 - it is all one credential's
+        """Return when something new may be begun: not while the last answer was that there were too many requests.
+
+        Raises Stopped where nothing new may be begun in this run.
+        """
+        while self._in_a_row and not self.exhausted and time.monotonic() < self._doubtful_until:
+            self._patience.wait(0.5)
+        if self.exhausted:
+            raise Stopped(
+                "Bitbucket's rate limit is used up for this hour.", "Run again later; what is done is kept in mind."
+            )
 
     @property
     def granted(self) -> frozenset[str]:
@@ -84,6 +164,7 @@ class Api:
             grant = self._authorization.current()
             with self._gate.one():
                 answer = self._answer(grant, request, about)
+            self._in_a_row = 0
             if request.method == "DELETE" and not answer.body:
                 return read(Fields({}, about))
             return read(fields(answer, about))
@@ -91,6 +172,18 @@ class Api:
             if not request.writes:
                 raise
             raise Busy(error.what, error.check, unclear=True) from None
+        except Busy as error:
+            if error.throttled:
+                self._note_refusal(error.after)
+            raise
+
+    def _note_refusal(self, pause: float | None) -> None:
+        with self._lock:
+            self.refused += 1
+            self._in_a_row += 1
+            if self._in_a_row == 1 or pause:
+                seconds = self._patience.real(max(REFUSED_FOR, (pause or 0.0) + 1.0))
+                self._doubtful_until = max(self._doubtful_until, time.monotonic() + seconds)
 
     def raw(self, request: Request) -> Answer:
         """Make one request, once, and return the answer, whatever it says."""
@@ -98,12 +191,20 @@ class Api:
             return self._sent(self._authorization.current(), request, About("Bitbucket", request.what, CHECK))
 
     def _answer(self, grant: Grant, request: Request, about: About) -> Answer:
+        if self.broken:
+            raise Busy(
+                f"Bitbucket's rate limit is used up for this hour: {self._in_a_row} requests in a row were refused.",
+                f"Run again later; the hour counts for who is signed in by {self._advice}.",
+                throttled=True, until=time.monotonic(),
+            )  # fmt: skip
         answer = self._sent(grant, request, about)
         if answer.status >= 300:
             raise refusal(answer, request, about, self._advice)
         return answer
 
     def _sent(self, grant: Grant, request: Request, about: About) -> Answer:
+        with self._lock:
+            self.asked += 1
         url = request.path if request.path.startswith(self.url) else self.url + request.path
         headers = {"Authorization": grant.header}
         body = None
@@ -114,6 +215,9 @@ class Api:
         if answer.headers.get("x-ratelimit-nearlimit", "").strip().lower() not in ("", "false", "0"):
             with self._lock:
                 self._near += 1
+        told = re.match(r"\s*([0-9]{2,7})\b", answer.headers.get("x-ratelimit-limit", ""))
+        if told:
+            self.limit = int(told[1])
         if answer.status < 300 or error_of(answer, about) is not None:
             self._knowledge.note(grant, answer)
         return answer
@@ -135,7 +239,7 @@ class Pages:
     right wherever it was seen.
     """
 
-    def __init__(self, api: Api, patience: Patience) -> None:
+    def __init__(self, api: Asks, patience: Patience) -> None:
         self._api = api
         self._patience = patience
 
@@ -157,7 +261,7 @@ class Pages:
 class _Reading:
     """One reading of a list."""
 
-    def __init__(self, api: Api, path: str, what: str, subject: str) -> None:
+    def __init__(self, api: Asks, path: str, what: str, subject: str) -> None:
         self._api = api
         self._url = f"{api.url}{path}?pagelen={PAGE}&page="
         self._what = what

@@ -28,11 +28,9 @@ class Places:
     def find(self, target: Target) -> Place:
         """Return the place that a target names; raises Missing, with the environments that there are."""
         if target.kind is TargetKind.WORKSPACE:
-            path = f"/workspaces/{quote(target.workspace, safe='{}')}/pipelines-config/variables"
-            return Place(f"workspace {target.workspace}", path)
+            return Place(f"workspace {target.workspace}", place_of(target))
         if target.kind is TargetKind.REPOSITORY:
-            path = f"{_repository_of(target)}/pipelines_config/variables"
-            return Place(f"repository {target.full_repository}", path)
+            return Place(f"repository {target.full_repository}", place_of(target))
         return _environment_of(target, *self._environment(target))
 
     def lacks(self, place: Place) -> bool:
@@ -66,6 +64,15 @@ def likely_place(target: Target) -> Place | None:
     if not (name.startswith("{") and name.endswith("}")):
         return None
     return _environment_of(target, name.lower(), name)
+
+
+def place_of(target: Target) -> str:
+    """Return where a target is that names everything by uuid."""
+    if target.kind is TargetKind.DEPLOYMENT:
+        return _environment_of(target, target.environment, "").path
+    if target.kind is TargetKind.WORKSPACE:
+        return f"/workspaces/{quote(target.workspace, safe='{}')}/pipelines-config/variables"
+    return f"{_repository_of(target)}/pipelines_config/variables"
 
 
 def braced(uuid: str) -> str:

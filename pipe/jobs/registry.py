@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from pipe.access.notice import read_notice
 from pipe.errors import Problem, Refused
 from pipe.plan import Action
-from pipe.report import Looks
+from pipe.report import Looks, Runs
 from pipe.retry import Patience
 from pipe.settings.reader import Reader, doubts_of
 from pipe.settings.variables import ACTIONS
@@ -24,6 +24,7 @@ MODULES = {
     "pull": "pipe.jobs.pull.job",
     "replicate": "pipe.jobs.replicate.job",
     "status": "pipe.jobs.status",
+    "fleet": "pipe.jobs.fleet.job",
     "setup": "pipe.jobs.setup.job",
     "doctor": "pipe.jobs.doctor.job",
 }
@@ -37,7 +38,7 @@ _WITHOUT_NOTICE = ("setup", "doctor")
 class Job(Protocol):
     """What a job needs to know, read from its variables."""
 
-    def start(self, run: Run, patience: Patience) -> Action[Any, Any] | Looks:
+    def start(self, run: Run, patience: Patience) -> Action[Any, Any] | Looks | Runs:
         """Return what does it; raises Refused and ServiceError."""
 
 
@@ -59,8 +60,10 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
     reader = Reader(environ)
     action = _action(reader)
     run = _run(reader)
+    if reader.value("DRY_RUN") == "offline" and action != "fleet":
+        reader.problem("DRY_RUN", "offline is for a fleet alone", "Give true to see the plan.")
     # Where it is not known what is meant, a rotation is, so that all other problems are named, too.
-    job = import_module(MODULES[action or "rotate"]).read_job(reader)
+    job = read_job(reader, action or "rotate")
     if action not in _WITHOUT_NOTICE:
         read_notice(reader)
     reader.switch("DEBUG")
@@ -69,6 +72,11 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
     if reader.problems:
         raise Refused(reader.problems)
     return Settings(action, run, job, doubts_of(reader))
+
+
+def read_job(reader: Reader, action: str) -> Any:
+    """Return what the job of an action needs to know."""
+    return import_module(MODULES[action]).read_job(reader)
 
 
 def _action(reader: Reader) -> str:

@@ -39,10 +39,15 @@ def misnamed(environ: Mapping[str, str]) -> dict[str, str]:
     """Return variables that are given, by which of Keyturn's, which is not given, each of them is probably meant."""
     found = {}
     for name in _others(environ):
-        meant = _ALSO.get(name) or next((own for own in BY_NAME if _is_a_slip(name, own)), "")
-        if meant and not _is_given(environ, meant):
-            found[meant] = name
+        own = meant(name)
+        if own and not _is_given(environ, own):
+            found[own] = name
     return found
+
+
+def meant(name: str) -> str:
+    """Return which of Keyturn's variables is probably meant by another name; an empty text where none is."""
+    return _ALSO.get(name) or next((own for own in BY_NAME if _is_a_slip(name, own)), "")
 
 
 def nearest(environ: Mapping[str, str], name: str) -> str:

@@ -55,6 +55,11 @@ class Reader:
         }
         return reader
 
+    @property
+    def environ(self) -> Mapping[str, str]:
+        """All that the step gives, as it is given."""
+        return self._environ
+
     def problem(self, variable: str, what: str, advice: str = "", *, lacks: str = "") -> None:
         """Note what is wrong with a variable, and what helps; `lacks` names one that is not given."""
         self.problems.append(Problem(variable, what, advice, lacks))

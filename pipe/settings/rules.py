@@ -107,11 +107,14 @@ class Choice:
 
 @dataclass(frozen=True)
 class Switch:
-    """`true` or `false`, in upper or lower case."""
+    """`true` or `false`, in upper or lower case; `others` are further words for a kind of `true`."""
 
-    def read(self, text: str) -> bool:
-        """Return what is said; raises Wrong."""
-        return Choice(("true", "false")).read(text) == "true"
+    others: tuple[str, ...] = ()
+
+    def read(self, text: str) -> bool | str:
+        """Return what is said, one of the other words as itself; raises Wrong."""
+        word = text.lower()
+        return word if word in self.others else Choice(("true", "false")).read(text) == "true"
 
 
 @dataclass(frozen=True)

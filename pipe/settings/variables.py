@@ -27,11 +27,12 @@ from pipe.sources.registry import SOURCES, stored_forms
 
 # What Keyturn can do, and what of that `setup` and `doctor` are the way to.
 DOING = ("rotate", "pull", "replicate")
-ACTIONS = (*DOING, "status", "setup", "doctor")
+ACTIONS = (*DOING, "status", "fleet", "setup", "doctor")
 METHODS = ("jwt", "approle", "token", "aws", "userpass", "kubernetes", "ldap")
 
 ALWAYS, AWS, ROTATE, ELSEWHERE = "Always", "AWS", "`rotate`", "Elsewhere"
 SETUP = "`setup` and `doctor`"
+FLEET = "`fleet`"
 PULL, REPLICATE, VAULT = "`pull` and `replicate`", "`replicate`", "Vault and OpenBao"
 
 # Which jobs take a variable. Those on the way there take what the jobs take that they are the way to.
@@ -40,6 +41,7 @@ ANY = frozenset(ACTIONS)
 ROTATION = frozenset({"rotate", "status"}) | WAY_THERE
 TO_BITBUCKET = ROTATION | {"pull"}
 SELECTING = frozenset({"pull", "replicate"}) | WAY_THERE
+OF_FLEETS = frozenset({"fleet"}) | WAY_THERE
 PULL_ONLY, REPLICATE_ONLY = SELECTING - {"replicate"}, SELECTING - {"pull"}
 
 _ROLE = Pattern(
@@ -127,7 +129,11 @@ VARIABLES = (
         "BITBUCKET_OAUTH_CLIENT_SECRET_FROM", ALWAYS, TO_BITBUCKET, StoredSecret(),
         "The same for the consumer's secret (1).", private=True,
     ),
-    Variable("DRY_RUN", ALWAYS, ANY, Switch(), "Show the plan and write nothing.", default="false"),
+    Variable(
+        "DRY_RUN", ALWAYS, ANY, Switch(("offline",)),
+        "Show the plan and write nothing. With `fleet`, `offline` compares the file and its lock and asks nobody.",
+        default="false",
+    ),
     Variable("DEBUG", ALWAYS, ANY, Switch(), "More of Keyturn's own log; never a library's.", default="false"),
     Variable(
         "SNS_TOPIC_ARN", ALWAYS, ANY, _TOPIC,
@@ -228,7 +234,7 @@ VARIABLES = (
         default="false",
     ),
     Variable(
-        "REVOKE", ROTATE, ROTATION,
+        "REVOKE", ROTATE, ROTATION | {"fleet"},
         Pattern(
             r"[A-Z0-9]{4,128}|(?i:true|false)", "an access key's id, or its last letters, at least four",
         ),
@@ -277,7 +283,7 @@ VARIABLES = (
         "`newline` leaves out one line break at the end of a value; `pull` only.",
     ),
     Variable(
-        "ADOPT", ELSEWHERE, REPLICATE_ONLY | ROTATION, Listing(),
+        "ADOPT", ELSEWHERE, REPLICATE_ONLY | ROTATION | {"fleet"}, Listing(),
         "`replicate`: `true` takes over secrets of the same name in Secrets Manager that Keyturn did not write. "
         "`rotate`: what is given up: the ARN of a secret that a target remembers, the id of a key that it holds, a "
         "place outside `TARGETS`.",
@@ -335,6 +341,24 @@ VARIABLES = (
         "The password, for `userpass` and `ldap`.", secret=True, from_step=True,
     ),
     Variable(
+        "FLEET", FLEET, OF_FLEETS, Text(),
+        "The fleet file, in the step's clone.", default="keyturn.yaml",
+    ),
+    Variable(
+        "FLEET_LOCK", FLEET, OF_FLEETS, Text(),
+        "The lock: which places the file's jobs may write, by uuid; reviewed like code.", default="keyturn.lock",
+    ),
+    Variable(
+        "JOBS", FLEET, OF_FLEETS, Listing(Pattern(r"[a-z0-9-]+(/[\w.*-]+)?", "the names of jobs of the fleet file")),
+        "Only these jobs; a list of `service-keys`, `service-keys/svc-a` or `service-keys/svc-*`.",
+        shown_default="all jobs",
+    ),
+    Variable(
+        "SHARE", FLEET, OF_FLEETS, Pattern(r"parallel|[1-9]\d{0,3}/[1-9]\d{0,3}", "parallel, or a share such as 2/4"),
+        "This step's share of the jobs: `2/4`, or `parallel` for Bitbucket's own parallel steps.",
+        shown_default="all of it",
+    ),
+    Variable(
         "SETUP_ACTIONS", SETUP, WAY_THERE, Listing(Choice(DOING)),
         "For which actions, a list of `rotate`, `pull` and `replicate`.",
         shown_default="those that the other variables are for",
@@ -359,6 +383,29 @@ BY_NAME = {variable.name: variable for variable in VARIABLES}
 
 # The same name is a switch where secrets are replicated, and a list of what is given up where a key is rotated.
 TAKE_OVER = replace(BY_NAME["ADOPT"], rule=Switch())
+
+# Ways to sign in: of several levels that give one, the nearest counts as a whole.
+BITBUCKET_WAY = frozenset({
+    "BITBUCKET_ACCESS_TOKEN", "ATLASSIAN_ACCOUNT_EMAIL", "ATLASSIAN_API_TOKEN", "BITBUCKET_OAUTH_CLIENT_ID",
+    "BITBUCKET_OAUTH_CLIENT_SECRET", "BITBUCKET_ACCESS_TOKEN_FROM", "ATLASSIAN_API_TOKEN_FROM",
+    "BITBUCKET_OAUTH_CLIENT_SECRET_FROM",
+})  # fmt: skip
+AWS_WAY = frozenset(
+    name for name in BY_NAME
+    if name.startswith("AWS_ROLESANYWHERE_")
+    or name in {"AWS_OIDC_ROLE_ARN", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_ROLE_ARN"}
+)  # fmt: skip
+VAULT_WAY = frozenset(
+    name for name in BY_NAME
+    if name.startswith("VAULT_") and name not in {"VAULT_ADDR", "VAULT_NAMESPACE", "VAULT_CACERT"}
+)  # fmt: skip
+
+# What belongs to a run and not to one of its jobs: a fleet file has none of it.
+OF_THE_RUN = frozenset({
+    "DRY_RUN", "DEBUG", "REPORT_DIR", "SNS_TOPIC_ARN", "NOTIFY_URL", "NOTIFY_URL_FROM", "NOTIFY_ON", "FLEET",
+    "FLEET_LOCK", "JOBS", "SHARE", "FORCE", "REVOKE", "ADOPT", "AWS_ENDPOINT_URL", "BITBUCKET_API_URL",
+    "SETUP_ACTIONS", "WRITE_PROBE",
+})  # fmt: skip
 
 # What Bitbucket hands to every pipe of a step, and what of it is secret.
 STEP_TOKEN = "BITBUCKET_STEP_OIDC_TOKEN"  # noqa: S105 - a variable's name

@@ -72,14 +72,30 @@ class Bitbucket:
 
     def add_repository(self, workspace: str, slug: str, project: str = "MAIN") -> Repository:
         """Make a repository, with its workspace if need be, or return the one that is there."""
-        repository = Repository(Project(self.add_workspace(workspace), project), slug)
         with self._store.lock:
-            return self._store.repositories.setdefault(repository.uuid, repository)
+            return self._store.add_repository(Project(self.add_workspace(workspace), project), slug)
+
+    def move_repository(self, workspace: str, slug: str, *, to: str = "", project: str = "") -> Repository:
+        """Rename a repository, or move it into another project; its uuid and all that is in it stay."""
+        with self._store.lock:
+            repository = self._store.repository(workspace, slug)
+            if repository is None:
+                raise KeyError(slug)
+            place = Project(repository.workspace, project) if project else repository.project
+            return self._store.move_repository(repository, place, to or slug)
+
+    def remove_repository(self, workspace: str, slug: str) -> None:
+        """Take a repository away with its environments and all variables."""
+        with self._store.lock:
+            repository = self._store.repository(workspace, slug)
+            if repository is None:
+                raise KeyError(slug)
+            self._store.remove_repository(repository)
 
     def rename_repository(self, repository: Repository, slug: str) -> Repository:
         """Give a repository another slug, as somebody at its settings does."""
         with self._store.lock:
-            return self._store.rename(repository, slug)
+            return self._store.move_repository(repository, repository.project, slug)
 
     def add_environment(self, workspace: str, repo: str, name: str, kind: str = "Test") -> Environment:
         """Make an environment, with its repository if need be, or return the one that is there."""

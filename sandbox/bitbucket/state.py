@@ -47,11 +47,11 @@ class Project:
 
 @dataclass(frozen=True)
 class Repository:
-    """A repository, which is a scope of variables too."""
+    """A repository, which is a scope of variables too; its uuid, made of its `origin`, survives its name and place."""
 
     project: Project
     slug: str
-    first_slug: str = ""
+    origin: str = ""
 
     @property
     def workspace(self) -> Workspace:
@@ -66,7 +66,7 @@ class Repository:
     @property
     def uuid(self) -> str:
         """The repository's uuid, in braces, which survives its name."""
-        return braced(f"{self.workspace.slug}/{self.first_slug or self.slug}")
+        return braced(self.origin or self.full_name)
 
 
 @dataclass(frozen=True)
@@ -203,14 +203,6 @@ class Store:
                 return found
         return None
 
-    def rename(self, repository: Repository, slug: str) -> Repository:
-        """Give a repository another slug; by the former one it is not found any more."""
-        renamed = replace(repository, slug=slug, first_slug=repository.first_slug or repository.slug)
-        self.repositories[renamed.uuid] = renamed
-        for found in self.environments_of(repository):
-            self.environments[found.uuid] = replace(found, repository=renamed)
-        return renamed
-
     def repositories_of(self, workspace: Workspace) -> list[Repository]:
         """Return a workspace's repositories, the oldest first."""
         return [found for found in self.repositories.values() if found.workspace == workspace]
@@ -227,13 +219,40 @@ class Store:
 
     def add_environment(self, repository: Repository, name: str, kind: str) -> Environment:
         """Make an environment."""
-        path = f"{repository.full_name}/environments/{name}"
+        path = f"{repository.origin or repository.full_name}/environments/{name}"
         self._births[path] += 1
         # Only an environment that takes the name of one renamed or deleted needs more than its name.
         again = f" {self._births[path]}" if self._births[path] > 1 else ""
         environment = Environment(repository, name, kind, braced(path + again))
         self.environments[environment.uuid] = environment
         return environment
+
+    def add_repository(self, project: Project, slug: str) -> Repository:
+        """Make a repository, or return the one of that name; one that takes the name of another gets its own uuid."""
+        known = self.repository(project.workspace.slug, slug)
+        if known is not None:
+            return known
+        name = f"{project.workspace.slug}/{slug}"
+        self._births[name] += 1
+        again = self._births[name] > 1 or braced(name) in self.repositories
+        repository = Repository(project, slug, f"{name} {self._births[name]}" if again else "")
+        self.repositories[repository.uuid] = repository
+        return repository
+
+    def move_repository(self, repository: Repository, project: Project, slug: str) -> Repository:
+        """Rename a repository, or move it; its uuid, its environments and their variables go with it."""
+        moved = Repository(project, slug, repository.origin or repository.full_name)
+        self.repositories[moved.uuid] = moved
+        for each in self.environments_of(repository):
+            self.environments[each.uuid] = replace(each, repository=moved)
+        return moved
+
+    def remove_repository(self, repository: Repository) -> None:
+        """Take a repository away with all that is in it."""
+        for each in self.environments_of(repository):
+            self.remove_environment(each)
+        del self.repositories[repository.uuid]
+        self._shelves.pop(repository.uuid, None)
 
     def start(self, repository: Repository, branch: str, name: str, variables: tuple[tuple[str, str], ...]) -> Pipeline:
         """Start a custom pipeline; a repository counts its own builds, from 1."""

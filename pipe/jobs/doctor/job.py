@@ -83,7 +83,7 @@ def doctor(run: Run, job: DoctorJob, patience: Patience) -> Doctor:
     name, jobs, needs = run.session_name, job.jobs, _needs(job.jobs)
     sessions = [AwsSession(access, name, patience) for access in _ways(jobs)]
     vault = next((vault_session(access, name, patience) for access in _vaults(jobs)), None)
-    fetcher = Fetcher(name, patience, vault, sessions[0] if sessions else None)
+    fetcher = Fetcher(name, patience, [each for each in (vault, *sessions[:1]) if each is not None])
     access = next((each.targets.access for each in jobs if not isinstance(each, ReplicateJob)), None)
     bitbucket = bitbucket_of(access, fetcher, patience) if access and _is_given(access) else None
     probe = partial(write_probe, bitbucket, needs.targets[0], patience) if bitbucket and needs.targets else None

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from pipe.access.aws import AwsAccess, read_aws
-from pipe.access.bitbucket import Targets, bitbucket_of, read_targets
-from pipe.access.stored import Fetcher, session_of
+from pipe.access.bitbucket import Targets, read_targets
+from pipe.access.sign_ins import SignIns
 from pipe.access.vault import VaultAccess, read_vault
 from pipe.jobs.pull.action import PullAction
 from pipe.permissions import NOTHING, Home, Permissions, allowing
@@ -42,9 +42,9 @@ class PullJob:
             self.targets.places, (pull.state_variable,), selectors=pull.selectors, fail_on_missing=pull.fail_on_missing
         )
 
-    def start(self, run: Run, patience: Patience) -> PullAction:
+    def start(self, run: Run, patience: Patience, sign_ins: SignIns | None = None) -> PullAction:
         """Return the pull; nothing has been asked yet. Raises Refused."""
-        return pull(run, self, patience)
+        return pull(run, self, patience, sign_ins)
 
     def permissions(self, home: Home, own: str = "", found: Mapping[str, str] = NOTHING) -> Permissions:  # noqa: ARG002 - what each job is asked
         """Return what AWS has to allow where it is the source; `found` is SourceType's."""
@@ -93,15 +93,15 @@ def _read_aws(reader: Reader, kind: SourceType, selectors: Sequence[Selector]) -
     return read_aws(reader, lambda home: allowing(needed(home, selectors, NOTHING) if needed else ()))
 
 
-def pull(run: Run, job: PullJob, patience: Patience) -> PullAction:
+def pull(run: Run, job: PullJob, patience: Patience, sign_ins: SignIns | None = None) -> PullAction:
     """Return the pull; nothing has been asked yet. Raises Refused."""
-    name = run.session_name
-    session = session_of(job.vault or job.aws, name, patience)
+    sign_ins = sign_ins or SignIns(run.session_name, patience)
+    session = sign_ins.session(job.vault or job.aws)
     return PullAction(
         job.pull,
         job.targets.places,
         source=source_type(job.source).open(session, job.pull.selectors, run.dry_run),
-        bitbucket=bitbucket_of(job.targets.access, Fetcher(name, patience, session), patience),
+        bitbucket=sign_ins.bitbucket(job.targets.access),
         patience=patience,
         run=run,
         dry_run=run.dry_run,

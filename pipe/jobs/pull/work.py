@@ -55,10 +55,8 @@ class Work:
         self._patience.check()
         if path in self._closed:
             raise Stopped("Bitbucket has denied writing there.")
-        if self._bitbucket.exhausted:
-            raise Stopped(
-                "Bitbucket's rate limit is used up for this hour.", "Run again later; what is written is kept in mind."
-            )
+        if step.place:
+            self._bitbucket.begin(step.place)
         try:
             if isinstance(step, Write):
                 self._write(step)

@@ -8,9 +8,8 @@ from typing import ClassVar
 
 from pipe import permissions
 from pipe.access.aws import AwsAccess, read_aws
-from pipe.access.aws_sign_in import enter
+from pipe.access.sign_ins import SignIns
 from pipe.access.vault import VaultAccess, read_vault
-from pipe.access.vault_session import vault_session
 from pipe.clients.secretsmanager import SecretsManager
 from pipe.jobs.pull.job import VAULT
 from pipe.jobs.replicate.action import Replicate
@@ -38,9 +37,9 @@ class ReplicateJob:
         """What has to be there."""
         return Needs(selectors=self.replication.selectors, fail_on_missing=self.replication.fail_on_missing)
 
-    def start(self, run: Run, patience: Patience) -> Replicate:
+    def start(self, run: Run, patience: Patience, sign_ins: SignIns | None = None) -> Replicate:
         """Return the replication; nothing has been asked yet."""
-        return replication(run, self, patience)
+        return replication(run, self, patience, sign_ins)
 
     def permissions(self, home: Home, own: str = "", found: Mapping[str, str] = NOTHING) -> Permissions:  # noqa: ARG002 - what each job is asked
         """Return what AWS has to allow."""
@@ -81,15 +80,15 @@ def _adopt(reader: Reader) -> bool:
     return [word.lower() for word in words] == ["true"]
 
 
-def replication(run: Run, job: ReplicateJob, patience: Patience) -> Replicate:
+def replication(run: Run, job: ReplicateJob, patience: Patience, sign_ins: SignIns | None = None) -> Replicate:
     """Return the replication; nothing has been asked yet."""
-    name = run.session_name
-    vault = vault_session(job.vault, name, patience)
+    sign_ins = sign_ins or SignIns(run.session_name, patience)
+    vault, aws = sign_ins.vault(job.vault), sign_ins.aws(job.aws)
     return Replicate(
         job.replication,
         # Dynamic secrets are refused, and to read one is to make it.
         source=VaultSource(vault.kv, vault, dry_run=True),
-        sign_in=lambda: SecretsManager(enter(job.aws, name, patience)),
+        sign_in=lambda: SecretsManager(aws.enter()),
         patience=patience,
         run=run.id,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +24,7 @@ from pipe.jobs.rotate.work import Work
 from pipe.jobs.rotate.world import TargetState, World
 from pipe.plan import Do
 from pipe.retry import Patience
-from pipe.values import Identity, KeyPair, Place, Rotation, Run, Target, Variable
+from pipe.values import AccessKey, Identity, KeyPair, Place, Rotation, Run, Target, Variable
 
 if TYPE_CHECKING:
     from pipe.clients.aws import Aws
@@ -55,6 +56,7 @@ class Rotate:
     ) -> None:
         self.policy = policy
         self._caller = caller
+        self._listed: tuple[AccessKey, ...] | None = None
         self._targets = targets
         self._keys = keys
         self._journal = journal
@@ -63,6 +65,37 @@ class Rotate:
         self._patience = patience
         self._run = run
         self._own = own
+
+    @property
+    def subjects(self) -> tuple[str, ...]:
+        """The user and the secret that no other rotation may have, each with its account."""
+        account, secret = self._caller.account, self.policy.secret_id
+        name = secret.split(":", 6)[-1].rpartition("-")[0] if secret.startswith("arn:") else secret
+        user = f"the user {self.policy.user} of account {account}"
+        return (user, f"the secret {name} of account {account}, {self._signer.endpoint.region}") if name else (user,)
+
+    @property
+    def now(self) -> datetime:
+        """AWS's own time."""
+        return self._signer.now()
+
+    @property
+    def listed(self) -> tuple[AccessKey, ...]:
+        """The keys that were listed and not looked at yet."""
+        return self._listed or ()
+
+    def list_keys(self) -> tuple[AccessKey, ...]:
+        """Return the user's keys, which the next look need not list again; raises ServiceError."""
+        self._listed = self._keys.list()
+        return self._listed
+
+    def knew(self, key_id: str) -> bool:
+        """Tell whether a key that IAM has no more was this user's, by the journal; raises Refused and ServiceError."""
+        return self._journal is not None and self._journal.record(self._listed or (), key_id).gone == key_id
+
+    def _take_keys(self) -> tuple[AccessKey, ...]:
+        listed, self._listed = self._listed, None
+        return self._keys.list() if listed is None else listed
 
     def observe(self, *, ask_all: bool = False, lenient: bool = False) -> World:
         """Look at keys, journal and targets, and at every key's last use where `ask_all`; raises Refused.
@@ -75,6 +108,7 @@ class Rotate:
             self._bitbucket,
             self._journal_of,
             observe_targets(self._bitbucket, self._targets, self.policy),
+            list_keys=self._take_keys,
             policy=self.policy,
             now=self._signer.now,
             ask_all=ask_all,

@@ -10,8 +10,8 @@ from typing import ClassVar
 
 from pipe import permissions
 from pipe.access.aws import AwsAccess, AwsSession, Keys, read_aws
-from pipe.access.bitbucket import Targets, bitbucket_of, read_targets
-from pipe.access.stored import Fetcher
+from pipe.access.bitbucket import Targets, read_targets
+from pipe.access.sign_ins import SignIns
 from pipe.clients.aws import Aws
 from pipe.clients.bitbucket import Bitbucket
 from pipe.clients.iam import AccessKeys
@@ -54,9 +54,9 @@ class RotateJob:
         """Return what AWS has to allow; `own` is the user whom the keys belong to, `found` `needed_to_rotate`'s."""
         return permissions.needed_to_rotate(home, self.rotation.user or own, self.rotation.secret_id, found)
 
-    def start(self, run: Run, patience: Patience) -> Rotate:
+    def start(self, run: Run, patience: Patience, sign_ins: SignIns | None = None) -> Rotate:
         """Sign in to AWS and return the rotation; raises Refused and ServiceError."""
-        return rotation(run, self, patience)
+        return rotation(run, self, patience, sign_ins)
 
     def rotation_of(self, caller: Identity) -> Rotation:
         """Return the rotation with its user filled in: by default the one whom the keys belong to.
@@ -171,11 +171,13 @@ def _between(rotate: int) -> int:
 log = logging.getLogger("keyturn")
 
 
-def rotation(run: Run, job: RotateJob, patience: Patience, *, writes: bool = True) -> Rotate:
+def rotation(
+    run: Run, job: RotateJob, patience: Patience, sign_ins: SignIns | None = None, *, writes: bool = True
+) -> Rotate:
     """Sign in to AWS and return the rotation; raises Refused for an account that is not allowed, and ServiceError."""
-    session = AwsSession(job.aws, run.session_name, patience)
-    fetcher = Fetcher(run.session_name, patience, session)
-    bitbucket = bitbucket_of(job.targets.access, fetcher, patience, writes=writes)
+    sign_ins = sign_ins or SignIns(run.session_name, patience)
+    session = sign_ins.aws(job.aws)
+    bitbucket = sign_ins.bitbucket(job.targets.access, writes=writes)
     aws, caller, own = _who(session, job, bitbucket, patience)
     session.admit(caller)
     own = own if caller.key_id else None
@@ -224,7 +226,7 @@ def _who(
     """
     aws, pair = session.sign_in(), job.aws.pair
     try:
-        return aws, aws.identity(), pair
+        return aws, session.identity(), pair
     except Mismatched as error:
         if pair is None:
             raise

@@ -16,7 +16,7 @@ from pipe.jobs.rotate.old_keys import grace_is_over, recovery_is_over
 from pipe.jobs.rotate.revoke import WHOLE_ID
 from pipe.jobs.rotate.world import Holder, TargetState, World
 from pipe.retry import side_by_side
-from pipe.values import Identity, LastUse, Rotation, Target, state_variable_of
+from pipe.values import AccessKey, Identity, LastUse, Rotation, Target, state_variable_of
 
 if TYPE_CHECKING:
     from pipe.clients.bitbucket import Bitbucket
@@ -39,6 +39,7 @@ def observe(
     journal_of: Callable[[tuple[TargetState, ...]], Journal],
     targets: list[Callable[[], TargetState]],
     *,
+    list_keys: Callable[[], tuple[AccessKey, ...]],
     policy: Rotation,
     now: Callable[[], datetime],
     ask_all: bool = False,
@@ -50,7 +51,7 @@ def observe(
     could not are left out instead.
     """
     user = policy.user
-    answers = side_by_side([keys.list, *targets])
+    answers = side_by_side([list_keys, *targets])
     # Two names for one place are one target.
     states = tuple({answer.place.path: answer for answer in answers if isinstance(answer, TargetState)}.values())
     listed = next((answer for answer in answers if isinstance(answer, tuple)), ())

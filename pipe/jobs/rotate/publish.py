@@ -59,6 +59,7 @@ class Publisher:
 
     def prove(self, path: str) -> None:
         """Write what a target remembers: only that proves that writing is allowed there, and no consumer sees it."""
+        self._bitbucket.begin(self._targets[path].place)
         if self._notes is not None:
             self._remember(self._targets[path], **self._notes(self._targets[path]))
 
@@ -81,6 +82,7 @@ class Publisher:
         remembers.
         """
         target = self._targets[path]
+        self._bitbucket.begin(target.place)
         if self._notes is not None and self._own is not None and target.key_id == self._own.id:
             self._remember(target, **{NEXT: pair.id})
         secured = target.id is not None and target.id.secured

@@ -1,0 +1,216 @@
+"""The job fleet: the file and its lock, read and checked as far as that can be done without asking anybody."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipe.access.bitbucket import BitbucketAccess, read_bitbucket
+from pipe.errors import Problem
+from pipe.jobs.fleet.file import Entry, FleetFile, near, read_file
+from pipe.jobs.fleet.jobs import Environ, check_fleet_job, environ_of, read_fleet_job, sample_of, somewhere
+from pipe.jobs.fleet.lock import Lock, read_lock
+from pipe.jobs.fleet.patterns import read_choice
+from pipe.retry import Patience
+from pipe.settings.reader import Reader
+from pipe.settings.variables import AWS, BITBUCKET_WAY, BY_NAME, OF_THE_RUN, VAULT
+from pipe.values import Run
+
+if TYPE_CHECKING:
+    from pipe.report import Runs
+
+# Ordered for a run of named jobs alone, and handed on to these.
+ORDERS = ("FORCE", "ADOPT", "PRUNE")
+
+
+@dataclass(frozen=True)
+class FleetSettings:
+    """A fleet: the file, the lock, which is None where there is none yet, and what this run is to do.
+
+    `accesses` are the entries' ways to Bitbucket, and the step's own one for all else, None where it has none. `names`
+    are the jobs that are wanted, all if none; `share` is which part of how many. `orders` are the run's own variables
+    for each job, `revoke` is a leaked key's id.
+    """
+
+    fleet: FleetFile
+    lock: Lock | None
+    step: Mapping[str, str] = field(repr=False)
+    accesses: tuple[tuple[Entry | None, BitbucketAccess], ...] = ()
+    orders: Mapping[str, str] = field(default_factory=dict)
+    names: tuple[str, ...] = ()
+    share: tuple[int, int] = (1, 1)
+    report_dir: str = ""
+    revoke: str = ""
+    offline: bool = False
+    told: tuple[str, ...] = ()
+
+    def start(self, run: Run, patience: Patience) -> Runs:
+        """Return what runs it; nothing has been asked yet."""
+        if self.offline:
+            from pipe.jobs.fleet.offline import Offline  # noqa: PLC0415 - it imports no client
+
+            return Offline(self)
+        from pipe.jobs.fleet.run import FleetRun  # noqa: PLC0415 - the clients take long to import
+
+        return FleetRun(self, run, patience)
+
+    def wants(self, job: str) -> bool:
+        """Tell whether JOBS names a job, or a whole group of jobs; all where it names none."""
+        return not self.names or any(_fits(name, job) for name in self.names)
+
+    def shares(self, unit: str) -> bool:
+        """Tell whether a unit of jobs, by its first one's name, is in this step's share."""
+        part, parts = self.share
+        return zlib.crc32(unit.encode()) % parts == part - 1
+
+
+def _fits(name: str, job: str) -> bool:
+    if "*" in name:
+        before, _, after = name.partition("*")
+        return job.startswith(before) and job.endswith(after) and len(job) >= len(before) + len(after)
+    return name == job or job.startswith(f"{name}/")
+
+
+def read_job(reader: Reader) -> FleetSettings:
+    """Return the fleet, as its file and the step say it."""
+    step, offline = reader.environ, reader.value("DRY_RUN") == "offline"
+    root, name, lock_name = Path(reader.plain("BITBUCKET_CLONE_DIR")), reader.text("FLEET"), reader.text("FLEET_LOCK")
+    content = _content(reader, root / name, "FLEET", needed=True)
+    fleet = read_file(content or b"", name, reader.plain("BITBUCKET_WORKSPACE"))
+    if content is not None:
+        reader.problems += fleet.problems
+    orders = _orders(reader)
+    sound = content is not None and not fleet.problems
+    accesses = tuple(_accesses(reader, fleet, orders, offline=offline)) if sound else ()
+    for group in fleet.groups if sound else ():
+        job = sample_of(fleet, group)
+        environ = environ_of(fleet, job, step, somewhere(job), orders=orders)
+        if offline:
+            reader.problems += check_fleet_job(fleet, job, environ)
+            continue
+        # The job's credentials for Bitbucket were read before; which they are is known with its places.
+        for known in BITBUCKET_WAY:
+            environ.given.pop(known, None)
+        environ.given["BITBUCKET_ACCESS_TOKEN"] = "read-before"  # noqa: S105 - it stands for one that is read apart
+        reader.problems += read_fleet_job(fleet, job, environ)[1]
+    lock = None
+    locked = _content(reader, root / lock_name, "FLEET_LOCK", needed=offline or not reader.switch("DRY_RUN"))
+    if locked is not None and sound:
+        lock, problems = read_lock(locked, lock_name, workspaces_of(fleet))
+        reader.problems += problems
+    names = tuple(reader.listed("JOBS"))
+    groups = [group.name for group in fleet.groups]
+    for wanted in names if sound else ():
+        if not any(_fits(wanted.partition("/")[0], group) for group in groups):
+            reader.problem("JOBS", f"{fleet.name} has no job “{wanted}”", near(wanted.partition("/")[0], groups))
+    return FleetSettings(
+        fleet, lock, step, accesses, orders, names, _share(reader), reader.text("REPORT_DIR"),
+        _revoke(reader, named=bool(names)), offline, tuple(_unused(reader, fleet)),
+    )  # fmt: skip
+
+
+def _content(reader: Reader, path: Path, variable: str, *, needed: bool) -> bytes | None:
+    """Return a file of the clone; None where it is not there, which is noted where it is needed."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        if needed or not isinstance(error, FileNotFoundError):
+            made = " A run with DRY_RUN: 'true' writes it into REPORT_DIR." if variable == "FLEET_LOCK" else ""
+            what = f"there is no {path.name} that can be read: {error.strerror}"
+            reader.problem(variable, what, f"It belongs into the repository of this step.{made}")
+        return None
+
+
+def _orders(reader: Reader) -> dict[str, str]:
+    """Return what each job is given by the run: whether it only shows, and what named jobs are ordered to do."""
+    orders = {"DRY_RUN": "true" if reader.switch("DRY_RUN") else "false"}
+    named = reader.is_given("JOBS")
+    for name in ORDERS:
+        text = reader.environ.get(name, "").strip()
+        if not text or text.lower() == "false" or (name == "PRUNE" and text.lower() == "true"):
+            continue
+        if named or (name == "FORCE" and reader.is_given("REVOKE")):
+            orders[name] = text
+        else:
+            reader.problem("JOBS", f"needed with {name}, which would be for every job of the fleet", "Name the jobs.")
+    return orders
+
+
+def _accesses(
+    reader: Reader, fleet: FleetFile, orders: Mapping[str, str], *, offline: bool
+) -> Iterator[tuple[Entry | None, BitbucketAccess]]:
+    """Yield the ways to Bitbucket, the step's own one last; note what is wrong with an entry on its line."""
+    for number, entry in enumerate(fleet.entries):
+        environ = environ_of(fleet, sample_of(fleet, fleet.groups[0]), reader.environ, (), entry=entry, orders=orders)
+        environ.given["ACTION"] = "pull"
+        own = Reader(environ.given)
+        for name, variable in environ.missing.items():
+            own.gap(name, f"${variable}")
+        asked = own.lenient("pull") if offline else own
+        access = read_bitbucket(asked)
+        if not offline:
+            asked.problems += [_missing(environ, name) for name in environ.missing]
+        for problem in asked.problems:
+            given = environ.where.get(problem.variable)
+            line, where = (given.line, given.where) if given else (entry.line, f"bitbucket.{number}")
+            if not offline or (given and not problem.lacks):
+                reader.problems.append(Problem(fleet.at(line, where), problem.what, problem.advice))
+        yield entry, access
+    if any(reader.environ.get(name, "").strip() for name in BITBUCKET_WAY):
+        yield None, read_bitbucket(Reader({**reader.environ, "ACTION": "pull"}))
+
+
+def _missing(environ: Environ, name: str) -> Problem:
+    variable = environ.missing[name]
+    return Problem(
+        name, f"the step has no variable {variable}, or an empty one", f"Pass it as {variable}: ${variable}."
+    )
+
+
+def workspaces_of(fleet: FleetFile) -> set[str]:
+    """Return every workspace that the file's jobs are for."""
+    found = set()
+    for group in fleet.groups:
+        for aim in sample_of(fleet, group).aims:
+            found.add(aim.pattern.workspace if aim.pattern else aim.workspace)
+        if group.of_repositories and group.each:
+            found |= {each.workspace for each in read_choice(group.each.texts, fleet.workspace).patterns}
+    return found - {""}
+
+
+def _share(reader: Reader) -> tuple[int, int]:
+    text = reader.text("SHARE")
+    if text == "parallel":
+        try:
+            part, parts = (int(reader.plain(f"BITBUCKET_PARALLEL_STEP{end}")) for end in ("", "_COUNT"))
+        except ValueError:
+            reader.problem("SHARE", "this is no parallel step", "Give a share such as 2/4.")
+            return 1, 1
+        return part + 1, parts
+    part, parts = map(int, (text or "1/1").split("/"))
+    if part > parts:
+        reader.problem("SHARE", f"there is no share {part} of {parts}", f"Give 1/{parts} to {parts}/{parts}.")
+        return 1, 1
+    return part, parts
+
+
+def _revoke(reader: Reader, *, named: bool) -> str:
+    key_id = reader.text("REVOKE").upper()
+    if key_id and not named and len(key_id) < 16:
+        what = f"{key_id.lower() if key_id in ('TRUE', 'FALSE') else key_id} is not a key's whole id"
+        reader.problem("REVOKE", what, "Give the whole id, or with JOBS its last letters.")
+    return key_id
+
+
+def _unused(reader: Reader, fleet: FleetFile) -> Iterable[str]:
+    """Yield what the step gives and a fleet does not use."""
+    in_file = {name for group in fleet.groups for name in group.values} | fleet.defaults.keys()
+    for name, variable in BY_NAME.items():
+        text = reader.environ.get(name, "").strip()
+        used = variable.group in (AWS, VAULT) or name in OF_THE_RUN | BITBUCKET_WAY | {"ACTION", *ORDERS}
+        if text and not used and text != variable.default:
+            stands = "the file's own value counts" if name in in_file else f"it belongs into {fleet.name}"
+            yield f"{name} of the step is not used: {stands}."

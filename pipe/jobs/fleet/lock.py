@@ -1,0 +1,135 @@
+"""The lock: which places each job may write, by uuid, as somebody has reviewed it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+
+from pipe.errors import Problem
+from pipe.jobs.fleet.patterns import Spot, slug_of
+from pipe.values import TargetKind
+
+HEAD = "keyturn.lock 1"
+NONE = "none"
+
+_UUID = r"\{[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\}"
+_LINE = re.compile(
+    r"(?P<job>[a-z0-9-]+(?:/[\w.-]+)?) "
+    rf"(?:(?P<place>[\w.-]+/[\w.-]+:deployment:\S+) (?P<repository>{_UUID}) (?P<environment>{_UUID}|none)"
+    rf"|(?P<whole>[\w.-]+/[\w.-]+:repository) (?P<itself>{_UUID})"
+    rf"|(?P<own>[\w.-]+:workspace) (?P<workspace>{_UUID}))"
+)
+_MADE = "A dry run (DRY_RUN: 'true') writes a new one into REPORT_DIR."
+
+
+@dataclass(frozen=True, order=True)
+class Line:
+    """One place that one job may write; `environment` is empty for what is none, and `none` where there is none."""
+
+    job: str
+    place: str
+    uuid: str
+    environment: str = ""
+
+    def __str__(self) -> str:
+        return " ".join(filter(None, (self.job, self.place, self.uuid, self.environment)))
+
+    @property
+    def workspace(self) -> str:
+        """The workspace's slug."""
+        return re.split("[/:]", self.place)[0]
+
+    @property
+    def slug(self) -> str:
+        """The repository's slug; empty for a workspace."""
+        return self.place.partition(":")[0].partition("/")[2]
+
+    @property
+    def rest(self) -> str:
+        """What the place is within the repository, such as deployment:production."""
+        return self.place.partition(":")[2]
+
+    @property
+    def kind(self) -> TargetKind:
+        """What kind of place it is."""
+        return TargetKind(self.rest.partition(":")[0])
+
+
+class Lock:
+    """The lines, found by what does not change: job, uuid, and what the place is there."""
+
+    def __init__(self, lines: Iterable[Line]) -> None:
+        self.lines = tuple(sorted(lines))
+        self._found = {(line.job, line.uuid, line.rest): line for line in self.lines}
+        self._workspaces = {(line.job, line.place): line for line in self.lines if not line.slug}
+
+    def of(self, job: str) -> tuple[Line, ...]:
+        """Return a job's lines."""
+        return tuple(line for line in self.lines if line.job == job)
+
+    def allows(self, job: str, spot: Spot) -> Line | None:
+        """Return the line that names a job and a place by its uuid; None where nobody has reviewed that."""
+        if spot.repository is None:
+            return self._workspaces.get((job, spot.name))
+        return self._found.get((job, spot.uuid, spot.name.partition(":")[2]))
+
+    def named(self, job: str, place: str) -> Line | None:
+        """Return a job's line of a place's name, whatever its uuid."""
+        return next((line for line in self.lines if (line.job, line.place) == (job, place)), None)
+
+
+def write_lock(lines: Iterable[Line]) -> str:
+    """Return the lock's text, the same for the same lines."""
+    return "\n".join([HEAD, *sorted({str(line) for line in lines}, key=str.encode)]) + "\n"
+
+
+def read_lock(content: bytes, file: str, workspaces: Collection[str]) -> tuple[Lock, list[Problem]]:
+    """Return the lock, and everything that is wrong with it."""
+    problems: list[Problem] = []
+    lines: dict[Line, int] = {}
+    uuids: dict[str, tuple[str, str, int]] = {}
+    names: dict[tuple[str, str, str], int] = {}
+    first, *texts = content.decode("utf-8", "replace").splitlines() or [""]
+    if first != HEAD:
+        newer = first.startswith("keyturn.lock ")
+        what = "is of another format and needs another Keyturn" if newer else f"does not begin with “{HEAD}”"
+        return Lock(()), [Problem(f"{file}:1", f"the lock {what}", _MADE)]
+    for number, text in enumerate(texts, 2):
+        at = f"{file}:{number}"
+        found = _LINE.fullmatch(text)
+        if not found:
+            problems.append(Problem(at, "this is no line of a lock", _MADE))
+            continue
+        place = found["place"] or found["whole"] or found["own"]
+        uuid = found["repository"] or found["itself"] or found["workspace"]
+        line = Line(found["job"], place, uuid, found["environment"] or "")
+        if line in lines:
+            problems.append(Problem(at, f"this line stands there twice; the first is on line {lines[line]}", _MADE))
+        elif line.workspace not in workspaces:
+            what = f"{line.place} is in another workspace than any that the fleet file names"
+            problems.append(Problem(at, what, _MADE))
+        known = uuids.setdefault(line.place, (line.uuid, line.environment, number))
+        before = names.setdefault((line.job, line.uuid, line.rest), number)
+        if known[:2] != (line.uuid, line.environment):
+            problems.append(Problem(at, f"{line.place} has another uuid here than on line {known[2]}", _MADE))
+        elif line not in lines and before != number:
+            problems.append(Problem(at, f"line {before} names the same place by another name", _MADE))
+        lines.setdefault(line, number)
+    return Lock(lines), problems
+
+
+def line_of(job: str, spot: Spot, workspace_uuid: str, environment: str) -> Line:
+    """Return the line for a job and a place; `environment` is a uuid, or empty where there is none of that name."""
+    if spot.repository is None:
+        return Line(job, spot.name, workspace_uuid)
+    if spot.kind is TargetKind.REPOSITORY:
+        return Line(job, spot.name, spot.uuid)
+    return Line(job, spot.name, spot.uuid, environment or NONE)
+
+
+def same_environment(text: str, uuid: str, name: str, slug: str) -> bool:
+    """Tell whether an environment is the one that the file names, as TARGETS of a pipe names it."""
+    return text.lower() in (uuid.lower(), uuid.lower().strip("{}"), name.lower(), slug.lower()) or (
+        slug_of(text) == slug_of(slug)
+    )

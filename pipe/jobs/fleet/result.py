@@ -1,0 +1,170 @@
+"""What became of a fleet: a line a group of jobs, what changed, what waits, and what needs a person."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from pipe.errors import KeyturnError, problems_of
+from pipe.jobs.fleet.jobs import FleetJob
+from pipe.plan import Outcome, Plan
+from pipe.report import Table, Tone, View
+
+if TYPE_CHECKING:
+    from pipe.jobs.fleet.world import Credential
+
+# The version of the report's shape; it changes when a field changes its meaning or goes.
+SCHEMA = "keyturn/fleet/1"
+
+# Jobs that are told one by one.
+MANY = 30
+
+
+@dataclass(frozen=True)
+class Result:
+    """What became of one job; `why` is a reason that several jobs share."""
+
+    job: FleetJob
+    code: int
+    last: str
+    changed: bool = False
+    idle: bool = False
+    waits: bool = False
+    overdue: bool = False
+    shown: int = 0
+    why: str = ""
+    failures: tuple[tuple[str, str, str, str], ...] = ()
+    done: tuple[tuple[str, str], ...] = ()
+
+    @staticmethod
+    def failed(job: FleetJob, error: KeyturnError) -> Result:
+        """Return the end of a job by an error."""
+        problems = problems_of([error])
+        last = f"{'partly done' if error.changed else 'failed'}: {' '.join(map(str, problems[:3]))}"
+        return Result(job, 2 if error.changed else 1, last, error.changed, why=str(error))
+
+    @staticmethod
+    def of(job: FleetJob, plan: Plan[Any], outcome: Outcome[Any], last: str, *, only_shown: bool) -> Result:
+        """Return the end of a job that came to a plan."""
+        actions = len(plan.actions)
+        failures = tuple((str(each.step.do), each.step.on, each.what, each.check) for each in outcome.failures)
+        done = tuple((str(step.do), step.on) for step in outcome.done)
+        idle = outcome.exit_code == 0 and not actions
+        shown = actions if only_shown else 0
+        return Result(
+            job, outcome.exit_code, last, outcome.touched, idle, shown=shown, failures=failures, done=done
+        )  # fmt: skip
+
+    @property
+    def word(self) -> str:
+        """What became of it, in a word or two."""
+        if self.code:
+            return "partly done" if self.changed else "to wait" if self.waits else "failed"
+        return "waits" if self.waits else "changed" if self.changed else "to do" if self.shown else "idle"
+
+    @property
+    def tone(self) -> Tone:
+        """How it is shown."""
+        return Tone.BAD if self.code else Tone.DOUBTFUL if self.waits else Tone.GOOD if self.changed else Tone.FAINT
+
+
+def view(
+    results: Sequence[Result], credentials: Sequence[Credential], told: Sequence[str], waiting: Sequence[str], *,
+    dry_run: bool, part: str, revoking: bool, locked: bool,
+) -> View:  # fmt: skip
+    """Return what is shown, and how the run ends."""
+    changed = any(each.changed for each in results)
+    code = 0
+    # A credential that shows nothing may hide jobs that nobody knows of yet.
+    if any(each.dead and not each.throttled for each in credentials):
+        code = 2 if changed else 1
+    if any(each.code for each in results):
+        code = 2 if changed or revoking or any(each.code == 2 for each in results) else 1
+    refused = sum(each.api.refused for each in credentials)
+    asked = sum(each.api.asked for each in credentials)
+    sentence = _sentence(results, code, asked, refused, dry_run=dry_run, locked=locked)
+    parts: list[Table | str] = [_groups(results), "", _credentials(credentials)]
+    for title, chosen in (
+        ("Changed:", [each for each in results if each.changed and not each.code]),
+        ("To do:", [each for each in results if each.shown and not each.code]),
+        ("Waits:", [each for each in results if each.waits]),
+        ("Needs a person:", [each for each in results if each.code and not each.waits]),
+    ):
+        lines = _lines(chosen)
+        parts += ["", title, *(f"  {line}" for line in lines[:MANY])] if lines else []
+        parts += [f"  … and {len(lines) - MANY} more"] if len(lines) > MANY else []
+    warnings = [*told, *(f"{text}; it gets nothing until the lock names it." for text in waiting)]
+    shown = [
+        *warnings[:MANY],
+        *([f"… and {len(warnings) - MANY} more, see the report"] if len(warnings) > MANY else []),
+    ]
+    return View(code, sentence, tuple(parts), tuple(shown), {
+        "schema": SCHEMA,
+        "exit_code": code,
+        "outcome": sentence,
+        "jobs": [
+            {"job": each.job.name, "action": each.job.group.action, "exit_code": each.code, "outcome": each.last,
+             "changed": each.changed, "waits": each.waits} for each in results
+        ],
+        "credentials": [
+            {"for": each.name, "asked": each.api.asked, "refused": each.api.refused, "limit": each.api.limit}
+            for each in credentials
+        ],
+        "waiting": list(waiting),
+        "told": list(told),
+        "done": [{"do": do, "on": f"{each.job.name}: {on}"} for each in results for do, on in each.done],
+        "failed": [
+            {"do": do, "on": f"{each.job.name}: {on}", "what": what, "check": check}
+            for each in results for do, on, what, check in each.failures
+        ],
+        "not_done": [{"do": "run", "on": each.job.name} for each in results if each.waits],
+    }, changed, part)  # fmt: skip
+
+
+def _lines(results: Sequence[Result]) -> list[str]:
+    """Return a line a job, but one for all that share the reason."""
+    by_reason: dict[str, list[Result]] = {}
+    for each in results:
+        by_reason.setdefault(each.why or each.job.name, []).append(each)
+    return [
+        f"{same[0].job.name}{f' and {len(same) - 1} more' if len(same) > 1 else ''}: {same[0].last}"
+        for same in by_reason.values()
+    ]
+
+
+def _groups(results: Sequence[Result]) -> Table:
+    words: dict[str, Counter[str]] = {}
+    for each in results:
+        words.setdefault(each.job.group.name, Counter())[each.word] += 1
+    actions = {each.job.group.name: each.job.group.action for each in results}
+    tones = {each.job.group.name: each.tone for each in sorted(results, key=lambda each: (each.code, each.changed))}
+    rows = tuple(
+        (name, actions[name], str(sum(counts.values())), ", ".join(f"{count} {word}" for word, count in counts.items()))
+        for name, counts in words.items()
+    )
+    return Table(("job", "action", "jobs", "what became of them"), rows, tuple(tones[row[0]] for row in rows))
+
+
+def _credentials(credentials: Sequence[Credential]) -> Table:
+    rows = tuple(
+        (each.name, f"{each.api.asked:,}", f"{each.api.limit:,}/h", f"{each.api.refused:,}") for each in credentials
+    )
+    return Table(("credential for", "requests", "of", "refused"), rows)
+
+
+def _sentence(results: Sequence[Result], code: int, asked: int, refused: int, *, dry_run: bool, locked: bool) -> str:
+    counts = Counter(each.word for each in results)
+    jobs = f"{len(results):,} job{'' if len(results) == 1 else 's'}"
+    what = ", ".join(f"{count:,} {word}" for word, count in counts.items())
+    asking = f"{asked:,} requests to Bitbucket, {f'{refused:,}' if refused else 'none'} refused"
+    begin = (
+        "Dry run, nothing was written: "
+        if dry_run
+        else {0: "", 1: "Failed, nothing was changed: ", 2: "Partly done: "}[code]
+    )
+    none = "" if locked else " There is no lock yet, so that no place may be written."
+    first = next((each for each in results if each.code), None)
+    why = f" {first.job.name}: {first.last}" if first else ""
+    return f"{begin}{jobs}{f': {what}' if what else ''}; {asking}.{none}{why}"

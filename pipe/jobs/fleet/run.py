@@ -1,0 +1,453 @@
+"""Runs a fleet: each job by the code of a pipe's block, within the lock and within what Bitbucket allows an hour."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from pipe.access.sign_ins import SignIns
+from pipe.clients.bitbucket import Bitbucket
+from pipe.clients.bitbucket_routes import Routes
+from pipe.errors import KeyturnError, Problem, Refused, Unexpected
+from pipe.files import write_file
+from pipe.jobs.fleet.job import FleetSettings, workspaces_of
+from pipe.jobs.fleet.jobs import FleetJob, environ_of, read_fleet_job
+from pipe.jobs.fleet.lock import Lock, write_lock
+from pipe.jobs.fleet.places import Allowed, Inventory, Matched, strays
+from pipe.jobs.fleet.result import Result, view
+from pipe.jobs.fleet.units import conflicts, units_of
+from pipe.jobs.fleet.world import Credential, World
+from pipe.jobs.rotate.action import Rotate
+from pipe.plan import Do, Outcome, Plan
+from pipe.report import View
+from pipe.retry import Patience, side_by_side
+from pipe.values import Place, Run, Target
+
+log = logging.getLogger("keyturn.fleet")
+
+# Units of jobs under way at the same time.
+AT_ONCE = 16
+# No key is made with fewer seconds left of the run: what follows it takes time.
+LAST_CREATE = 5 * 60.0
+# A key that is due for longer is overdue.
+OVERDUE = timedelta(days=7)
+# Requests for each kind of step in a place.
+_COSTS = {Do.PROVE: 1, Do.WRITE: 1, Do.PRUNE: 1, Do.REMEMBER: 2}
+
+_NOW: ContextVar[str] = ContextVar("_NOW", default="")
+
+
+@dataclass
+class Work:
+    """One job of a run: its places with their credentials, what does it, and how urgent that is (less is more)."""
+
+    matched: Matched
+    places: list[tuple[Target, Place, Credential, Allowed]] = field(default_factory=list)
+    job: Any = None
+    action: Any = None
+    urgency: int = 2
+    overdue: bool = False
+    newest: float = 0.0
+    held: Credential | None = None
+    result: Result | None = None
+
+    @property
+    def name(self) -> str:
+        """The job's name."""
+        return self.matched.job.name
+
+
+class FleetRun:
+    """One run of a fleet."""
+
+    def __init__(self, settings: FleetSettings, run: Run, patience: Patience) -> None:
+        self._settings = settings
+        self._run = run
+        self._patience = patience
+        self._sign_ins = SignIns(run.session_name, patience, kept=True)
+        self._world = World(settings, self._sign_ins, patience)
+        self._lock = threading.Lock()
+        self._told: list[str] = list(settings.told)
+
+    def run(self) -> View:
+        """Look, plan and do, job by job; raises Refused before anything is touched, and ServiceError."""
+        try:
+            with _quiet():
+                return self._ran()
+        finally:
+            self._sign_ins.close()
+
+    def _ran(self) -> View:
+        settings = self._settings
+        lock = settings.lock or Lock(())
+        inventory = self._world.list_repositories(workspaces_of(settings.fleet), lock)
+        jobs = self._world.jobs(inventory)
+        matched = [self._world.match(job, inventory, lock) for job in jobs]
+        self._refuse(matched, inventory)
+        if self._run.dry_run:
+            self._write_lock(jobs, inventory, lock)
+        units = [
+            [each for each in unit if settings.wants(each.job.name)]
+            for unit in units_of(matched)
+            if settings.shares(min(each.job.name for each in unit))
+        ]
+        works = [[Work(each) for each in unit] for unit in units if unit]
+        everything = [work for unit in works for work in unit]
+        if settings.names and not everything:
+            raise Refused([Problem("JOBS", f"no job of {settings.fleet.name} fits {', '.join(settings.names)}")])
+        for work in everything:
+            self._prepare(work, inventory)
+        self._start(everything)
+        if settings.revoke:
+            works = [self._leaked(everything)]
+            everything = works[0]
+        works.sort(key=self._turn(len(works)))
+        side_by_side([partial(self._do_unit, unit, inventory) for unit in works], AT_ONCE)
+        # What was put aside for others, and not needed by them, may be enough for what had to wait.
+        for unit in works:
+            self._do_unit(unit, inventory, again=True)
+        told = [*self._told, *(f"{work.name}: {text}" for work in everything for text in work.matched.told)]
+        if not settings.names and settings.share == (1, 1):
+            told += [f"{line}: {why}" for line, why in strays(jobs, lock, inventory).items()]
+        told += [f"{each.name}: {each.dead}" for each in self._world.credentials if each.dead]
+        waiting = [f"{work.name}: {text}" for work in everything for text in work.matched.waiting]
+        results = [work.result for work in everything if work.result is not None]
+        part = "" if settings.share == (1, 1) else f"{settings.share[0]}of{settings.share[1]}"
+        return view(
+            results, self._world.credentials, told, waiting, dry_run=self._run.dry_run, part=part,
+            revoking=bool(settings.revoke), locked=settings.lock is not None,
+        )  # fmt: skip
+
+    def _refuse(self, matched: Sequence[Matched], inventory: Inventory) -> None:
+        """Raise Refused with everything that is wrong with the jobs by what there is now."""
+        fleet = self._settings.fleet
+        problems = [problem for each in matched for problem in each.problems]
+        for number, credential in enumerate(self._world.credentials):
+            if credential.entry and not credential.used and inventory.whole and not credential.dead:
+                fits = any(credential.entry.choice.fits(each) for each in inventory.repositories)
+                what = "fits no target of the file" + ("" if fits else ", and no repository")
+                where = fleet.at(credential.entry.line, f"bitbucket.{number}.for")
+                if not any(each.waiting for each in matched):
+                    problems.append(Problem(where, what, "Take it out, or check its pattern."))
+        if problems:
+            raise Refused(list(dict.fromkeys(problems)))
+
+    def _write_lock(self, jobs: Sequence[FleetJob], inventory: Inventory, lock: Lock) -> None:
+        """Write the lock of the world as it is into REPORT_DIR."""
+        dead = [each for each in self._world.credentials if each.dead]
+        if dead:
+            self._told.append(f"No new lock was written, since not everything could be looked at: {dead[0].dead}")
+            return
+        made = write_lock(self._world.lock_of(jobs, inventory))
+        same = made == write_lock(lock.lines)
+        if not self._settings.report_dir:
+            self._told.append(
+                "The lock is as it should be." if same else "A new lock is due: give REPORT_DIR, where it is written."
+            )
+            return
+        path = Path(self._settings.report_dir, "keyturn.lock")
+        try:
+            write_file(self._settings.report_dir, path.name, made)
+        except OSError as error:
+            self._told.append(f"The lock could not be written to REPORT_DIR: {error.strerror}.")
+            return
+        how = "the same as the one that is there" if same else "review it, and commit it"
+        self._told.append(f"A lock of {made.count(chr(10)) - 1:,} lines was written to {path}: {how}.")
+
+    def _prepare(self, work: Work, inventory: Inventory) -> None:
+        """Read a job as a pipe's block with its places by uuid; a lost credential ends it here."""
+        matched = work.matched
+        for allowed in (*matched.allowed, *matched.unsure):
+            credential = self._world.of(allowed)
+            if credential is None:
+                continue
+            target, place = self._world.place(allowed)
+            work.places.append((target, place, credential, allowed))
+        dead = next((each for _, _, each, _ in work.places if each.dead), None)
+        guessed = any(allowed.repository.uuid in inventory.guessed for _, _, _, allowed in work.places)
+        if guessed or (matched.unsure and not inventory.whole):
+            dead = dead or next(each for each in self._world.credentials if each.dead)
+        work.held = dead
+        if matched.job.group.action != "replicate" and not work.places:
+            work.result = Result(matched.job, 0, "no place of it is in the lock", idle=True)
+            return
+        self._read(work)
+
+    def _read(self, work: Work) -> None:
+        entry = work.places[0][2].entry if work.places else None
+        orders = {**self._settings.orders, **({"REVOKE": self._settings.revoke} if self._settings.revoke else {})}
+        texts = [_text(target) for target, _, _, _ in work.places]
+        fleet, job = self._settings.fleet, work.matched.job
+        environ = environ_of(fleet, job, self._settings.step, texts, entry=entry, orders=orders)
+        work.job, problems = read_fleet_job(fleet, job, environ)
+        if problems:
+            raise Refused(problems)
+
+    def _start(self, works: Sequence[Work]) -> None:
+        """Sign in for every job and list the keys; refuse two that rotate one user or secret, or write one variable."""
+        problems = conflicts(self._settings.fleet, [(each.matched, each.job) for each in works if each.job])
+        if problems:
+            raise Refused(problems)
+        side_by_side([partial(self._begin, work) for work in works if work.job], AT_ONCE)
+        for work in works:
+            if work.held is not None and work.result is None:
+                work.result = self._held(work, work.held)
+        taken: dict[str, Work] = {}
+        for work in works:
+            for subject in work.action.subjects if isinstance(work.action, Rotate) else ():
+                other = taken.setdefault(subject, work)
+                if other is not work:
+                    where = self._settings.fleet.at(work.matched.job.group.line, f"jobs.{work.matched.job.group.name}")
+                    problems.append(Problem(where, f"{work.name} and {other.name} both rotate {subject}", "Join them."))
+        if problems:
+            raise Refused(problems)
+
+    def _held(self, work: Work, dead: Credential) -> Result:
+        """Return the end of a job whose repositories could not be listed."""
+        if dead.throttled:
+            return self._waiting(work, "since its repositories could not be listed")
+        return Result(work.matched.job, 1, f"not run: {dead.dead}", why=dead.dead)
+
+    def _begin(self, work: Work) -> None:
+        with _named(work.name):
+            try:
+                client = self._client(work)
+                work.action = work.job.start(self._run, self._patience, self._sign_ins.with_bitbucket(client))
+                if isinstance(work.action, Rotate):
+                    ages = sorted(work.action.now - key.created for key in work.action.list_keys())
+                    due = work.action.policy.rotate_after
+                    work.newest = -ages[0].total_seconds() if ages else 0.0
+                    work.urgency = 0 if len(ages) > 1 else 1 if not ages or ages[0] >= due else 2
+                    work.overdue = bool(ages) and ages[0] >= due + OVERDUE
+            except KeyturnError as error:
+                work.result = Result.failed(work.matched.job, error)
+
+    def _client(self, work: Work) -> Bitbucket:
+        places = work.places
+        other = places[0][2] if places else self._world.credentials[0] if self._world.credentials else None
+        if other is None:
+            raise Refused(["there are no credentials for Bitbucket."]) if work.matched.allowed else Refused([])
+        routes = Routes({place.path: each.api for _, place, each, _ in places}, other.api, self._patience)
+        return Bitbucket.by(routes, self._patience, {target: place for target, place, _, _ in places}, self._world.seen)
+
+    def _leaked(self, works: Sequence[Work]) -> list[Work]:
+        """Return the one job whose user has the leaked key; raises Refused where there is none, or several."""
+        named = self._settings.revoke
+        rotations = [work for work in works if isinstance(work.action, Rotate)]
+        found = [work for work in rotations if any(key.id.endswith(named) for key in work.action.listed)]
+        if not found:
+            found = [work for work in rotations if _knew(work.action, named)]
+        failed = [work.result.last for work in works if work.result and work.result.code]
+        if len(found) > 1:
+            raise Refused([Problem("REVOKE", f"{named} fits several jobs: {', '.join(each.name for each in found)}")])
+        if not found:
+            whose = f"aws iam get-access-key-last-used --access-key-id {named}"
+            off = f"aws iam update-access-key --user-name <user> --access-key-id {named} --status Inactive"
+            unknown = [f"Not every user could be asked: {failed[0]}"] if failed else []
+            raise Refused(
+                [Problem("REVOKE", f"no rotation of {self._settings.fleet.name} has a key {named}", " ".join(
+                    [f"Whose it is: {whose}; to switch it off: {off}.", *unknown]))]
+            )  # fmt: skip
+        log.warning("%s has the leaked key; whatever breaks, this switches it off: %s", found[0].name,
+                    f"aws iam update-access-key --user-name {found[0].action.policy.user} "
+                    f"--access-key-id {named} --status Inactive")  # fmt: skip
+        return found
+
+    def _turn(self, count: int) -> Callable[[list[Work]], tuple[int, float, int]]:
+        """Return the order: what may be half-done, what is due, then what is idle in turn by the build's number."""
+        build = self._settings.step.get("BITBUCKET_BUILD_NUMBER", "")
+        first = int(build) % count if build.isdecimal() and count else 0
+        places: dict[int, int] = {}
+
+        def key(unit: list[Work]) -> tuple[int, float, int]:
+            place = places.setdefault(id(unit), len(places))
+            urgency = min(work.urgency for work in unit)
+            newest = max(work.newest for work in unit)
+            return urgency, (-newest if urgency == 0 else newest) if urgency < 2 else 0.0, (place - first) % count
+
+        return key
+
+    def _do_unit(self, unit: Sequence[Work], inventory: Inventory, *, again: bool = False) -> None:
+        for work in unit:
+            if work.result is None or (again and work.result.waits and work.held is None):
+                with _named(work.name):
+                    try:
+                        work.result = self._do(work, inventory)
+                    except KeyturnError as error:
+                        work.result = Result.failed(work.matched.job, error)
+                    except Exception as error:  # noqa: BLE001 - one job's end is not the others'
+                        work.result = Result.failed(work.matched.job, Unexpected(error, changed=True))
+
+    def _do(self, work: Work, inventory: Inventory) -> Result:
+        job = work.matched.job
+        if self._patience.stopping:
+            return Result(
+                job, 0, "waits: the run was told to end, or its time is over", waits=True, overdue=work.overdue
+            )
+        urgent = work.urgency < 2 or bool(self._settings.revoke) or "FORCE" in self._settings.orders
+        looks = self._count(each for _, place, each, _ in work.places if place.path not in self._world.seen)
+        too_much = next((each for each, number in looks.items() if 2 * number > each.api.limit), None)
+        if too_much is not None and job.group.action == "rotate":
+            return Result(
+                job, 1, f"its looks and proofs are more than the {too_much.api.limit:,} requests an hour that "
+                f"{too_much.name} has: give it a credential of its own, fewer targets, or one workspace variable",
+            )  # fmt: skip
+        with self._reserved(looks, 0 if urgent else self._kept_back(work)) as granted:
+            if not granted:
+                return self._waiting(work, "to be looked at")
+            side_by_side([partial(self._world.look, place, each) for _, place, each, _ in work.places])
+        if not self._world.looked_at(place for _, place, _, _ in work.places):
+            return self._waiting(work, "to be looked at")
+        self._leave_out_gone(work, inventory)
+        if not work.places and job.group.action != "replicate":
+            return Result(job, 0, "none of its places is there any more", idle=True)
+        return self._decide(work)
+
+    def _leave_out_gone(self, work: Work, inventory: Inventory) -> None:
+        kept = []
+        for each in work.places:
+            if self._world.is_gone(each[3], each[1], inventory):
+                work.matched.told.append(f"{each[3].line.place} is gone; it counts no more")
+            else:
+                kept.append(each)
+        if len(kept) < len(work.places):
+            work.places = kept
+            if kept:
+                self._read(work)
+                client = self._client(work)
+                work.action = work.job.start(self._run, self._patience, self._sign_ins.with_bitbucket(client))
+
+    def _decide(self, work: Work) -> Result:
+        job, action = work.matched.job, work.action
+        try:
+            seen = action.observe()
+            plan: Plan[Any] = action.plan(seen)
+            if self._run.dry_run or plan.busy or not plan.actions:
+                outcome = None if self._run.dry_run or plan.busy else Outcome(failures=plan.failures, unmet=plan.unmet)
+                last = action.summary(seen, plan, outcome)
+                ended = outcome or Outcome(failures=plan.failures, unmet=plan.unmet)
+                return Result.of(job, plan, ended, last, only_shown=self._run.dry_run)
+            makes = plan.has(Do.CREATE)
+            if makes and self._patience.left < LAST_CREATE and not self._settings.revoke:
+                return self._waiting(work, "since too little of the run's time is left to make a key")
+            with self._reserved(self._cost(work, plan), 0, at_any_cost=True, makes=makes) as granted:
+                if not granted:
+                    return self._waiting(work, f"to do {len(plan.actions):,} steps")
+                outcome = action.carry_out(seen, plan)
+            used_up = any(each.api.exhausted for _, _, each, _ in work.places)
+            if used_up and outcome.failures and not outcome.touched:
+                return self._waiting(work, f"to do {len(plan.actions):,} steps")
+            result = Result.of(job, plan, outcome, action.summary(seen, plan, outcome), only_shown=False)
+            log.log(logging.WARNING if result.code else logging.INFO, "%s", result.last)
+            return result
+        finally:
+            action.close()
+
+    def _waiting(self, work: Work, what: str) -> Result:
+        text = f"waits for the next run, {what}: the hour's requests are spoken for"
+        code = 2 if self._settings.revoke else 1 if work.overdue else 0
+        return Result(work.matched.job, code, text, waits=True, overdue=work.overdue)
+
+    @staticmethod
+    def _count(credentials: Iterator[Credential]) -> dict[Credential, int]:
+        found: dict[Credential, int] = {}
+        for each in credentials:
+            found[each] = found.get(each, 0) + 1
+        return found
+
+    def _cost(self, work: Work, plan: Plan[Any]) -> dict[Credential, int]:
+        """Return how many requests the steps of a plan need, by credential."""
+        of = {place.path: each for _, place, each, _ in work.places}
+        found: dict[Credential, int] = {}
+        for step in plan.actions:
+            credential = of.get(step.place.path) if step.place else None
+            if credential is not None:
+                cost = len(work.job.rotation.variables) if step.do is Do.PUBLISH else _COSTS.get(step.do, 0)
+                found[credential] = found.get(credential, 0) + cost
+        return found
+
+    def _kept_back(self, work: Work) -> int:
+        """Return what an idle look leaves of each credential's hour: what a rotation of these places needs."""
+        return 3 * max((len(work.places), *self._count(each for _, _, each, _ in work.places).values()))
+
+    @contextmanager
+    def _reserved(
+        self, needs: Mapping[Credential, int], kept: int, *, at_any_cost: bool = False, makes: bool = False
+    ) -> Iterator[bool]:
+        """Put requests aside while they are spent; false where a credential has not so many left.
+
+        What cannot fit into any hour may begin where nothing else is put aside; the breaker ends it, and the next run
+        goes on. Of what makes a key, the first third, the proofs, has to fit all the same.
+        """
+        with self._lock:
+            granted = all(
+                number <= each.left - min(kept, each.api.limit // 2)
+                or (
+                    at_any_cost and not each.reserved and number > each.api.limit // 2
+                    and (not makes or number // 2 <= each.left)
+                )
+                for each, number in needs.items()
+            )  # fmt: skip
+            granted = granted or bool(self._settings.revoke)
+            granted = granted and not any(each.api.broken for each in needs)
+            for each, number in needs.items() if granted else ():
+                each.reserved += number
+        try:
+            yield granted
+        finally:
+            with self._lock:
+                for each, number in needs.items() if granted else ():
+                    each.reserved -= number
+
+
+def _knew(action: Rotate, key_id: str) -> bool:
+    try:
+        return action.knew(key_id)
+    except KeyturnError:
+        return False
+
+
+def _text(target: Target) -> str:
+    """Return a target as TARGETS has it."""
+    of = f"{target.workspace}/{target.repository}" if target.repository else target.workspace
+    return f"{of}:{target.kind.value}" + (f":{target.environment}" if target.environment else "")
+
+
+@contextmanager
+def _named(job: str) -> Iterator[None]:
+    token = _NOW.set(job)
+    try:
+        yield
+    finally:
+        _NOW.reset(token)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Let the jobs' own log say what is wrong, each time with the job; what goes as it should is a line a job."""
+    handlers = logging.getLogger("keyturn").handlers[:]
+
+    def passes(record: logging.LogRecord) -> bool:
+        job = _NOW.get()
+        if not job:
+            return True
+        if record.levelno == logging.INFO and record.name != log.name:
+            return False
+        record.msg, record.args = f"{job}: {record.getMessage()}", ()
+        return True
+
+    for handler in handlers:
+        handler.addFilter(passes)
+    try:
+        yield
+    finally:
+        for handler in handlers:
+            handler.removeFilter(passes)

@@ -1,0 +1,284 @@
+# ruff: noqa: E501 - files and messages as they are
+"""Runs of a fleet: what is shared, what is refused, what a leak does, and what becomes of it when requests run out."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from sandbox.bitbucket.allowance import Allowance
+from sandbox.wire import Fault
+from sandbox.world import World
+from test.faults.runner import PACE
+from test.fleet.company import HEAD, Fleet, of_bitbucket
+
+SERVICES = ("svc-0", "svc-1", "svc-2")
+EACH = """jobs:
+  keys:
+    EACH: acme/svc-*
+    ACTION: rotate
+    IAM_USER_NAME: ci-$each
+    SECRET_ID: ci/$each
+    TARGETS: deployment:Production
+  app:
+    ACTION: pull
+    SOURCE: secretsmanager
+    SECRETS: app/shared *
+    TARGETS: acme/svc-*:deployment:production
+"""
+
+
+@pytest.fixture
+def services(fleet: Fleet) -> Fleet:
+    """Return a fleet of three services, each with its user, whose key is due, and all with one secret."""
+    for slug in SERVICES:
+        fleet.repository(slug, "Staging", "Production")
+        fleet.user(f"ci-{slug}", slug, days=95)
+    fleet.world.aws.put_secret("app/shared", json.dumps({"one": "first-of-the-app", "two": "second-of-the-app"}))
+    fleet.secrets |= {"first-of-the-app", "second-of-the-app"}
+    fleet.write(EACH)
+    fleet.locked()
+    return fleet
+
+
+def sound(fleet: Fleet, *slugs: str) -> None:
+    """See that every target's pair signs, and that no other place was written."""
+    for slug in slugs or SERVICES:
+        assert fleet.world.aws.signs(fleet.held(slug)), slug
+        assert fleet.world.bitbucket.variables(fleet.environment(slug, "Staging")) == {}
+
+
+def test_jobs_run_as_blocks_do_and_share_looks_and_sign_ins(services: Fleet) -> None:
+    first = services.run()
+    assert first.code == 0, first.output
+    sound(services)
+    for slug in SERVICES:
+        assert services.world.bitbucket.value_of(services.environment(slug), "ONE") == "first-of-the-app"
+    idle = services.run()
+    assert (idle.code, idle.writes) == (0, []), idle.output
+    assert len(of_bitbucket(idle)) == 1 + len(SERVICES)
+    assert idle.asked("sts.") == ["sts.GetCallerIdentity"]
+    assert services.report["exit_code"] == 0
+    assert [job["job"] for job in services.report["jobs"]][-1] == "app"
+
+
+def test_what_blocks_have_done_a_fleet_finds_done(services: Fleet) -> None:
+    services.lock.unlink()
+    for slug in SERVICES:
+        block = {
+            "ACTION": "rotate", "IAM_USER_NAME": f"ci-{slug}", "SECRET_ID": f"ci/{slug}",
+            "TARGETS": f"acme/{slug}:deployment:production",
+        }  # fmt: skip
+        result = services.run(None, PACE, **block)
+        assert result.code == 0, result.output
+    pull = {"ACTION": "pull", "SOURCE": "secretsmanager", "SECRETS": "app/shared *"}
+    targets = ", ".join(f"acme/{slug}:deployment:production" for slug in SERVICES)
+    assert services.run(None, PACE, **pull, TARGETS=targets).code == 0
+    services.locked()
+    result = services.run()
+    assert (result.code, result.writes) == (0, []), result.output
+
+
+def test_a_dead_credential_is_one_line_and_the_rest_goes_on(services: Fleet) -> None:
+    bitbucket = services.world.bitbucket
+    services.repository("pay", "Production", project="PAY")
+    services.user("ci-pay", "pay", days=95)
+    dead = bitbucket.issue_token("workspace", bitbucket.add_workspace("acme"))
+    services.given |= {"DEAD": dead.secret}
+    services.secrets.add(dead.secret)
+    services.write(
+        "bitbucket:\n  - {for: 'project:PAY/*', BITBUCKET_ACCESS_TOKEN: $DEAD}\n" + EACH
+        + "  pay:\n    ACTION: rotate\n    IAM_USER_NAME: ci-pay\n    SECRET_ID: ci/pay\n    TARGETS: acme/pay:deployment:Production\n"
+    )  # fmt: skip
+    services.locked()
+    bitbucket.revoke_token(dead)
+    before = services.held("pay")
+    result = services.run()
+    assert result.code == 2, result.output
+    assert "4 changed, 1 failed" in result.last_line
+    assert services.held("pay") == before
+    assert len(services.world.aws.keys("ci-pay")) == 1
+    sound(services)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (EACH.replace("ci-$each", "ci-svc-0"), "both rotate the user ci-svc-0 of account"),
+        (EACH.replace("ci/$each", "ci/one"), "both rotate the secret ci/one of account"),
+        (
+            EACH.replace("app/shared *", "app/shared one | AWS_ACCESS_KEY_ID"),
+            "keyturn.yaml:10: jobs.app: app and keys/svc-0 both write AWS_ACCESS_KEY_ID in acme/svc-0:deployment:production.",
+        ),
+        (EACH.replace("acme/svc-*:dep", "acme/srv-*:dep"), "keyturn.yaml:14: jobs.app.TARGETS: no repository fits acme/srv-*. Is svc-2"),
+        (EACH.replace("acme/svc-*:dep", "acme/svc-7:dep"), "jobs.app.TARGETS: acme/svc-7 is not there, or no credential may see it. Is"),
+        (
+            "bitbucket:\n  - {for: 'acme/srv-*', BITBUCKET_ACCESS_TOKEN: $OTHER}\n" + EACH,
+            "keyturn.yaml:4: bitbucket.0.for: fits no target of the file, and no repository.",
+        ),
+    ],
+)  # fmt: skip
+def test_what_the_world_shows_to_be_wrong_is_refused_before_anything_is_touched(
+    services: Fleet, text: str, said: str
+) -> None:
+    services.given["OTHER"] = services.token.secret
+    services.write(text)
+    result = services.run()
+    assert (result.code, result.writes) == (1, []), result.output
+    assert said in result.output
+
+
+def test_a_target_that_no_credential_fits_is_refused(services: Fleet) -> None:
+    services.write("bitbucket:\n  - {for: 'acme/svc-0', BITBUCKET_ACCESS_TOKEN: $OTHER}\n" + EACH)
+    result = services.run(OTHER=services.token.secret, BITBUCKET_ACCESS_TOKEN=None)
+    assert (result.code, result.writes) == (1, []), result.output
+    assert "jobs.app: no credential of `bitbucket` is for acme/svc-1:deployment:production" in result.output
+
+
+def test_without_any_repository_to_be_seen_a_run_is_not_green(services: Fleet) -> None:
+    services.world.bitbucket.revoke_token(services.token)
+    result = services.run()
+    assert (result.code, result.writes) == (1, []), result.output
+    assert "Needs a person:" in result.output
+    services.lock.write_text("keyturn.lock 1\n")
+    assert services.run().code == 1
+
+
+def test_an_hour_that_is_used_up_before_the_first_look_is_waited_for(services: Fleet) -> None:
+    allowance = Allowance(services.world.clock)
+    services.world.bitbucket.wire.spoil(allowance.fault)
+    allowance.spend(services.token.header, 1000)
+    result = services.run()
+    # The keys are due for five days: that is no reason to worry yet.
+    assert (result.code, result.writes) == (0, []), result.output
+    assert "4 waits" in result.last_line
+    services.world.clock.move(days=3)
+    allowance.spend(services.token.header, 1000)
+    assert services.run().code == 1
+    services.world.bitbucket.wire.mend()
+    assert services.run().code == 0
+    sound(services)
+
+
+def test_named_jobs_alone_are_run_and_may_be_forced(services: Fleet) -> None:
+    services.run()
+    result = services.run(JOBS="keys/svc-1", FORCE="true")
+    assert "FORCE" in result.output or result.code == 1, result.output
+    result = services.run(JOBS="keys/svc-9")
+    assert (result.code, result.writes) == (1, []), result.output
+    assert "JOBS: no job of keyturn.yaml fits keys/svc-9." in result.problems
+
+
+def test_shares_are_all_jobs_and_none_twice(services: Fleet) -> None:
+    names = []
+    services.write(EACH.partition("  app:")[0])
+    for share in ("1/2", "2/2"):
+        result = services.run(SHARE=share)
+        assert result.code == 0, result.output
+        report = json.loads((services.folder / "reports" / f"keyturn-fleet-{share[0]}of2.json").read_text())
+        names += [job["job"] for job in report["jobs"]]
+    assert sorted(names) == [f"keys/{slug}" for slug in SERVICES]
+    sound(services)
+
+
+def keys_of(world: World, user: str) -> dict[str, str]:
+    return {key.id: key.status for key in world.aws.keys(user)}
+
+
+def test_a_leaked_key_is_switched_off_by_its_id_without_a_commit(services: Fleet) -> None:
+    leaked = services.held("svc-1")
+    result = services.run(REVOKE=leaked.access_key_id)
+    assert result.code == 0, result.output
+    assert f"--user-name ci-svc-1 --access-key-id {leaked.access_key_id} --status Inactive" in result.output
+    new = services.held("svc-1").access_key_id
+    assert keys_of(services.world, "ci-svc-1") == {leaked.access_key_id: "Inactive", new: "Active"}
+    assert not any("ci-svc-0" in seen.operation for seen in result.requests)
+    sound(services, "svc-1")
+    again = services.run(REVOKE=leaked.access_key_id)
+    assert again.code == 0, again.output
+    assert keys_of(services.world, "ci-svc-1").keys() == {leaked.access_key_id, new}
+    unknown = services.run(REVOKE="AKIAXXXXXXXXXXXXNONE")
+    assert (unknown.code, unknown.writes) == (1, [])
+    assert "no rotation of keyturn.yaml has a key AKIAXXXXXXXXXXXXNONE" in unknown.output
+
+
+def test_a_leak_waits_for_the_hour_and_is_never_green_before_the_key_is_off(services: Fleet) -> None:
+    leaked = services.held("svc-1")
+    allowance = Allowance(services.world.clock)
+    services.world.bitbucket.wire.spoil(allowance.fault)
+    allowance.spend(services.token.header, 1000)
+    result = services.run(REVOKE=leaked.access_key_id)
+    assert result.code == 2, result.output
+    assert keys_of(services.world, "ci-svc-1") == {leaked.access_key_id: "Active"}
+    assert f"--user-name ci-svc-1 --access-key-id {leaked.access_key_id} --status Inactive" in result.output
+    assert allowance.refused.total() <= 16 + 8
+    services.world.clock.move(minutes=66)
+    result = services.run(REVOKE=leaked.access_key_id)
+    assert result.code == 0, result.output
+    assert keys_of(services.world, "ci-svc-1")[leaked.access_key_id] == "Inactive"
+    services.world.bitbucket.wire.mend()
+
+
+TWELVE = """jobs:
+  keys:
+    ACTION: rotate
+    IAM_USER_NAME: ci
+    SECRET_ID: ci/ci
+    TARGETS: acme/t-*:deployment:production
+"""
+
+
+@pytest.mark.sample(3)
+@pytest.mark.parametrize("limit", [*range(1, 75, 1)])
+def test_wherever_the_hour_ends_no_consumer_breaks_and_the_next_hours_finish_it(fleet: Fleet, limit: int) -> None:
+    slugs = [f"t-{number:02}" for number in range(12)]
+    for slug in slugs:
+        fleet.repository(slug, "Production")
+    fleet.user("ci", *slugs, days=95)
+    fleet.repository("other", "Production")
+    fleet.write(TWELVE)
+    fleet.locked()
+    allowance = Allowance(fleet.world.clock, limit)
+    fleet.world.bitbucket.wire.spoil(allowance.fault)
+    for _ in range(8):
+        before = allowance.refused.total()
+        fleet.world.clock.move(minutes=66)
+        result = fleet.run()
+        assert allowance.refused.total() - before <= 16 + 16, result.output
+        assert all(fleet.world.aws.signs(fleet.held(slug)) for slug in slugs) or result.code == 2, result.output
+        assert fleet.world.bitbucket.variables(fleet.environment("other")) == {}
+        if result.code == 0 and "1 idle" in result.last_line:
+            break
+    else:
+        # A look and a proof at each target, and the list, are the least that a rotation begins with.
+        assert limit < 1 + 12 + 12 + 3, result.output
+    fleet.world.bitbucket.wire.mend()
+    fleet.world.clock.move(minutes=120)
+    last = fleet.run()
+    assert last.code == 0, last.output
+    assert len({fleet.held(slug) for slug in slugs}) == 1
+    assert all(fleet.world.aws.signs(fleet.held(slug)) for slug in slugs)
+    assert len(fleet.world.aws.keys("ci")) == 2
+
+
+@pytest.mark.sample(3)
+@pytest.mark.parametrize("service", ["bitbucket", "aws"])
+@pytest.mark.parametrize("nth", range(1, 45))
+def test_killed_at_any_request_the_next_runs_end_in_the_right_state(services: Fleet, service: str, nth: int) -> None:
+    wire = services.world.bitbucket.wire if service == "bitbucket" else services.world.aws.wire
+    wire.spoil(Fault("*", "call-after", nth=nth, call=services.runner.kill))
+    killed = services.run()
+    wire.mend()
+    assert killed.code in (0, -9), killed.output
+    services.world.clock.move(minutes=20)
+    services.run()
+    services.world.clock.move(days=1, minutes=60)
+    last = services.run()
+    assert last.code == 0, last.output
+    sound(services)
+    for slug in SERVICES:
+        assert 1 <= len(services.world.aws.keys(f"ci-{slug}")) <= 2
+
+
+__all__ = ["HEAD"]
