@@ -248,3 +248,18 @@ def test_a_vault_that_is_down_ends_the_run_and_says_so(kept: Case) -> None:
     assert result.code == 1, result.output
     assert result.writes == []
     assert "503" in result.output
+
+
+@pytest.mark.parametrize(("first", "code"), [("cut-after", 2), ("cut-before", 1)])
+@pytest.mark.parametrize("second", ["html-403", "403"])
+def test_a_refusal_after_an_attempt_that_may_have_been_carried_out_is_looked_at(
+    case: Case, first: str, second: str, code: int
+) -> None:
+    """A proxy's page says nothing of the attempt before: exit 1 would say that all is as it was."""
+    creating = "secretsmanager.CreateSecret"
+    case.spoil(Fault(creating, first, nth=1), Fault(creating, second, nth=2))
+    result = case.run(SECRETS="secret/ci/chat *")
+    assert result.code == code, result.output
+    assert (case.aws.secret(REPLICAS + "ci/chat") is not None) is (code == 2)
+    case.mend()
+    case.well(SECRETS="secret/ci/chat *")

@@ -10,7 +10,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from pipe.errors import Conflict, Denied, KeyturnError, Missing, Stopped, WrongState
+from pipe.errors import Busy, Conflict, Denied, KeyturnError, Missing, ServiceError, Stopped, WrongState
 from pipe.jobs.replicate.identity import CURRENT, OURS, is_current
 from pipe.jobs.replicate.observe import World
 from pipe.jobs.replicate.plan import step_for
@@ -50,7 +50,7 @@ class Work:
         if self._denied[kind] >= HOPELESS and kind not in self._succeeded:
             raise Stopped("AWS denies the like.")
         try:
-            self._do(step)
+            self._look_after(step)
         except Denied as error:
             with self._lock:
                 self._denied[kind] += 1
@@ -61,6 +61,22 @@ class Work:
         self._succeeded.add(kind)
         log.debug("%s %s: done", step.do, step.on)
         return ""
+
+    def _look_after(self, step: Step) -> None:
+        """Do a step; where it is refused, but an attempt before may have been carried out, look whether it was."""
+        try:
+            self._do(step)
+        except ServiceError as error:
+            if error.unclear and not isinstance(error, Busy) and isinstance(step, Copy):
+                error.changed = error.changed or self._is_written(step)
+            raise
+
+    def _is_written(self, step: Copy) -> bool:
+        try:
+            now = self._replicas.describe(step.on)
+        except KeyturnError:
+            return True
+        return now is not None and (step.seen is None or now.stages != step.seen.stages)
 
     def _do(self, step: Step) -> None:
         match step:
