@@ -10,6 +10,7 @@ import requests
 
 from sandbox.bitbucket import Environment
 from sandbox.world import SECRET, USER, Company, World
+from test.rotate.test_side_by_side import requests_to
 from test.support import Pipe, outside, pipe_in, statuses
 
 
@@ -124,6 +125,22 @@ def test_nothing_due_under_a_role_costs_no_more(world: World) -> None:
     assert result.code == 0, result.output
     assert len(result.of_aws) - result.of_aws.count("sts.AssumeRoleWithWebIdentity") <= 4
     assert result.writes == []
+
+
+def test_a_rotation_costs_five_requests_a_target_and_six_where_its_id_is_secured_or_a_state_is_made(
+    world: World, company: Company, pipe: Pipe
+) -> None:
+    staging, production = (company.environments[name] for name in ("Staging", "Production"))
+    world.bitbucket.set_variable(staging, "AWS_ACCESS_KEY_ID", company.old_key.access_key_id, secured=True)
+    first = pipe()
+    assert [len(requests_to(first, environment)) for environment in (staging, production)] == [6, 5]
+    for days in (10, 11):
+        world.clock.move(days=days)
+        assert pipe().code == 0
+    world.clock.move(days=70)
+    later = pipe()
+    assert later.code == 0, later.output
+    assert [len(requests_to(later, environment)) for environment in (staging, production)] == [5, 4]
 
 
 def test_environments_are_listed_once_per_repository(world: World) -> None:
