@@ -242,3 +242,11 @@ def test_a_target_without_a_key_gets_one_although_none_is_due(held: str, secret:
     plan = decide(world(key(OLD, 5), targets=(target("a", held),), **where), adopted)
     assert step_of(plan, Do.CREATE, "the new key").reason.startswith("a has no key that works, and nobody knows")
     assert "keep …XOLD" in said(plan), "it is not Keyturn's"
+
+
+def test_more_targets_than_a_version_has_room_for_are_refused_before_anything_is_touched() -> None:
+    many = tuple(target(f"acme/shop-{number} Production", OLD) for number in range(900))
+    seen = world(key(OLD, 5), targets=many)
+    with pytest.raises(Refused, match="their list is larger than the 65,536 bytes"):
+        decide(seen, POLICY)
+    decide(replace(seen, record=replace(seen.record, keeps_secrets=False)), POLICY)

@@ -20,6 +20,9 @@ NAMESPACE = uuid.uuid5(uuid.NAMESPACE_DNS, "keyturn")
 # The largest number that is looked for: AWS drops old versions, but numbers only grow.
 MOST_NUMBERS = 10_000
 
+# A version has room for so many bytes.
+LARGEST = 65_536
+
 # A version that is no pair holds one of these fields, which says what it is.
 INTENT, PUBLISHED, INACTIVE, REPLACED, REVOKED, TARGETS = (
     "Intent", "Published", "Inactive", "Replaced", "Revoked", "Targets",

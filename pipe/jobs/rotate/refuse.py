@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from pipe.errors import Problem, Refused
+from pipe.jobs.rotate.journal import LARGEST, Entry, list_of
 from pipe.jobs.rotate.old_keys import used
 from pipe.jobs.rotate.world import TargetState, World
 from pipe.values import AccessKey, Rotation, last_four
@@ -18,6 +19,10 @@ def refuse_contradictions(world: World, policy: Rotation, orders: frozenset[str]
     problems = [*_of_current(world, orders)]
     for target in world.targets:
         problems += _of_target(world, policy, target)
+    entries = (Entry.of(target, policy.id_variable) for target in world.targets)
+    if world.record.keeps_secrets and len(list_of(entries).encode()) > LARGEST:
+        room = f"their list is larger than the {LARGEST:,} bytes that a version of {policy.secret_id} has room for"
+        problems.append(Problem("TARGETS", room, "Give some of them a secret and a user of their own."))
     if problems:
         raise Refused(problems)
 

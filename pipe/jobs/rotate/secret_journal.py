@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from pipe.errors import Busy, Conflict, KeyturnError, Missing, Refused, WrongState
 from pipe.jobs.rotate import journal as pages
 from pipe.jobs.rotate.journal import (
+    LARGEST,
     Entry,
     intent_fields,
     intent_from,
@@ -45,9 +46,8 @@ INTENT, PUBLISHED, INACTIVE, REPLACED, REVOKED, TARGETS, TRIED = (
 )
 LABELS = frozenset({CURRENT, PENDING, PREVIOUS, INTENT, PUBLISHED, INACTIVE, REPLACED, REVOKED, TARGETS, TRIED})
 
-# All versions of a secret together have room for so many labels, and a version for so many bytes.
+# All versions of a secret together have room for so many labels.
 MOST_LABELS = 20
-LARGEST = 65_536
 
 # With pauses of up to 20 seconds between them, some two and a half minutes.
 STORE_ATTEMPTS = 20
