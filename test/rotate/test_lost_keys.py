@@ -141,6 +141,7 @@ def test_a_lost_key_goes_in_two_runs_a_day_apart(alone: Case) -> None:
     alone.world.clock.move(minutes=16)
     first = alone.run()
     assert first.code == 1, first.output
+    assert first.last_line.startswith("✖ Failed; made a left-over key inactive; all else is as it was: ")
     assert f"…{lost[-4:]} is in the way" in first.last_line
     assert statuses(alone.world)[lost] == "Inactive"
     alone.world.clock.move(minutes=23 * 60)

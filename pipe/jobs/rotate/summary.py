@@ -88,9 +88,12 @@ def _sentence(world: World, done: tuple[KeyStep, ...]) -> str:
         parts.append(f"made {back[0]} the current key" + (f", {in_places}" if places else ""))
     elif places:
         parts.append(f"wrote the current pair {in_places}")
-    for do, text in ((Do.REMOVE, "removed a left-over key"), (Do.TIDY, "removed a left-over label")):
-        if any(step.do is do for step in done):
-            parts.append(text)
+    removed = {step.key_id for step in done if step.do is Do.REMOVE}
+    kept = {step.key_id for step in done if step.do is Do.REMEMBER_INACTIVE} & removed
+    if removed:
+        parts.append("made a left-over key inactive" if kept else "removed a left-over key")
+    if any(step.do is Do.TIDY for step in done):
+        parts.append("removed a left-over label")
     parts += [f"deactivated {last_four(step.key_id)}" for step in done if step.do is Do.DEACTIVATE]
     parts += [f"deleted {last_four(step.key_id)}" for step in done if step.do is Do.DELETE]
     text = "; ".join(parts)
