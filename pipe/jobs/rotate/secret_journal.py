@@ -346,10 +346,15 @@ class SecretJournal:
         return self._seen
 
     def _described(self) -> Described:
-        seen = self._versions.describe()
-        if seen is None:
-            raise Missing(f"{self._versions.secret_id} cannot be found.", "Check SECRET_ID.")
-        return seen
+        """Return the secret as it is by now; it is there, and looked for again where that does not show yet."""
+
+        def described() -> Described:
+            seen = self._versions.describe()
+            if seen is None:
+                raise Busy(f"{self._versions.secret_id} cannot be found.", "Check SECRET_ID.")
+            return seen
+
+        return self._patience.insist(described, attempts=LISTED)
 
     def _put(self, version: str, body: str, label: str, *, attempts: int = 6) -> None:
         """Write a version with a label; where it is there already, only the label is moved to it."""
