@@ -10,7 +10,7 @@ from test.support import stages
 
 @pytest.mark.parametrize(
     "mood",
-    ["secured=sticky", "secured=refused", "put=replace", "next=broken", "size=absent", "reads=stale", "lag=0.5"],
+    ["secured=sticky", "secured=refused", "put=replace", "next=broken", "size=absent", "lag=0.5"],
 )
 @pytest.mark.sample(5)
 def test_whatever_mood_the_services_are_in_every_target_gets_the_pair_and_the_old_key_goes(
