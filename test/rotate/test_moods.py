@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
 from test.rotate.case import ID, Case
@@ -23,7 +25,7 @@ def test_whatever_mood_the_services_are_in_every_target_gets_the_pair_and_the_ol
     assert (case.held != case.old, case.keys) == (True, {"old": "Active", "new": "Active"})
     assert case.world.bitbucket.variables(production)[ID].secured, "it stays as somebody has made it"
     for days, status in ((11, "Inactive"), (11, None)):
-        case.world.clock.move(days=days)
+        case.world.wait(timedelta(days=days))
         case.well()
         case.old_is(status)
     assert not {"AWSPENDING", "keyturn-intent"} & set(stages(case.world))
