@@ -23,20 +23,23 @@ def refusal(operation: str, code: str, message: str, *, nth: int = 1, times: int
 
 
 @pytest.mark.parametrize(
-    ("code", "message"),
+    ("code", "message", "told"),
     [
-        ("InvalidParameterException", REPLICA),
-        ("InvalidRequestException", "You can't perform this operation on the secret because it is managed by rds."),
-        ("LimitExceededException", "A secret can't have more than 20 staging labels."),
+        ("InvalidParameterException", REPLICA, "replica secret"),
+        ("InvalidRequestException", "The secret is managed by another service.", "managed by another service"),
+        ("LimitExceededException", "A secret can't have more than 20 staging labels.", "staging labels"),
     ],
 )
-def test_an_announcement_that_aws_refuses_is_a_failure_in_its_words(case: Case, code: str, message: str) -> None:
+def test_an_announcement_that_aws_refuses_is_a_failure_in_its_words(
+    case: Case, code: str, message: str, told: str
+) -> None:
+    """Of the answer to a request that carries a secret, the known words are told alone."""
     case.world.aws.put_secret(SECRET, body_of(case.old))
     case.spoil(refusal(PUT, code, message))
     for _ in range(2):
         result = case.run()
         assert result.code == 1, result.output
-        assert f"{code}: {message}" in result.last_line
+        assert f"{code}: {told}" in result.last_line
         assert case.keys == {"old": "Active"}
 
 
