@@ -7,8 +7,9 @@ import logging
 from collections.abc import Callable
 from functools import partial
 
+from pipe.audit import because
 from pipe.errors import Elsewhere, KeyturnError, Stopped, Unexpected
-from pipe.plan import AnyStep, Do, Failure, Outcome, Plan, Step
+from pipe.plan import CHANGES, AnyStep, Do, Failure, Outcome, Plan, Step
 from pipe.retry import Patience, side_by_side
 
 log = logging.getLogger("keyturn")
@@ -16,11 +17,6 @@ log = logging.getLogger("keyturn")
 SIDE_BY_SIDE = frozenset(
     {Do.PUBLISH, Do.PROVE, Do.WRITE, Do.RESTORE, Do.PUT_BACK, Do.TAG, Do.PRUNE, Do.REMEMBER}
 )  # fmt: skip
-# What a run was for. What it only mends, such as a left-over key, is told, but does not count as a part that is done.
-CHANGES = frozenset({
-    Do.CREATE, Do.PROMOTE, Do.PUBLISH, Do.DEACTIVATE, Do.DELETE, Do.WRITE, Do.RESTORE, Do.PUT_BACK, Do.TAG,
-    Do.PRUNE,
-})  # fmt: skip
 # What is done even when the run is told to stop: it says what was done until then.
 CLOSING = frozenset({Do.REMEMBER})
 
@@ -78,7 +74,8 @@ def _group(step: Step) -> object:
 
 def _do(work: Callable[[AnyStep], str], step: AnyStep) -> str:
     try:
-        said = work(step)
+        with because(step.do, step.reason or step.on):
+            said = work(step)
     except (Elsewhere, Stopped):
         raise
     except KeyturnError as error:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
+from pipe.overview import Overview
 from pipe.redact import clean, clean_data, encoded, one_line
 
 # What Amazon SNS takes: a subject of fewer than 100 characters, a message of 256 KiB in UTF-8.
@@ -27,13 +28,28 @@ _VERDICTS = {1: "failed", 2: "partly done"}
 
 @dataclass(frozen=True)
 class Ended:
-    """How a run ended: its exit code, last line and report, and whether keys, secrets or targets were changed."""
+    """How a run ended: its exit code, last line and report, and whether keys, secrets or targets were changed.
+
+    `changes` are the steps that have changed something, for people, and `seen` is how all is by now, None for what has
+    no page. `requests` are so many to each service.
+    """
 
     code: int
     last: str
     report: Mapping[str, Any]
     changed: bool = False
     part: str = ""
+    changes: tuple[str, ...] = ()
+    seen: Overview | None = None
+    requests: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def failures(self) -> tuple[str, ...]:
+        """What has failed, and what is overdue or broken, each as one text, for people."""
+        failed = (_failure(failure) for failure in self.report.get("failed", ()))
+        return tuple(
+            dict.fromkeys([*failed, *self.report.get("problems", ()), *(self.seen.problems if self.seen else ())])
+        )
 
     def is_worth(self, when: str) -> bool:
         """Tell whether NOTIFY_ON, `failure`, `change` or `always`, wants a notice of it."""
@@ -64,23 +80,29 @@ class Build:
 
 @dataclass(frozen=True)
 class Notice:
-    """What is published; no secret value is in it, in any form that the redactor knows."""
+    """What is published; no secret value is in it, in any form that the redactor knows.
+
+    `body` is the `text` for people and the `report` for machines in one.
+    """
 
     subject: str
     body: str
+    text: str
+    report: Any
 
 
 def notice(ended: Ended, build: Build) -> Notice:
     """Return the notice of a run: in the body, the first line that begins with `{` begins the report."""
     verdict = _VERDICTS.get(ended.code) or ("done" if ended.changed else "nothing changed")
     subject = _ascii(clean(f"Keyturn: {build.action} {verdict}, {build.name}"))
-    text = "\n".join(_page(ended, build)) + "\n\n"
+    page = "\n".join(_page(ended, build))
+    text = page + "\n\n"
     cleaned = clean_data(ended.report)
     report = encoded(cleaned)
     if len((text + report).encode()) > LARGEST_BODY:
         text += _SHORTENED
         report = _fitting(cleaned, LARGEST_BODY - len(text.encode()))
-    return Notice(subject[:LONGEST_SUBJECT], text + report)
+    return Notice(subject[:LONGEST_SUBJECT], text + report, page, cleaned)
 
 
 def _page(ended: Ended, build: Build) -> Iterator[str]:
@@ -105,7 +127,8 @@ def _section(title: str, texts: Sequence[str]) -> Iterator[str]:
 
 
 def _failure(failure: Mapping[str, str]) -> str:
-    return f"{_step(failure)}: {failure['what']} {failure['check']}"
+    step = "" if failure["do"] == "run" else f"{_step(failure)}: "
+    return f"{step}{failure['what']} {failure['check']}".strip()
 
 
 def _step(step: Mapping[str, str]) -> str:

@@ -7,6 +7,7 @@ from datetime import date
 from enum import StrEnum
 from typing import Any, Generic, Protocol, TypeVar
 
+from pipe.overview import Overview
 from pipe.values import Place
 
 # The version of the report's shape; it changes when a field changes its meaning or goes.
@@ -44,6 +45,13 @@ class Do(StrEnum):
     REMEMBER = "remember"
     KEEP = "keep"
     WAIT = "wait"
+
+
+# What a run is for. What it only mends, such as a left-over key, is told, but does not count as a part that is done.
+CHANGES = frozenset({
+    Do.CREATE, Do.PROMOTE, Do.PUBLISH, Do.DEACTIVATE, Do.DELETE, Do.WRITE, Do.RESTORE, Do.PUT_BACK, Do.TAG,
+    Do.PRUNE,
+})  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -149,6 +157,11 @@ class Outcome(Generic[AnyStep]):
         }
 
     @property
+    def changes(self) -> tuple[str, ...]:
+        """What was changed, for people, a left-over key that was removed included."""
+        return tuple(f"{step.do} {step.about}" for step in self.done if step.do in CHANGES or step.do is Do.REMOVE)
+
+    @property
     def touched(self) -> bool:
         """Whether anything is not as it was, a left-over key that was removed included."""
         return self.changed or any(step.do is Do.REMOVE for step in self.done)
@@ -180,6 +193,9 @@ class Action(Protocol[Seen, AnyStep]):
 
     def summary(self, seen: Seen, plan: Plan[AnyStep], outcome: Outcome[AnyStep] | None, /) -> str:
         """Return the last line's words; there is no outcome of what was only shown."""
+
+    def overview(self, seen: Seen, plan: Plan[AnyStep], outcome: Outcome[AnyStep] | None, /) -> Overview:
+        """Return how keys and targets are after it."""
 
     def close(self) -> None:
         """Sign out."""

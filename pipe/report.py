@@ -11,6 +11,7 @@ from enum import Enum
 from itertools import zip_longest
 from typing import Any, Protocol, runtime_checkable
 
+from pipe.overview import Overview
 from pipe.plan import AnyStep, Plan, Step
 from pipe.redact import clean, clean_data, clean_lines, visible
 from pipe.values import Identity
@@ -45,6 +46,7 @@ class View:
     """What is shown in order, tables and texts; what is warned of; how it ends; and the report for machines.
 
     `changed` is whether anything is not as it was; `part` is which part of several steps' work it is, such as 1of4.
+    `seen` is what the page of the run shows; None for what has no page.
     """
 
     exit_code: int
@@ -54,6 +56,7 @@ class View:
     report: Mapping[str, Any] = field(default_factory=dict)
     changed: bool = False
     part: str = ""
+    seen: Overview | None = None
 
 
 @runtime_checkable

@@ -63,8 +63,13 @@ class Version:
     @property
     def name(self) -> str:
         """The version as people are told."""
+        return f"version {self.short}"
+
+    @property
+    def short(self) -> str:
+        """Its number, or the beginning of its id."""
         # The id of a replica's version begins with Keyturn's name.
-        return f"version {self.id.removeprefix('keyturn-')[:8] or self.number}"
+        return self.id.removeprefix("keyturn-")[:8] or str(self.number)
 
     def state(self, now: datetime) -> State:
         """Return what became of it by now."""

@@ -8,17 +8,18 @@ import shutil
 import signal
 import sys
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from dataclasses import replace
 
 from pipe import __version__
-from pipe.access.notice import read_notice_alone
+from pipe.audit import kept_in
 from pipe.errors import KeyturnError, Refused, Unexpected
-from pipe.files import write_file
-from pipe.jobs.registry import OFFLINE, Settings, read_settings
-from pipe.notice import Build, Ended, notice
+from pipe.jobs.registry import OFFLINE, WITHOUT_PAGE, Settings, read_settings
+from pipe.notice import Build, Ended
+from pipe.overview import Overview
 from pipe.plan import Action, AnyStep, Do, Failure, Outcome, Plan, Seen, Step
-from pipe.redact import clean, clean_json, clean_lines, one_line
+from pipe.redact import clean, clean_lines, one_line
 from pipe.report import GREEN, RED, LineFormatter, Looks, Runs, Style, View, plan_table, view_text
+from pipe.reports import follow_up
 from pipe.retry import Patience
 from pipe.settings.reader import learn_secrets
 from pipe.settings.variables import ACTIONS
@@ -54,9 +55,8 @@ def main(
         ended = _failed(action, error, screen)
     except Exception as error:  # noqa: BLE001 - the last resort: no traceback reaches a user
         ended = _failed(action, Unexpected(error), screen)
-    name = f"{action}-{ended.part}" if ended.part else action
-    _write_report(environ.get("REPORT_DIR", "").strip(), name, ended.report)
-    _notify(environ, action, ended, patience)
+    told_to_stop = patience.stopping and patience.left > 0
+    follow_up(environ, _build(environ, action), ended, at_once=told_to_stop, offline=action in OFFLINE)
     screen.end(ended)
     return ended.code
 
@@ -100,26 +100,12 @@ def _cut_short(action: str, code: int, last: str, problems: Iterable[tuple[str, 
     """Return the end of a run that came to no plan, or lost it; the problems are what happened and what to check."""
     step = Step(Do.RUN, action, "")
     outcome = Outcome(failures=tuple(Failure(step, what, check) for what, check in problems), changed=code == 2)
-    return Ended(code, last, outcome.as_json(Plan(()), last), outcome.changed)
+    seen = None if action in WITHOUT_PAGE else Overview()
+    return Ended(code, last, outcome.as_json(Plan(()), last), outcome.changed, seen=seen)
 
 
-def _notify(environ: Mapping[str, str], action: str, ended: Ended, patience: Patience) -> None:
-    """Send a notice where one is wanted; that it cannot be sent is said, and changes nothing else."""
-    if action in OFFLINE or not environ.get("SNS_TOPIC_ARN", "").strip():
-        return
-    told_to_stop = patience.stopping and patience.left > 0
-    try:
-        settings = read_notice_alone(environ)
-        if not settings.topic or not ended.is_worth(settings.when):
-            return
-        from pipe.access.notify import send  # noqa: PLC0415 - a run without a notice does not pay for AWS's library
-
-        text = notice(ended, Build(action, settings.repository, settings.build))
-        send(settings, text, at_once=told_to_stop)
-    except KeyturnError as error:
-        log.warning("The notice could not be sent: %s", error)
-    except Exception as error:  # noqa: BLE001 - the run has ended; its exit code is what became of it
-        log.warning("The notice could not be sent: %s", Unexpected(error).what)
+def _build(environ: Mapping[str, str], action: str) -> Build:
+    return Build(action, *(environ.get(f"BITBUCKET_{name}", "").strip() for name in ("REPO_FULL_NAME", "BUILD_NUMBER")))
 
 
 def _run(settings: Settings, patience: Patience, screen: _Screen) -> Ended:
@@ -128,10 +114,15 @@ def _run(settings: Settings, patience: Patience, screen: _Screen) -> Ended:
         for doubt in settings.doubts:
             log.warning("%s", doubt)
         log.info("Keyturn %s, %s, %s.", __version__, settings.action, settings.run.build)
-    started = settings.job.start(settings.run, patience)
-    if isinstance(started, Looks):
-        return _show(started.look(), screen)
-    return _show(started.run(), screen) if isinstance(started, Runs) else _perform(started, settings, screen)
+    with kept_in(settings.trail):
+        started = settings.job.start(settings.run, patience)
+        if isinstance(started, Looks):
+            ended = _show(started.look(), screen)
+        elif isinstance(started, Runs):
+            ended = _show(started.run(), screen)
+        else:
+            ended = _perform(started, settings, screen)
+    return replace(ended, requests=settings.trail.requests)
 
 
 def _show(view: View, screen: _Screen) -> Ended:
@@ -139,7 +130,7 @@ def _show(view: View, screen: _Screen) -> Ended:
     screen.say(view_text(view, screen.style))
     for warning in view.warnings:
         log.warning("%s", warning)
-    return Ended(view.exit_code, view.sentence, view.report, view.changed, view.part)
+    return Ended(view.exit_code, view.sentence, view.report, view.changed, view.part, seen=view.seen)
 
 
 def _perform(action: Action[Seen, AnyStep], settings: Settings, screen: _Screen) -> Ended:
@@ -156,7 +147,9 @@ def _perform(action: Action[Seen, AnyStep], settings: Settings, screen: _Screen)
         begun = not only_shown
         outcome = action.carry_out(seen, plan) if begun else Outcome(failures=plan.failures, unmet=plan.unmet)
         last = action.summary(seen, plan, None if only_shown else outcome)
-        return Ended(outcome.exit_code, last, outcome.as_json(plan, last), outcome.touched)
+        now = _overview(lambda: action.overview(seen, plan, None if only_shown else outcome))
+        report = outcome.as_json(plan, last)
+        return Ended(outcome.exit_code, last, report, outcome.touched, changes=outcome.changes, seen=now)
     except KeyturnError:
         raise
     except Exception as error:
@@ -165,17 +158,13 @@ def _perform(action: Action[Seen, AnyStep], settings: Settings, screen: _Screen)
         action.close()
 
 
-def _write_report(folder: str, action: str, report: Mapping[str, Any]) -> None:
-    """Write the report where one is wanted; that it cannot be written changes nothing else."""
-    if not folder:
-        return
+def _overview(look: Callable[[], Overview]) -> Overview:
+    """Return what people look at; that it cannot be told changes nothing else."""
     try:
-        write_file(folder, f"keyturn-{action}.json", clean_json(report) + "\n")
-    except (OSError, ValueError) as error:
-        why = error.strerror if isinstance(error, OSError) else "it is no path"
-        denied = isinstance(error, PermissionError)
-        advice = " Let the image's user write there, or give its run --user." if denied else ""
-        log.warning("The report could not be written to REPORT_DIR: %s.%s", why, advice)
+        return look()
+    except Exception as error:  # noqa: BLE001 - the run is done; its exit code is what became of it
+        log.warning("The page of the run is not whole: %s", Unexpected(error).what)
+        return Overview()
 
 
 def _set_up_log(out: Output, style: Style, *, debug: bool) -> None:

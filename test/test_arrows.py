@@ -30,8 +30,9 @@ VALUES = {
     "permissions",
     "step",
     "scopes",
+    "overview",
 }
-GROUND = VALUES | {"retry", "plan", "report"}
+GROUND = VALUES | {"audit", "retry", "plan", "report"}
 LAYERS: dict[str, set[str]] = {
     "pipe": set(),
     "__main__": {"shell"},
@@ -44,6 +45,7 @@ LAYERS: dict[str, set[str]] = {
     "secrets": set(),
     "state": set(),
     "scopes": set(),
+    "overview": set(),
     "pem": set(),
     "errors": {"redact"},
     "jwt": {"redact", "errors", "values"},
@@ -51,23 +53,27 @@ LAYERS: dict[str, set[str]] = {
     "permissions": {"selectors"},
     "step": {"values"},
     "values": {"redact", "errors", "selectors", "secrets"},
+    "audit": VALUES,
     "retry": VALUES,
     "plan": VALUES,
     "report": VALUES | {"plan"},
     "notice": VALUES,
+    "page": VALUES | {"notice"},
+    "insights": VALUES | {"notice"},
+    "reports": GROUND | {"files", "notice", "page", "insights", "access"},
     "apply": GROUND,
     "settings": VALUES,
-    "clients": VALUES | {"retry"},
+    "clients": VALUES | {"audit", "retry"},
     "sources": GROUND | {"settings", "clients"},
     "access": GROUND | {"notice", "settings", "clients", "sources"},
     "jobs": GROUND | {"pipe", "files", "apply", "settings", "clients", "sources", "access"},
-    "shell": GROUND | {"pipe", "terminal", "files", "notice", "settings", "access", "jobs"},
+    "shell": GROUND | {"pipe", "terminal", "notice", "reports", "settings", "jobs"},
 }
 # What decides knows values alone: it asks nobody, and waits for nothing.
 PURE = (
     "jobs/*/decide.py", "jobs/*/plan.py", "jobs/*/resolve.py", "jobs/*/memory.py", "jobs/*/check_*.py",
     "jobs/rotate/old_keys.py", "jobs/rotate/new_key.py", "jobs/rotate/leak.py", "jobs/rotate/refuse.py",
-    "jobs/rotate/revoke.py", "jobs/rotate/preview.py",
+    "jobs/rotate/revoke.py", "jobs/rotate/preview.py", "jobs/*/overview.py",
 )  # fmt: skip
 ASKING = {"clients", "access", "retry", "apply"}
 LIBRARIES = {
@@ -91,8 +97,7 @@ SHELL = {"shell.py", "__main__.py"}
 # A job knows its own folder; status and the doctor show what a rotation would decide, and setup and the doctor read the
 # settings of those that are meant.
 JOBS = {
-    "status": {"rotate", "status_words"},
-    "status_words": {"rotate"},
+    "status": {"rotate", "pull", "replicate"},
     "doctor": {"rotate", "pull", "replicate", "setup"},
     "setup": {"rotate", "pull", "replicate", "registry"},
     "replicate": {"pull"},

@@ -53,8 +53,7 @@ def test_a_run_that_failed_half_way(office: Office, when: str, tmp_path: Path) -
     assert "\nhttps://bitbucket.org/acme/shop/pipelines/results/17\n" in text
     assert "\nFailed:\n- publish acme/shop " in text
     assert "\n- create " in text.partition("\nDone:\n")[2]
-    (written,) = tmp_path.iterdir()
-    assert report == json.loads(written.read_text())
+    assert report == json.loads((tmp_path / "keyturn-rotate.json").read_text())
     assert report["exit_code"] == 2
 
 

@@ -13,6 +13,7 @@ from pipe.jobs.pull.job import PullJob
 from pipe.jobs.registry import read_settings
 from pipe.jobs.replicate.job import ReplicateJob
 from pipe.jobs.rotate.job import RotateJob
+from pipe.jobs.status.job import StatusJob
 from pipe.permissions import Home, compact, document
 from pipe.selectors import read_selectors
 from test.support import JWT
@@ -35,6 +36,7 @@ VAULT = {"VAULT_ADDR": "https://vault.example.com", "VAULT_ROLE": "keyturn"}
 
 def policy_of(environ: dict[str, str]) -> Any:
     job = read_settings(environ).job
+    job = job.rotate if isinstance(job, StatusJob) else job
     assert isinstance(job, RotateJob | PullJob | ReplicateJob)
     assert job.aws is not None
     return json.loads(job.aws.policy) if job.aws.policy else None

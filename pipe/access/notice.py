@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from pipe.access.aws import AwsAccess, read_aws
+from pipe.access.stored import Stored, read_secret
+from pipe.redact import Secret
 from pipe.settings.reader import Reader
 
 
@@ -13,15 +15,14 @@ from pipe.settings.reader import Reader
 class NoticeSettings:
     """The topic, empty where none is wanted, when it gets a notice, and how AWS is asked, None where that is unknown.
 
-    `repository` and `build` are where the run is, empty outside of Pipelines.
+    `url` is an address that gets the notice, too, None where none is wanted.
     """
 
     topic: str
     when: str
     aws: AwsAccess | None
     session_name: str
-    repository: str
-    build: str
+    url: Secret | Stored | None
 
 
 def read_notice(reader: Reader) -> NoticeSettings:
@@ -32,8 +33,7 @@ def read_notice(reader: Reader) -> NoticeSettings:
         when=reader.text("NOTIFY_ON") or "failure",
         aws=_access(reader, topic) if topic else None,
         session_name=reader.session_name(),
-        repository=reader.plain("BITBUCKET_REPO_FULL_NAME"),
-        build=reader.plain("BITBUCKET_BUILD_NUMBER"),
+        url=read_secret(reader, "NOTIFY_URL"),
     )
 
 

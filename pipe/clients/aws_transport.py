@@ -8,6 +8,7 @@ import threading
 from collections import defaultdict
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -16,6 +17,7 @@ from urllib.parse import urlsplit
 import botocore.exceptions
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 
+from pipe.audit import change
 from pipe.clients.answer import About, Fields, page_of
 from pipe.clients.aws_errors import is_busy, is_throttled, meaning_of, said_of
 from pipe.clients.http import Answer, Door
@@ -67,12 +69,20 @@ class Transport:
         """Go by another clock of AWS's, until an answer tells the time anew."""
         self._now = now
 
-    def ask(self, action: str, request: Callable[[], Any], check: str, *, attempts: int = 6) -> Fields:
+    def ask(
+        self, action: str, request: Callable[[], Any], check: str, *, attempts: int = 6, changes: str = ""
+    ) -> Fields:
         """Make a request that may be repeated, patiently; `action` is the permission that it needs.
 
-        `check` says what to look at where AWS's words do not tell it. Raises ServiceError.
+        `check` says what to look at where AWS's words do not tell it, `changes` what the request changes, for the audit
+        record. Raises ServiceError.
         """
-        return self.patience.insist(lambda: self.ask_once(action, request, check), attempts=attempts)
+        once = partial(self.ask_once, action, request, check)
+        return self.patience.insist(partial(self._noted, action, changes, once) if changes else once, attempts=attempts)
+
+    def _noted(self, action: str, changes: str, once: Callable[[], Fields]) -> Fields:
+        with change(action, changes, self.now):
+            return once()
 
     def ask_once(self, action: str, request: Callable[[], Any], check: str) -> Fields:
         """Make one request, once, as soon as few enough are under way to its service.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from types import MappingProxyType
 from typing import Any, Self
 from urllib.parse import quote
@@ -118,7 +119,7 @@ class Bitbucket:
             place = self.find(target)
             return place, self.variables(place)
         with ThreadPoolExecutor(max_workers=1) as pool:
-            listing = pool.submit(self.variables, likely)
+            listing = pool.submit(copy_context().run, self.variables, likely)
             place = self.find(target)
             if place.path == likely.path:
                 return place, listing.result()

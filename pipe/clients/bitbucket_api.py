@@ -8,10 +8,12 @@ import re
 import threading
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from functools import partial
 from math import ceil
 from typing import Protocol, TypeVar
 
+from pipe.audit import change
 from pipe.clients.answer import About, Fields, fields
 from pipe.clients.bitbucket_auth import Authorization, Grant
 from pipe.clients.bitbucket_errors import Request, error_of, refusal
@@ -162,12 +164,15 @@ class Api:
         about = About("Bitbucket", request.what, CHECK)
         try:
             grant = self._authorization.current()
-            with self._gate.one():
-                answer = self._answer(grant, request, about)
-            self._in_a_row = 0
-            if request.method == "DELETE" and not answer.body:
-                return read(Fields({}, about))
-            return read(fields(answer, about))
+            with (
+                change(f"bitbucket:{request.method}", request.what, self._door.now) if request.writes else nullcontext()
+            ):
+                with self._gate.one():
+                    answer = self._answer(grant, request, about)
+                self._in_a_row = 0
+                if request.method == "DELETE" and not answer.body:
+                    return read(Fields({}, about))
+                return read(fields(answer, about))
         except Unreadable as error:
             if not request.writes:
                 raise

@@ -20,6 +20,7 @@ from requests.utils import get_auth_from_url, get_environ_proxies, select_proxy
 from urllib3.response import BaseHTTPResponse
 from urllib3.util import Timeout, make_headers, parse_url
 
+from pipe.audit import asked
 from pipe.clients.connections import cause_of, pools
 from pipe.errors import Busy, Invalid, KeyturnError, ServiceError, Unreadable
 from pipe.retry import IN_FLIGHT, Patience
@@ -77,18 +78,20 @@ class Door:
     """The way to one service at `root`, below which every request stays; many threads may use it at the same time.
 
     `service` is its name and `check` names the variables to look at, both for errors. `ca` is PEM and replaces the
-    authorities that are trusted otherwise. The environment is asked for proxies alone, never for credentials. Raises
-    Invalid where `root` is no address or `ca` no certificates.
+    authorities that are trusted otherwise, `proxy` those of the environment, which is asked for proxies alone, never
+    for credentials. Raises Invalid where `root` is no address or `ca` no certificates.
     """
 
-    def __init__(self, service: str, root: str, check: str, patience: Patience, *, ca: str = "") -> None:
+    def __init__(
+        self, service: str, root: str, check: str, patience: Patience, *, ca: str = "", proxy: str = ""
+    ) -> None:
         self._service = service
         self._root = root.rstrip("/")
         self._check = check
         self._patience = patience
         self._place = self._placed(root)
         self._proxy = ""
-        self._connections = self._connected(self._trusted(ca))
+        self._connections = self._connected(self._trusted(ca), proxy)
         self._clock: tuple[datetime, float] | None = None
         self._answered = False
         self._failing_since: float | None = None
@@ -114,6 +117,7 @@ class Door:
         sent = self._headers(headers or {}, what)
         self._see_below_root(url, what)
         started = time.monotonic()
+        asked(self._service)
         try:
             answer = self._answer(method, url, sent, body, Timeout(connect=connect, total=whole))
         except Exception as error:  # noqa: BLE001 - libraries raise what they do not document
@@ -210,10 +214,10 @@ class Door:
                 f"The authorities to trust for {self._service} are no certificates as PEM.", f"Check {self._check}."
             ) from None
 
-    def _connected(self, trust: ssl.SSLContext | None) -> urllib3.PoolManager:
-        """Return the connections, through a proxy where the environment has one for this address."""
+    def _connected(self, trust: ssl.SSLContext | None, proxy: str) -> urllib3.PoolManager:
+        """Return the connections, through the proxy, or one that the environment has for this address."""
         given: dict[str, object] = {"ssl_context": trust, "maxsize": IN_FLIGHT}
-        proxy = select_proxy(self._root, get_environ_proxies(self._root))
+        proxy = proxy or select_proxy(self._root, get_environ_proxies(self._root)) or ""
         try:
             if not proxy:
                 return pools(urllib3.PoolManager(**given))  # type: ignore[arg-type]

@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime
 
+from pipe.audit import change
 from pipe.clients.answer import Fields
 from pipe.clients.aws import Aws
 from pipe.errors import Invalid, Missing
 from pipe.redact import Secret
-from pipe.values import AccessKey, KeyPair, LastUse
+from pipe.values import AccessKey, KeyPair, LastUse, last_four
 
 CHECK = "Check IAM_USER_NAME, and the identity's permissions on that user."
 
@@ -41,15 +42,20 @@ class AccessKeys:
 
     def create(self) -> KeyPair:
         """Make a key with a single request, never repeated: IAM has no token by which it would know the repetition."""
-        answer = self._aws.ask_once(
-            "iam:CreateAccessKey", lambda: self._iam.create_access_key(UserName=self.user), CHECK
-        )
-        made = answer.object("AccessKey")
-        if made.text("UserName") != self.user:
-            raise made.wrong("UserName", f"{made.text('UserName')}, not {self.user}")
-        if not _active(made):
-            raise made.wrong("Status", "Inactive, and a new key is active")
-        return KeyPair(_id(made), _secret(made))
+        action = "iam:CreateAccessKey"
+        with change(action, self.user, self._aws.now) as noted:
+            answer = self._aws.ask_once(action, lambda: self._iam.create_access_key(UserName=self.user), CHECK)
+            made = answer.object("AccessKey")
+            if made.text("UserName") != self.user:
+                raise made.wrong("UserName", f"{made.text('UserName')}, not {self.user}")
+            if not _active(made):
+                raise made.wrong("Status", "Inactive, and a new key is active")
+            pair = KeyPair(_id(made), _secret(made))
+            noted.on = self._named(pair.id)
+        return pair
+
+    def _named(self, key_id: str) -> str:
+        return f"{self.user} {last_four(key_id)}"
 
     def deactivate(self, key_id: str) -> None:
         """Make a key inactive; it can be made active again."""
@@ -57,6 +63,7 @@ class AccessKeys:
             "iam:UpdateAccessKey",
             lambda: self._iam.update_access_key(UserName=self.user, AccessKeyId=key_id, Status="Inactive"),
             CHECK,
+            changes=self._named(key_id),
         )
 
     def delete(self, key_id: str) -> None:
@@ -66,6 +73,7 @@ class AccessKeys:
                 "iam:DeleteAccessKey",
                 lambda: self._iam.delete_access_key(UserName=self.user, AccessKeyId=key_id),
                 CHECK,
+                changes=self._named(key_id),
             )
         except Missing:
             return

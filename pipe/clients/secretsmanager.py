@@ -167,7 +167,8 @@ class SecretsManager:
 
     def tag(self, name: str, tags: Mapping[str, str]) -> None:
         """Write tags, keeping all others; raises WrongState where the secret waits for its deletion."""
-        self._ask("TagResource", self._client.tag_resource, SecretId=name, Tags=_tags(tags))
+        request = partial(self._client.tag_resource, SecretId=name, Tags=_tags(tags))
+        self._aws.ask("secretsmanager:TagResource", request, self._check, changes=name)
 
     def _get(self, name: str, **which: str) -> Fields:
         given = {"SecretId": name, "VersionStage": which.get("stage"), "VersionId": which.get("version")}
@@ -228,7 +229,8 @@ class SecretsManager:
                 raise Busy(error.what, error.check, unclear=True) from None
             return answer
 
-        return self._aws.ask(action, request, self._check, attempts=attempts)
+        name = given.get("Name") or given["SecretId"]
+        return self._aws.ask(action, request, self._check, attempts=attempts, changes=name)
 
 
 @dataclass(frozen=True)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import import_module
+from pathlib import Path
 from typing import Any, Protocol
 
 from pipe.access.notice import read_notice
+from pipe.audit import Trail
 from pipe.errors import Problem, Refused
 from pipe.plan import Action
 from pipe.report import Looks, Runs
@@ -23,7 +25,7 @@ MODULES = {
     "rotate": "pipe.jobs.rotate.job",
     "pull": "pipe.jobs.pull.job",
     "replicate": "pipe.jobs.replicate.job",
-    "status": "pipe.jobs.status",
+    "status": "pipe.jobs.status.job",
     "fleet": "pipe.jobs.fleet.job",
     "setup": "pipe.jobs.setup.job",
     "doctor": "pipe.jobs.doctor.job",
@@ -31,6 +33,8 @@ MODULES = {
 
 # Those that ask nobody for anything, so that they send no notice either.
 OFFLINE = ("setup",)
+# Those that have no page: they are the way to what has one.
+WITHOUT_PAGE = ("setup", "doctor", "run")
 # Those that read what notices need by themselves, or send none.
 _WITHOUT_NOTICE = ("setup", "doctor")
 
@@ -46,13 +50,15 @@ class Job(Protocol):
 class Settings:
     """All that the environment says about a run; `job` is what its action needs.
 
-    `doubts` are variables that are not Keyturn's, but look as if they were meant to be.
+    `doubts` are variables that are not Keyturn's, but look as if they were meant to be; `trail` is where each change is
+    noted.
     """
 
     action: str
     run: Run
     job: Any
     doubts: tuple[Problem, ...] = ()
+    trail: Trail = field(default_factory=lambda: Trail(None, {}))
 
 
 def read_settings(environ: Mapping[str, str]) -> Settings:
@@ -71,7 +77,7 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
         reader.problem("WRITE_PROBE", f"is for ACTION: doctor alone, not for {action or 'this'}")
     if reader.problems:
         raise Refused(reader.problems)
-    return Settings(action, run, job, doubts_of(reader))
+    return Settings(action, run, job, doubts_of(reader), _trail(reader, action, run))
 
 
 def read_job(reader: Reader, action: str) -> Any:
@@ -84,6 +90,14 @@ def _action(reader: Reader) -> str:
     if not action and not reader.complained("ACTION"):
         reader.missing("ACTION", f"needed; {', '.join(ACTIONS[:-1])} or {ACTIONS[-1]}")
     return action
+
+
+def _trail(reader: Reader, action: str, run: Run) -> Trail:
+    """Return where each change is noted: in no file where there is no place for reports."""
+    folder = reader.text("REPORT_DIR")
+    told = {"commit": reader.plain("BITBUCKET_COMMIT"), "started_by": reader.plain("BITBUCKET_STEP_TRIGGERER_UUID")}
+    about = {"run": run.id, "build": run.build, **{name: text for name, text in told.items() if text}}
+    return Trail(Path(folder) if folder else None, {**about, "action": action})
 
 
 def _run(reader: Reader) -> Run:

@@ -172,6 +172,25 @@ class Address:
 
 
 @dataclass(frozen=True)
+class SecretAddress:
+    """An address that is a secret as a whole: https, or http on this machine."""
+
+    def read(self, text: str) -> str:
+        """Return the address; raises Wrong."""
+        try:
+            parts = urlsplit(text)
+            host, port = parts.hostname or "", parts.port
+        except ValueError:
+            parts, host, port = urlsplit(""), "", None
+        odd = not re.fullmatch(r"[\x21-\x7e]+", text) or parts.username or parts.password or parts.fragment
+        if not host or port == 0 or odd:
+            raise Wrong("must be an address such as https://host/path, without user or fragment", shows=False)
+        if parts.scheme != "https" and not (parts.scheme == "http" and _is_loopback(host)):
+            raise Wrong("must begin with https://", shows=False)
+        return text
+
+
+@dataclass(frozen=True)
 class VariableName:
     """The name of a variable in Bitbucket; `own` is whether it is one of Keyturn's own, such as the state's."""
 

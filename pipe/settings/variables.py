@@ -13,6 +13,7 @@ from pipe.settings.rules import (
     Number,
     Pattern,
     PrivateKey,
+    SecretAddress,
     SessionPolicy,
     StoredSecret,
     Switch,
@@ -40,7 +41,7 @@ WAY_THERE = frozenset({"setup", "doctor"})
 ANY = frozenset(ACTIONS)
 ROTATION = frozenset({"rotate", "status"}) | WAY_THERE
 TO_BITBUCKET = ROTATION | {"pull"}
-SELECTING = frozenset({"pull", "replicate"}) | WAY_THERE
+SELECTING = frozenset({"pull", "replicate", "status"}) | WAY_THERE
 OF_FLEETS = frozenset({"fleet"}) | WAY_THERE
 PULL_ONLY, REPLICATE_ONLY = SELECTING - {"replicate"}, SELECTING - {"pull"}
 
@@ -140,12 +141,21 @@ VARIABLES = (
         "An Amazon SNS topic that gets a notice of the run; needs a way into AWS (2).",
     ),
     Variable(
+        "NOTIFY_URL", ALWAYS, ANY, SecretAddress(),
+        "An `https://` address that gets the notice as JSON, such as an incoming webhook of Slack's; it is a secret.",
+        secret=True,
+    ),
+    Variable(
+        "NOTIFY_URL_FROM", ALWAYS, ANY, StoredSecret(),
+        "Where to fetch that address at run time (1).", private=True,
+    ),
+    Variable(
         "NOTIFY_ON", ALWAYS, ANY, Choice(("failure", "change", "always")),
         "When: on `failure`, on `change` (something was changed, or failure), or `always`.", default="failure",
     ),
     Variable(
         "REPORT_DIR", ALWAYS, ANY, Text(),
-        "A folder for the report as JSON; a report that cannot be written is only said.",
+        "A folder for the report as JSON, the page and the record of changes; what cannot be written is only said.",
     ),
     Variable(
         "AWS_OIDC_ROLE_ARN", AWS, ANY, _ROLE,
@@ -373,7 +383,7 @@ VARIABLES = (
         "Overrides Bitbucket's API; for the sandbox.", default="https://api.bitbucket.org/2.0",
     ),
     Variable(
-        "STATE_VARIABLE", ELSEWHERE, frozenset({"pull"}) | WAY_THERE, VariableName(own=True),
+        "STATE_VARIABLE", ELSEWHERE, PULL_ONLY, VariableName(own=True),
         "The unsecured variable in which a target remembers what was pulled; never a value.",
         default="KEYTURN_STATE",
     ),

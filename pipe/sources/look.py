@@ -37,13 +37,17 @@ class _Secret:
 class Look:
     """One look at secrets.
 
-    `known` is Source.survey's. In a dry run a dynamic secret is not read, since reading it makes it.
+    `known` is Source.survey's. In a dry run a dynamic secret is not read, since reading it makes it; with `look_only`
+    none is.
     """
 
-    def __init__(self, kv: Kv, known: Callable[[Selector, str], bool], *, dry_run: bool) -> None:
+    def __init__(
+        self, kv: Kv, known: Callable[[Selector, str], bool], *, dry_run: bool, look_only: bool = False
+    ) -> None:
         self._kv = kv
         self._known = known
         self._dry_run = dry_run
+        self._look_only = look_only
         self._folders: dict[tuple[Mount, str], Folder] = {}
         self._versions: dict[str, Version] = {}
         self._secrets: dict[str, _Secret] = {}
@@ -100,6 +104,8 @@ class Look:
         asked = list(self._secrets.values())
         if self._dry_run:
             asked = [secret for secret in asked if secret.mount.engine is not Engine.OTHER]
+        if self._look_only:
+            asked = [secret for secret in asked if secret.mount.engine is Engine.KV2]
         first: dict[Mount, _Secret] = {}
         for secret in asked:
             if self._asks_metadata(secret):
@@ -128,6 +134,8 @@ class Look:
             try:
                 secret.version = self._kv.version(secret.mount, secret.path)
             except Denied:
+                if self._look_only:
+                    raise
                 secret.metadata_denied = True
             else:
                 return

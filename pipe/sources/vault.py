@@ -48,13 +48,15 @@ def selector_of(path: str, key: str, name: str) -> Selector:
 class VaultSource:
     """The secrets of one Vault, seen through one sign-in.
 
-    In a dry run dynamic secrets are found, but not read.
+    In a dry run dynamic secrets are found, but not read; with `look_only` nothing is read, also where only that would
+    tell a version.
     """
 
-    def __init__(self, kv: Kv, session: Session, *, dry_run: bool = False) -> None:
+    def __init__(self, kv: Kv, session: Session, *, dry_run: bool = False, look_only: bool = False) -> None:
         self._kv = kv
         self._session = session
         self._dry_run = dry_run
+        self._look_only = look_only
 
     @property
     def origin(self) -> str:
@@ -73,10 +75,13 @@ class VaultSource:
         the server is asked only where something is not as it would be then.
         """
         guessed = {each: Mount(each.path.partition("/")[0], Engine.KV2) for each in selectors if known(each, "")}
-        looked = Look(self._kv, known, dry_run=self._dry_run).at(guessed)
+        looked = self._look(known).at(guessed)
         mounts = {**self._others(guessed, looked), **self._mounts(each for each in selectors if each not in guessed)}
-        looked |= Look(self._kv, known, dry_run=self._dry_run).at(mounts)
+        looked |= self._look(known).at(mounts)
         return tuple(looked[selector] for selector in selectors)
+
+    def _look(self, known: Callable[[Selector, str], bool]) -> Look:
+        return Look(self._kv, known, dry_run=self._dry_run, look_only=self._look_only)
 
     def read_all(self, found: Sequence[Found]) -> list[Material | KeyturnError]:
         """Return what is in each secret, or why that cannot be told; see Source.read_all."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -122,7 +122,7 @@ def test_a_new_secret_is_written_to_every_target_and_then_remembered() -> None:
     assert (write.name, write.text.reveal(), write.known, write.source) == ("DB_PASSWORD", LONG, None, DB.address)
     assert (write.reason, write.warn, write.place.label) == (f"{DB.address}: version 2 is new here", False, "a")
     remembers = of(plan, Remember)[0].remembers
-    new = SyncedSecret(stamp_of(DB, ORIGIN, POLICY), {"DB_PASSWORD": "", "DB_USER": ""})
+    new = SyncedSecret(stamp_of(DB, ORIGIN, POLICY), {"DB_PASSWORD": "", "DB_USER": ""}, (), "2", date(2026, 11, 22))
     assert remembers.groups == {ALL.text: Group(origin_digest(ORIGIN), {DB.address: new})}
 
 

@@ -86,7 +86,7 @@ def test_where_nothing_was_written_nothing_is_remembered(state: str | None) -> N
     assert last_sync_of(state) == LastSync()
 
 
-ENTRY = {"run": "r", "by": {"secret/a *": ["o", ["secret/a"], ["A"]]}}
+ENTRY = {"run": "r", "by": {"secret/a *": ["o", ["secret/a"], ["A"], ["7"], [0]]}}
 
 
 @pytest.mark.parametrize(
@@ -95,7 +95,8 @@ ENTRY = {"run": "r", "by": {"secret/a *": ["o", ["secret/a"], ["A"]]}}
         "{", "[]", "note", '{"pull": 7}', '{"pull": "2.AAAA"}', '{"pull": "1.AAAA"}', '{"pull": "1.*"}', '{"pull": {}}',
         packed([]), packed({}), packed("run"), packed(ENTRY), packed(ENTRY, bytes(14)),
         packed({**ENTRY, "by": []}, bytes(15)), packed({**ENTRY, "by": {"s": "xy"}}, bytes(15)),
-        packed({**ENTRY, "by": {"s": ["o", ["a", "b"], ["A"]]}}, bytes(15)),
+        packed({**ENTRY, "by": {"s": ["o", ["a", "b"], ["A"], [""], [0]]}}, bytes(15)),
+        packed({**ENTRY, "by": {"s": ["o", ["a"], ["A"], [""], [10**30]]}}, bytes(15)),
     ],
 )  # fmt: skip
 def test_what_cannot_be_read_is_told_apart_from_nothing(state: str) -> None:
@@ -132,7 +133,7 @@ def test_whatever_is_wrong_with_a_state_it_is_told_and_never_raised() -> None:
 
 def test_what_can_be_read_is_not_spoilt_by_what_the_others_lack() -> None:
     assert last_sync_of(packed(ENTRY, bytes(15))).groups == {
-        "secret/a *": Group("o", {"secret/a": SyncedSecret("", {"A": ""})})
+        "secret/a *": Group("o", {"secret/a": SyncedSecret("", {"A": ""}, version="7")})
     }
 
 

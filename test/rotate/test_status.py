@@ -220,7 +220,9 @@ def test_no_report_holds_a_secret(world: World, company: Company, pipe: Pipe, tm
     result = pipe(ACTION="status", REPORT_DIR=str(tmp_path))
     assert result.code == 1
     reports = sorted(tmp_path.iterdir())
-    assert [report.name for report in reports] == ["keyturn-rotate.json", "keyturn-status.json"]
+    assert [report.name for report in reports] == [
+        "keyturn-audit.jsonl", "keyturn-rotate.json", "keyturn-status.json", "keyturn.html",
+    ]  # fmt: skip
     assert len(secrets) == 4
     assert exposed(secrets, result.output + "".join(report.read_text() for report in reports)) == []
 

@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING
 
 from pipe.apply import carry_out
 from pipe.jobs.pull.observe import World, observe
+from pipe.jobs.pull.overview import overview
 from pipe.jobs.pull.plan import decide
 from pipe.jobs.pull.steps import PullOutcome, PullPlan
 from pipe.jobs.pull.summary import summary
 from pipe.jobs.pull.work import Work
+from pipe.overview import Overview
 from pipe.plan import Do
 from pipe.retry import Patience
 from pipe.sources.source import Source
@@ -61,6 +63,10 @@ class PullAction:
     def summary(self, world: World, plan: PullPlan, outcome: PullOutcome | None) -> str:
         """Return the last line."""
         return summary(world, plan, outcome)
+
+    def overview(self, world: World, plan: PullPlan, outcome: PullOutcome | None) -> Overview:  # noqa: ARG002 - what each action is asked
+        """Return what the targets hold after it."""
+        return overview(world, self._policy, outcome)
 
     def close(self) -> None:
         """Sign out of the source."""

@@ -12,6 +12,7 @@ import json
 import zlib
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import date
 from functools import cached_property
 from typing import Any
 
@@ -48,12 +49,15 @@ UNKNOWN = ""
 class SyncedSecret:
     """What one secret gave: variables, each with a digest of its uuid; an empty stamp says that it is to be read.
 
-    `left_out` are the names that its wildcard would give and that programs obey.
+    `left_out` are the names that its wildcard would give and that programs obey. For people: which `version` it is, and
+    since which day the target has it.
     """
 
     stamp: str
     names: Mapping[str, str]
     left_out: tuple[str, ...] = ()
+    version: str = ""
+    since: date | None = None
 
 
 @dataclass(frozen=True)
@@ -154,7 +158,7 @@ def last_sync_of(state: str | None) -> LastSync:
         unzip = zlib.decompressobj()
         text = unzip.decompress(base64.b64decode(packed[len(FORMAT) :], validate=True), MOST)
         return _unpacked(json.loads(text), _Marks(unzip.unused_data))
-    except (ValueError, TypeError, LookupError, AttributeError, RecursionError, zlib.error):
+    except (ValueError, TypeError, LookupError, AttributeError, OverflowError, RecursionError, zlib.error):
         return LastSync(readable=False)
 
 
@@ -239,7 +243,8 @@ def _left(old: Group, left: Collection[str]) -> dict[str, SyncedSecret]:
         names = {name: digest for name, digest in entry.names.items() if name in left}
         if names:
             key = FORMER + address.removeprefix(FORMER)
-            kept[key] = SyncedSecret("", {**(kept[key].names if key in kept else {}), **names})
+            before = kept[key].names if key in kept else {}
+            kept[key] = replace(entry, stamp="", names={**before, **names}, left_out=())
     return kept
 
 
@@ -284,7 +289,13 @@ def _packed(remembered: LastSync, marks: _Marks) -> dict[str, Any]:
             marks.add(entry.stamp, STAMP)
             for name in sorted(entry.names):
                 marks.add(entry.names[name], DIGEST)
-        by[selector] = [group.origin, [address for address, _ in entries], [_words(entry) for _, entry in entries]]
+        by[selector] = [
+            group.origin,
+            [address for address, _ in entries],
+            [_words(entry) for _, entry in entries],
+            [entry.version for _, entry in entries],
+            [entry.since.toordinal() if entry.since else 0 for _, entry in entries],
+        ]
     return {"run": remembered.run, "by": by}
 
 
@@ -296,22 +307,24 @@ def _words(entry: SyncedSecret) -> str:
 def _unpacked(value: dict[str, Any], marks: _Marks) -> LastSync:
     """Return what a value of JSON says; raises ValueError and others where it is not as it was written."""
     groups = {}
-    for selector, (origin, addresses, names) in value["by"].items():
+    for selector, (origin, addresses, *columns) in value["by"].items():
         if not all(isinstance(each, str) for each in (origin, *addresses)):
             raise ValueError("no text")
-        groups[selector] = Group(origin, dict(zip(addresses, [_entry(each, marks) for each in names], strict=True)))
+        entries = [_entry(marks, *each) for each in zip(*columns, strict=True)]
+        groups[selector] = Group(origin, dict(zip(addresses, entries, strict=True)))
     if marks.data:
         raise ValueError("a mark is too much")
     return LastSync(str(value["run"]), groups)
 
 
-def _entry(words: str, marks: _Marks) -> SyncedSecret:
+def _entry(marks: _Marks, words: str, version: str, since: int) -> SyncedSecret:
     stamp = marks.take(STAMP)
     names = [word for word in words.split() if not word.startswith(LEFT_OUT)]
     left_out = tuple(word.removeprefix(LEFT_OUT) for word in words.split() if word.startswith(LEFT_OUT))
     if not all(NAME.fullmatch(name) for name in (*names, *left_out)):
         raise ValueError("no name")
-    return SyncedSecret(stamp, {name: marks.take(DIGEST) for name in names}, left_out)
+    digests = {name: marks.take(DIGEST) for name in names}
+    return SyncedSecret(stamp, digests, left_out, str(version), date.fromordinal(since) if since else None)
 
 
 def _short(data: bytes, size: int) -> str:

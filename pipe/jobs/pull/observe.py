@@ -15,7 +15,7 @@ from pipe.secrets import Engine
 from pipe.selectors import Selector
 from pipe.sources.inventory import Observed, confirm, look, named, open_beside, read, take_inventory
 from pipe.sources.source import Found, Looked, Source
-from pipe.values import Pull, Target
+from pipe.values import Place, Pull, Target, Variable
 
 if TYPE_CHECKING:
     from pipe.clients.bitbucket import Bitbucket
@@ -87,21 +87,32 @@ def is_current(target: TargetState, found: Found, origin: str, policy: Pull) -> 
     )
 
 
-def whats_wrong(target: TargetState, name: str, entry: SyncedSecret, policy: Pull) -> str:
-    """Return what somebody has done to a variable since Keyturn wrote it, as far as that shows."""
+def whats_wrong(target: TargetState, name: str, entry: SyncedSecret, policy: Pull | None) -> str:
+    """Return what somebody has done to a variable since Keyturn wrote it, as far as that shows.
+
+    Without a policy it may be secured or not.
+    """
     variable = target.variables.get(name)
     if variable is None:
         return "somebody has deleted it"
     if uuid_digest(variable.uuid) != entry.names.get(name):
         return "somebody has made it anew" if entry.names.get(name) else "it was not finished"
+    if policy is None:
+        return ""
     if policy.secured and not variable.secured:
         return "it is not secured: its value can be seen"
     return "it is secured, and SECURED is false" if variable.secured and not policy.secured else ""
 
 
 def _look(bitbucket: Bitbucket, target: Target, policy: Pull) -> TargetState:
-    place, variables = bitbucket.look(target)
-    state = variables.pop(policy.state_variable, None)
+    return target_of(*bitbucket.look(target), policy.state_variable, target)
+
+
+def target_of(
+    place: Place, variables: dict[str, Variable], state_variable: str, target: Target | None = None
+) -> TargetState:
+    """Return a target with what it remembers; `variables` are all that it has."""
+    state = variables.pop(state_variable, None)
     # The text of a secured variable is not shown, so that it cannot be read.
     text = state.value or "?" if state else None
     return TargetState(place, variables, state, last_sync_of(text), target)

@@ -157,7 +157,10 @@ class _TargetPlan:
             else:
                 self._unchanged += 1
             names[variable.name] = UNKNOWN if why or known is None else uuid_digest(known.uuid)
-        return SyncedSecret(secret.stamp, names, secret.left_out)
+        same = entry is not None and entry.stamp == secret.stamp and bool(secret.stamp)
+        since = entry.since if entry is not None and same else self._world.now.date()
+        version = secret.version.short if secret.version else ""
+        return SyncedSecret(secret.stamp, names, secret.left_out, version, since)
 
     def _why(self, secret: ResolvedSecret, variable: ResolvedVariable, entry: SyncedSecret | None) -> str:
         """Return why a variable has to be written; empty where it need not be."""
@@ -218,7 +221,7 @@ class _TargetPlan:
                 orphaned |= dict.fromkeys(left, f"{plain} gives it no more" if given else f"{plain} is {state}")
                 key = FORMER + address if address in brought else address
                 before = entries.get(key)
-                entries[key] = SyncedSecret(entry.stamp, {**(before.names if before else {}), **left})
+                entries[key] = replace(entry, names={**(before.names if before else {}), **left}, left_out=())
         self._tell_of(away, "kept: “!” takes its secret away from the wildcard")
         if orphaned:
             owned_by_it = len({name for entry in entries.values() for name in entry.names})

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 
 from pipe.apply import carry_out
 from pipe.jobs.replicate.observe import World, observe
+from pipe.jobs.replicate.overview import overview
 from pipe.jobs.replicate.plan import decide
 from pipe.jobs.replicate.steps import ReplicaOutcome, ReplicaPlan
 from pipe.jobs.replicate.summary import summary
 from pipe.jobs.replicate.work import Work
+from pipe.overview import Overview
 from pipe.retry import Patience
 from pipe.sources.source import Source
 from pipe.values import Replication
@@ -58,6 +60,10 @@ class Replicate:
     def summary(self, world: World, plan: ReplicaPlan, outcome: ReplicaOutcome | None) -> str:
         """Return the last line."""
         return summary(world, plan, outcome)
+
+    def overview(self, world: World, plan: ReplicaPlan, outcome: ReplicaOutcome | None) -> Overview:  # noqa: ARG002 - what each action is asked
+        """Return how the replicas are after it."""
+        return overview(world, self._policy, outcome)
 
     def close(self) -> None:
         """Sign out of the source."""

@@ -10,11 +10,13 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from pipe.apply import carry_out
+from pipe.audit import because
 from pipe.errors import KeyturnError, Refused
 from pipe.jobs.rotate.decide import decide
 from pipe.jobs.rotate.journal import Journal
 from pipe.jobs.rotate.notes import SECRET, USER, VARIABLES
 from pipe.jobs.rotate.observe import observe, observe_targets
+from pipe.jobs.rotate.overview import overview
 from pipe.jobs.rotate.preview import Preview, preview_of
 from pipe.jobs.rotate.publish import Publisher
 from pipe.jobs.rotate.state_journal import LATE, StateJournal
@@ -22,6 +24,7 @@ from pipe.jobs.rotate.steps import KeyFailure, KeyOutcome, KeyPlan, KeyStep
 from pipe.jobs.rotate.summary import summary
 from pipe.jobs.rotate.work import Work
 from pipe.jobs.rotate.world import TargetState, World
+from pipe.overview import Overview
 from pipe.plan import Do
 from pipe.retry import Patience
 from pipe.values import AccessKey, Identity, KeyPair, Place, Rotation, Run, Target, Variable
@@ -164,6 +167,10 @@ class Rotate:
         """Return the last line."""
         return summary(world, plan, outcome)
 
+    def overview(self, world: World, plan: KeyPlan, outcome: KeyOutcome | None) -> Overview:
+        """Return how the keys are after it."""
+        return overview(world, self.policy, plan, outcome)
+
     def close(self) -> None:
         """Do nothing: AWS's sessions end by themselves."""
 
@@ -184,10 +191,11 @@ class Rotate:
 
 def _close(journal: Journal, *, finished: bool) -> KeyFailure | None:
     """Close the intent; return the failure where that cannot be done."""
+    step = KeyStep(Do.TIDY, "the announcement", "the run is over", vital=False)
     try:
-        journal.close(finished=finished)
+        with because(step.do, step.reason):
+            journal.close(finished=finished)
     except KeyturnError as error:
-        step = KeyStep(Do.TIDY, "the announcement", "the run is over", vital=False)
         failure = KeyFailure(step, error.what, "Other runs wait for a quarter of an hour; nothing else is wrong.")
         log.log(logging.ERROR, "%s %s: %s %s", step.do, step.on, failure.what, failure.check)
         return failure

@@ -145,6 +145,7 @@ def _observe_target(bitbucket: Bitbucket, target: Target, policy: Rotation) -> T
         wants_credentials=bool(policy.credentials_variable),
         remembered=known,
         left=tuple(name for name in known.variables if name not in policy.variables and name in variables),
+        variables=variables,
     )
 
 

@@ -96,7 +96,7 @@ class Remembered:
 
 @dataclass(frozen=True)
 class TargetState:
-    """A target, those of its variables that a rotation writes, and what it remembers."""
+    """A target, those of its variables that a rotation writes, what it remembers, and all of its variables."""
 
     place: Place
     id: Variable | None
@@ -106,6 +106,7 @@ class TargetState:
     wants_credentials: bool = False
     remembered: Remembered = Remembered()
     left: tuple[str, ...] = ()
+    variables: Mapping[str, Variable] = field(default_factory=dict, repr=False)
 
     @property
     def key_id(self) -> str:

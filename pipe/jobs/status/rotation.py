@@ -1,4 +1,4 @@
-"""The job status: a rotation that is looked at and not changed."""
+"""The state of a rotation: its keys, its targets, and what is overdue or broken."""
 
 from __future__ import annotations
 
@@ -8,18 +8,14 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 from pipe.errors import Problem
-from pipe.jobs.rotate.action import Rotate
 from pipe.jobs.rotate.audit import ADVICE, breach_of
-from pipe.jobs.rotate.job import RotateJob, read_rotate_job, rotation
 from pipe.jobs.rotate.preview import Fate, action_of, preview_of, since
 from pipe.jobs.rotate.steps import KeyPlan, KeyStep
+from pipe.jobs.rotate.words import activity, briefly, holding, last_sign_of_life, last_use, role_of, shown
 from pipe.jobs.rotate.world import World
-from pipe.jobs.status_words import activity, briefly, holding, last_sign_of_life, last_use, role_of, shown
 from pipe.plan import Do
-from pipe.report import Table, Tone, View
-from pipe.retry import Patience
-from pipe.settings.reader import Reader
-from pipe.values import AccessKey, Rotation, Run, last_four, stamp
+from pipe.report import Table, Tone
+from pipe.values import AccessKey, Rotation, last_four, stamp
 
 # The version of the report's shape; it changes when a field changes its meaning or goes.
 SCHEMA = "keyturn/status/1"
@@ -54,6 +50,8 @@ class Status:
     """
 
     world: World
+    policy: Rotation
+    plan: KeyPlan
     keys: tuple[KeyStatus, ...]
     problems: tuple[Problem, ...]
     busy: str
@@ -115,21 +113,18 @@ class Status:
             for target in self.world.targets
         ]
 
-    def view(self) -> View:
+    def tables(self) -> tuple[Table | str, ...]:
         """Return it as it is shown."""
         tones = tuple(Tone.DOUBTFUL if key.blocked else Tone.PLAIN for key in self.keys)
         keys = Table(KEY_HEAD, tuple(self.key_rows()), tones)
         targets = Table(TARGET_HEAD, tuple(self.target_rows()))
         rule = ("", f"{self.breach}.\n{ADVICE}") if self.breach else ()
-        parts = (keys, "", targets, *rule)
-        return View(self.exit_code, self.sentence, parts, tuple(map(str, self.problems)), self.as_json())
+        return (keys, "", targets, *rule)
 
     def as_json(self) -> dict[str, Any]:
         """Return the report for machines; it holds no secret."""
         world = self.world
         return {
-            "schema": SCHEMA,
-            "at": stamp(world.now),
             "account": world.caller.account,
             "user": world.user,
             "keys": [
@@ -158,19 +153,7 @@ class Status:
             "quiet_since": stamp(self.quiet_since) if self.quiet_since else None,
             "breach": self.breach or None,
             "busy": self.busy or None,
-            "problems": list(map(str, self.problems)),
         }
-
-
-class Look:
-    """One look at a rotation."""
-
-    def __init__(self, rotation: Rotate) -> None:
-        self._rotation = rotation
-
-    def look(self) -> View:
-        """Return what a rotation sees, with each key's last use; raises Refused and ServiceError."""
-        return status_of(self._rotation.observe(ask_all=True), self._rotation.policy).view()
 
 
 KEY_HEAD = ("key", "age", "state", "last use", "targets", "next")
@@ -182,7 +165,8 @@ def status_of(world: World, policy: Rotation) -> Status:
     preview = preview_of(world, policy)
     keys = tuple(_key(world, fate) for fate in preview.fates)
     problems = (*preview.refused, *_problems(world, preview.plan))
-    return Status(world, keys, problems, preview.plan.busy, preview.sentence, breach_of(world, policy))
+    breach = breach_of(world, policy)
+    return Status(world, policy, preview.plan, keys, problems, preview.plan.busy, preview.sentence, breach)
 
 
 def _problems(world: World, plan: KeyPlan) -> Iterator[Problem]:
@@ -215,16 +199,3 @@ def _key(world: World, fate: Fate) -> KeyStatus:
         due=fate.due,
         blocked=fate.blocked,
     )
-
-
-class StatusJob(RotateJob):
-    """A rotation that is only looked at."""
-
-    def start(self, run: Run, patience: Patience) -> Look:  # type: ignore[override]  # it shows, and changes nothing
-        """Sign in to AWS and return the status; raises Refused and ServiceError."""
-        return Look(rotation(run, self, patience, writes=False))
-
-
-def read_job(reader: Reader) -> StatusJob:
-    """Return what is looked at."""
-    return StatusJob(**vars(read_rotate_job(reader, only_look=True)))

@@ -1,0 +1,1 @@
+"""Shows how keys and targets are, and changes nothing."""

@@ -1,0 +1,165 @@
+"""The job status: all that the variables are for is looked at; nothing is changed, and no secret's value is read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from typing import ClassVar, TypeVar
+
+from pipe.access.aws import AwsSession
+from pipe.access.bitbucket import bitbucket_of
+from pipe.access.stored import Fetcher, session_of
+from pipe.access.vault_session import VaultSession, vault_session
+from pipe.clients.secretsmanager import SecretsManager
+from pipe.errors import KeyturnError, problems_of
+from pipe.jobs.pull.job import PullJob
+from pipe.jobs.pull.job import read_job as read_pull
+from pipe.jobs.pull.observe import target_of
+from pipe.jobs.pull.overview import Asked, asked_of, store_of, what_needs_a_person
+from pipe.jobs.replicate.job import ReplicateJob
+from pipe.jobs.replicate.job import read_job as read_replicate
+from pipe.jobs.replicate.observe import World as Replicas
+from pipe.jobs.replicate.overview import overview as replicas_of
+from pipe.jobs.rotate.job import RotateJob, read_rotate_job, rotation
+from pipe.jobs.status.rotation import status_of
+from pipe.jobs.status.view import All, view_of
+from pipe.overview import Store
+from pipe.report import View
+from pipe.retry import Patience, side_by_side
+from pipe.settings.reader import Reader
+from pipe.sources.inventory import Observed, look, open_beside
+from pipe.sources.registry import source_type
+from pipe.sources.source import Source
+from pipe.sources.vault import VaultSource
+from pipe.values import Place, Run, Variable
+
+T = TypeVar("T")
+Looked = tuple[Place, dict[str, Variable]]
+
+
+@dataclass(frozen=True)
+class StatusJob:
+    """What is looked at, None each where the variables are not for it."""
+
+    action: ClassVar[str] = "status"
+
+    rotate: RotateJob | None
+    pull: PullJob | None
+    replicate: ReplicateJob | None
+    state_variable: str
+
+    def start(self, run: Run, patience: Patience) -> Look:
+        """Return the look; nothing has been asked yet."""
+        return Look(self, run, patience)
+
+
+def read_job(reader: Reader) -> StatusJob:
+    """Return what is looked at: what the variables are for, by default a rotation."""
+    secrets, replicates = reader.is_given("SECRETS"), reader.is_given("AWS_SECRET_PREFIX")
+    pulls = secrets and (reader.is_given("TARGETS") or not replicates)
+    rotates = reader.is_given("IAM_USER_NAME") or reader.is_given("SECRET_ID") or not (pulls or replicates)
+    return StatusJob(
+        read_rotate_job(reader, only_look=True) if rotates else None,
+        read_pull(reader) if pulls else None,
+        read_replicate(reader) if replicates else None,
+        reader.text("STATE_VARIABLE"),
+    )
+
+
+class Look:
+    """One look at everything."""
+
+    def __init__(self, job: StatusJob, run: Run, patience: Patience) -> None:
+        self._job = job
+        self._run = run
+        self._patience = patience
+
+    def look(self) -> View:
+        """Return what there is; raises Refused and ServiceError where keys or targets cannot be looked at.
+
+        That a source or the replicas cannot is a problem like another.
+        """
+        job, problems, keys = self._job, list[str](), None
+        looked: list[Looked] = []
+        if job.rotate is not None:
+            rotating = rotation(self._run, job.rotate, self._patience, writes=False)
+            keys = status_of(rotating.observe(ask_all=True), rotating.policy)
+            looked = [(target.place, dict(target.variables)) for target in keys.world.targets]
+        elif job.pull is not None:
+            looked = list({place.path: (place, variables) for place, variables in self._targets(job.pull)}.values())
+        asked = self._tried(partial(self._ask, job.pull), "the source of SECRETS", problems) if job.pull else None
+        policy = job.pull.pull if job.pull else None
+        stores = [store_of(target_of(*each, job.state_variable), policy, asked) for each in looked]
+        stores = [store for store in stores if store.held or store.note]
+        problems += what_needs_a_person(stores)
+        replicas = (
+            self._tried(partial(self._replicas, job.replicate), "the replicas", problems) if job.replicate else None
+        )
+        problems += what_needs_a_person([replicas] if replicas else [])
+        now = keys.world.now if keys else datetime.now(UTC)
+        return view_of(All(now, keys, tuple(stores), replicas, tuple(problems), tuple(self._unseen(stores))))
+
+    def _unseen(self, stores: list[Store]) -> Iterator[str]:
+        job = self._job
+        if job.rotate is None:
+            yield "access keys (neither IAM_USER_NAME nor SECRET_ID is given)"
+        if job.pull is None and stores:
+            yield "what the source has by now (SECRETS is not given)"
+        if job.replicate is None:
+            yield "replicas (AWS_SECRET_PREFIX is not given)"
+
+    def _tried(self, question: Callable[[], T], what: str, problems: list[str]) -> T | None:
+        """Return the answer; None where there is none, and then it is a problem."""
+        try:
+            return question()
+        except KeyturnError as error:
+            problems += [f"{what}: {problem}" for problem in problems_of([error])]
+            return None
+
+    def _targets(self, job: PullJob) -> list[Looked]:
+        """Return the targets with their variables; raises KeyturnError."""
+        name = self._run.session_name
+        fetcher = Fetcher(name, self._patience, [session_of(job.vault or job.aws, name, self._patience)])
+        bitbucket = bitbucket_of(job.targets.access, fetcher, self._patience, writes=False)
+        answers = side_by_side([partial(bitbucket.look, target) for target in job.targets.places])
+        for answer in answers:
+            if isinstance(answer, KeyturnError):
+                raise answer
+        return [answer for answer in answers if not isinstance(answer, KeyturnError)]
+
+    def _ask(self, job: PullJob) -> Asked:
+        session = session_of(job.vault or job.aws, self._run.session_name, self._patience)
+        source: Source = (
+            VaultSource(session.kv, session, dry_run=True, look_only=True)
+            if isinstance(session, VaultSession)
+            else source_type(job.source).open(session, job.pull.selectors, True)
+        )
+        try:
+            now, _ = open_beside(source, ())
+            found, _ = look(source, job.pull.selectors, _known)
+            return asked_of(Observed(now, source.origin, found, {}, {}), job.pull)
+        finally:
+            source.close(leased=False)
+
+    def _replicas(self, job: ReplicateJob) -> Store:
+        name, policy = self._run.session_name, job.replication
+        session = vault_session(job.vault, name, self._patience)
+        source = VaultSource(session.kv, session, dry_run=True, look_only=True)
+        prefixes = [policy.prefix] if policy.prefix else []
+        try:
+            aws = AwsSession(job.aws, name, self._patience)
+            now, (replicas,) = open_beside(source, [lambda: SecretsManager(aws.enter()).listed(prefixes)])
+            if isinstance(replicas, KeyturnError):
+                raise replicas
+            found, _ = look(source, policy.selectors, _known)
+            world = Replicas(now, source.origin, found, {}, {}, replicas, self._run.id)
+            return replicas_of(world, policy, None).stores[0]
+        finally:
+            source.close(leased=False)
+
+
+def _known(*_: object) -> bool:
+    """Take every secret for one whose version is all that is wanted."""
+    return True

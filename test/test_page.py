@@ -1,0 +1,76 @@
+"""The page of a run: what is on it, in which order, and that it needs nothing but itself."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+
+import pytest
+
+from pipe.notice import Build, Ended
+from pipe.overview import Overview
+from pipe.page import LARGEST, page
+from pipe.redact import learn
+from test.page.samples import AT, MANY, key, one, samples
+
+BUILD = Build("status", "acme/shop", "17")
+
+
+class Elements(HTMLParser):
+    """All elements of a page."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.found: list[tuple[str, dict[str, str | None]]] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found.append((tag, dict(attrs)))
+
+
+def test_a_thousand_repositories_fit_and_nothing_is_fetched() -> None:
+    for name, text in samples(MANY).items():
+        assert len(text.encode()) <= LARGEST, name
+        elements = Elements(text).found
+        assert not {"script", "img", "link", "iframe", "form", "object"} & {tag for tag, _ in elements}
+        assert not any(attribute.startswith("on") for _, attributes in elements for attribute in attributes)
+        linked = [value for _, each in elements for at, value in each.items() if at in ("href", "src")]
+        assert linked == ["https://bitbucket.org/acme/shop/pipelines/results/17"]
+        assert "url(" not in text
+        assert "@import" not in text
+
+
+def test_every_key_is_there_and_what_is_overdue_comes_first() -> None:
+    text = samples(MANY)["keys"]
+    rows = re.findall(r"<summary><span>(\S+) ", text)
+    assert len(set(rows)) == MANY
+    assert sorted(rows[:4]) == [f"ci-service-{number:04}" for number in (3, 253, 503, 753)]
+    assert text.index("What needs a person") < text.index('id="keys"')
+
+
+def test_the_mark_of_today_is_where_the_age_is() -> None:
+    lives = (key("bot", "…AAAA", 0), key("bot", "…BBBB", 55), key("bot", "…CCCC", 110), key("bot", "…DDDD", 900))
+    text = page(Ended(0, "well", {}, seen=Overview(lives)), BUILD, AT)
+    assert re.findall(r"left:(\d+)%", text) == ["100", "87", "43", "0"]
+
+
+def test_four_numbers() -> None:
+    assert re.findall(r"<dt>([^<]*)</dt><dd>([^<]*)</dd>", page(one(), BUILD, AT)) == [
+        ("days: the oldest active key", "95"), ("overdue", "0"), ("changed by this run", "3"), ("targets", "2"),
+    ]  # fmt: skip
+
+
+def test_nothing_that_is_shown_is_taken_for_html_or_is_a_secret() -> None:
+    learn("hunter2-the-secret")
+    odd = "<b>&\"'hunter2-the-secret"
+    seen = Overview((replace(key(odd, odd, 3, odd), state=odd, next=odd),), problems=(odd,), unseen=(odd,))
+    text = page(Ended(1, odd, {"failed": [], "problems": [odd]}, changes=(odd,), seen=seen), BUILD, AT)
+    assert "<b>&" not in text
+    assert "hunter2" not in text
+    assert text.count("&lt;b&gt;&amp;") == 9
+
+
+@pytest.mark.parametrize("ended", [Ended(0, "done", {}), Ended(1, "failed", {"failed": []}, seen=Overview())])
+def test_a_run_that_has_seen_nothing_has_a_page_too(ended: Ended) -> None:
+    assert "✔ done" in page(ended, BUILD, AT) or "✖ failed" in page(ended, BUILD, AT)
