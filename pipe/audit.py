@@ -15,9 +15,9 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 
 from pipe.errors import Busy, Unreadable
+from pipe.files import append_line
 from pipe.redact import one_line
 from pipe.values import stamp
 
@@ -31,30 +31,28 @@ DONE, UNCLEAR = "done", "unclear"
 
 
 class Trail:
-    """The file in a folder, if any, that the lines of a run are added to; `about` is what each says of the run.
+    """The file in a folder, which may be none, that a run adds lines to; `about` is what each says of the run.
 
     `requests` are those that were made, to each service.
     """
 
-    def __init__(self, folder: Path | None, about: Mapping[str, str]) -> None:
+    def __init__(self, folder: str, about: Mapping[str, str]) -> None:
         self.requests: Counter[str] = Counter()
-        self._path = folder / NAME if folder else None
+        self._folder = folder
         self._about = about
         self._failed = False
         self._lock = threading.Lock()
 
     def add(self, at: datetime, change: Change, step: tuple[str, str], outcome: str) -> None:
         """Add a line; that it cannot be written is said once, and holds nothing up."""
-        if self._path is None:
+        if not self._folder:
             return
-        (do, why), start = step, {"schema": SCHEMA, "at": stamp(at), **self._about}
-        line = {**start, "step": do, "request": change.request, "on": change.on, "why": why, "outcome": outcome}
-        text = json.dumps({name: one_line(value, 1000) for name, value in line.items()}, ensure_ascii=False)
+        start = {"schema": SCHEMA, "at": stamp(at), **self._about}
+        on, why = one_line(change.on, 500), one_line(step[1], 1000)
+        line = {**start, "step": step[0], "request": change.request, "on": on, "why": why, "outcome": outcome}
         with self._lock:
             try:
-                self._path.parent.mkdir(parents=True, exist_ok=True)
-                with self._path.open("a", encoding="utf-8") as file:
-                    file.write(text + "\n")
+                append_line(self._folder, NAME, json.dumps(line, ensure_ascii=False))
             except (OSError, ValueError) as error:
                 if not self._failed:
                     log.warning("The audit record could not be written to REPORT_DIR: %s.", _said(error))

@@ -7,6 +7,16 @@ import os
 from pathlib import Path
 
 
+def append_line(folder: str, name: str, line: str) -> None:
+    """Add a line to a file of a folder; both are made if they are missing. Raises OSError."""
+    place = Path(folder)
+    place.mkdir(parents=True, exist_ok=True)
+    # What is no file at all must not hold the run up.
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK
+    with open(os.open(place / name, flags, 0o666), "a", encoding="utf-8") as file:
+        file.write(f"{line}\n")
+
+
 def write_file(folder: str, name: str, text: str) -> None:
     """Write a file of a folder whole, in place of whatever has its name there; raises OSError.
 

@@ -8,11 +8,14 @@ from html import escape
 
 from pipe.notice import Build, Ended
 from pipe.overview import Held, KeyLife, Overview, Store
-from pipe.redact import clean
+from pipe.redact import one_line
 
 # Bytes that a page may have. One that would have more tells less of what is as it should be.
 LARGEST = 300_000
 _LEVELS = (5_000, 50, 5, 0)
+
+# Characters of one text.
+_LONGEST = 1_200
 
 # The bar goes on behind a key's end by so much of its length, for keys that are overdue.
 _BEYOND = 1.15
@@ -57,7 +60,7 @@ td:last-child{white-space:normal;min-width:14rem}
 def page(ended: Ended, build: Build, at: datetime) -> str:
     """Return the page of a run that ended at that time; no secret value is in it."""
     for most in _LEVELS:
-        text = clean("".join(_page(ended, build, at, most)))
+        text = "".join(_page(ended, build, at, most))
         if len(text.encode()) <= LARGEST:
             break
     return text
@@ -84,21 +87,21 @@ def _page(ended: Ended, build: Build, at: datetime, most: int) -> Iterator[str]:
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width,initial-scale=1">'
         "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none';style-src 'unsafe-inline'\">"
-        f"<title>{escape(name)}: {'failed' if ended.code else 'done'}</title>"
+        f"<title>{_shown(name)}: {'failed' if ended.code else 'done'}</title>"
         f"<style>{_STYLE}{''.join(map(_gradient, range(len(limits)), limits))}</style></head><body><main>"
     )
     tone, mark = ("bad", "✖") if ended.code else ("good", "✔")
-    yield f'<h1>{escape(name)}</h1><p class="said {tone}">{mark} {escape(ended.last)}</p>'
+    yield f'<h1>{_shown(name)}</h1><p class="said {tone}">{mark} {_shown(ended.last)}</p>'
     yield f'<p class="soft">{at:%Y-%m-%d %H:%M} UTC, {_linked(build)}</p><dl>'
-    yield from (f"<div><dt>{escape(what)}</dt><dd>{number}</dd></div>" for number, what in figures(ended))
+    yield from (f"<div><dt>{_shown(what)}</dt><dd>{number}</dd></div>" for number, what in figures(ended))
     yield "</dl>"
-    yield from _section("What needs a person", map(escape, ended.failures), most or 50)
+    yield from _section("What needs a person", map(_shown, ended.failures), most or 50)
     if seen.keys:
         yield from _keys(seen.keys, limits, most)
     if seen.stores:
         yield from _stores(seen.stores, most)
-    yield from _section("What this run changed", map(escape, ended.changes), most or 50)
-    yield from _section("Not looked at", map(escape, seen.unseen), most or 50)
+    yield from _section("What this run changed", map(_shown, ended.changes), most or 50)
+    yield from _section("Not looked at", map(_shown, seen.unseen), most or 50)
     yield "</main><footer>Made by Keyturn; it holds no secret.</footer></body></html>\n"
 
 
@@ -110,13 +113,13 @@ def _keys(keys: Sequence[KeyLife], limits: Sequence[tuple[int, int, int]], most:
         bar, at = limits.index(key.limits), min(100.0, 100 * key.age / (key.limits[2] * _BEYOND))
         tone = ' class="bad"' if key.overdue else ""
         yield (
-            f"<li><details><summary><span>{escape(key.user)} {_whole(key.key)}</span><span>{key.age} days</span>"
+            f"<li><details><summary><span>{_shown(key.user)} {_whole(key.key)}</span><span>{key.age} days</span>"
             f'<u class="p{bar}{"" if key.active else " x"}"><i style="left:{at:.0f}%"></i></u>'
-            f"<span{tone}>{escape(key.next)}</span></summary>"
+            f"<span{tone}>{_shown(key.next)}</span></summary>"
         )
         many = len(key.holders)
-        yield f"<p>{escape(key.state)}; in {many} target{'' if many == 1 else 's'}</p>"
-        yield from _list(map(escape, key.holders), most)
+        yield f"<p>{_shown(key.state)}; in {many} target{'' if many == 1 else 's'}</p>"
+        yield from _list(map(_shown, key.holders), most)
         yield "</details></li>"
     yield f"</ul>{_more(len(ordered) - len(shown))}"
 
@@ -130,8 +133,8 @@ def _stores(stores: Sequence[Store], most: int) -> Iterator[str]:
         said = "; ".join(filter(None, (store.note, f"{len(odd)} not as the source has them" if odd else "")))
         tone = ' class="bad"' if said else ""
         yield (
-            f"<li><details><summary><span>{escape(store.label)}</span>"
-            f"<span{tone}>{len(store.held)} held{escape(f'; {said}' if said else '')}</span></summary>"
+            f"<li><details><summary><span>{_shown(store.label)}</span>"
+            f"<span{tone}>{len(store.held)} held{_shown(f'; {said}' if said else '')}</span></summary>"
         )
         rows = [*odd, *(each for each in store.held if not each.remarkable)][: max(most, 5 if odd else 0)]
         if rows:
@@ -146,13 +149,13 @@ def _stores(stores: Sequence[Store], most: int) -> Iterator[str]:
 def _row(held: Held) -> str:
     state = "; ".join(filter(None, (held.by_hand, held.source))) or "as it was written"
     cells = (held.name, held.secret, held.version or "?", f"{held.since or '?'}", state)
-    return f"<tr{' class=bad' if held.remarkable else ''}>{''.join(f'<td>{escape(cell)}' for cell in cells)}</tr>"
+    return f"<tr{' class=bad' if held.remarkable else ''}>{''.join(f'<td>{_shown(cell)}' for cell in cells)}</tr>"
 
 
 def _section(title: str, items: Iterable[str], most: int) -> Iterator[str]:
     texts = list(items)
     if texts:
-        yield f"<section><h2>{escape(title)}</h2>"
+        yield f"<section><h2>{_shown(title)}</h2>"
         yield from _list(texts, most)
         yield "</section>"
 
@@ -171,11 +174,16 @@ def _more(count: int) -> str:
 
 def _whole(key: str) -> str:
     """Return a key's name so that no line ends behind its dots."""
-    return escape(key).replace("…", "…\u2060")
+    return _shown(key).replace("…", "…\u2060")
+
+
+def _shown(text: str) -> str:
+    """Return a text as it may stand in a page; each by itself, so that one that is hidden hides no other."""
+    return escape(one_line(text, _LONGEST))
 
 
 def _linked(build: Build) -> str:
-    name = escape(build.name)
+    name = _shown(build.name)
     return f'<a href="{escape(build.link)}">{name}</a>' if build.link else name
 
 

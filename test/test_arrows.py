@@ -53,7 +53,7 @@ LAYERS: dict[str, set[str]] = {
     "permissions": {"selectors"},
     "step": {"values"},
     "values": {"redact", "errors", "selectors", "secrets"},
-    "audit": VALUES,
+    "audit": VALUES | {"files"},
     "retry": VALUES,
     "plan": VALUES,
     "report": VALUES | {"plan"},

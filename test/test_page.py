@@ -61,13 +61,22 @@ def test_four_numbers() -> None:
     ]  # fmt: skip
 
 
-def test_nothing_that_is_shown_is_taken_for_html_or_is_a_secret() -> None:
+def test_a_secret_hides_what_it_stands_in_and_nothing_else() -> None:
     learn("hunter2-the-secret")
-    odd = "<b>&\"'hunter2-the-secret"
+    # A value that is a word of the page's own code must not hide the page.
+    learn("summary")
+    lives = (key("bot hunter2-the-secret", "…AAAA", 3), key("other", "…BBBB", 3))
+    text = page(Ended(1, "it is hunter2-the-secret", {}, seen=Overview(lives)), BUILD, AT)
+    assert "hunter2" not in text
+    assert text.count("(hidden: it holds a secret value)") == 2
+    assert "other …\u2060BBBB" in text
+
+
+def test_nothing_that_is_shown_is_taken_for_html() -> None:
+    odd = "<b>&\"'"
     seen = Overview((replace(key(odd, odd, 3, odd), state=odd, next=odd),), problems=(odd,), unseen=(odd,))
     text = page(Ended(1, odd, {"failed": [], "problems": [odd]}, changes=(odd,), seen=seen), BUILD, AT)
     assert "<b>&" not in text
-    assert "hunter2" not in text
     assert text.count("&lt;b&gt;&amp;") == 9
 
 

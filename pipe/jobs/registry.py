@@ -6,13 +6,13 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
-from pathlib import Path
 from typing import Any, Protocol
 
 from pipe.access.notice import read_notice
 from pipe.audit import Trail
 from pipe.errors import Problem, Refused
 from pipe.plan import Action
+from pipe.redact import one_line
 from pipe.report import Looks, Runs
 from pipe.retry import Patience
 from pipe.settings.reader import Reader, doubts_of
@@ -58,7 +58,7 @@ class Settings:
     run: Run
     job: Any
     doubts: tuple[Problem, ...] = ()
-    trail: Trail = field(default_factory=lambda: Trail(None, {}))
+    trail: Trail = field(default_factory=lambda: Trail("", {}))
 
 
 def read_settings(environ: Mapping[str, str]) -> Settings:
@@ -97,7 +97,7 @@ def _trail(reader: Reader, action: str, run: Run) -> Trail:
     folder = reader.text("REPORT_DIR")
     told = {"commit": reader.plain("BITBUCKET_COMMIT"), "started_by": reader.plain("BITBUCKET_STEP_TRIGGERER_UUID")}
     about = {"run": run.id, "build": run.build, **{name: text for name, text in told.items() if text}}
-    return Trail(Path(folder) if folder else None, {**about, "action": action})
+    return Trail(folder, {**{name: one_line(text) for name, text in about.items()}, "action": action})
 
 
 def _run(reader: Reader) -> Run:
