@@ -147,7 +147,7 @@ def _stores(stores: Sequence[Store], most: int) -> Iterator[str]:
 
 
 def _row(held: Held) -> str:
-    state = "; ".join(filter(None, (held.by_hand, held.source))) or "as it was written"
+    state = held.by_hand or held.source or "as it was written"
     cells = (held.name, held.secret, held.version or "?", f"{held.since or '?'}", state)
     return f"<tr{' class=bad' if held.remarkable else ''}>{''.join(f'<td>{_shown(cell)}' for cell in cells)}</tr>"
 

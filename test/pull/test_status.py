@@ -87,7 +87,7 @@ def test_without_secrets_the_source_is_not_asked_and_that_is_said(case: Case, lo
     result, report = look(**case.world.variables(case.company), SECRETS=None)
     assert of(report, "DATABASE_PASSWORD")["source"] is None
     assert "what the source has by now (SECRETS is not given)" in report["not_looked_at"]
-    assert "Not looked at: what the source has by now (SECRETS is not given); replicas" in result.output
+    assert "  not looked at\n  what the source has by now (SECRETS is not given)\n  replicas" in result.output
     assert report["user"] == "deploy-bot"
     assert len(report["keys"]) == 1
 

@@ -118,7 +118,7 @@ class Status:
         tones = tuple(Tone.DOUBTFUL if key.blocked else Tone.PLAIN for key in self.keys)
         keys = Table(KEY_HEAD, tuple(self.key_rows()), tones)
         targets = Table(TARGET_HEAD, tuple(self.target_rows()))
-        rule = ("", f"{self.breach}.\n{ADVICE}") if self.breach else ()
+        rule = ("", Table(("90-day rule",), ((f"{self.breach}.",), (ADVICE,)))) if self.breach else ()
         return (keys, "", targets, *rule)
 
     def as_json(self) -> dict[str, Any]:

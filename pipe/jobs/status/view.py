@@ -40,7 +40,7 @@ def view_of(seen: All) -> View:
         if stores:
             parts += ["", *_held(head, stores)]
     if seen.unseen:
-        parts += ["", f"  Not looked at: {'; '.join(seen.unseen)}."]
+        parts += ["", Table(("not looked at",), tuple((each,) for each in seen.unseen))]
     lives = overview(seen.keys.world, seen.keys.policy, seen.keys.plan, None).keys if seen.keys else ()
     stores = (*seen.stores, *((seen.replicas,) if seen.replicas else ()))
     return View(
@@ -74,24 +74,25 @@ def _behind(held: Iterable[Held]) -> str:
 
 
 def _held(head: str, stores: Iterable[Store]) -> Iterator[Table | str]:
-    """Yield what stores hold; of much, what is as it should be is counted."""
-    rows = [(store, each) for store in stores for each in store.held]
-    shown = [(store, each) for store, each in rows if each.remarkable] if len(rows) > MANY else rows
-    several = head == "variable"
-    heads = (head, *(["in"] if several else []), "secret", "version", "since", "state")
-    if shown:
-        yield Table(
-            heads,
-            tuple((each.name, *([store.label] if several else []), *_cells(each)) for store, each in shown),
-            tuple(Tone.DOUBTFUL if each.remarkable else Tone.PLAIN for _, each in shown),
-        )
-    if len(rows) > len(shown):
-        yield f"  {'and ' if shown else ''}{count(len(rows) - len(shown), head)} with nothing to say about them"
+    """Yield what stores hold, a table for each; of much, what is as it should be is counted."""
+    stores = list(stores)
+    many = sum(len(store.held) for store in stores) > MANY
+    for store in stores:
+        shown = [each for each in store.held if each.remarkable or not many]
+        if shown:
+            tones = tuple(Tone.DOUBTFUL if each.remarkable else Tone.PLAIN for each in shown)
+            yield f"  {store.label}:"
+            yield Table((head, "secret", "version", "since", "state"), tuple(map(_cells, shown)), tones)
+        if store.note:
+            yield f"  {store.label}: {store.note}"
+    counted = sum(not each.remarkable for store in stores for each in store.held) if many else 0
+    if counted:
+        yield f"  {count(counted, head)}, of which there is nothing to tell"
 
 
-def _cells(held: Held) -> tuple[str, str, str, str]:
-    state = "; ".join(filter(None, (held.by_hand, held.source))) or "as it was written"
-    return held.secret, held.version or "-", f"{held.since or '-'}", state
+def _cells(held: Held) -> tuple[str, ...]:
+    state = held.by_hand or held.source or "as it was written"
+    return held.name, held.secret, held.version or "-", f"{held.since or '-'}", state
 
 
 def _as_json(seen: All, problems: tuple[str, ...]) -> dict[str, Any]:
