@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
+from functools import cache
 from html import escape
 
 from pipe.notice import Build, Ended
 from pipe.overview import Held, KeyLife, Overview, Store
 from pipe.redact import one_line
+
+# Returns a text as it may stand in a page.
+Shown = Callable[[str], str]
 
 # Bytes that a page may have. One that would have more tells less of what is as it should be.
 LARGEST = 300_000
@@ -59,8 +63,10 @@ td:last-child{white-space:normal;min-width:14rem}
 
 def page(ended: Ended, build: Build, at: datetime) -> str:
     """Return the page of a run that ended at that time; no secret value is in it."""
+    # Each text by itself, so that one that is hidden hides no other; and once, since to look at it takes time.
+    shown = cache(lambda text: escape(one_line(text, _LONGEST)))
     for most in _LEVELS:
-        text = "".join(_page(ended, build, at, most))
+        text = "".join(_page(ended, build, at, most, shown))
         if len(text.encode()) <= LARGEST:
             break
     return text
@@ -79,7 +85,7 @@ def figures(ended: Ended) -> list[tuple[str, str]]:
     return [(f"{len(held):,}", "held"), (odd, "not as the source"), changed, (f"{len(seen.stores):,}", "targets")]
 
 
-def _page(ended: Ended, build: Build, at: datetime, most: int) -> Iterator[str]:
+def _page(ended: Ended, build: Build, at: datetime, most: int, shown: Shown) -> Iterator[str]:
     seen = ended.seen or Overview()
     name = f"Keyturn {build.action}"
     limits = list(dict.fromkeys(key.limits for key in seen.keys))
@@ -87,75 +93,75 @@ def _page(ended: Ended, build: Build, at: datetime, most: int) -> Iterator[str]:
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width,initial-scale=1">'
         "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none';style-src 'unsafe-inline'\">"
-        f"<title>{_shown(name)}: {'failed' if ended.code else 'done'}</title>"
+        f"<title>{shown(name)}: {'failed' if ended.code else 'done'}</title>"
         f"<style>{_STYLE}{''.join(map(_gradient, range(len(limits)), limits))}</style></head><body><main>"
     )
     tone, mark = ("bad", "✖") if ended.code else ("good", "✔")
-    yield f'<h1>{_shown(name)}</h1><p class="said {tone}">{mark} {_shown(ended.last)}</p>'
-    yield f'<p class="soft">{at:%Y-%m-%d %H:%M} UTC, {_linked(build)}</p><dl>'
-    yield from (f"<div><dt>{_shown(what)}</dt><dd>{number}</dd></div>" for number, what in figures(ended))
+    yield f'<h1>{shown(name)}</h1><p class="said {tone}">{mark} {shown(ended.last)}</p>'
+    yield f'<p class="soft">{at:%Y-%m-%d %H:%M} UTC, {_linked(build, shown)}</p><dl>'
+    yield from (f"<div><dt>{shown(what)}</dt><dd>{number}</dd></div>" for number, what in figures(ended))
     yield "</dl>"
-    yield from _section("What needs a person", map(_shown, ended.failures), most or 50)
+    yield from _section("What needs a person", map(shown, ended.failures), most or 50)
     if seen.keys:
-        yield from _keys(seen.keys, limits, most)
+        yield from _keys(seen.keys, limits, most, shown)
     if seen.stores:
-        yield from _stores(seen.stores, most)
-    yield from _section("What this run changed", map(_shown, ended.changes), most or 50)
-    yield from _section("Not looked at", map(_shown, seen.unseen), most or 50)
+        yield from _stores(seen.stores, most, shown)
+    yield from _section("What this run changed", map(shown, ended.changes), most or 50)
+    yield from _section("Not looked at", map(shown, seen.unseen), most or 50)
     yield "</main><footer>Made by Keyturn; it holds no secret.</footer></body></html>\n"
 
 
-def _keys(keys: Sequence[KeyLife], limits: Sequence[tuple[int, int, int]], most: int) -> Iterator[str]:
+def _keys(keys: Sequence[KeyLife], limits: Sequence[tuple[int, int, int]], most: int, shown: Shown) -> Iterator[str]:
     ordered = sorted(keys, key=lambda key: (not key.overdue, -key.age, key.user))
     yield f'<h2 id="keys">Keys</h2>{"".join(map(_legend, limits))}<ul class="rows">'
-    shown = ordered[: max(most, 1_000)]
-    for key in shown:
+    told = ordered[: max(most, 1_000)]
+    for key in told:
         bar, at = limits.index(key.limits), min(100.0, 100 * key.age / (key.limits[2] * _BEYOND))
         tone = ' class="bad"' if key.overdue else ""
         yield (
-            f"<li><details><summary><span>{_shown(key.user)} {_whole(key.key)}</span><span>{key.age} days</span>"
+            f"<li><details><summary><span>{shown(key.user)} {_whole(shown(key.key))}</span><span>{key.age} days</span>"
             f'<u class="p{bar}{"" if key.active else " x"}"><i style="left:{at:.0f}%"></i></u>'
-            f"<span{tone}>{_shown(key.next)}</span></summary>"
+            f"<span{tone}>{shown(key.next)}</span></summary>"
         )
         many = len(key.holders)
-        yield f"<p>{_shown(key.state)}; in {many} target{'' if many == 1 else 's'}</p>"
-        yield from _list(map(_shown, key.holders), most)
+        yield f"<p>{shown(key.state)}; in {many} target{'' if many == 1 else 's'}</p>"
+        yield from _list(map(shown, key.holders), most)
         yield "</details></li>"
-    yield f"</ul>{_more(len(ordered) - len(shown))}"
+    yield f"</ul>{_more(len(ordered) - len(told))}"
 
 
-def _stores(stores: Sequence[Store], most: int) -> Iterator[str]:
+def _stores(stores: Sequence[Store], most: int, shown: Shown) -> Iterator[str]:
     ordered = sorted(stores, key=lambda store: not (store.note or any(each.remarkable for each in store.held)))
     yield '<h2 id="held">Secrets in targets</h2><ul class="rows of">'
-    shown = ordered[: max(most, 1_000)]
-    for store in shown:
+    told = ordered[: max(most, 1_000)]
+    for store in told:
         odd = [each for each in store.held if each.remarkable]
         said = "; ".join(filter(None, (store.note, f"{len(odd)} not as the source has them" if odd else "")))
         tone = ' class="bad"' if said else ""
         yield (
-            f"<li><details><summary><span>{_shown(store.label)}</span>"
-            f"<span{tone}>{len(store.held)} held{_shown(f'; {said}' if said else '')}</span></summary>"
+            f"<li><details><summary><span>{shown(store.label)}</span>"
+            f"<span{tone}>{len(store.held)} held{shown(f'; {said}' if said else '')}</span></summary>"
         )
         rows = [*odd, *(each for each in store.held if not each.remarkable)][: max(most, 5 if odd else 0)]
         if rows:
             heads = "".join(f'<th scope="col">{each}' for each in ("name", "secret", "version", "since", "state"))
             yield f'<div class="t" tabindex="0"><table><tr>{heads}</tr>'
-            yield from map(_row, rows)
+            yield from (_row(each, shown) for each in rows)
             yield "</table></div>"
         yield f"{_more(len(store.held) - len(rows))}</details></li>"
-    yield f"</ul>{_more(len(ordered) - len(shown))}"
+    yield f"</ul>{_more(len(ordered) - len(told))}"
 
 
-def _row(held: Held) -> str:
+def _row(held: Held, shown: Shown) -> str:
     state = held.by_hand or held.source or "as it was written"
     cells = (held.name, held.secret, held.version or "?", f"{held.since or '?'}", state)
-    return f"<tr{' class=bad' if held.remarkable else ''}>{''.join(f'<td>{_shown(cell)}' for cell in cells)}</tr>"
+    return f"<tr{' class=bad' if held.remarkable else ''}>{''.join(f'<td>{shown(cell)}' for cell in cells)}</tr>"
 
 
 def _section(title: str, items: Iterable[str], most: int) -> Iterator[str]:
     texts = list(items)
     if texts:
-        yield f"<section><h2>{_shown(title)}</h2>"
+        yield f"<section><h2>{title}</h2>"
         yield from _list(texts, most)
         yield "</section>"
 
@@ -174,16 +180,11 @@ def _more(count: int) -> str:
 
 def _whole(key: str) -> str:
     """Return a key's name so that no line ends behind its dots."""
-    return _shown(key).replace("…", "…\u2060")
+    return key.replace("…", "…\u2060")
 
 
-def _shown(text: str) -> str:
-    """Return a text as it may stand in a page; each by itself, so that one that is hidden hides no other."""
-    return escape(one_line(text, _LONGEST))
-
-
-def _linked(build: Build) -> str:
-    name = _shown(build.name)
+def _linked(build: Build, shown: Shown) -> str:
+    name = shown(build.name)
     return f'<a href="{escape(build.link)}">{name}</a>' if build.link else name
 
 
