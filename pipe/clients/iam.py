@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pipe.audit import change
 from pipe.clients.answer import Fields
 from pipe.clients.aws import Aws
-from pipe.errors import Invalid, Missing
+from pipe.errors import Busy, Invalid, Missing
 from pipe.redact import Secret
 from pipe.values import AccessKey, KeyPair, LastUse, last_four
 
@@ -58,13 +58,17 @@ class AccessKeys:
         return f"{self.user} {last_four(key_id)}"
 
     def deactivate(self, key_id: str) -> None:
-        """Make a key inactive; it can be made active again."""
-        self._aws.ask(
-            "iam:UpdateAccessKey",
-            lambda: self._iam.update_access_key(UserName=self.user, AccessKeyId=key_id, Status="Inactive"),
-            CHECK,
-            changes=self._named(key_id),
-        )
+        """Make a key inactive; it can be made active again. Where no good answer comes, IAM's list tells what is so."""
+        try:
+            self._aws.ask(
+                "iam:UpdateAccessKey",
+                lambda: self._iam.update_access_key(UserName=self.user, AccessKeyId=key_id, Status="Inactive"),
+                CHECK,
+                changes=self._named(key_id),
+            )
+        except Busy as error:
+            if not error.unclear or all(key.active for key in self.list() if key.id == key_id):
+                raise
 
     def delete(self, key_id: str) -> None:
         """Delete a key for good; one that is gone already is done."""

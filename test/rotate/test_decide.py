@@ -414,4 +414,4 @@ def test_a_key_that_is_not_keyturns_is_not_revoked() -> None:
 def test_a_new_key_of_a_rotation_that_was_cut_off_is_removed_where_it_has_leaked() -> None:
     seen = world(key(OLD, 20), key(NEW, 0), current=OLD, readable=True, pending=NEW, targets=(target("a", OLD),))
     plan = decide(seen, replace(POLICY, revoke=NEW))
-    assert said(plan) == ["remove …XNEW", "tidy up AWSPENDING", "keep …XOLD", "keep a"]
+    assert said(plan) == ["note revoked …XNEW", "remove …XNEW", "tidy up AWSPENDING", "keep …XOLD", "keep a"]

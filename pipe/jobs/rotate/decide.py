@@ -13,12 +13,9 @@ from pipe.jobs.rotate.old_keys import old_key_steps
 from pipe.jobs.rotate.refuse import refuse_contradictions, refuse_strangers
 from pipe.jobs.rotate.revoke import orders_of, refuse_foreign
 from pipe.jobs.rotate.steps import KeyFailure, KeyPlan, KeyStep
-from pipe.jobs.rotate.world import INTENT_LASTS, Intent, TargetState, World
+from pipe.jobs.rotate.world import INTENT_LASTS, MOST_KEYS, Intent, TargetState, World
 from pipe.plan import Do
 from pipe.values import AccessKey, Rotation, last_four
-
-# A user has so many keys at most; inactive ones count.
-MOST_KEYS = 2
 
 
 def decide(world: World, policy: Rotation) -> KeyPlan:
@@ -40,12 +37,12 @@ def decide(world: World, policy: Rotation) -> KeyPlan:
     reason = _reason_to_rotate(kept, policy, base or next(iter(strangers), None), leaked=base if leaked else None)
     held_up: tuple[KeyFailure, ...] = ()
     if reason and not (leaked and current is not None and not current.active):
-        refuse_strangers(left, strangers, current)
+        refuse_strangers(kept, strangers)
         if lost:
             held_up, reason = (in_the_way_of(left, lost, reason),), ""
     # What no target names was not Keyturn's before, and is not now.
     replaced = base if base is not None and (base is current or left.held_by(base.id)) else None
-    steps = [*_orders_noted(left, policy, orders), *removed, *_repairs(left), *waiting(left, lost, removed)]
+    steps = [*_orders_noted(world, policy, orders), *removed, *_repairs(left), *waiting(left, lost, removed)]
     new_key = bool(reason or record.pending)
     if reason and leaked and current is not None and len(left.keys) >= MOST_KEYS:
         plan, replaced = without_room(left, policy, current, orders, reason)

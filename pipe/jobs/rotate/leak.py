@@ -33,7 +33,8 @@ def without_room(
     if blocked:
         why = f"REVOKE: it has leaked, but there is no room for a new key: {'; '.join(blocked)}"
         return [KeyStep(Do.KEEP, current.name, why, current.id, warn=True, leaked=True)], None
-    holding = [target for target in world.targets if target.key_id == previous.id]
+    # What a target holds whose id nobody can see is not known, so that it may be this one.
+    holding = [target for target in world.targets if target.id is not None and target.key_id in ("", previous.id)]
     room = [*published(world, holding, current, orders)]
     use = world.last_use.get(previous.id)
     room.append(
@@ -54,11 +55,13 @@ def _way_back(
     yield announcement(world, current.id, orders)
     why = f"{current.name} has leaked, and there is no room for a new key; this one's secret is stored"
     yield KeyStep(Do.VERIFY, previous.name, why, previous.id, current.id)
+    # A target with this key's id was given the secret of the leaked one where that was cut off, and once this one is
+    # current again, its id is the mark of a finished target: so it gets the pair before.
+    behind = [target for target in world.targets if not holds(target, previous.id)]
+    marked = [target for target in world.targets if target not in behind]
+    yield from published(world, marked, previous, orders, verified=True)
     yield KeyStep(Do.PROMOTE, previous.name, "again the key that every target must hold", previous.id, current.id)
-    yield from published(
-        world, [target for target in world.targets if not holds(target, previous.id)], previous, orders,
-        verified=True,
-    )  # fmt: skip
+    yield from published(world, behind, previous, orders, verified=True)
     off = [*leaked_steps(world, policy, current)]
     yield from (step for step in off if step.do is not Do.REMEMBER_INACTIVE)
     if any(step.do is Do.DEACTIVATE for step in off):

@@ -26,7 +26,8 @@ def rotation_steps(
     record, key_id = world.record, replaced.id if replaced else ""
     for target in world.targets if record.keeps_secrets else ():
         why = f"may write {policy.state_variable}, and so the pair"
-        yield KeyStep(Do.PROVE, target.place.label, why, place=target.place)
+        # Where a key has leaked, a target that refuses does not stop the others.
+        yield KeyStep(Do.PROVE, target.place.label, why, place=target.place, vital=not orders)
     if record.by_hand and base is not None and base.id == record.current:
         yield taken_over(base)
     if record.keeps_secrets and not record.secret and not orders:

@@ -71,7 +71,8 @@ def in_the_way(world: World, policy: Rotation, key_id: str = "") -> list[str]:
     ways = []
     for holder in world.holders:
         label = holder.place.label
-        if label in policy.adopt or holder.key_id in ("", world.record.current):
+        # The current key may itself be the one that has leaked.
+        if label in policy.adopt or holder.key_id in {"", world.record.current} - {key_id}:
             continue
         if holder.key_id is None:
             ways.append(

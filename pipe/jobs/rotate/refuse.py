@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from pipe.errors import Problem, Refused
 from pipe.jobs.rotate.journal import LARGEST, Entry, list_of
 from pipe.jobs.rotate.old_keys import used
-from pipe.jobs.rotate.world import TargetState, World
+from pipe.jobs.rotate.world import MOST_KEYS, TargetState, World
 from pipe.values import AccessKey, Rotation, last_four
 
 
@@ -88,10 +88,10 @@ def _of_target(world: World, policy: Rotation, target: TargetState) -> Iterator[
     )
 
 
-def refuse_strangers(world: World, strangers: Iterable[AccessKey], current: AccessKey | None) -> None:
+def refuse_strangers(world: World, strangers: Iterable[AccessKey]) -> None:
     """Raise Refused where a key that is not ours takes the slot that a new one needs."""
     foreign = tuple(strangers)
-    if len(foreign) <= (0 if current else 1):
+    if not foreign or len(world.keys) < MOST_KEYS:
         return
     raise Refused(
         [

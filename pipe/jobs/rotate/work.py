@@ -56,10 +56,16 @@ class Work:
         self._run = run
         self._intent: Intent | None = None
         # Which key each target holds by now, which keys are gone, and whether every target so far took the pair.
-        self._held = {target.place.path: target.key_id for target in world.targets}
+        # What nobody can see may be any.
+        self._held: dict[str, str | None] = {
+            target.place.path: None if target.id is not None and not target.key_id else target.key_id
+            for target in world.targets
+        }
         self._removed: set[str] = set()
         self._all_took = True
         self.new_id = ""
+        # The key that every target must hold by now.
+        self._current = world.record.current
         # Whether a leaked key is still where somebody has it, so that the order is not carried out.
         self.waits = False
         self._hands: Mapping[Do, Callable[[KeyStep], str]] = {
@@ -134,6 +140,18 @@ class Work:
             raise KeyturnError(f"{error.what} It is inactive.", error.check) from error
         self._removed.add(step.key_id)
         return "deactivated and deleted"
+
+    def _must_not_be_current(self, step: KeyStep) -> None:
+        """Look once more whether a key that is about to be ended is what another run hands out by now."""
+        if self._world.record.keeps_secrets and self._journal.is_current(step.key_id):
+            self.waits = step.leaked
+            what = f"Another run has just made {last_four(step.key_id)} the current key."
+            raise KeyturnError(what, f"It is left alone; run {'the same REVOKE' if step.leaked else ''} again.")
+
+    def _must_be_current(self, key_id: str) -> None:
+        if not self._journal.is_current(key_id):
+            self._all_took = False
+            raise KeyturnError(f"{last_four(key_id)} is not the current key any more.", "Another run goes on.")
 
     def _must_be_nobodys(self, key_id: str) -> None:
         """Raise KeyturnError where a key has been stored, promoted, published or used since it was looked at."""
@@ -234,7 +252,7 @@ class Work:
 
     def _promote(self, step: KeyStep) -> str:
         self._must_have_the_turn()
-        key_id = step.key_id or self.new_id
+        key_id = self._current = step.key_id or self.new_id
         self._journal.promote(key_id, step.replaces)
         try:
             self._journal.tidy()
@@ -249,6 +267,9 @@ class Work:
 
     def _publish(self, step: KeyStep) -> str:
         pair = self._pair(step)
+        # Whoever has not announced a rotation keeps no other run away.
+        if self._intent is None and self._world.record.keeps_secrets and not self._world.record.by_hand:
+            self._must_be_current(pair.id)
         try:
             with self._patience.uninterrupted():
                 self._publisher.publish(_place(step), pair, self._journal)
@@ -288,8 +309,7 @@ class Work:
 
     def _deactivate_own(self, step: KeyStep) -> str:
         """Let the key that this run has seen to work switch off the one that signs the run; nothing is signed then."""
-        key_id = self.new_id or self._world.record.current
-        pair = self._journal.pair(key_id) if key_id != step.key_id else None
+        pair = self._journal.pair(self._current) if self._current != step.key_id else None
         if pair is None:
             self.waits = True
             raise KeyturnError(
@@ -320,7 +340,7 @@ class Work:
         holders = [
             target.place.label
             for target in self._world.targets
-            if self._held[target.place.path] == step.key_id
+            if self._held[target.place.path] in (step.key_id, None)
         ]  # fmt: skip
         if holders and step.leaked and not (step.do is Do.DELETE and step.anyway):
             self.waits = True
@@ -332,6 +352,8 @@ class Work:
                 f"To end it whatever breaks: aws iam {command} --user-name {self._world.user} --access-key-id "
                 f"{step.key_id}{', or REVOKE with FORCE' if step.leaked else ''}.",
             )
+        if not step.anyway:
+            self._must_not_be_current(step)
         return holders
 
     def _pair(self, step: KeyStep) -> KeyPair:

@@ -8,6 +8,9 @@ from datetime import datetime, timedelta
 
 from pipe.values import AccessKey, Identity, LastUse, Place, Run, Variable
 
+# A user has so many keys at most; inactive ones count.
+MOST_KEYS = 2
+
 # For how long an open intent keeps other runs away; a run's whole budget is shorter.
 INTENT_LASTS = timedelta(minutes=15)
 
