@@ -1,0 +1,200 @@
+"""Tries what can happen in every order: from each state every event, each state once."""
+
+from __future__ import annotations
+
+import random
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from pipe.values import Rotation
+from test.rotate.model.alike import key_of
+from test.rotate.model.promises import DAY, MINUTE, State, judge, judge_end, right
+from test.rotate.model.runs import Ended, Settings, run
+from test.rotate.model.services import ID, Shown
+
+HOUR = 60 * MINUTE
+ASLEEP = 17 * MINUTE
+# How often a step of a history that is chosen by chance is a run that is not left alone.
+RICH = 0.4
+# After so many runs, all places become targets again.
+ALONE = 3
+
+# What happens to a state; it returns what was wrong.
+Event = Callable[[State], list[str]]
+Events = Callable[[State], Iterator[tuple[str, Event]]]
+
+
+@dataclass
+class Found:
+    """What an exploration has seen: how many states, histories and runs, and what was wrong, with its story."""
+
+    states: int = 0
+    histories: int = 0
+    figures: Counter[str] = field(default_factory=Counter)
+    wrong: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+    @property
+    def counted(self) -> Counter[str]:
+        """All figures, as they are added up and shown."""
+        return Counter({"states": self.states, "histories": self.histories}) + self.figures
+
+    def blame(self, state: State, problems: list[str]) -> None:
+        for problem in problems:
+            kind = re.sub(r"AKIA\d+", "key", problem)
+            if kind not in self.wrong:
+                self.wrong[kind] = (*state.story, problem)
+            self.figures["wrong"] += 1
+
+
+def explore(starts: dict[str, State], events: Events, depth: int) -> Found:
+    """Try every history of so many events from each start, each state once."""
+    found = Found()
+    seen: dict[object, int] = {}
+    level: dict[object, tuple[State, int]] = {}
+    for name, state in starts.items():
+        state.story = (name,)
+        state.watch()
+        level[key_of(state)] = (state, 1)
+    for each in range(depth + 1):
+        seen.update((key, state.rich) for key, (state, _) in level.items())
+        found.states += len(level)
+        for state, _ in level.values():
+            found.blame(state, settled(state, found.figures))
+        if each == depth:
+            break
+        following: dict[object, tuple[State, int]] = {}
+        for state, count in level.values():
+            for name, event in events(state):
+                after = state.copy()
+                after.story = (*state.story, name)
+                found.figures["events"] += 1
+                found.blame(after, event(after))
+                key = key_of(after)
+                if each == depth - 1:
+                    found.histories += count
+                known = following.get(key)
+                if known is not None:
+                    least = min(known[0], after, key=lambda state: state.rich)
+                    following[key] = (least, count + known[1])
+                elif seen.get(key, after.rich + 1) > after.rich:
+                    following[key] = (after, count)
+        level = following
+    return found
+
+
+def walk(starts: dict[str, State], calm: Events, rich: Events, depth: int, count: int, seed: str) -> Found:
+    """Try so many histories from each start, chosen by a seed."""
+    found = Found()
+    for name, start in starts.items():
+        chance = random.Random(f"{seed} {name}")
+        start.story = (name,)
+        start.watch()
+        for _ in range(count):
+            state = start.copy()
+            for _ in range(depth):
+                some = rich if not state.rich and chance.random() < RICH else calm
+                step, event = chance.choice(list(some(state)))
+                state.story = (*state.story, step)
+                found.figures["events"] += 1
+                found.blame(state, event(state))
+            found.histories += 1
+            found.blame(state, settled(state, found.figures))
+    return found
+
+
+def settled(state: State, figures: Counter[str], depth: int = 4) -> list[str]:
+    """Return what is wrong after the runs that follow where nobody does anything more."""
+    after = state.copy()
+    trouble = after.ground.refusing or after.ground.silent or after.lingers
+    after.ground.refusing = after.ground.silent = frozenset()
+    after.lingers = ""
+    problems: list[str] = []
+    waits = (HOUR, DAY, *[11 * DAY] * 5)
+    for number, wait in enumerate(waits):
+        if number == ALONE:
+            # A place that is no target any more may hold an old key for as long as it likes.
+            after.settings = replace(after.settings, targets=tuple(after.ground.targets))
+        after.passes(wait)
+        ended = one_run(after, problems, after.settings)
+        figures["runs"] += 1
+        if ended.problems:
+            own_is_dead = after.settings.own and state.hand and "does not know the access key" in str(ended.problems)
+            return problems if own_is_dead else [*problems, *_a_way_out(after, ended, figures, depth)]
+        left = list(right(after))
+        simple = len(after.settings.targets) == len(after.ground.targets) and after.settings.policy.secret_id
+        if number == 0 and left and simple and not (trouble or state.hand):
+            problems += [f"after one more run, {each} (exit {ended.code}: {ended.last})" for each in left]
+        if not left and ended.code == 0:
+            before = ended.line.changes
+            again = one_run(after, problems, after.settings)
+            figures["runs"] += 1
+            if again.line.changes and not before:
+                problems.append(f"a run after one that had nothing to do did something: {again.last}")
+            return problems
+    return [*problems, *(f"for ever: {each} (exit {ended.code}: {ended.last})" for each in left or ["red"])]
+
+
+_WAYS = {
+    "revoke": re.compile(r"REVOKE: (AKIA\d{16})"),
+    "adopt": re.compile(r"ADOPT: ([^.;]+)\."),
+    "on": re.compile(r"update-access-key --user-name \w+ --access-key-id (AKIA\d{16}) --status Active"),
+    "off": re.compile(r"update-access-key --status Inactive --user-name \w+ --access-key-id (AKIA\d{16})"),
+    "unsecure": re.compile(r"(AWS_ACCESS_KEY_ID): it is secured in"),
+    "delete": re.compile(r"delete-access-key --user-name \w+ --access-key-id (AKIA\d{16})"),
+}
+
+
+def _a_way_out(state: State, ended: Ended, figures: Counter[str], depth: int) -> list[str]:
+    """Return what is wrong with what a refusal offers: one way at least has to lead to where all is right."""
+    text = " ".join(map(str, ended.problems))
+    if not state.hand:
+        return [f"refused, though nobody did anything: {text}"]
+    tried: list[str] = []
+    for way, pattern in _WAYS.items():
+        for given in dict.fromkeys(pattern.findall(text)) if depth else ():
+            after = state.copy()
+            problems: list[str] = []
+            if way in ("revoke", "adopt"):
+                adopted = after.settings.policy.adopt | {given}
+                changes: dict[str, Any] = {"revoke": given} if way == "revoke" else {"adopt": adopted}
+                if way == "revoke":
+                    after.orders |= {given}
+                settings = after.settings.but(**changes)
+                ended = one_run(after, problems, settings)
+                # What was refused is asked for again once what is in its way is gone.
+                if way == "adopt" or ended.problems:
+                    after.settings = settings
+            elif way == "unsecure":
+                after.ground.targets["one"][ID] = Shown(after.ground.held("one")[0], False)
+            elif way == "delete":
+                after.ground.keys.pop(given, None)
+                after.watch()
+            else:
+                after.ground.set_active(given, way == "on")
+                after.watch()
+            figures["ways out"] += 1
+            problems += settled(after, figures, depth - 1)
+            if not problems:
+                return []
+            tried.append(f"{way} {given}: {problems[0]}")
+    return [f"stuck: {text} ({'; '.join(tried)})"]
+
+
+def one_run(state: State, problems: list[str], settings: Settings, **given: Any) -> Ended:
+    """Run the pipe once in a state, and add what it did wrong."""
+    before = state.copy()
+    ended = run(state.ground, settings, **given)
+    problems += finished(before, state, [(ended, settings.policy)])
+    return ended
+
+
+def finished(before: State, state: State, runs: list[tuple[Ended, Rotation]]) -> list[str]:
+    """Return what runs have done wrong, and go on from where they have left everything."""
+    problems = judge(before, state, runs)
+    if len(runs) == 1 and runs[0][0].code is not None:
+        problems += judge_end(before, state, *runs[0])
+    state.watch()
+    return problems
