@@ -183,7 +183,7 @@ class Signer:
     def now(self) -> datetime:
         return datetime.fromtimestamp(self._line.ground.now, UTC)
 
-    def ask(self, action: str, request: Callable[[], Any], check: str, *, attempts: int = 6) -> Fields:
+    def ask(self, action: str, request: Callable[[], Any], check: str, *, attempts: int = 6, **_: Any) -> Fields:
         return self._patience.insist(lambda: self.ask_once(action, request, check), attempts=attempts)
 
     def ask_once(self, action: str, request: Callable[[], Any], check: str) -> Fields:
@@ -344,6 +344,9 @@ class Places:
     def __init__(self, line: Line) -> None:
         self._line = line
         self._ground = line.ground
+
+    def begin(self, place: Place) -> None:
+        """Let everything be begun: no rate limit is near."""
 
     def look(self, target: Target) -> tuple[Place, dict[str, Variable]]:
         place = place_of(target.environment)
