@@ -63,6 +63,7 @@ lint: $(READY) ## Check style, types, the Dockerfile and the pipeline
 
 docs: $(READY) ## Write variables, policies and commands into README and docs/
 	$(BIN)/python -m test.readme
+	$(BIN)/python -m test.threats
 
 image: ## Build the image
 	docker build $(if $(PIP_INDEX_URL),--build-arg PIP_INDEX_URL) $(if $(BASE),--build-arg BASE="$(BASE)") \
