@@ -122,6 +122,12 @@ def needed_to_rotate(home: Home, user: str, secret: str, found: Mapping[str, str
     )
 
 
+def needed_to_discover(home: Home) -> Permissions:
+    """Return what it takes to tell whose access keys are found, of whichever user."""
+    users = (home.iam("user/*"),)
+    return (Permission("iam:GetAccessKeyLastUsed", users), Permission("iam:ListAccessKeys", users))
+
+
 def needed_to_pull(home: Home, selectors: Iterable[Selector], found: Mapping[str, str] = NOTHING) -> Permissions:
     """Return what a pull from Secrets Manager needs; its selectors are Secrets Manager's.
 

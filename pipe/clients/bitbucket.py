@@ -14,7 +14,7 @@ from pipe.clients.answer import Fields
 from pipe.clients.bitbucket_api import Api, Asks, Pages
 from pipe.clients.bitbucket_auth import Authorization
 from pipe.clients.bitbucket_errors import Request
-from pipe.clients.bitbucket_places import Places, braced, likely_place
+from pipe.clients.bitbucket_places import Environment, Places, braced, likely_place
 from pipe.clients.http import Answer
 from pipe.errors import Busy, Conflict, KeyturnError, Missing, ServiceError
 from pipe.retry import Patience
@@ -90,6 +90,10 @@ class Bitbucket:
         what = f"the repositories of {workspace}"
         listed = self._pages.all(f"/repositories/{quote(workspace, safe='{}')}", what, f"the workspace {workspace}")
         return tuple(_repository(workspace, raw) for raw in listed)
+
+    def environments(self, repository: Repository) -> tuple[Environment, ...]:
+        """Return a repository's deployment environments."""
+        return self._places.environments(repository)
 
     @property
     def scopes(self) -> frozenset[str]:

@@ -11,7 +11,7 @@ from pipe.clients.answer import Fields
 from pipe.clients.bitbucket_api import Pages
 from pipe.errors import Invalid, Missing, ServiceError
 from pipe.redact import show
-from pipe.values import Place, Target, TargetKind
+from pipe.values import Place, Repository, Target, TargetKind
 
 _ENVIRONMENTS = "/deployments_config/environments/"
 
@@ -21,7 +21,7 @@ class Places:
 
     def __init__(self, pages: Pages) -> None:
         self._pages = pages
-        self._environments: dict[str, tuple[_Environment, ...]] = {}
+        self._environments: dict[str, tuple[Environment, ...]] = {}
         self._finding: dict[str, threading.Lock] = {}
         self._lock = threading.Lock()
 
@@ -44,17 +44,22 @@ class Places:
             return False
         return all(braced(each.uuid).lower() != uuid.lower() for each in listed)
 
+    def environments(self, repository: Repository) -> tuple[Environment, ...]:
+        """Return a repository's deployment environments."""
+        target = Target(TargetKind.REPOSITORY, repository.workspace, repository.uuid)
+        return self._listed(_repository_of(target), repository.name)
+
     def _environment(self, target: Target) -> tuple[str, str]:
         return _named(self._listed(_repository_of(target), target.full_repository), target)
 
-    def _listed(self, repository: str, subject: str) -> tuple[_Environment, ...]:
+    def _listed(self, repository: str, subject: str) -> tuple[Environment, ...]:
         with self._lock:
             finding = self._finding.setdefault(repository, threading.Lock())
         with finding:
             if repository not in self._environments:
                 what = f"the environments of {subject}"
                 listed = self._pages.all(f"{repository}/environments", what, subject)
-                self._environments[repository] = tuple(map(_Environment.of, listed))
+                self._environments[repository] = tuple(map(Environment.of, listed))
         return self._environments[repository]
 
 
@@ -81,7 +86,7 @@ def braced(uuid: str) -> str:
 
 
 @dataclass(frozen=True)
-class _Environment:
+class Environment:
     """A deployment environment."""
 
     uuid: str
@@ -89,16 +94,17 @@ class _Environment:
     slug: str
 
     @classmethod
-    def of(cls, raw: Fields) -> _Environment:
+    def of(cls, raw: Fields) -> Environment:
+        """Read one out of a list."""
         name, slug = raw.optional_text("name") or "", raw.optional_text("slug") or ""
         show(name, slug)
         return cls(raw.name("uuid"), name, slug)
 
 
-def _named(environments: Sequence[_Environment], target: Target) -> tuple[str, str]:
+def _named(environments: Sequence[Environment], target: Target) -> tuple[str, str]:
     """Return the uuid and the name of the environment that a target names; raises Missing, and Invalid for several."""
     wanted, nearly = target.environment, target.environment.lower()
-    spellings: tuple[Callable[[_Environment], bool], ...] = (
+    spellings: tuple[Callable[[Environment], bool], ...] = (
         lambda each: each.uuid.lower() == nearly,
         lambda each: each.name == wanted,
         lambda each: each.slug == wanted,

@@ -87,9 +87,21 @@ class AccessKeys:
         answer = self._aws.ask(
             "iam:GetAccessKeyLastUsed", lambda: self._iam.get_access_key_last_used(AccessKeyId=key_id), CHECK
         )
-        used = answer.object("AccessKeyLastUsed")
-        at = _moment(used, "LastUsedDate") if "LastUsedDate" in used else None
-        return LastUse(at, used.optional_text("ServiceName") or "", used.optional_text("Region") or "")
+        return _last_use(answer)
+
+
+def owner_of(aws: Aws, key_id: str) -> tuple[str, LastUse]:
+    """Return whose an access key of this account is, and its last use; raises ServiceError."""
+    iam = aws.client("iam")
+    check = "Check that the key is of this account, and the identity's permissions."
+    answer = aws.ask("iam:GetAccessKeyLastUsed", lambda: iam.get_access_key_last_used(AccessKeyId=key_id), check)
+    return answer.text("UserName"), _last_use(answer)
+
+
+def _last_use(answer: Fields) -> LastUse:
+    used = answer.object("AccessKeyLastUsed")
+    at = _moment(used, "LastUsedDate") if "LastUsedDate" in used else None
+    return LastUse(at, used.optional_text("ServiceName") or "", used.optional_text("Region") or "")
 
 
 def _id(key: Fields) -> str:

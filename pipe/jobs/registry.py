@@ -27,6 +27,7 @@ MODULES = {
     "replicate": "pipe.jobs.replicate.job",
     "status": "pipe.jobs.status.job",
     "fleet": "pipe.jobs.fleet.job",
+    "discover": "pipe.jobs.discover.job",
     "setup": "pipe.jobs.setup.job",
     "doctor": "pipe.jobs.doctor.job",
 }

@@ -92,6 +92,15 @@ def _texts(environ: Mapping[str, str], variable: Variable) -> dict[str, str]:
     return {f"{name}_COUNT": str(len(items)), **{f"{name}_{index}": item for index, item in enumerate(items)}}
 
 
+def items_of(environ: Mapping[str, str], variable: Variable) -> tuple[str, ...]:
+    """Return the items of a list as they are given, for a job that has a rule of its own for them."""
+    try:
+        texts = _texts(environ, variable)
+    except ValueError:
+        return ()
+    return tuple(text for name, text in texts.items() if not name.endswith("_COUNT"))
+
+
 def _checked(variable: Variable) -> Callable[[str, str | Sequence[str], _Complain], None]:
     def check(field: str, value: str | Sequence[str], complain: _Complain) -> None:
         for problem in variable.problems(value):

@@ -28,7 +28,7 @@ from pipe.sources.registry import SOURCES, stored_forms
 
 # What Keyturn can do, and what of that `setup` and `doctor` are the way to.
 DOING = ("rotate", "pull", "replicate")
-ACTIONS = (*DOING, "status", "fleet", "setup", "doctor")
+ACTIONS = (*DOING, "status", "fleet", "discover", "setup", "doctor")
 METHODS = ("jwt", "approle", "token", "aws", "userpass", "kubernetes", "ldap")
 
 ALWAYS, AWS, ROTATE, ELSEWHERE = "Always", "AWS", "`rotate`", "Elsewhere"
@@ -40,7 +40,8 @@ PULL, REPLICATE, VAULT = "`pull` and `replicate`", "`replicate`", "Vault and Ope
 WAY_THERE = frozenset({"setup", "doctor"})
 ANY = frozenset(ACTIONS)
 ROTATION = frozenset({"rotate", "status"}) | WAY_THERE
-TO_BITBUCKET = ROTATION | {"pull"}
+WRITING = ROTATION | {"pull"}
+TO_BITBUCKET = WRITING | {"discover"}
 SELECTING = frozenset({"pull", "replicate", "status"}) | WAY_THERE
 OF_FLEETS = frozenset({"fleet"}) | WAY_THERE
 PULL_ONLY, REPLICATE_ONLY = SELECTING - {"replicate"}, SELECTING - {"pull"}
@@ -92,9 +93,10 @@ VARIABLES = (
         required=True,
     ),
     Variable(
-        "TARGETS", ALWAYS, TO_BITBUCKET, Listing(TargetText()),
+        "TARGETS", ALWAYS, WRITING, Listing(TargetText()),
         "Where the result is written; a list. `[workspace/repository:]deployment:<environment>`, "
-        "`[workspace/repository:]repository` or `[<workspace>:]workspace`.",
+        "`[workspace/repository:]repository` or `[<workspace>:]workspace`. `discover`: which repositories, such as "
+        "`acme/*` or `project:PLAT/*`.",
         shown_default="the step's own deployment environment",
     ),
     Variable(

@@ -1,0 +1,207 @@
+"""Looks through repositories for access keys, asks IAM whose they are, and proposes a fleet file."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from pipe.access.aws import AwsAccess
+from pipe.access.bitbucket import api_of
+from pipe.access.sign_ins import SignIns
+from pipe.clients.bitbucket import Bitbucket
+from pipe.clients.bitbucket_places import place_of
+from pipe.clients.iam import AccessKeys, owner_of
+from pipe.errors import Busy, Denied, KeyturnError, Missing, Stopped
+from pipe.jobs.discover.findings import Findings, Holding, Key, findings_from, held_in
+from pipe.jobs.discover.job import DiscoverJob
+from pipe.jobs.discover.propose import propose
+from pipe.jobs.fleet.patterns import place_name
+from pipe.report import Table, Tone, View
+from pipe.retry import IN_FLIGHT, Patience, side_by_side
+from pipe.values import Place, Repository, Run, Target, TargetKind
+
+log = logging.getLogger("keyturn.discover")
+
+# So many requests of the hour are left to others, and to what is asked about a repository that was begun.
+RESERVE = 50
+# So many names are shown of each kind that could not be looked at.
+SHOWN = 10
+# Days after which auditors want a key to be replaced.
+OLD = 90
+
+
+class Discovery:
+    """One look through a workspace."""
+
+    def __init__(self, job: DiscoverJob, run: Run, patience: Patience) -> None:
+        self._job = job
+        self._sign_ins = SignIns(run.session_name, patience)
+        self._patience = patience
+        self._api = api_of(job.access, self._sign_ins.fetcher, patience, writes=False)
+        self._bitbucket = Bitbucket.by(self._api, patience)
+
+    def look(self) -> View:
+        """Return what was found, and write the proposal into REPORT_DIR; raises ServiceError."""
+        scope = tuple(each.name for each in self._job.scope)
+        found = findings_from(self._earlier(), scope)
+        before = len(found.seen)
+        try:
+            for workspace in dict.fromkeys(each.workspace for each in self._job.scope):
+                self._look_through(workspace, found)
+            if self._job.aws is not None:
+                self._ask_iam(self._job.aws, found)
+        finally:
+            self._sign_ins.close()
+        warnings = [f"{before} repositories were looked through by an earlier run; this one went on."] if before else []
+        written = self._write(found)
+        return View(
+            2 if found.unseen else 0,
+            _sentence(found, written=written),
+            tuple(_parts(found)),
+            tuple(warnings),
+            found.as_json(),
+        )
+
+    def _look_through(self, workspace: str, found: Findings) -> None:
+        listed = self._bitbucket.repositories(workspace)
+        wanted = [each for each in listed if any(pattern.fits(each) for pattern in self._job.scope)]
+        todo = [each for each in wanted if each.uuid not in found.seen]
+        if any(
+            pattern.slug == "*" and not pattern.project for pattern in self._job.scope if pattern.workspace == workspace
+        ):
+            self._look_at_workspace(workspace, listed, found)
+        for begin in range(0, len(todo), IN_FLIGHT):
+            batch = todo[begin : begin + IN_FLIGHT]
+            if self._patience.stopping or self._api.exhausted or self._api.left < RESERVE + 4 * len(batch):
+                found.unseen += [each.name for each in todo[begin:]]
+                return
+            answers = side_by_side([partial(self._holdings, repository) for repository in batch])
+            for repository, answer in zip(batch, answers, strict=True):
+                _note(found, repository, answer)
+
+    def _look_at_workspace(self, workspace: str, listed: Iterable[Repository], found: Findings) -> None:
+        uuid = next((each.workspace_uuid for each in listed), "")
+        if not uuid or uuid in found.workspaces:
+            return
+        target = Target(TargetKind.WORKSPACE, workspace)
+        try:
+            variables = self._bitbucket.variables(Place(f"workspace {workspace}", place_of(target)))
+        except (Denied, Missing):
+            found.denied.append(f"workspace {workspace}")
+        else:
+            found.holdings += held_in(place_name(workspace, TargetKind.WORKSPACE, ""), uuid, "", variables)
+        found.workspaces.append(uuid)
+
+    def _holdings(self, repository: Repository) -> list[Holding]:
+        own = Target(TargetKind.REPOSITORY, repository.workspace, repository.uuid)
+        holdings = list(
+            held_in(
+                place_name(repository.name, TargetKind.REPOSITORY, ""), repository.uuid, "",
+                self._bitbucket.variables(Place(f"repository {repository.name}", place_of(own))),
+            )
+        )  # fmt: skip
+        for environment in self._bitbucket.environments(repository):
+            target = Target(TargetKind.DEPLOYMENT, repository.workspace, repository.uuid, environment.uuid)
+            name = place_name(repository.name, TargetKind.DEPLOYMENT, environment.slug or environment.name)
+            variables = self._bitbucket.variables(Place(f"{repository.name} {environment.name}", place_of(target)))
+            holdings += held_in(name, repository.uuid, environment.uuid, variables)
+        return holdings
+
+    def _ask_iam(self, access: AwsAccess, found: Findings) -> None:
+        """Ask IAM whose the keys are that this run has found; one of another account stays nobody's."""
+        aws = self._sign_ins.aws(access).enter()
+        ids = {each.key_id: each.key for each in found.holdings if each.key_id}
+        for key_id, name in ids.items():
+            try:
+                user, used = owner_of(aws, key_id)
+                listed = {key.id: key for key in AccessKeys(aws, user).list()}
+            except KeyturnError as error:
+                log.warning("IAM does not tell whose %s is: %s", name, error)
+                continue
+            if key_id in listed:
+                key, last = listed[key_id], f"{used.at:%Y-%m-%d}" if used.at else "never"
+                found.keys[f"{user} {name}"] = Key(user, key.active, key.age_days(aws.now()), last, used.service)
+                found.holdings = [
+                    replace(each, user=user) if each.key_id == key_id else each for each in found.holdings
+                ]
+
+    def _earlier(self) -> Any:
+        if not self._job.report_dir:
+            return None
+        try:
+            return json.loads(Path(self._job.report_dir, "keyturn-discover.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return None
+
+    def _write(self, found: Findings) -> bool:
+        """Write the proposal; tell whether it was."""
+        if not self._job.report_dir or not found.by_user():
+            return False
+        file, lock = propose(found, self._job.scope[0].workspace)
+        try:
+            Path(self._job.report_dir).mkdir(parents=True, exist_ok=True)
+            Path(self._job.report_dir, "keyturn.yaml").write_text(file, encoding="utf-8")
+            Path(self._job.report_dir, "keyturn.lock").write_text(lock, encoding="utf-8")
+        except OSError as error:
+            log.warning("The proposal could not be written to REPORT_DIR: %s.", error.strerror)
+            return False
+        return True
+
+
+def _note(found: Findings, repository: Repository, answer: list[Holding] | KeyturnError) -> None:
+    """Note what became of one repository."""
+    match answer:
+        case Denied():
+            found.denied.append(repository.name)
+        case Missing():
+            found.off.append(repository.name)
+        case Busy() | Stopped():
+            found.unseen.append(repository.name)
+            return
+        case KeyturnError():
+            raise answer
+        case holdings:
+            found.holdings += holdings
+    found.seen.append(repository.uuid)
+
+
+def _parts(found: Findings) -> Iterator[Table | str]:
+    rows, tones = [], []
+    places = Counter(f"{each.user} {each.key}" for each in found.holdings if each.user)
+    for name, key in sorted(found.keys.items(), key=lambda each: (-each[1].age_days, each[0])):
+        service = f" ({key.service})" if key.service not in ("", "N/A") else ""
+        state = "active" if key.active else "inactive"
+        last_use = f"{key.last_use}{service}"
+        rows.append((key.user, name.split()[-1], state, f"{key.age_days} days", last_use, str(places[name])))
+        tones.append(Tone.DOUBTFUL if key.active and key.age_days > OLD else Tone.PLAIN)
+    if rows:
+        yield Table(("user", "key", "state", "age", "last use", "places"), tuple(rows), tuple(tones))
+    unknown = [f"{each.place} ({each.key})" for each in found.holdings if each.key and not each.user]
+    yield from _told("hold a key whose user is not known", unknown)
+    yield from _told(
+        "hold a secured variable that nobody can read", [f"{each.place}: {each.variable}" for each in found.secured]
+    )
+    yield from _told("may not be read by this token", found.denied)
+    yield from _told("have no Pipelines", found.off)
+    yield from _told("were not looked at", found.unseen)
+
+
+def _told(what: str, names: list[str]) -> Iterator[str]:
+    if names:
+        more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+        yield f"{len(names)} {what}: {', '.join(sorted(names)[:SHOWN])}{more}"
+
+
+def _sentence(found: Findings, *, written: bool) -> str:
+    keys = len({(each.user, each.key) for each in found.holdings if each.key})
+    places = len({each.place for each in found.holdings if each.key})
+    count = f"Looked through {len(found.seen)} repositories: {keys} access keys in {places} places"
+    if found.unseen:
+        return f"{count}; {len(found.unseen)} are left for when the hour's requests are there again: run again"
+    return f"{count}{'; keyturn.yaml and keyturn.lock are proposed in REPORT_DIR' if written else ''}."
