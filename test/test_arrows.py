@@ -102,6 +102,7 @@ JOBS = {
     "setup": {"rotate", "pull", "replicate", "registry"},
     "replicate": {"pull"},
     "fleet": {"rotate", "registry"},
+    "discover": {"fleet"},
 }
 
 

@@ -61,6 +61,16 @@ def pipes_in(tree: Any) -> Iterator[dict[str, Any]]:
             yield from pipes_in(branch)
 
 
+def declared_in(tree: Any) -> dict[str, str]:
+    """Return the variables that whoever runs a pipeline may set, with their defaults."""
+    found: dict[str, str] = {}
+    if isinstance(tree, dict) and "name" in tree and "default" in tree:
+        found[tree["name"]] = tree["default"]
+    for branch in tree.values() if isinstance(tree, dict) else tree if isinstance(tree, list) else ():
+        found |= declared_in(branch)
+    return found
+
+
 def environment_of(variables: dict[str, str | list[str]], step: Mapping[str, str] = STEP) -> dict[str, str]:
     """Return the environment that Bitbucket makes of a pipe's variables; what is taken from the step is filled in."""
     environ = dict(CONTEXT)
@@ -94,9 +104,11 @@ def test_every_example_is_a_valid_pipeline(tmp_path: Path) -> None:
 def test_the_pipe_takes_the_variables_of_every_example(block: Block, tmp_path: Path) -> None:
     (tmp_path / "keyturn.yaml").write_text((ROOT / "docs/fleet-examples/10.yaml").read_text())
     (tmp_path / "keyturn.lock").write_text("keyturn.lock 1\n")
-    for pipe in pipes_in(yaml.safe_load(block.text)):
+    tree = yaml.safe_load(block.text)
+    step = {**declared_in(tree), **STEP}
+    for pipe in pipes_in(tree):
         assert set(pipe["variables"]) <= set(BY_NAME)
-        environ = {**environment_of(pipe["variables"]), "BITBUCKET_CLONE_DIR": str(tmp_path)}
+        environ = {**environment_of(pipe["variables"], step), "BITBUCKET_CLONE_DIR": str(tmp_path)}
         assert read_settings(environ).action == environ["ACTION"]
 
 
