@@ -78,7 +78,7 @@ CASES = {
     "audience": Case(
         for_another_audience,
         (
-            "does not take the token's audience (InvalidIdentityToken): Incorrect token audience.",
+            "does not take the token's audience (InvalidIdentityToken)",
             "Add the token's `aud` to the audiences (client ids) of the identity provider",
             "under `oidc: audiences:` in bitbucket-pipelines.yml",
             "  aud  https://gcp.example, gcp\n",

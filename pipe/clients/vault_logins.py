@@ -29,7 +29,7 @@ _KNOWN = re.compile(
     r"role (?:\"[\w.-]{1,60}\" )?could not be found|entry for role (?:\"[\w.-]{1,60}\" )?not found|"
     r"error validating (?:token|claims|X-Vault-AWS-IAM-Server-ID header)|"
     r"claim \"/?[A-Za-z_/]{1,40}\" (?:is missing|does not match(?: any associated bound claim values)?)|"
-    r"(?:token|secret id) (?:is|has) expired|expired|not yet valid|error verifying (?:token )?signature|"
+    r"(?:token|secret id) (?:is|has) expired|expired|(?:token )?not yet valid|error verifying (?:token )?signature|"
     r"failed to (?:verify|bind as user|find user|validate)|ldap operation failed|user is locked|source address|"
     r"IAM Principal(?= )|does not belong to the role|error making upstream request|"
     r"received error code [0-9]{3}(?: from STS)?|service account (?:name |namespace )?not authorized|"

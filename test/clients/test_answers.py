@@ -23,7 +23,7 @@ from pipe.clients.secretsmanager import SecretsManager, SecretVersions
 from pipe.clients.vault import Vault
 from pipe.clients.vault_kv import Kv
 from pipe.clients.vault_logins import Jwt
-from pipe.errors import KeyturnError
+from pipe.errors import Busy, KeyturnError
 from pipe.redact import Secret
 from pipe.retry import Patience
 from pipe.secrets import Engine, Mount
@@ -259,4 +259,8 @@ def test_what_is_right_is_taken(recorded: list[Recorded], replay: Replay) -> Non
         answered = {one.family: one.answer for one in reversed(recorded) if one.service == service}
         for family, asks in client(replay.url).items():
             for ask in asks if answered[family].status.startswith("2") else ():
-                ask()
+                try:
+                    ask()
+                except Busy as error:
+                    # The one answer to such a write is of one secret and version, and a client asks for its own.
+                    assert "that of another" in error.what  # noqa: PT017 - it need not be raised

@@ -6,6 +6,7 @@ import base64
 import hashlib
 import json
 import zlib
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -66,7 +67,8 @@ def test_case_1_the_state_is_made_of_nothing_but_what_everybody_may_know(case: C
     state, after = state_of(case, scope)
     run = state.pop("run")
     assert after == marks
-    assert state == {"by": {"secret/ci/case/** *": [origin, [APP, OTHER], ["APP_ALPHA APP_BETA", "OTHER_GAMMA"]]}}
+    given, today = ["APP_ALPHA APP_BETA", "OTHER_GAMMA"], datetime.now(UTC).date().toordinal()
+    assert state == {"by": {"secret/ci/case/** *": [origin, [APP, OTHER], given, ["1", "1"], [today, today]]}}
     case.well(FORCE="true")
     again, after = state_of(case, scope)
     assert again.pop("run") != run, "a run's id is random"

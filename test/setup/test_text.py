@@ -142,6 +142,7 @@ def test_no_secret_is_shown_whatever_the_environment_holds(tmp_path: Path) -> No
     names = {variable.name for variable in VARIABLES if variable.secret} - others
     canaries = {name: secrets.token_urlsafe(24) for name in (*names, *STEP_SECRETS) if name != "BITBUCKET_APP_PASSWORD"}
     del canaries["VAULT_WRAPPED_SECRET_ID"]
+    canaries["NOTIFY_URL"] = f"https://notices.example/{canaries['NOTIFY_URL']}"
     for method in ("", "token", "userpass", "approle"):
         given = {**canaries, **COMBINED, "VAULT_AUTH_METHOD": method, "VAULT_USERNAME": "bot", "DEBUG": "true"}
         text = printed(given, tmp_path)
