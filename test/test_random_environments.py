@@ -110,6 +110,7 @@ def broken(runner: Runner, environ: dict[str, str]) -> str:
     return f"it printed {odd[0]!a}" if odd else ""
 
 
+@pytest.mark.sample(5)
 @pytest.mark.parametrize("part", range(10))
 def test_a_random_environment_ends_in_order(part: int, runner: Runner, tmp_path: Path) -> None:
     found = []

@@ -18,7 +18,7 @@ from test.support import READS_OF_AWS
 
 # How many spoilt runs and pairs of faults each scenario gets, and at how many requests a second run comes in between.
 ALL = "all"
-SPOILT = os.environ.get("SPOILT") or "4"
+SPOILT = os.environ.get("SPOILT") or "3"
 PAIRS = int(os.environ.get("PAIRS") or "1")
 MEETINGS = 2
 SEED = os.environ.get("SEED") or "7"

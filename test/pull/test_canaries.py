@@ -101,7 +101,8 @@ def test_13_a_server_that_repeats_what_was_sent(
     cage.case.spoil(Fault(operation, "call-answer", times=0, answer=answer))
     result = cage.run()
     assert result.code in {1, 2}, result.output
-    assert re.search("Bad request|Bitbucket refuses|no known reason|not (Vault|Bitbucket)'s", result.output), result.output
+    told = "Bad request|Bitbucket refuses|no known reason|not (Vault|Bitbucket)'s"
+    assert re.search(told, result.output), result.output
 
 
 @pytest.mark.parametrize(

@@ -28,6 +28,7 @@ def _quick() -> Iterator[None]:
         yield
 
 
+@pytest.mark.sample(10)
 @pytest.mark.parametrize(("name", "start"), [pytest.param(*each, id=each[0]) for each in starts()])
 def test_no_history_breaks_a_promise(
     name: str, start: Callable[[], State], record_property: Callable[[str, object], None]

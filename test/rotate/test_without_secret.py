@@ -134,6 +134,7 @@ def announced(world: World, *, minutes: float = 0, ended: bool = False) -> str:
     return json.dumps({"Intent": {"At": at, "Build": "build 9", "Keys": [], "Run": "another"}, "Number": 4, **ends})
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize(
     ("lag", "ended", "code", "said"),
     [
