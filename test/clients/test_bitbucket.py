@@ -156,7 +156,8 @@ def test_what_a_refusal_means(
     assert "\n" not in str(raised.value)
     assert "<html>" not in str(raised.value)
     if issubclass(error, Busy):
-        assert asked(world, "GET") == 6
+        # A rate limit is asked about for a quarter of a minute only, however the pauses fall.
+        assert asked(world, "GET") in (range(2, 7) if kind.startswith("429") else {6})
     else:
         assert asked(world, "GET") == 1
         assert "THE_VARIABLE" in raised.value.check

@@ -343,6 +343,16 @@ def test_only_one_of_two_runs_can_announce_and_each_announcement_has_a_larger_nu
     assert journals.says().intent == third
 
 
+def test_of_two_runs_that_make_the_secret_together_only_one_can_announce(journals: Journals) -> None:
+    first, second = journals.one(), journals.one()
+    first.make()
+    assert first.holds(intent := first.announce(RUN, NOW, [OLD]))
+    second.make()
+    with pytest.raises(Conflict):
+        second.announce(OTHER, NOW, [OLD])
+    assert first.holds(intent)
+
+
 def test_an_announcement_that_is_too_old_is_taken_over(journals: Journals) -> None:
     journals.one().announce(RUN, NOW, [OLD])
     journal = journals.one()

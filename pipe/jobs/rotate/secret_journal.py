@@ -74,6 +74,8 @@ class SecretJournal:
         self._seen: Described | None = None
         self._pairs: dict[str, KeyPair] = {}
         self._mine: Intent | None = None
+        # The version of the announcement that the run's plan knows of.
+        self._planned_on: str | None = None
         # The version that has to be the current one until this run itself makes another one so.
         self._current_version: str | None = None
 
@@ -92,6 +94,7 @@ class SecretJournal:
                 )
             return Record()
         self._must_be_writable(seen)
+        self._planned_on = seen.version(INTENT)
         self._current_version = seen.version(CURRENT)
         keys = tuple(keys)
         by_version = {version_of(key.id): key.id for key in keys}
@@ -221,7 +224,6 @@ class SecretJournal:
 
         A label of Keyturn's own is moved then, so that a missing right is found before there is a key.
         """
-        before = self._seen.version(INTENT) if self._seen else None
         arn = self._must_be().arn
         # AWS drops old versions, so that a free number may be smaller than that of the last announcement.
         versions = self._all_versions()
@@ -235,7 +237,7 @@ class SecretJournal:
             )
         # Whoever announced before the numbers were listed shows now; whoever does so later asks for the same number.
         seen = self._described()
-        if seen.version(INTENT) not in (None, before):
+        if seen.version(INTENT) not in (None, self._planned_on):
             raise Conflict("Another run has announced a rotation.", "Run again when it has ended.")
         intent = Intent(number, now, run.id, run.build, frozenset(keys), replaces=replaces)
         own = version_of_intent(arn, number)
