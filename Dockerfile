@@ -17,12 +17,14 @@ RUN python3 -m venv --without-pip /opt/keyturn \
     && PYTHONPATH=/tmp/build $pip --no-build-isolation --no-binary bitbucket-pipes-toolkit --no-compile -r /tmp/runtime.txt
 
 # Nothing can be compiled at run time, where the file system is read-only, and the official base image has its standard
-# library uncompiled: both would cost half a second a run. So what a run imports is compiled here, into one folder; cffi
-# and pycparser are there for builds of C code, and no run imports them.
+# library uncompiled: both would cost half a second a run. So what a run imports is compiled here, into one folder,
+# without what no run imports: cffi and pycparser build C code, and what reads YAML uses the parser in Python.
 COPY pipe/ /tmp/pipe/
-RUN cp -R /tmp/pipe /opt/keyturn/lib/python3*/site-packages/ \
+RUN cd /opt/keyturn/lib/python3*/site-packages \
+    && rm -r cffi pycparser yaml/_yaml.*.so \
+    && cp -R /tmp/pipe . \
     && python="/opt/keyturn/bin/python -I -X pycache_prefix=/opt/keyturn/compiled" \
-    && $python -m compileall -q --invalidation-mode unchecked-hash -x '/(cffi|pycparser)/' /opt/keyturn/lib \
+    && $python -m compileall -q --invalidation-mode unchecked-hash /opt/keyturn/lib \
     && $python -c "import importlib, pkgutil, pipe; [importlib.import_module(each.name) \
          for each in pkgutil.walk_packages(pipe.__path__, 'pipe.')]"
 
