@@ -20,9 +20,9 @@ RUN python3 -m venv --without-pip /opt/keyturn \
 # library uncompiled: both would cost half a second a run. So what a run imports is compiled here, into one folder,
 # without what no run imports: cffi and pycparser build C code, and what reads YAML uses the parser in Python.
 COPY pipe/ /tmp/pipe/
-RUN cd /opt/keyturn/lib/python3*/site-packages \
-    && rm -r cffi pycparser yaml/_yaml.*.so \
-    && cp -R /tmp/pipe . \
+RUN cp -R /tmp/pipe /opt/keyturn/lib/python3*/site-packages/ \
+    && rm -r /opt/keyturn/lib/python3*/site-packages/cffi /opt/keyturn/lib/python3*/site-packages/pycparser \
+         /opt/keyturn/lib/python3*/site-packages/yaml/_yaml.*.so \
     && python="/opt/keyturn/bin/python -I -X pycache_prefix=/opt/keyturn/compiled" \
     && $python -m compileall -q --invalidation-mode unchecked-hash /opt/keyturn/lib \
     && $python -c "import importlib, pkgutil, pipe; [importlib.import_module(each.name) \
