@@ -32,7 +32,7 @@ class Both(NamedTuple):
     floor: float
 
 
-class Found(NamedTuple):
+class FoundSecret(NamedTuple):
     """What was measured, and of what."""
 
     policy: str
@@ -114,16 +114,16 @@ def asked_of_vault(wire: Wire, folder: str) -> dict[str, object]:
     return {"ways": ways, "metadata": metadata, "looks": len(looks), "data": data, "reads": len(reads)}
 
 
-def lines(found: Iterable[Found]) -> list[Line]:
+def lines(found: Iterable[FoundSecret]) -> list[Line]:
     """Return a line for each kind of run."""
     return [_line(list(each)) for _, each in groupby(sorted(found, key=_kind), key=_kind)]
 
 
-def _kind(found: Found) -> tuple[int, str, int]:
+def _kind(found: FoundSecret) -> tuple[int, str, int]:
     return found.secrets, found.policy, (FIRST, UNCHANGED, ONE, ALL).index(found.what)
 
 
-def _line(found: Sequence[Found]) -> Line:
+def _line(found: Sequence[FoundSecret]) -> Line:
     def times(latency: float) -> Times | None:
         runs = [each.both for each in found if each.latency == latency]
         if not runs:

@@ -14,7 +14,7 @@ from bench.beside import (
     ROUNDS,
     UNCHANGED,
     Both,
-    Found,
+    FoundSecret,
     Line,
     Measure,
     Services,
@@ -61,7 +61,7 @@ class _Bench:
         self._environments = 0
         self._changes = 0
 
-    def of_size(self, size: int) -> Iterator[Found]:
+    def of_size(self, size: int) -> Iterator[FoundSecret]:
         """Measure all pulls of so many secrets of one key."""
         folder = f"ci/n{size}"
         paths = sorted(self._vault.put_many(f"secret/{folder}", size))
@@ -71,7 +71,7 @@ class _Bench:
                 pair = Pair(self._environment(), self._environment())
                 for what in _runs(size):
                     self._change({ONE: paths[:1], ALL: paths}.get(what, []))
-                    yield Found(policy, size, what, latency, self._pull(folder, pair, latency))
+                    yield FoundSecret(policy, size, what, latency, self._pull(folder, pair, latency))
 
     def _pull(self, folder: str, pair: Pair, latency: float) -> Both:
         variables = self._world.pull_variables(

@@ -12,7 +12,7 @@ from bench.beside import (
     ROUNDS,
     UNCHANGED,
     Both,
-    Found,
+    FoundSecret,
     Line,
     Measure,
     Services,
@@ -53,7 +53,7 @@ class _Bench:
         self._services = Services((vault.wire, world.aws.wire), measure)
         self._series = 0
 
-    def series(self, size: int, latency: float, rounds: int) -> Iterator[Found]:
+    def series(self, size: int, latency: float, rounds: int) -> Iterator[FoundSecret]:
         """Measure first runs, runs with nothing changed, and one with one secret changed."""
         folder = self._fill(size)
         # A first run is one whose prefix has no replica yet.
@@ -62,13 +62,13 @@ class _Bench:
             if what == ONE:
                 self._vault.put(f"secret/{folder}/{FIRST_NAME}", {"token": "the value after the change"})
             both = self._replicate(folder, f"{REPLICAS}{number}/", latency)
-            yield Found(POLICY, size, what, latency, both)
+            yield FoundSecret(POLICY, size, what, latency, both)
 
-    def large(self) -> Found:
+    def large(self) -> FoundSecret:
         """Measure that nothing has changed where there is a lot."""
         folder = self._fill(LARGE)
         self._replicate(folder, REPLICAS, AT_ONCE)
-        return Found(POLICY, LARGE, UNCHANGED, SLOW, self._replicate(folder, REPLICAS, SLOW))
+        return FoundSecret(POLICY, LARGE, UNCHANGED, SLOW, self._replicate(folder, REPLICAS, SLOW))
 
     def _fill(self, size: int) -> str:
         """Put secrets into a folder of their own and return it."""

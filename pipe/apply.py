@@ -10,7 +10,7 @@ from functools import partial
 from pipe.audit import because
 from pipe.errors import Elsewhere, KeyturnError, Stopped, Unexpected
 from pipe.plan import CHANGES, AnyStep, Do, Failure, Outcome, Plan, Step
-from pipe.retry import Patience, side_by_side
+from pipe.retry import Deadline, side_by_side
 
 log = logging.getLogger("keyturn")
 
@@ -21,7 +21,7 @@ SIDE_BY_SIDE = frozenset(
 CLOSING = frozenset({Do.REMEMBER})
 
 
-def carry_out(plan: Plan[AnyStep], work: Callable[[AnyStep], str], patience: Patience) -> Outcome[AnyStep]:
+def carry_out(plan: Plan[AnyStep], work: Callable[[AnyStep], str], deadline: Deadline) -> Outcome[AnyStep]:
     """Do the steps of a plan in order and return what became of them.
 
     `work` does one step and says what it did, or nothing where that needs no line of its own; it raises KeyturnError,
@@ -35,7 +35,7 @@ def carry_out(plan: Plan[AnyStep], work: Callable[[AnyStep], str], patience: Pat
     for _, steps in itertools.groupby(plan.actions, key=_group):
         group = list(steps)
         if group[0].do not in CLOSING:
-            over = over or _is_over(group[0], failures, patience)
+            over = over or _is_over(group[0], failures, deadline)
             if over:
                 undone += group
                 continue
@@ -57,10 +57,10 @@ def carry_out(plan: Plan[AnyStep], work: Callable[[AnyStep], str], patience: Pat
     return Outcome(tuple(done), tuple(failures), tuple(undone), changed, unmet=plan.unmet)
 
 
-def _is_over(step: AnyStep, failures: list[Failure[AnyStep]], patience: Patience) -> bool:
+def _is_over(step: AnyStep, failures: list[Failure[AnyStep]], deadline: Deadline) -> bool:
     """Tell whether the run has to end before a step, and note why."""
     try:
-        patience.check()
+        deadline.check()
     except Stopped as stopped:
         failures.append(Failure(step, stopped.what, "Run again; the next run goes on from here."))
         return True

@@ -13,7 +13,7 @@ from pipe.insights import insight
 from pipe.notice import Build, Ended, notice
 from pipe.page import page
 from pipe.redact import clean_json
-from pipe.retry import Patience
+from pipe.retry import Deadline
 
 log = logging.getLogger("keyturn")
 
@@ -63,7 +63,7 @@ def _show(environ: Mapping[str, str], build: Build, ended: Ended, *, at_once: bo
     from pipe.access.insights import code_insights  # noqa: PLC0415
 
     shown = insight(ended, build)
-    reports = code_insights(build, commit, api, Patience(0.0 if at_once else BUDGET, pace=PACE))
+    reports = code_insights(build, commit, api, Deadline(0.0 if at_once else BUDGET, pace=PACE))
     reports.write(shown.name, shown.report, shown.annotations)
 
 

@@ -16,7 +16,7 @@ from pipe.errors import Busy, KeyturnError, ServiceError, Stopped
 
 T = TypeVar("T")
 
-log = logging.getLogger("keyturn.patience")
+log = logging.getLogger("keyturn.retry")
 
 # A run's budget in seconds; less than the quarter of an hour for which its intent keeps other runs away.
 BUDGET = 12 * 60.0
@@ -34,7 +34,7 @@ IN_FLIGHT = 16
 _HELD = ContextVar("_HELD", default=False)
 
 
-class Patience:
+class Deadline:
     """One budget of time for the whole run, spent by waiting between attempts with full jitter.
 
     `pace` is what a second of waiting takes in real seconds.
@@ -115,7 +115,7 @@ class Patience:
         elif self._stop.wait(seconds * self._pace):
             self.check()
 
-    def insist(self, request: Callable[[], T], *, attempts: int = 6, longest: float = 20.0) -> T:
+    def retry(self, request: Callable[[], T], *, attempts: int = 6, longest: float = 20.0) -> T:
         """Make a request that may be repeated until it succeeds, fails for good, or the attempts or the time run out.
 
         `longest` is the longest pause in seconds that is chosen here; a pause that the service asks for is kept if it

@@ -108,7 +108,7 @@ class Lease:
 
 
 @dataclass(frozen=True)
-class Material:
+class Content:
     """What is in a secret; `values` is None where its version is not live, `version` where the engine has none.
 
     `whole` is the secret's own text or bytes, where it is more than its values. With `plain` it has no values, and is

@@ -20,7 +20,7 @@ from pipe.plan import Action, AnyStep, Do, Failure, Outcome, Plan, Seen, Step
 from pipe.redact import clean, clean_lines, one_line
 from pipe.report import GREEN, RED, LineFormatter, Looks, Runs, Style, View, plan_table, view_text
 from pipe.reports import follow_up
-from pipe.retry import Patience
+from pipe.retry import Deadline
 from pipe.settings.reader import learn_secrets
 from pipe.settings.variables import ACTIONS
 from pipe.terminal import CleanStream, Output
@@ -30,20 +30,20 @@ log = logging.getLogger("keyturn")
 
 def main(
     environ: Mapping[str, str] | None = None,
-    patience: Patience | None = None,
+    deadline: Deadline | None = None,
     read: Callable[[Mapping[str, str]], Settings] = read_settings,
 ) -> int:
     """Run the action that the environment asks for and return the exit code: 0, 1 or 2."""
     environ = os.environ if environ is None else environ
-    patience = patience or Patience()
+    deadline = deadline or Deadline()
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: patience.stop())
+        signal.signal(number, lambda *_: deadline.stop())
     learn_secrets(environ)
     screen = _Screen(environ)
     action = environ.get("ACTION", "").strip().lower()
     action = action if action in ACTIONS else "run"
     try:
-        ended = _run(read(environ), patience, screen)
+        ended = _run(read(environ), deadline, screen)
     except Refused as refused:
         screen.tell(refused)
         for problem in refused.problems:
@@ -55,7 +55,7 @@ def main(
         ended = _failed(action, error, screen)
     except Exception as error:  # noqa: BLE001 - the last resort: no traceback reaches a user
         ended = _failed(action, Unexpected(error), screen)
-    told_to_stop = patience.stopping and patience.left > 0
+    told_to_stop = deadline.stopping and deadline.left > 0
     follow_up(environ, _build(environ, action), ended, at_once=told_to_stop, offline=action in OFFLINE)
     screen.end(ended)
     return ended.code
@@ -108,14 +108,14 @@ def _build(environ: Mapping[str, str], action: str) -> Build:
     return Build(action, *(environ.get(f"BITBUCKET_{name}", "").strip() for name in ("REPO_FULL_NAME", "BUILD_NUMBER")))
 
 
-def _run(settings: Settings, patience: Patience, screen: _Screen) -> Ended:
+def _run(settings: Settings, deadline: Deadline, screen: _Screen) -> Ended:
     """Do what the settings ask for; return how it ended."""
     if settings.action not in OFFLINE:
         for doubt in settings.doubts:
             log.warning("%s", doubt)
         log.info("Keyturn %s, %s, %s.", __version__, settings.action, settings.run.build)
     with kept_in(settings.trail):
-        started = settings.job.start(settings.run, patience)
+        started = settings.job.start(settings.run, deadline)
         if isinstance(started, Looks):
             ended = _show(started.look(), screen)
         elif isinstance(started, Runs):

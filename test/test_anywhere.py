@@ -13,7 +13,7 @@ from pipe.access.certificate import Anywhere
 from pipe.access.certificate_sign_in import by_certificate
 from pipe.clients.aws import Endpoint
 from pipe.redact import Secret
-from pipe.retry import Patience
+from pipe.retry import Deadline
 from sandbox.aws.policies import allowing
 from sandbox.world import Company, World
 from test.authority import Authority, Issued, Kind
@@ -173,5 +173,5 @@ def test_the_session_goes_by_aws_s_clock_from_the_start(shop: Shop) -> None:
     chain, key = shop.works.machines.pem, Secret(issued.key)
     way = Anywhere(grant.trust_anchor, grant.profile, grant.role, issued.certificate, key, chain)
     endpoint = Endpoint("eu-central-1", shop.world.aws_url)
-    aws = by_certificate(way, 900, endpoint, Patience())
+    aws = by_certificate(way, 900, endpoint, Deadline())
     assert abs(aws.now() - shop.world.clock.now()) < timedelta(seconds=30)

@@ -10,7 +10,7 @@ import pytest
 from pipe.apply import carry_out
 from pipe.errors import Denied, Elsewhere, KeyturnError, Stopped
 from pipe.plan import Do, Failure, Outcome, Plan, Step
-from pipe.retry import Patience
+from pipe.retry import Deadline
 
 FAILED = Denied("No.", "Check the permission.")
 HALF = KeyturnError("Half of it is done.", "Look.", changed=True)
@@ -36,7 +36,7 @@ def steps(*kinds: Do, vital: bool = True) -> tuple[Step, ...]:
 
 
 def outcome_of(plan: Plan[Step], hands: Callable[[Step], str]) -> Outcome[Step]:
-    return carry_out(plan, hands, Patience(pace=0))
+    return carry_out(plan, hands, Deadline(pace=0))
 
 
 def on(some: tuple[Step, ...]) -> str:
@@ -137,14 +137,14 @@ def test_what_another_run_is_doing_ends_this_one_well() -> None:
 
 
 def test_a_run_that_is_told_to_stop_ends_between_two_steps_and_notes_what_was_done() -> None:
-    patience = Patience(pace=0)
+    deadline = Deadline(pace=0)
     hands = Hands()
 
     def stop(step: Step) -> str:
-        patience.stop()
+        deadline.stop()
         return hands(step)
 
-    outcome = carry_out(Plan(steps(Do.WRITE, Do.PRUNE, Do.DELETE, Do.REMEMBER)), stop, patience)
+    outcome = carry_out(Plan(steps(Do.WRITE, Do.PRUNE, Do.DELETE, Do.REMEMBER)), stop, deadline)
     assert hands.done == ["a", "d"]
     assert failed(outcome) == [("b", "The run was told to stop.", "Run again; the next run goes on from here.")]
     assert (on(outcome.done), on(outcome.undone), outcome.exit_code) == ("ad", "bc", 2)

@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from pipe.errors import Busy, Denied, KeyturnError
-from pipe.retry import IN_FLIGHT, Gate, Patience, side_by_side
+from pipe.retry import IN_FLIGHT, Deadline, Gate, side_by_side
 
 
 def attempt(gate: Gate, error: KeyturnError | None = None) -> None:
@@ -77,7 +77,7 @@ def test_attempts_that_are_throttled_side_by_side_halve_the_places_once() -> Non
 
 
 def test_who_waits_to_ask_again_holds_no_place() -> None:
-    gate, patience, asked = Gate(1), Patience(), threading.Event()
+    gate, deadline, asked = Gate(1), Deadline(), threading.Event()
     attempts: list[int] = []
 
     def request() -> None:
@@ -86,11 +86,11 @@ def test_who_waits_to_ask_again_holds_no_place() -> None:
             asked.set()
             raise Busy("busy", "Check it.", after=30)
 
-    thread = threading.Thread(target=side_by_side, args=([lambda: patience.insist(request, attempts=2)],))
+    thread = threading.Thread(target=side_by_side, args=([lambda: deadline.retry(request, attempts=2)],))
     thread.start()
     asked.wait(10)
     with gate.one():
         before = len(attempts)
-    patience.stop()
+    deadline.stop()
     thread.join()
     assert before == len(attempts) == 1

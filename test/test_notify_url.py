@@ -12,7 +12,7 @@ from pipe.clients.webhook import LONGEST, Webhook, body_for
 from pipe.errors import KeyturnError, Refused
 from pipe.jobs.registry import read_settings
 from pipe.redact import Secret
-from pipe.retry import Patience
+from pipe.retry import Deadline
 from sandbox.server import Server
 from sandbox.wire import Environ, StartResponse
 from sandbox.world import Company, World
@@ -115,4 +115,4 @@ def test_an_address_that_is_none_is_refused_and_not_shown(wrong: str) -> None:
 
 def test_a_stored_address_that_is_not_https_is_not_asked() -> None:
     with pytest.raises(KeyturnError, match="must begin with https"):
-        Webhook(Secret("http://hooks.example/services/secret"), Patience())
+        Webhook(Secret("http://hooks.example/services/secret"), Deadline())

@@ -23,7 +23,7 @@ from pipe.notice import Build, Ended, notice
 from pipe.plan import Do, Failure, Outcome, Plan, Step
 from pipe.redact import Secret, learn, show
 from pipe.report import Table, View
-from pipe.retry import Patience
+from pipe.retry import Deadline
 from pipe.shell import main
 from pipe.values import Run
 from test.encodings import OWN, forms, is_strong, values
@@ -41,7 +41,7 @@ class Works:
 
     said: Sequence[str]
 
-    def start(self, _: Run, __: Patience) -> Works:
+    def start(self, _: Run, __: Deadline) -> Works:
         return self
 
     def observe(self) -> None:
@@ -79,7 +79,7 @@ class Looks:
 
     said: Sequence[str]
 
-    def start(self, _: Run, __: Patience) -> Looks:
+    def start(self, _: Run, __: Deadline) -> Looks:
         return self
 
     def look(self) -> View:
@@ -95,7 +95,7 @@ class Fails:
 
     make: Callable[[], Exception]
 
-    def start(self, _: Run, __: Patience) -> Looks:
+    def start(self, _: Run, __: Deadline) -> Looks:
         raise self.make()
 
 
@@ -158,7 +158,7 @@ def run(job: Any, folder: Path) -> Told:
     out = io.StringIO()
     with process():
         sys.stdout = sys.stderr = out
-        code = main({**ENVIRON, "REPORT_DIR": str(folder)}, Patience(), read)
+        code = main({**ENVIRON, "REPORT_DIR": str(folder)}, Deadline(), read)
     written = (folder / "keyturn-pull.json").read_text()
     report = json.loads(written)
     # A notice starts from what the run has found, as the report does.

@@ -12,7 +12,7 @@ from pipe.access.step_token import WHERE_EMPTY, lacks_token
 from pipe.errors import KeyturnError
 from pipe.permissions import Home, Statement, compact, document, keepers, kms, notice
 from pipe.redact import Secret
-from pipe.retry import Patience
+from pipe.retry import Deadline
 from pipe.settings.reader import Reader
 from pipe.settings.variables import STEP_TOKEN
 from pipe.values import Identity, KeyPair
@@ -169,10 +169,10 @@ def _seconds(reader: Reader, way: WebIdentity | Anywhere | Keys | None) -> int:
 class AwsSession:
     """The sign-in that the settings name; what has failed is not tried again."""
 
-    def __init__(self, access: AwsAccess, session_name: str, patience: Patience) -> None:
+    def __init__(self, access: AwsAccess, session_name: str, deadline: Deadline) -> None:
         self.access = access
         self._session_name = session_name
-        self._patience = patience
+        self._patience = deadline
         self._lock = threading.Lock()
         self._aws: Aws | None = None
         self._identity: Identity | None = None

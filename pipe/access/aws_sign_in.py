@@ -10,7 +10,7 @@ from pipe.clients.aws import Aws, Endpoint, Terms
 from pipe.clients.aws_roles import by_assumed_role, by_web_identity
 from pipe.errors import Problem, Refused
 from pipe.report import who
-from pipe.retry import Patience
+from pipe.retry import Deadline
 from pipe.values import Identity
 
 log = logging.getLogger("keyturn")
@@ -41,23 +41,23 @@ def objection(access: AwsAccess, caller: Identity) -> Problem | None:
     return None
 
 
-def sign_in(access: AwsAccess, session_name: str, patience: Patience) -> Aws:
+def sign_in(access: AwsAccess, session_name: str, deadline: Deadline) -> Aws:
     """Return a session of the identity that was given; raises Refused and ServiceError."""
     endpoint = Endpoint(access.region, access.endpoint)
     terms = Terms(session_name, access.policy, access.seconds)
     match access.way:
         case WebIdentity(role_arn, token):
             log.info("Authenticating with a OpenID Connect (OIDC) Web Identity Provider")
-            return by_web_identity(role_arn, token, terms, endpoint, patience)
+            return by_web_identity(role_arn, token, terms, endpoint, deadline)
         case Anywhere():
             log.info("Authenticating with IAM Roles Anywhere")
             # Only who signs in by a certificate pays for its library.
             from pipe.access.certificate_sign_in import by_certificate  # noqa: PLC0415
 
-            return by_certificate(access.way, access.seconds, endpoint, patience)
+            return by_certificate(access.way, access.seconds, endpoint, deadline)
         case Keys(pair, token, role_arn):
             log.info("Using default authentication with AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.")
-            aws = Aws.with_keys(pair, token, endpoint, patience)
+            aws = Aws.with_keys(pair, token, endpoint, deadline)
             return by_assumed_role(aws, role_arn, terms) if role_arn else aws
         case _:
             raise Refused([Problem("AWS_OIDC_ROLE_ARN", "needed, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY")])

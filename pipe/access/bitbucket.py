@@ -10,7 +10,7 @@ from pipe.clients.bitbucket import Bitbucket
 from pipe.clients.bitbucket_api import ALLOWANCE, Api
 from pipe.clients.bitbucket_auth import Authorization, basic, bearer, consumer
 from pipe.redact import Secret
-from pipe.retry import Gate, Patience
+from pipe.retry import Deadline, Gate
 from pipe.settings.reader import Reader
 from pipe.values import Target, TargetKind
 
@@ -167,26 +167,26 @@ def _name(variable: str, secret: Secret | Stored) -> str:
     return secret.variable if isinstance(secret, Stored) else variable
 
 
-def bitbucket_of(access: BitbucketAccess, fetcher: Fetcher, patience: Patience, *, writes: bool = True) -> Bitbucket:
+def bitbucket_of(access: BitbucketAccess, fetcher: Fetcher, deadline: Deadline, *, writes: bool = True) -> Bitbucket:
     """Return the client for the credentials that were given; nothing has been asked or fetched yet."""
-    return Bitbucket.by(api_of(access, fetcher, patience, writes=writes), patience)
+    return Bitbucket.by(api_of(access, fetcher, deadline, writes=writes), deadline)
 
 
 def api_of(
     access: BitbucketAccess,
     fetcher: Fetcher,
-    patience: Patience,
+    deadline: Deadline,
     *,
     writes: bool = True,
     limit: int = ALLOWANCE,
     gate: Gate | None = None,
 ) -> Api:
     """Return the API for the credentials that were given; nothing has been asked or fetched yet."""
-    authorization = _authorization(access, fetcher, patience)
-    return Api(access.url, authorization, access.variables, patience, writes=writes, limit=limit, gate=gate)
+    authorization = _authorization(access, fetcher, deadline)
+    return Api(access.url, authorization, access.variables, deadline, writes=writes, limit=limit, gate=gate)
 
 
-def _authorization(access: BitbucketAccess, fetcher: Fetcher, patience: Patience) -> Authorization:
+def _authorization(access: BitbucketAccess, fetcher: Fetcher, deadline: Deadline) -> Authorization:
     match access.credential:
         case AccessToken(token):
             return bearer(fetcher.of(token))
@@ -194,4 +194,4 @@ def _authorization(access: BitbucketAccess, fetcher: Fetcher, patience: Patience
             return basic(email, fetcher.of(token))
         case credential:
             secret = fetcher.of(credential.secret)
-            return consumer(access.url, credential.client_id, secret, access.variables, patience)
+            return consumer(access.url, credential.client_id, secret, access.variables, deadline)

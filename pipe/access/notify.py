@@ -12,7 +12,7 @@ from pipe.clients.webhook import Webhook
 from pipe.errors import KeyturnError, Refused
 from pipe.notice import Notice
 from pipe.redact import Secret
-from pipe.retry import Patience
+from pipe.retry import Deadline
 
 log = logging.getLogger("keyturn")
 
@@ -28,7 +28,7 @@ def send(settings: NoticeSettings, notice: Notice, *, at_once: bool) -> None:
 
     One that fails does not hold up the other; raises Refused with all that fail.
     """
-    ways: list[Callable[[Patience], None]] = []
+    ways: list[Callable[[Deadline], None]] = []
     if settings.topic:
         ways.append(partial(_publish, settings, notice))
     if settings.url:
@@ -36,7 +36,7 @@ def send(settings: NoticeSettings, notice: Notice, *, at_once: bool) -> None:
     failed: list[KeyturnError] = []
     for way in ways:
         try:
-            way(Patience(0.0 if at_once else BUDGET, pace=PACE))
+            way(Deadline(0.0 if at_once else BUDGET, pace=PACE))
         except KeyturnError as error:
             failed.append(error)
     if len(failed) > 1:
@@ -45,7 +45,7 @@ def send(settings: NoticeSettings, notice: Notice, *, at_once: bool) -> None:
         raise failed[0]
 
 
-def _publish(settings: NoticeSettings, notice: Notice, patience: Patience) -> None:
+def _publish(settings: NoticeSettings, notice: Notice, deadline: Deadline) -> None:
     if settings.aws is None:
         raise Refused(["there is no way to sign in to AWS for it, see above."])
     # Only who has a topic pays for AWS's library.
@@ -53,12 +53,12 @@ def _publish(settings: NoticeSettings, notice: Notice, patience: Patience) -> No
     from pipe.clients.sns import Topic  # noqa: PLC0415
 
     log.info("Sending a notice to %s.", settings.topic)
-    Topic(sign_in(settings.aws, settings.session_name, patience), settings.topic).publish(notice.subject, notice.body)
+    Topic(sign_in(settings.aws, settings.session_name, deadline), settings.topic).publish(notice.subject, notice.body)
 
 
-def _post(settings: NoticeSettings, notice: Notice, patience: Patience) -> None:
-    fetched = Fetcher(settings.session_name, patience).of(settings.url) if settings.url else Secret("")
+def _post(settings: NoticeSettings, notice: Notice, deadline: Deadline) -> None:
+    fetched = Fetcher(settings.session_name, deadline).of(settings.url) if settings.url else Secret("")
     log.info("Sending a notice to the address in NOTIFY_URL.")
-    Webhook(fetched if isinstance(fetched, Secret) else fetched(), patience).post(
+    Webhook(fetched if isinstance(fetched, Secret) else fetched(), deadline).post(
         notice.subject, notice.text, notice.report
     )

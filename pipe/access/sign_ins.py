@@ -12,20 +12,20 @@ from pipe.access.vault import VaultAccess
 from pipe.access.vault_session import VaultSession
 from pipe.clients.bitbucket import Bitbucket
 from pipe.errors import Refused
-from pipe.retry import Patience
+from pipe.retry import Deadline
 
 
 class SignIns:
     """The sign-ins of a run; nothing is asked before somebody needs it. `kept` ones end with `close` alone."""
 
-    def __init__(self, session_name: str, patience: Patience, *, kept: bool = False) -> None:
+    def __init__(self, session_name: str, deadline: Deadline, *, kept: bool = False) -> None:
         self._name = session_name
-        self._patience = patience
+        self._patience = deadline
         self._kept = kept
         self._sessions: dict[VaultAccess | AwsAccess, Session] = {}
         self._lock = threading.Lock()
         self._client: Bitbucket | None = None
-        self.fetcher = Fetcher(session_name, patience, self._sessions.values())
+        self.fetcher = Fetcher(session_name, deadline, self._sessions.values())
 
     def session(self, access: VaultAccess | AwsAccess | None) -> Session:
         """Return the sign-in of a way; raises Refused where there is none."""

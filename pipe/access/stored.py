@@ -12,7 +12,7 @@ from pipe.access.vault_session import VaultSession, vault_session
 from pipe.errors import Invalid, KeyturnError, Missing, Refused, ServiceError, Stopped, problems_of
 from pipe.permissions import Home, Statement, allowing, keepers, kms
 from pipe.redact import Secret
-from pipe.retry import Patience
+from pipe.retry import Deadline
 from pipe.selectors import Selector
 from pipe.settings.reader import Reader
 from pipe.sources.registry import source_type
@@ -73,14 +73,14 @@ Session = VaultSession | AwsSession
 
 
 def session_of(
-    access: VaultAccess | AwsAccess | None, session_name: str, patience: Patience, *, kept: bool = False
+    access: VaultAccess | AwsAccess | None, session_name: str, deadline: Deadline, *, kept: bool = False
 ) -> Session:
     """Return the sign-in that the settings name; nothing has been asked yet. Raises Refused where they name none."""
     match access:
         case VaultAccess():
-            return vault_session(access, session_name, patience, kept=kept)
+            return vault_session(access, session_name, deadline, kept=kept)
         case AwsAccess():
-            return AwsSession(access, session_name, patience)
+            return AwsSession(access, session_name, deadline)
         case _:
             raise Refused(["nothing is known of its source."])
 
@@ -88,9 +88,9 @@ def session_of(
 class Fetcher:
     """Fetches secrets by the run's own sign-ins where these are the ones that are needed, else by one of its own."""
 
-    def __init__(self, session_name: str, patience: Patience, sessions: Collection[Session] = ()) -> None:
+    def __init__(self, session_name: str, deadline: Deadline, sessions: Collection[Session] = ()) -> None:
         self._session_name = session_name
-        self._patience = patience
+        self._patience = deadline
         self._sessions = sessions
 
     def of(self, secret: Secret | Stored) -> Secret | Callable[[], Secret]:

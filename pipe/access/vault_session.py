@@ -12,16 +12,16 @@ from pipe.clients.vault_kv import Kv
 from pipe.clients.vault_logins import AppRole, AwsIam, Jwt, Kubernetes, Ldap, Login, Token, Userpass, WrappedAppRole
 from pipe.errors import KeyturnError, Problem, Refused
 from pipe.redact import Secret
-from pipe.retry import Patience
+from pipe.retry import Deadline
 
 # Where Kubernetes puts a pod's own token.
 SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount/token")
 
 
-def vault_session(access: VaultAccess, session_name: str, patience: Patience, *, kept: bool = False) -> VaultSession:
+def vault_session(access: VaultAccess, session_name: str, deadline: Deadline, *, kept: bool = False) -> VaultSession:
     """Return the sign-in that the settings name; nothing has been asked yet."""
-    vault = Vault(access.address, namespace=access.namespace, ca=access.ca, patience=patience)
-    return VaultSession(vault, access, session_name, patience, kept=kept)
+    vault = Vault(access.address, namespace=access.namespace, ca=access.ca, deadline=deadline)
+    return VaultSession(vault, access, session_name, deadline, kept=kept)
 
 
 class VaultSession:
@@ -31,13 +31,13 @@ class VaultSession:
     """
 
     def __init__(
-        self, vault: Vault, access: VaultAccess, session_name: str, patience: Patience, *, kept: bool = False
+        self, vault: Vault, access: VaultAccess, session_name: str, deadline: Deadline, *, kept: bool = False
     ) -> None:
         self.access = access
         self.vault = vault
         self.kv = Kv(vault)
         self._session_name = session_name
-        self._patience = patience
+        self._patience = deadline
         self._lock = threading.Lock()
         self._signed_in = False
         self._kept, self._leased = kept, False

@@ -20,7 +20,7 @@ from pipe.clients.answer import Fields
 from pipe.clients.aws_transport import CHECK, Transport
 from pipe.errors import ServiceError
 from pipe.redact import Secret
-from pipe.retry import Patience
+from pipe.retry import Deadline
 from pipe.values import Identity, KeyPair
 
 # The services that are asked. The image has the descriptions of these alone, since boto3 brings those of 400 more.
@@ -93,7 +93,7 @@ class Aws:
         pair: KeyPair,
         token: Secret | None,
         endpoint: Endpoint,
-        patience: Patience,
+        deadline: Deadline,
         identity: Identity | None = None,
         *,
         transport: Transport | None = None,
@@ -104,12 +104,12 @@ class Aws:
         and connections.
         """
         credentials = Credentials(pair.id, pair.secret.reveal(), token.reveal() if token else None)
-        return cls(credentials, endpoint, transport or _transport(patience), identity)
+        return cls(credentials, endpoint, transport or _transport(deadline), identity)
 
     @classmethod
-    def anonymous(cls, endpoint: Endpoint, patience: Patience) -> Aws:
+    def anonymous(cls, endpoint: Endpoint, deadline: Deadline) -> Aws:
         """Return a session that cannot sign."""
-        return cls(None, endpoint, _transport(patience))
+        return cls(None, endpoint, _transport(deadline))
 
     def signed(self, answer: Fields) -> Aws:
         """Return the session of the credentials that STS has answered to this one with."""
@@ -200,7 +200,7 @@ class Aws:
 
     def _with(self, pair: KeyPair, token: Secret | None = None, identity: Identity | None = None) -> Aws:
         transport = self._transport
-        return Aws.with_keys(pair, token, self.endpoint, transport.patience, identity, transport=transport)
+        return Aws.with_keys(pair, token, self.endpoint, transport.deadline, identity, transport=transport)
 
 
 def _identity(answer: Fields, key_id: str = "") -> Identity:
@@ -222,6 +222,6 @@ def _session() -> boto3.Session:
     return boto3.Session(botocore_session=botocore.session.Session(session_vars=_NOTHING_ELSE))
 
 
-def _transport(patience: Patience) -> Transport:
+def _transport(deadline: Deadline) -> Transport:
     core: Any = _session()._session
-    return Transport(patience, core.get_config_variable("ca_bundle") or "")
+    return Transport(deadline, core.get_config_variable("ca_bundle") or "")

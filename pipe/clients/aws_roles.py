@@ -13,7 +13,7 @@ from pipe.errors import BadCredentials, Busy, ServiceError
 from pipe.jwt import claims_of
 from pipe.permissions import Home, trusts_step
 from pipe.redact import Secret
-from pipe.retry import Patience
+from pipe.retry import Deadline
 from pipe.values import stamp
 
 _ASSUME = "sts:AssumeRoleWithWebIdentity"
@@ -74,13 +74,13 @@ _CAUSES = (
 )  # fmt: skip
 
 
-def by_web_identity(role_arn: str, token: Secret, terms: Terms, endpoint: Endpoint, patience: Patience) -> Aws:
+def by_web_identity(role_arn: str, token: Secret, terms: Terms, endpoint: Endpoint, deadline: Deadline) -> Aws:
     """Return a session of the role that the step's token may assume; nothing is written to disk.
 
     Raises BadCredentials with the token's claims and, where that may help, a trust policy that fits them, never the
     token; and ServiceError.
     """
-    unsigned = Aws.anonymous(endpoint, patience)
+    unsigned = Aws.anonymous(endpoint, deadline)
     sts = unsigned.client("sts", anonymous=True)
     try:
         answer = unsigned.ask(

@@ -22,7 +22,7 @@ from pipe.clients.answer import About, Fields, page_of
 from pipe.clients.aws_errors import is_busy, is_throttled, meaning_of, said_of
 from pipe.clients.http import Answer, Door
 from pipe.errors import Busy, Invalid, KeyturnError, ServiceError, Unreadable
-from pipe.retry import Gate, Patience
+from pipe.retry import Deadline, Gate
 
 log = logging.getLogger("keyturn.aws")
 
@@ -47,8 +47,8 @@ class Transport:
     instead of the usual ones. Its `now` is AWS's own clock, so that the machine's decides nothing.
     """
 
-    def __init__(self, patience: Patience, ca_file: str = "") -> None:
-        self.patience = patience
+    def __init__(self, deadline: Deadline, ca_file: str = "") -> None:
+        self.deadline = deadline
         self._ca_file = ca_file
         self._doors: dict[str, Door] = {}
         self._lock = threading.Lock()
@@ -78,7 +78,7 @@ class Transport:
         record. Raises ServiceError.
         """
         once = partial(self.ask_once, action, request, check)
-        return self.patience.insist(partial(self._noted, action, changes, once) if changes else once, attempts=attempts)
+        return self.deadline.retry(partial(self._noted, action, changes, once) if changes else once, attempts=attempts)
 
     def _noted(self, action: str, changes: str, once: Callable[[], Fields]) -> Fields:
         with change(action, changes, self.now):
@@ -133,7 +133,7 @@ class Transport:
         with self._lock:
             if root not in self._doors:
                 check = f"{CHECK}, and AWS_CA_BUNDLE" if self._ca_file else CHECK
-                self._doors[root] = Door("AWS", root, check, self.patience, ca=self._authorities())
+                self._doors[root] = Door("AWS", root, check, self.deadline, ca=self._authorities())
             return self._doors[root]
 
     def _authorities(self) -> str:

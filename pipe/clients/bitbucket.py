@@ -17,7 +17,7 @@ from pipe.clients.bitbucket_errors import Request
 from pipe.clients.bitbucket_places import Environment, Places, braced, likely_place
 from pipe.clients.http import Answer
 from pipe.errors import Busy, Conflict, KeyturnError, Missing, ServiceError
-from pipe.retry import Patience
+from pipe.retry import Deadline
 from pipe.values import Place, Repository, Target, Variable
 
 log = logging.getLogger("keyturn.bitbucket")
@@ -38,15 +38,15 @@ class Bitbucket:
     """
 
     def __init__(
-        self, url: str, authorization: Authorization, advice: str, patience: Patience, *, writes: bool = True
+        self, url: str, authorization: Authorization, advice: str, deadline: Deadline, *, writes: bool = True
     ) -> None:
-        self._set_up(Api(url, authorization, advice, patience, writes=writes), patience)
+        self._set_up(Api(url, authorization, advice, deadline, writes=writes), deadline)
 
     @classmethod
     def by(
         cls,
         api: Asks,
-        patience: Patience,
+        deadline: Deadline,
         known: Mapping[Target, Place] = MappingProxyType({}),
         seen: Seen | None = None,
     ) -> Self:
@@ -56,21 +56,21 @@ class Bitbucket:
         be, by the places' paths, unless it was written since.
         """
         made = cls.__new__(cls)
-        made._set_up(api, patience, known, seen)
+        made._set_up(api, deadline, known, seen)
         return made
 
     def _set_up(
         self,
         api: Asks,
-        patience: Patience,
+        deadline: Deadline,
         known: Mapping[Target, Place] = MappingProxyType({}),
         seen: Seen | None = None,
     ) -> None:
         self._api = api
         self._known = known
         self._seen = seen
-        self._pages = Pages(self._api, patience)
-        self._patience = patience
+        self._pages = Pages(self._api, deadline)
+        self._patience = deadline
         self._places = Places(self._pages)
 
     @property
@@ -215,7 +215,7 @@ class Bitbucket:
                 raise
             return self._update(place, key, value, seen, secured=secured) if or_update else seen
 
-        return self._settled(place, body, lambda: self._api.insist(attempt))
+        return self._settled(place, body, lambda: self._api.retry(attempt))
 
     def _update(self, place: Place, key: str, value: str, known: Variable, *, secured: bool) -> Variable:
         body = {"key": key, "value": value, "secured": secured}

@@ -20,7 +20,7 @@ from pipe.clients.bitbucket_errors import Request, error_of, refusal
 from pipe.clients.bitbucket_token import Knowledge
 from pipe.clients.http import Answer, Door
 from pipe.errors import Busy, KeyturnError, Missing, ServiceError, Stopped, Unreadable
-from pipe.retry import Gate, Patience, side_by_side
+from pipe.retry import Deadline, Gate, side_by_side
 
 T = TypeVar("T")
 
@@ -59,7 +59,7 @@ class Asks(Protocol):
     def check(self) -> None:
         """See Api."""
 
-    def insist(self, request: Callable[[], T]) -> T:
+    def retry(self, request: Callable[[], T]) -> T:
         """See Api."""
 
     def ask(self, request: Request, read: Callable[[Fields], T]) -> T:
@@ -85,18 +85,18 @@ class Api:
         url: str,
         authorization: Authorization,
         advice: str,
-        patience: Patience,
+        deadline: Deadline,
         *,
         writes: bool = True,
         gate: Gate | None = None,
         limit: int = ALLOWANCE,
     ) -> None:
         self.url = url.rstrip("/")
-        self._door = Door("Bitbucket", self.url, CHECK, patience)
+        self._door = Door("Bitbucket", self.url, CHECK, deadline)
         self._advice = advice
         self._authorization = authorization
         self._knowledge = Knowledge(advice, writes=writes)
-        self._patience = patience
+        self._patience = deadline
         self._gate = gate or Gate()
         self._lock = threading.Lock()
         self._throttled = False
@@ -144,17 +144,17 @@ class Api:
         """Raise Denied where Bitbucket's answers have told that the token lacks a scope."""
         self._knowledge.check()
 
-    def insist(self, request: Callable[[], T]) -> T:
+    def retry(self, request: Callable[[], T]) -> T:
         """Make requests that may be repeated, patiently, and note a rate limit that cannot be waited for."""
         try:
-            return self._patience.insist(request)
+            return self._patience.retry(request)
         except Busy as error:
             self._throttled = self._throttled or error.throttled
             raise
 
     def ask(self, request: Request, read: Callable[[Fields], T]) -> T:
         """Make a request that may be repeated, patiently, and return what is read out of its answer."""
-        return self.insist(lambda: self.ask_once(request, read))
+        return self.retry(lambda: self.ask_once(request, read))
 
     def ask_once(self, request: Request, read: Callable[[Fields], T]) -> T:
         """Make one request, once, as soon as few enough are under way, and return what is read out of its answer.
@@ -244,9 +244,9 @@ class Pages:
     right wherever it was seen.
     """
 
-    def __init__(self, api: Asks, patience: Patience) -> None:
+    def __init__(self, api: Asks, deadline: Deadline) -> None:
         self._api = api
-        self._patience = patience
+        self._patience = deadline
 
     def all(self, path: str, what: str, subject: str) -> tuple[Fields, ...]:
         """Return a list's objects, once each; raises Busy where there are fewer than the list tells of."""

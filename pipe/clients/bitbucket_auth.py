@@ -14,7 +14,7 @@ from pipe.clients.bitbucket_errors import Request, refusal
 from pipe.clients.http import Door
 from pipe.errors import BadCredentials, Busy, KeyturnError, ServiceError
 from pipe.redact import Secret
-from pipe.retry import Patience
+from pipe.retry import Deadline
 
 WHAT = "an OAuth access token"
 
@@ -79,16 +79,16 @@ def basic(email: str, token: Secret | Callable[[], Secret]) -> Authorization:
 
 
 def consumer(
-    url: str, client_id: str, secret: Secret | Callable[[], Secret], advice: str, patience: Patience
+    url: str, client_id: str, secret: Secret | Callable[[], Secret], advice: str, deadline: Deadline
 ) -> Authorization:
     """Return the authorization by the access token that an OAuth consumer gets; `url` is the API's root."""
     address = token_url(url)
-    door = Door("Bitbucket", address, "BITBUCKET_API_URL", patience)
+    door = Door("Bitbucket", address, "BITBUCKET_API_URL", deadline)
 
     def ask() -> Grant:
         header = _basic_header(client_id, secret() if callable(secret) else secret)
         try:
-            return patience.insist(lambda: _granted(door, address, header, advice))
+            return deadline.retry(lambda: _granted(door, address, header, advice))
         except Busy as error:
             # Already retried here: who needs the token shall not begin anew.
             raise ServiceError(error.what, error.check) from None

@@ -8,7 +8,7 @@ from pipe.clients.answer import About, fields
 from pipe.clients.bitbucket_errors import Request, error_of, refusal
 from pipe.clients.http import Door
 from pipe.errors import Missing
-from pipe.retry import Patience
+from pipe.retry import Deadline
 
 ABOUT = About("Bitbucket", "the OpenID provider's documents", "BITBUCKET_WORKSPACE")
 
@@ -16,14 +16,14 @@ ABOUT = About("Bitbucket", "the OpenID provider's documents", "BITBUCKET_WORKSPA
 class Issuer:
     """A workspace's OpenID provider, asked without credentials."""
 
-    def __init__(self, address: str, patience: Patience) -> None:
+    def __init__(self, address: str, deadline: Deadline) -> None:
         self._address = address
-        self._patience = patience
+        self._patience = deadline
 
     def documents(self) -> Mapping[str, str]:
         """Return what the provider says of itself; raises ServiceError."""
         door = Door(ABOUT.service, self._address, ABOUT.check, self._patience)
-        return self._patience.insist(lambda: self._ask(door), attempts=3)
+        return self._patience.retry(lambda: self._ask(door), attempts=3)
 
     def _ask(self, door: Door) -> Mapping[str, str]:
         url = f"{self._address}/.well-known/openid-configuration"

@@ -10,7 +10,7 @@ from pipe.clients.bitbucket_api import Api
 from pipe.clients.bitbucket_errors import Request
 from pipe.clients.http import Answer
 from pipe.errors import Denied
-from pipe.retry import Patience
+from pipe.retry import Deadline
 
 T = TypeVar("T")
 
@@ -18,10 +18,10 @@ T = TypeVar("T")
 class Routes:
     """One job's way to Bitbucket: `apis` by the paths of its places, which alone it may write, and `other`."""
 
-    def __init__(self, apis: Mapping[str, Api], other: Api, patience: Patience) -> None:
+    def __init__(self, apis: Mapping[str, Api], other: Api, deadline: Deadline) -> None:
         self._apis = apis
         self._other = other
-        self._patience = patience
+        self._patience = deadline
         self._all: Collection[Api] = {id(each): each for each in (*apis.values(), other)}.values()
 
     @property
@@ -49,9 +49,9 @@ class Routes:
         for each in self._all:
             each.check()
 
-    def insist(self, request: Callable[[], T]) -> T:
+    def retry(self, request: Callable[[], T]) -> T:
         """See Api; which limit is reached is noted where it is."""
-        return self._patience.insist(request)
+        return self._patience.retry(request)
 
     def ask(self, request: Request, read: Callable[[Fields], T]) -> T:
         """See Api; raises Denied for a write to any place but the job's."""

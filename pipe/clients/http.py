@@ -23,7 +23,7 @@ from urllib3.util import Timeout, make_headers, parse_url
 from pipe.audit import asked
 from pipe.clients.connections import cause_of, pools
 from pipe.errors import Busy, Invalid, KeyturnError, ServiceError, Unreadable
-from pipe.retry import IN_FLIGHT, Patience
+from pipe.retry import IN_FLIGHT, Deadline
 
 log = logging.getLogger("keyturn.http")
 
@@ -83,12 +83,12 @@ class Door:
     """
 
     def __init__(
-        self, service: str, root: str, check: str, patience: Patience, *, ca: str = "", proxy: str = ""
+        self, service: str, root: str, check: str, deadline: Deadline, *, ca: str = "", proxy: str = ""
     ) -> None:
         self._service = service
         self._root = root.rstrip("/")
         self._check = check
-        self._patience = patience
+        self._patience = deadline
         self._place = self._placed(root)
         self._proxy = ""
         self._connections = self._connected(self._trusted(ca), proxy)

@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from pipe.clients.http import Door
 from pipe.errors import Busy, KeyturnError, ServiceError
-from pipe.retry import Patience
+from pipe.retry import Deadline
 
 # The proxy speaks plain http alone, and only for this address; where it is in a pipe, and in the step itself.
 ROOT = "http://api.bitbucket.org/2.0"
@@ -24,10 +24,10 @@ _CHECK = "the step's proxy at port 29418; outside of Pipelines there is none"
 class CodeInsights:
     """The reports on one commit; `proxies` are the places where the step's proxy may be."""
 
-    def __init__(self, repository: str, commit: str, patience: Patience, proxies: Sequence[str] = PROXIES) -> None:
+    def __init__(self, repository: str, commit: str, deadline: Deadline, proxies: Sequence[str] = PROXIES) -> None:
         self._path = f"{ROOT}/repositories/{repository}/commit/{quote(commit, safe='')}/reports"
-        self._patience = patience
-        self._doors = [Door("Code Insights", ROOT, _CHECK, patience, proxy=proxy) for proxy in proxies]
+        self._patience = deadline
+        self._doors = [Door("Code Insights", ROOT, _CHECK, deadline, proxy=proxy) for proxy in proxies]
 
     def write(self, name: str, report: Mapping[str, Any], annotations: Sequence[Mapping[str, Any]]) -> None:
         """Write a report in the place of the one of that name, whose annotations go with it; raises KeyturnError."""

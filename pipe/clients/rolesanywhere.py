@@ -14,7 +14,7 @@ from pipe.clients.certificate import Grant, SigningCertificate, all_to_check, fi
 from pipe.clients.http import Answer, Door
 from pipe.errors import Busy, Denied, KeyturnError, ServiceError, Unreadable
 from pipe.redact import Secret, one_line
-from pipe.retry import Patience
+from pipe.retry import Deadline
 from pipe.values import Identity, KeyPair
 
 ACTION = "rolesanywhere:CreateSession"
@@ -39,12 +39,12 @@ class RolesAnywhere:
     Its `now` is AWS's own clock, which decides whether the certificate is valid.
     """
 
-    def __init__(self, grant: Grant, papers: SigningCertificate, url: str | None, patience: Patience) -> None:
+    def __init__(self, grant: Grant, papers: SigningCertificate, url: str | None, deadline: Deadline) -> None:
         self._grant = grant
         self._papers = papers
         self._url = (url or grant.address).rstrip("/") + "/sessions"
-        self._door = Door(ABOUT.service, self._url, ABOUT.check, patience)
-        self._patience = patience
+        self._door = Door(ABOUT.service, self._url, ABOUT.check, deadline)
+        self._patience = deadline
 
     def now(self) -> datetime:
         """Return AWS's present time; before the first answer, the machine's."""
@@ -52,7 +52,7 @@ class RolesAnywhere:
 
     def create_session(self, seconds: int) -> Given:
         """Return a session of so many seconds, patiently; raises ServiceError."""
-        return self._patience.insist(lambda: self._ask(seconds))
+        return self._patience.retry(lambda: self._ask(seconds))
 
     def _ask(self, seconds: int) -> Given:
         grant = self._grant

@@ -12,7 +12,7 @@ from pipe.clients.vault_api import Answer, Api, Question
 from pipe.clients.vault_logins import Login, Token, WrappedAppRole, mount_of, refused, unwrapped
 from pipe.errors import BadCredentials, Busy, Denied, KeyturnError, ServiceError
 from pipe.redact import Secret
-from pipe.retry import Patience
+from pipe.retry import Deadline
 
 log = logging.getLogger("keyturn.vault")
 
@@ -43,9 +43,9 @@ class Vault:
     `ca` is PEM and replaces the authorities that are trusted otherwise. Many threads may ask at the same time.
     """
 
-    def __init__(self, address: str, *, namespace: str = "", ca: str = "", patience: Patience) -> None:
-        self._api = Api(address, namespace, ca, patience)
-        self._patience = patience
+    def __init__(self, address: str, *, namespace: str = "", ca: str = "", deadline: Deadline) -> None:
+        self._api = Api(address, namespace, ca, deadline)
+        self._patience = deadline
         self._signing = threading.Lock()
         self._login: Login | None = None
         self._signed: _SignedIn | None = None
@@ -81,7 +81,7 @@ class Vault:
             return
         try:
             with self._patience.uninterrupted():
-                self._patience.insist(lambda: self._api.ask_once(_REVOKE, signed.token), attempts=2, longest=2.0)
+                self._patience.retry(lambda: self._api.ask_once(_REVOKE, signed.token), attempts=2, longest=2.0)
         except KeyturnError as error:
             log.warning("Vault's token could not be revoked; it ends with its time to live. %s", error)
 
@@ -109,7 +109,7 @@ class Vault:
                     "Run again with a new secret id.",
                 ) from None
 
-        return self._patience.insist(attempt)
+        return self._patience.retry(attempt)
 
     def _renewed(self, refused_with: _SignedIn | None) -> _SignedIn | None:
         """Return who is signed in after a token was refused, by one log-in for all threads; None if that is no help."""

@@ -18,7 +18,7 @@ from pipe.clients.http import Door
 from pipe.clients.vault_errors import OWN, Explain, held_back, problem_of, refusal_of
 from pipe.errors import Invalid, KeyturnError
 from pipe.redact import Secret
-from pipe.retry import Gate, Patience
+from pipe.retry import Deadline, Gate
 
 # One of hvac's methods, which makes one request; it is given an hvac.Client, and returns an Answer.
 Call = Callable[[Any], object]
@@ -69,9 +69,9 @@ class Api:
     Raises Invalid for an address that is none, and for authorities that are no certificates.
     """
 
-    def __init__(self, address: str, namespace: str, ca: str, patience: Patience) -> None:
+    def __init__(self, address: str, namespace: str, ca: str, deadline: Deadline) -> None:
         self._address = address.rstrip("/")
-        self._door = Door("Vault", f"{self._address}/v1/", "VAULT_ADDR and VAULT_CACERT", patience, ca=ca)
+        self._door = Door("Vault", f"{self._address}/v1/", "VAULT_ADDR and VAULT_CACERT", deadline, ca=ca)
         self._gate = Gate()
         self._headers = {"X-Vault-Request": "true"} | ({"X-Vault-Namespace": namespace} if namespace else {})
 

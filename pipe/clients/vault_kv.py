@@ -12,7 +12,7 @@ from pipe.clients.vault_api import Answer, Call, Question, plain
 from pipe.clients.vault_errors import Refusal
 from pipe.errors import BadCredentials, Denied, KeyturnError, Missing, Unsupported
 from pipe.redact import learn_all, show
-from pipe.secrets import Engine, Lease, Material, Mount, Tree, Version
+from pipe.secrets import Content, Engine, Lease, Mount, Tree, Version
 
 # Entries of a folder that are asked for at a time.
 PAGE = 1000
@@ -85,7 +85,7 @@ class Kv:
         """Return a secret's current version, without reading it; raises Missing."""
         return _current(self._ask(lambda vault: _two(vault).read_secret_metadata(path, mount_point=mount.path)).data)
 
-    def read(self, mount: Mount, path: str, number: int | None = None) -> Material:
+    def read(self, mount: Mount, path: str, number: int | None = None) -> Content:
         """Return what is in a secret, in its current version or a given one; raises Missing.
 
         All of it is hidden from output from then on.
@@ -96,7 +96,7 @@ class Kv:
             if not values and "request_id" not in answer.whole:
                 raise answer.whole.wrong("data", "empty")
             learn_all(values)
-            return Material(values, lease=_lease(answer.whole))
+            return Content(values, lease=_lease(answer.whole))
         answer = self._ask(
             lambda vault: _two(vault).read_secret_version(
                 path, number, mount_point=mount.path, raise_on_deleted_version=True
@@ -110,7 +110,7 @@ class Kv:
         if inner is None and not answer.absent:
             raise answer.data.wrong("data", "null")
         learn_all(inner.raw if inner else None)
-        return Material(inner.raw if inner else None, _version(metadata.number("version"), metadata))
+        return Content(inner.raw if inner else None, _version(metadata.number("version"), metadata))
 
     def _pages(self, path: str) -> list[_Page]:
         pages: list[_Page] = []

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from pipe.clients.http import Door
 from pipe.errors import Busy, Invalid, ServiceError
 from pipe.redact import Secret, learn
-from pipe.retry import Patience
+from pipe.retry import Deadline
 
 # A notice that comes twice is better than none.
 ATTEMPTS = 2
@@ -28,9 +28,9 @@ _SHORTEST = 8
 class Webhook:
     """An address whose path is the credential, so that no message shows it; raises Invalid where it is none."""
 
-    def __init__(self, address: Secret, patience: Patience) -> None:
+    def __init__(self, address: Secret, deadline: Deadline) -> None:
         self._address = address
-        self._patience = patience
+        self._patience = deadline
         parts = urlsplit(address.reveal())
         if parts.scheme != "https" and parts.hostname not in ("127.0.0.1", "localhost"):
             raise Invalid("NOTIFY_URL must begin with https://.", "Check NOTIFY_URL.")
@@ -38,12 +38,12 @@ class Webhook:
             if len(part) >= _SHORTEST:
                 learn(part)
         self._host = parts.hostname or ""
-        self._door = Door("NOTIFY_URL", f"{parts.scheme}://{parts.netloc}", "NOTIFY_URL", patience)
+        self._door = Door("NOTIFY_URL", f"{parts.scheme}://{parts.netloc}", "NOTIFY_URL", deadline)
 
     def post(self, subject: str, text: str, report: Any) -> None:
         """Send a notice; raises ServiceError. A redirect is not followed."""
         sent = json.dumps(body_for(self._host, subject, text, report)).encode()
-        self._patience.insist(lambda: self._post(sent), attempts=ATTEMPTS)
+        self._patience.retry(lambda: self._post(sent), attempts=ATTEMPTS)
 
     def _post(self, body: bytes) -> None:
         headers = {"Content-Type": "application/json"}

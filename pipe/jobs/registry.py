@@ -14,7 +14,7 @@ from pipe.errors import Problem, Refused
 from pipe.plan import Action
 from pipe.redact import one_line
 from pipe.report import Looks, Runs
-from pipe.retry import Patience
+from pipe.retry import Deadline
 from pipe.settings.reader import Reader, doubts_of
 from pipe.settings.variables import ACTIONS
 from pipe.values import OUTSIDE, Run
@@ -43,7 +43,7 @@ _WITHOUT_NOTICE = ("setup", "doctor")
 class Job(Protocol):
     """What a job needs to know, read from its variables."""
 
-    def start(self, run: Run, patience: Patience) -> Action[Any, Any] | Looks | Runs:
+    def start(self, run: Run, deadline: Deadline) -> Action[Any, Any] | Looks | Runs:
         """Return what does it; raises Refused and ServiceError."""
 
 

@@ -14,9 +14,9 @@ from typing import TypeVar
 from pipe.errors import KeyturnError, Missing, Problem, Refused, ServiceError
 from pipe.plan import Do, Failure, Outcome, Step
 from pipe.retry import side_by_side
-from pipe.secrets import Material, State, Version
+from pipe.secrets import Content, State, Version
 from pipe.selectors import Selector, covers
-from pipe.sources.source import Found, Looked, Source
+from pipe.sources.source import FoundSecret, SelectorResult, Source
 
 log = logging.getLogger("keyturn.sources")
 
@@ -37,12 +37,12 @@ class Observed:
 
     now: datetime
     origin: str
-    looked: tuple[Looked, ...]
-    materials: Mapping[str, Material] = field(repr=False)
+    looked: tuple[SelectorResult, ...]
+    materials: Mapping[str, Content] = field(repr=False)
     unread: Mapping[str, KeyturnError]
 
     @property
-    def found(self) -> Iterator[Found]:
+    def found(self) -> Iterator[FoundSecret]:
         """Everything that any selector found."""
         for looked in self.looked:
             yield from looked.found
@@ -63,9 +63,9 @@ Seen = TypeVar("Seen", bound=Observed)
 class Live:
     """A secret that is there, in which version as far as is known by now; `data` is None where it was not read."""
 
-    found: Found
+    found: FoundSecret
     version: Version | None
-    data: Material | None
+    data: Content | None
 
 
 @dataclass
@@ -137,7 +137,7 @@ def take_inventory(seen: Observed, *, fail_on_missing: bool) -> Inventory:
     return inventory
 
 
-def condition(found: Found, data: Material | None, now: datetime) -> tuple[Version | None, State, str]:
+def condition(found: FoundSecret, data: Content | None, now: datetime) -> tuple[Version | None, State, str]:
     """Return a secret's version, what became of it, and what people are told of that, if anything.
 
     What was read is newer than what was listed; where there are no versions, what is there is live.
@@ -156,7 +156,7 @@ def condition(found: Found, data: Material | None, now: datetime) -> tuple[Versi
     return version, state, note + (" and cannot come back" if state is State.DESTROYED else "")
 
 
-def why_kept(looked: Looked, *, prune: bool) -> str:
+def why_kept(looked: SelectorResult, *, prune: bool) -> str:
     """Return why nothing of what a selector has orphaned may be deleted; empty where it may be pruned."""
     if not prune:
         return "set PRUNE: true to delete it"
@@ -205,15 +205,15 @@ def open_beside(source: Source, looks: Iterable[Callable[[], T]]) -> tuple[datet
 
 def look(
     source: Source, selectors: Sequence[Selector], known: Callable[[Selector, str], bool]
-) -> tuple[tuple[Looked, ...], Mapping[str, Material]]:
+) -> tuple[tuple[SelectorResult, ...], Mapping[str, Content]]:
     """Return what each selector finds, and by address what was read anyway; raises ServiceError."""
     looked = source.survey(selectors, known)
     _tell(_errors(looked))
     found = [found for each in looked for found in each.found]
-    return looked, {each.address: each.material for each in found if each.material is not None}
+    return looked, {each.address: each.content for each in found if each.content is not None}
 
 
-def confirm(source: Source, looked: Looked, brought: Iterable[str]) -> Looked:
+def confirm(source: Source, looked: SelectorResult, brought: Iterable[str]) -> SelectorResult:
     """Return what became of a selector, with what it has brought before as failed where nothing proves that it is gone.
 
     A list may be minutes old, or leave out what one may not see: what it lacks is asked for by itself. Where nothing at
@@ -223,19 +223,19 @@ def confirm(source: Source, looked: Looked, brought: Iterable[str]) -> Looked:
     lacking = [each for each in dict.fromkeys(brought) if each not in shown and not covers(looked.without, each)]
     if not lacking or not looked.found or looked.problem is not None or looked.selector.tagged:
         return looked
-    asked = [replace(looked.found[0], address=address, version=None, material=None) for address in lacking]
+    asked = [replace(looked.found[0], address=address, version=None, content=None) for address in lacking]
     answers = dict(zip(lacking, source.read_all(asked), strict=True))
     failed = {address: error for address, answer in answers.items() if (error := _doubt(address, answer)) is not None}
     _tell(failed)
     return replace(looked, failed={**looked.failed, **failed})
 
 
-def read(source: Source, seen: Seen, wanted: Sequence[Found]) -> Seen:
+def read(source: Source, seen: Seen, wanted: Sequence[FoundSecret]) -> Seen:
     """Return what was seen with what is in the wanted secrets, or why that cannot be told."""
     results = dict(zip((found.address for found in wanted), source.read_all(wanted), strict=True))
     unread = {address: result for address, result in results.items() if isinstance(result, KeyturnError)}
     _tell(unread)
-    more = {address: result for address, result in results.items() if isinstance(result, Material)}
+    more = {address: result for address, result in results.items() if isinstance(result, Content)}
     return replace(seen, materials={**seen.materials, **more}, unread=unread)
 
 
@@ -263,7 +263,7 @@ def count(number: int, what: str) -> str:
     return f"{number} {what}{'' if number == 1 else 's'}"
 
 
-def _doubt(address: str, answer: Material | KeyturnError) -> KeyturnError | None:
+def _doubt(address: str, answer: Content | KeyturnError) -> KeyturnError | None:
     """Return why a secret that no list shows may be there all the same."""
     if isinstance(answer, KeyturnError):
         return None if isinstance(answer, Missing) else answer
@@ -275,7 +275,7 @@ def _doubt(address: str, answer: Material | KeyturnError) -> KeyturnError | None
     )
 
 
-def _errors(looked: Sequence[Looked]) -> Mapping[str, KeyturnError]:
+def _errors(looked: Sequence[SelectorResult]) -> Mapping[str, KeyturnError]:
     """Return what went wrong with all selectors; several may have met the same."""
     return {on: error for each in looked for on, error in each.errors.items()}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Protocol
 
-from pipe.secrets import Material, Mount, Tree, Version
+from pipe.secrets import Content, Mount, Tree, Version
 
 
 class Kv(Protocol):
@@ -26,7 +26,7 @@ class Kv(Protocol):
     def version(self, mount: Mount, path: str) -> Version:
         """Return a secret's current version, without reading it; raises Missing."""
 
-    def read(self, mount: Mount, path: str, number: int | None = None) -> Material:
+    def read(self, mount: Mount, path: str, number: int | None = None) -> Content:
         """Return what is in a secret, in its current version or a given one; raises Missing."""
 
 

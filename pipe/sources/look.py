@@ -8,12 +8,12 @@ from functools import partial
 
 from pipe.errors import Denied, Invalid, KeyturnError, Missing, ServiceError
 from pipe.retry import side_by_side
-from pipe.secrets import Engine, Material, Mount, Version
+from pipe.secrets import Content, Engine, Mount, Version
 from pipe.selectors import Selector
 from pipe.sources.folders import Folder, Way, contradicted, versions_of, walk
 from pipe.sources.kv import Kv
 from pipe.sources.mounts import Located, Mounts, address_of, locate
-from pipe.sources.source import Found, Looked
+from pipe.sources.source import FoundSecret, SelectorResult
 
 
 @dataclass
@@ -25,7 +25,7 @@ class _Secret:
     selectors: list[Selector] = field(default_factory=list)
     listed: bool = False
     version: Version | None = None
-    material: Material | None = field(default=None, repr=False)
+    content: Content | None = field(default=None, repr=False)
     error: ServiceError | None = None
     metadata_denied: bool = False
 
@@ -52,7 +52,7 @@ class Look:
         self._versions: dict[str, Version] = {}
         self._secrets: dict[str, _Secret] = {}
 
-    def at(self, mounts: Mounts) -> dict[Selector, Looked]:
+    def at(self, mounts: Mounts) -> dict[Selector, SelectorResult]:
         """Return what each selector finds; a request that several of them need is made once."""
         located = [locate(selector, mount) for selector, mount in mounts.items() if isinstance(mount, Mount)]
         sound = [each for each in located if mistake(each) is None]
@@ -61,7 +61,7 @@ class Look:
         self._ask(sound)
         problems = {each.selector: mistake(each) for each in located if each not in sound}
         problems |= {selector: mount for selector, mount in mounts.items() if isinstance(mount, ServiceError)}
-        looked = {selector: Looked(selector, problem=problem) for selector, problem in problems.items()}
+        looked = {selector: SelectorResult(selector, problem=problem) for selector, problem in problems.items()}
         return looked | {each.selector: self._looked(each) for each in sound}
 
     def _list(self, located: Iterable[Located]) -> None:
@@ -140,35 +140,35 @@ class Look:
             else:
                 return
         try:
-            secret.material = self._kv.read(secret.mount, secret.path)
+            secret.content = self._kv.read(secret.mount, secret.path)
         except Missing:
             if not secret.listed or secret.mount.engine is not Engine.KV2:
                 raise
             # Its name is in a list, so its metadata is there.
             secret.version = Version(0, "")
         else:
-            secret.version = secret.material.version
+            secret.version = secret.content.version
 
-    def _looked(self, located: Located) -> Looked:
-        found: list[Found] = []
+    def _looked(self, located: Located) -> SelectorResult:
+        found: list[FoundSecret] = []
         failed: dict[str, KeyturnError] = {}
         selector, mount = located.selector, located.mount
         for path in sorted(self._paths(located)):
             address = address_of(mount, path)
             below = path[len(located.path) :].lstrip("/") if selector.recursive else ""
-            one = Found(selector, address, mount.path, mount.engine, below, self._versions.get(address))
+            one = FoundSecret(selector, address, mount.path, mount.engine, below, self._versions.get(address))
             secret = self._secrets.get(address)
             if secret is None:
                 found.append(one)
             elif secret.error is None:
-                found.append(replace(one, version=secret.version, material=secret.material))
+                found.append(replace(one, version=secret.version, content=secret.content))
             elif not isinstance(secret.error, Missing):
                 failed[address] = secret.error
             elif secret.listed:
                 failed[address] = contradicted(address)
         problem = self._folder(located).problem if selector.recursive else None
         met = self._folder(located).met if selector.recursive else ()
-        return Looked(
+        return SelectorResult(
             selector, tuple(found), failed, problem,
             address=located.address if located.shortened else "",
             warning=self._doubt(located),

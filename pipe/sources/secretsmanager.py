@@ -14,10 +14,10 @@ from pipe.clients.secretsmanager import SecretsManager
 from pipe.errors import Invalid, KeyturnError, Missing, WrongState
 from pipe.permissions import Home
 from pipe.retry import side_by_side
-from pipe.secrets import Engine, Material, Version
+from pipe.secrets import Content, Engine, Version
 from pipe.selectors import BELOW, TAG, Selector, WrongSelector, check_no_wildcard
 from pipe.sources.registry import SourceType
-from pipe.sources.source import Found, Looked, Single, single, taken_away
+from pipe.sources.source import FoundSecret, SelectorResult, Single, single, taken_away
 from pipe.values import Body, Described
 
 if TYPE_CHECKING:
@@ -104,11 +104,15 @@ class SecretsManagerSource:
         self._root = Home.of(aws.identity().arn, self._session.access.region).root("secretsmanager")
         return aws.now()
 
-    def survey(self, selectors: Sequence[Selector], known: Callable[[Selector, str], bool]) -> tuple[Looked, ...]:  # noqa: ARG002 - the lists tell all
+    def survey(
+        self,
+        selectors: Sequence[Selector],
+        known: Callable[[Selector, str], bool],  # noqa: ARG002 - the lists tell all
+    ) -> tuple[SelectorResult, ...]:
         """Tell which of the listed secrets there are for each selector, and in which version; see Source.survey."""
         return tuple(self._look(selector) for selector in selectors)
 
-    def read_all(self, found: Sequence[Found]) -> list[Material | KeyturnError]:
+    def read_all(self, found: Sequence[FoundSecret]) -> list[Content | KeyturnError]:
         """Return what is in each secret, or why that cannot be told; see Source.read_all."""
         current = [each.address for each in found if not each.selector.stage]
         older = [each for each in found if each.selector.stage]
@@ -120,9 +124,9 @@ class SecretsManagerSource:
     def close(self, *, leased: bool) -> None:
         """Do nothing: AWS's sessions end by themselves."""
 
-    def _look(self, selector: Selector) -> Looked:
+    def _look(self, selector: Selector) -> SelectorResult:
         if selector.path.startswith("arn:") and _root(selector.path) != self._root:
-            return Looked(
+            return SelectorResult(
                 selector,
                 problem=Invalid(
                     f"{selector.path} is not of {self._root}, whose secrets are all that these credentials can list.",
@@ -131,7 +135,7 @@ class SecretsManagerSource:
             )
         without = {each: replace(each, path=_beginning(each).rstrip("/")) for each in selector.without}
         founds = (_found(selector, secret) for secret in self._matching(selector))
-        return taken_away(Looked(selector, tuple(filter(None, founds))), without)
+        return taken_away(SelectorResult(selector, tuple(filter(None, founds))), without)
 
     def _matching(self, selector: Selector) -> Iterable[Described]:
         listed = self._listed[selector.path if selector.tagged else ""]
@@ -145,18 +149,18 @@ class SecretsManagerSource:
             return whole or [secret for secret in secrets if _SUFFIX.sub("", secret.arn) == selector.path]
         return [listed[selector.path]] if selector.path in listed else []
 
-    def _read(self, found: Found) -> Body:
+    def _read(self, found: FoundSecret) -> Body:
         stage = found.selector.stage
         if found.version and found.version.id == stage:
             return self._secrets.read(_name(found), version=stage)
         return self._secrets.read(_name(found), stage=stage)
 
-    def _material(self, found: Found, read: Body | KeyturnError) -> Material | KeyturnError:
+    def _material(self, found: FoundSecret, read: Body | KeyturnError) -> Content | KeyturnError:
         if isinstance(read, Body):
-            return Material(read.fields or {}, Version(1, read.version, id=read.version), whole=read.value)
+            return Content(read.fields or {}, Version(1, read.version, id=read.version), whole=read.value)
         if isinstance(read, Missing) or (isinstance(read, WrongState) and self._is_deleted(_name(found))):
             # A list may be some minutes old.
-            return Material(None)
+            return Content(None)
         return read
 
     def _is_deleted(self, name: str) -> bool:
@@ -167,7 +171,7 @@ class SecretsManagerSource:
         return secret is None or secret.deleted
 
 
-def _found(selector: Selector, secret: Described) -> Found | None:
+def _found(selector: Selector, secret: Described) -> FoundSecret | None:
     """Return a secret as a selector finds it; None where it has no such version."""
     stage = selector.stage
     version = stage if stage in secret.stages else secret.version(stage or CURRENT)
@@ -180,7 +184,7 @@ def _found(selector: Selector, secret: Described) -> Found | None:
         below = secret.name if selector.tagged else secret.name.removeprefix(_beginning(selector))
     else:
         below = secret.name if by_arn and not selector.key else ""
-    return Found(
+    return FoundSecret(
         selector,
         f"{secret.name}:{stage}" if stage else secret.name,
         f"{_root(secret.arn)}:secret",
@@ -213,7 +217,7 @@ def _beginning(selector: Selector) -> str:
     return _SUFFIX.sub("", selector.path.split(":", 6)[6]) if selector.path.startswith("arn:") else selector.path
 
 
-def _name(found: Found) -> str:
+def _name(found: FoundSecret) -> str:
     """Return a found secret's name: no name has a colon."""
     return found.address.partition(":")[0]
 

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from pipe.errors import Invalid, KeyturnError, Missing
 from pipe.redact import Secret
-from pipe.secrets import Engine, Material, Version
+from pipe.secrets import Content, Engine, Version
 from pipe.selectors import Selector, covers
 
 # What a header can carry.
@@ -18,11 +18,11 @@ _PRINTABLE = re.compile(r"[\x21-\x7e]+")
 
 
 @dataclass(frozen=True)
-class Found:
+class FoundSecret:
     """A secret that a selector found.
 
     `address` is mount and path as people write them, `below` the path under a recursive wildcard's folder. `version` is
-    None where the source has none. `material` is there where learning the version has read it anyway.
+    None where the source has none. `content` is there where learning the version has read it anyway.
     """
 
     selector: Selector
@@ -31,11 +31,11 @@ class Found:
     engine: Engine
     below: str = ""
     version: Version | None = None
-    material: Material | None = field(default=None, repr=False)
+    content: Content | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)
-class Looked:
+class SelectorResult:
     """What became of one selector: what was found, and what could not be looked at.
 
     Nothing found and nothing failed: it is missing. `failed` has errors by address; a `problem` leaves open what there
@@ -45,7 +45,7 @@ class Looked:
     """
 
     selector: Selector
-    found: tuple[Found, ...] = ()
+    found: tuple[FoundSecret, ...] = ()
     failed: Mapping[str, KeyturnError] = field(default_factory=dict)
     problem: KeyturnError | None = None
     address: str = ""
@@ -68,7 +68,7 @@ class Looked:
         return {**self.failed, **({self.selector.text: self.problem} if self.problem else {})}
 
 
-def taken_away(looked: Looked, without: Mapping[Selector, Selector]) -> Looked:
+def taken_away(looked: SelectorResult, without: Mapping[Selector, Selector]) -> SelectorResult:
     """Return what was found without what `!` takes away, as it is written and by addresses."""
     met = (written for written, each in without.items() if any(covers([each], one.address) for one in looked.found))
     left = (one for one in looked.found if not covers(without.values(), one.address))
@@ -93,15 +93,17 @@ class Source(Protocol):
     def open(self) -> datetime:
         """Sign in, and return the source's present time."""
 
-    def survey(self, selectors: Sequence[Selector], known: Callable[[Selector, str], bool]) -> tuple[Looked, ...]:
+    def survey(
+        self, selectors: Sequence[Selector], known: Callable[[Selector, str], bool]
+    ) -> tuple[SelectorResult, ...]:
         """Learn which secrets each selector finds and in which version, with the fewest requests.
 
         `known` tells whether a selector's secret at an address may be unchanged; where it is not, and its version would
-        cost a request of its own, its material is read at once. With an empty address it tells whether what the
+        cost a request of its own, its content is read at once. With an empty address it tells whether what the
         selector brought before had versions.
         """
 
-    def read_all(self, found: Sequence[Found]) -> list[Material | KeyturnError]:
+    def read_all(self, found: Sequence[FoundSecret]) -> list[Content | KeyturnError]:
         """Return what is in each secret, or why that cannot be told."""
 
     def close(self, *, leased: bool) -> None:

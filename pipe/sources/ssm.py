@@ -12,10 +12,10 @@ from pipe.errors import Denied, KeyturnError, Missing
 from pipe.permissions import Home, Permission, Permissions
 from pipe.redact import learn, learn_all
 from pipe.retry import side_by_side
-from pipe.secrets import Engine, Material, Version
+from pipe.secrets import Content, Engine, Version
 from pipe.selectors import BELOW, Selector, WrongSelector, check_no_wildcard
 from pipe.sources.registry import SourceType
-from pipe.sources.source import Found, Looked, Single, single, taken_away
+from pipe.sources.source import FoundSecret, SelectorResult, Single, single, taken_away
 from pipe.values import Body
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ CHECK_READ = "The identity needs ssm:GetParameters on the parameter, and kms:Dec
 _NAME = re.compile(r"/?[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*")
 
 # What is in each of the parameters, or why that cannot be told, by name.
-Read = dict[str, Material | KeyturnError]
+Read = dict[str, Content | KeyturnError]
 
 
 class ParameterStore:
@@ -80,12 +80,12 @@ class ParameterStore:
         pages = self._aws.pages("ssm:DescribeParameters", self._client.describe_parameters, CHECK, **given)
         return {each.name("Name"): _version(each) for page in pages for each in page.objects("Parameters")}
 
-    def _get(self, names: Sequence[str]) -> dict[str, Material]:
+    def _get(self, names: Sequence[str]) -> dict[str, Content]:
         """Return what one request tells; of a parameter that is not there any more, that it is deleted."""
         call = partial(self._client.get_parameters, Names=list(names), WithDecryption=True)
         answer = self._aws.ask("ssm:GetParameters", call, CHECK_READ)
         found = {each.text("Name"): _material(each) for each in answer.objects("Parameters")}
-        gone = dict.fromkeys(answer.optional_texts("InvalidParameters") or (), Material(None))
+        gone = dict.fromkeys(answer.optional_texts("InvalidParameters") or (), Content(None))
         if found.keys() | gone.keys() != set(names):
             raise answer.wrong("Parameters", "not about what was asked for")
         return found | gone
@@ -115,12 +115,16 @@ class SsmSource:
         self._root = Home.of(aws.identity().arn, self._session.access.region).root("ssm")
         return aws.now()
 
-    def survey(self, selectors: Sequence[Selector], known: Callable[[Selector, str], bool]) -> tuple[Looked, ...]:  # noqa: ARG002 - the lists tell all
+    def survey(
+        self,
+        selectors: Sequence[Selector],
+        known: Callable[[Selector, str], bool],  # noqa: ARG002 - the lists tell all
+    ) -> tuple[SelectorResult, ...]:
         """Tell which of the listed parameters there are for each selector; see Source.survey."""
         founds = ((selector, tuple(self._found(selector))) for selector in selectors)
-        return tuple(taken_away(Looked(*each), {away: away for away in each[0].without}) for each in founds)
+        return tuple(taken_away(SelectorResult(*each), {away: away for away in each[0].without}) for each in founds)
 
-    def read_all(self, found: Sequence[Found]) -> list[Material | KeyturnError]:
+    def read_all(self, found: Sequence[FoundSecret]) -> list[Content | KeyturnError]:
         """Return what is in each parameter, or why that cannot be told; see Source.read_all."""
         read = self._store.read(each.address for each in found)
         return [read[each.address] for each in found]
@@ -128,13 +132,13 @@ class SsmSource:
     def close(self, *, leased: bool) -> None:
         """Do nothing: AWS's sessions end by themselves."""
 
-    def _found(self, selector: Selector) -> Iterable[Found]:
+    def _found(self, selector: Selector) -> Iterable[FoundSecret]:
         folder = f"{selector.path}/" if selector.recursive else ""
         for name in sorted(self._versions):
             if name.startswith(folder) if folder else name == selector.path:
                 below = name.removeprefix(folder) if folder else ""
                 mount = f"{self._root}:parameter"
-                yield Found(selector, name, mount, Engine.VERSIONED, below, self._versions[name])
+                yield FoundSecret(selector, name, mount, Engine.VERSIONED, below, self._versions[name])
 
 
 def selector_of(path: str, key: str, name: str) -> Selector:
@@ -153,12 +157,12 @@ def selector_of(path: str, key: str, name: str) -> Selector:
 
 def fetch(session: AwsSession, selector: Selector) -> Single:
     """Return the value of a selector's key, without one the parameter's whole text; raises ServiceError."""
-    material = ParameterStore(session.enter()).read([selector.path])[selector.path]
-    if isinstance(material, KeyturnError):
-        raise material
-    if material.values is None:
+    content = ParameterStore(session.enter()).read([selector.path])[selector.path]
+    if isinstance(content, KeyturnError):
+        raise content
+    if content.values is None:
         raise Missing(f"There is no parameter {selector.path}.", "Check AWS_DEFAULT_REGION.")
-    return single(selector, None if material.plain else material.values, material.whole)
+    return single(selector, None if content.plain else content.values, content.whole)
 
 
 def permissions(home: Home, selectors: Iterable[Selector], found: Mapping[str, str]) -> Permissions:
@@ -185,13 +189,13 @@ def _version(answer: Fields) -> Version:
     return Version(answer.number("Version"), str(int(answer.moment("LastModifiedDate").timestamp())))
 
 
-def _material(answer: Fields) -> Material:
+def _material(answer: Fields) -> Content:
     """Return what a parameter holds: the fields of its JSON object, if it is one, and its text."""
     text = answer.text("Value")
     fields = Body("", text).fields
     learn(text)
     learn_all(fields)
-    return Material(fields or {}, _version(answer), whole=text, plain=fields is None)
+    return Content(fields or {}, _version(answer), whole=text, plain=fields is None)
 
 
 def _batches(names: Sequence[str], size: int) -> list[Sequence[str]]:

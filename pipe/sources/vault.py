@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 
 from pipe.errors import Denied, Invalid, KeyturnError, Missing, ServiceError, Unreadable, Unsupported
 from pipe.retry import side_by_side
-from pipe.secrets import Engine, Material, Mount
+from pipe.secrets import Content, Engine, Mount
 from pipe.selectors import BELOW, Selector, WrongSelector, check_no_wildcard
 from pipe.sources.kv import Kv, Session
 from pipe.sources.look import Look, mistake
 from pipe.sources.mounts import Mounts, locate, mounts_of
 from pipe.sources.registry import SourceType
-from pipe.sources.source import Found, Looked, Single, single
+from pipe.sources.source import FoundSecret, SelectorResult, Single, single
 
 if TYPE_CHECKING:
     from pipe.access.vault_session import VaultSession
@@ -68,7 +68,9 @@ class VaultSource:
         self._session.sign_in()
         return self._session.now()
 
-    def survey(self, selectors: Sequence[Selector], known: Callable[[Selector, str], bool]) -> tuple[Looked, ...]:
+    def survey(
+        self, selectors: Sequence[Selector], known: Callable[[Selector, str], bool]
+    ) -> tuple[SelectorResult, ...]:
         """Learn which secrets there are and in which version, with the fewest requests; see Source.survey.
 
         What is known to have versions is of KV version 2, on a mount that most often has no slash in its path: there
@@ -83,27 +85,27 @@ class VaultSource:
     def _look(self, known: Callable[[Selector, str], bool]) -> Look:
         return Look(self._kv, known, dry_run=self._dry_run, look_only=self._look_only)
 
-    def read_all(self, found: Sequence[Found]) -> list[Material | KeyturnError]:
+    def read_all(self, found: Sequence[FoundSecret]) -> list[Content | KeyturnError]:
         """Return what is in each secret, or why that cannot be told; see Source.read_all."""
         return side_by_side([partial(self.read, each) for each in found])
 
-    def read(self, found: Found) -> Material:
+    def read(self, found: FoundSecret) -> Content:
         """Return what is in a secret: in the version that was found, or in the present one where that is gone.
 
         Raises ServiceError.
         """
-        if found.material is not None:
-            return found.material
+        if found.content is not None:
+            return found.content
         mount = Mount(found.mount, found.engine)
         path = found.address.removeprefix(f"{found.mount}/")
         if found.version is not None:
             try:
-                material = self._kv.read(mount, path, found.version.number)
+                content = self._kv.read(mount, path, found.version.number)
             except Missing:
                 pass
             else:
-                if material.values is not None:
-                    return material
+                if content.values is not None:
+                    return content
         return self._kv.read(mount, path)
 
     def close(self, *, leased: bool) -> None:
@@ -115,7 +117,7 @@ class VaultSource:
         answers = mounts_of(self._kv, [selector.path for selector in asked])
         return {selector: answers[selector.path] for selector in asked}
 
-    def _others(self, guessed: Mapping[Selector, Mount], looked: Mapping[Selector, Looked]) -> Mounts:
+    def _others(self, guessed: Mapping[Selector, Mount], looked: Mapping[Selector, SelectorResult]) -> Mounts:
         """Return the selectors whose mounts are not those that were guessed, and what they are on.
 
         Where the server cannot tell, nothing can be said about that which is not as expected.
@@ -133,7 +135,7 @@ class VaultSource:
         return others
 
 
-def _strange(looked: Looked) -> bool:
+def _strange(looked: SelectorResult) -> bool:
     """Tell whether something is not there or not allowed, as it would be on another mount."""
     errors = [*looked.failed.values(), *([looked.problem] if looked.problem else [])]
     return any(isinstance(error, _STRANGE) for error in errors) or not (errors or looked.found)
@@ -149,10 +151,10 @@ def fetch(session: VaultSession, selector: Selector) -> Single:
     wrong = mistake(located)
     if wrong is not None:
         raise wrong
-    material = session.kv.read(mount, located.path)
-    if material.values is None:
+    content = session.kv.read(mount, located.path)
+    if content.values is None:
         raise Missing(f"The current version of {selector.path} is deleted.", "Check SECRETS.")
-    return single(selector, material.values, leased=material.lease is not None)
+    return single(selector, content.values, leased=content.lease is not None)
 
 
 SOURCE_TYPE = SourceType(

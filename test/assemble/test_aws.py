@@ -7,7 +7,7 @@ import pytest
 from pipe.access.aws import AwsAccess
 from pipe.access.aws_sign_in import admit, sign_in
 from pipe.errors import Refused
-from pipe.retry import Patience
+from pipe.retry import Deadline
 from pipe.values import Identity
 
 ACCOUNT = "123456789012"
@@ -27,4 +27,4 @@ def test_others_of_that_name_are_not(name: str) -> None:
 
 def test_without_any_way_there_is_nobody() -> None:
     with pytest.raises(Refused, match="AWS_OIDC_ROLE_ARN: needed"):
-        sign_in(ACCESS, "a-test", Patience())
+        sign_in(ACCESS, "a-test", Deadline())

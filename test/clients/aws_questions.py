@@ -12,7 +12,7 @@ from pipe.clients.secretsmanager import Bodies, SecretsManager, SecretVersions
 from pipe.clients.sns import Topic
 from pipe.errors import KeyturnError
 from pipe.redact import Secret
-from pipe.retry import Patience
+from pipe.retry import Deadline
 from pipe.values import KeyPair
 from sandbox.aws.keys import iam
 from sandbox.world import REGION, USER, Company, World
@@ -41,7 +41,7 @@ class Questions:
         self._world = world
         self._company = company
         self._endpoint = Endpoint(REGION, url or world.aws_url)
-        self._patience = Patience(budget, pace=0.001)
+        self._patience = Deadline(budget, pace=0.001)
         self._role = world.aws.add_role(f"role-{uuid4()}")
         self._topic = world.aws.add_topic("notices")
         self._version = world.aws.put_secret(NAME, '{"user": "shop"}')

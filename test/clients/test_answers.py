@@ -25,7 +25,7 @@ from pipe.clients.vault_kv import Kv
 from pipe.clients.vault_logins import Jwt
 from pipe.errors import Busy, KeyturnError
 from pipe.redact import Secret
-from pipe.retry import Patience
+from pipe.retry import Deadline
 from pipe.secrets import Engine, Mount
 from pipe.values import KeyPair, Place, Target, TargetKind, Variable
 from sandbox.aws.dialect import AwsDialect
@@ -47,11 +47,11 @@ ID, OTHER = "00000000-0000-4000-8000-000000000001", "00000000-0000-4000-8000-000
 TOKEN = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJhIn0.c2ln"
 
 
-def once() -> Patience:
-    """Return the patience of a run that was told to stop: it asks for nothing a second time."""
-    patience = Patience(pace=0)
-    patience.stop()
-    return patience
+def once() -> Deadline:
+    """Return the deadline of a run that was told to stop: it asks for nothing a second time."""
+    deadline = Deadline(pace=0)
+    deadline.stop()
+    return deadline
 
 
 _PLACE = "/2.0/repositories/acme/shop"
@@ -127,12 +127,12 @@ Asks = Mapping[str, Sequence[Callable[[], object]]]
 
 
 def of_aws(url: str) -> Asks:
-    patience, endpoint = once(), Endpoint("eu-central-1", url)
-    aws = Aws.with_keys(KEY, None, endpoint, patience)
+    deadline, endpoint = once(), Endpoint("eu-central-1", url)
+    aws = Aws.with_keys(KEY, None, endpoint, deadline)
     keys, versions = AccessKeys(aws, "deploy-bot"), SecretVersions(aws, "ci/deploy-bot")
     store = SecretsManager(aws)
     body, role = Secret("a body"), "arn:aws:iam::123456789012:role/keyturn"
-    by_token = partial(by_web_identity, role, Secret(TOKEN), Terms("a-test"), endpoint, patience)
+    by_token = partial(by_web_identity, role, Secret(TOKEN), Terms("a-test"), endpoint, deadline)
     return {
         "iam.CreateAccessKey": [keys.create],
         "iam.DeleteAccessKey": [partial(keys.delete, KEY.id)],
@@ -153,7 +153,7 @@ def of_aws(url: str) -> Asks:
         ],
         "sts.AssumeRoleWithWebIdentity": [by_token],
         "sts.GetCallerIdentity": [
-            lambda: Aws.with_keys(KEY, None, endpoint, patience).identity(), *aws.checkers(KEY),
+            lambda: Aws.with_keys(KEY, None, endpoint, deadline).identity(), *aws.checkers(KEY),
         ],
     }  # fmt: skip
 
@@ -196,7 +196,7 @@ def of_vault(url: str) -> Asks:
     login = Jwt("keyturn", Secret(TOKEN))
 
     def signed_in() -> Vault:
-        vault = Vault(url, patience=once())
+        vault = Vault(url, deadline=once())
         vault.sign_in(login)
         return vault
 

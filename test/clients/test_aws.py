@@ -24,7 +24,7 @@ from pipe.errors import (
     WrongState,
 )
 from pipe.redact import Secret
-from pipe.retry import Patience
+from pipe.retry import Deadline
 from pipe.values import KeyPair
 from sandbox.aws import Pair
 from sandbox.wire import Answer, Fault
@@ -33,7 +33,7 @@ from sandbox.world import REGION, SECRET, USER, Company, World
 
 def aws_of(world: World, pair: Pair) -> Aws:
     mine = KeyPair(pair.access_key_id, Secret(pair.secret_access_key))
-    return Aws.with_keys(mine, None, Endpoint(REGION, world.aws_url), Patience(pace=0.1))
+    return Aws.with_keys(mine, None, Endpoint(REGION, world.aws_url), Deadline(pace=0.1))
 
 
 @pytest.fixture
@@ -65,7 +65,7 @@ def test_who_signs_with_a_key(world: World, company: Company) -> None:
 def test_who_signs_with_a_role(world: World, company: Company) -> None:
     role = world.aws.add_role("rotator", trust=company.trust)
     token = Secret(company.oidc_token)
-    aws = by_web_identity(role, token, Terms("a-test"), Endpoint(REGION, world.aws_url), Patience(pace=0.1))
+    aws = by_web_identity(role, token, Terms("a-test"), Endpoint(REGION, world.aws_url), Deadline(pace=0.1))
     identity = aws.identity()
     assert (identity.account, identity.user, identity.key_id) == (world.aws.account, "", "")
     assert identity.arn.endswith(":assumed-role/rotator/a-test")

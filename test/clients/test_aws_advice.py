@@ -7,7 +7,7 @@ import pytest
 from pipe.clients.aws import Aws, Endpoint
 from pipe.errors import BadCredentials, Busy, Conflict, Denied, KeyturnError, LimitReached, Missing, WrongState
 from pipe.redact import Secret
-from pipe.retry import Patience
+from pipe.retry import Deadline
 from pipe.values import KeyPair
 from sandbox.aws.dialect import Refused, read, worded
 from sandbox.wire import Answer, Environ, Fault
@@ -226,7 +226,7 @@ def test_a_connection_to_sts_that_fails_names_the_host(monkeypatch: pytest.Monke
     monkeypatch.delenv("NO_PROXY", raising=False)
     monkeypatch.delenv("no_proxy", raising=False)
     pair = KeyPair("AKIAXXXXXXXXXXXXXXXX", Secret("x" * 40))
-    aws = Aws.with_keys(pair, None, Endpoint("eu-central-1"), Patience(pace=0.001))
+    aws = Aws.with_keys(pair, None, Endpoint("eu-central-1"), Deadline(pace=0.001))
     for ask, region in zip(aws.checkers(pair), ("eu-central-1", "us-east-1"), strict=True):
         with pytest.raises(Busy) as raised:
             ask()

@@ -13,7 +13,7 @@ from pipe.clients.aws import Aws, Endpoint, Terms
 from pipe.clients.aws_proof import SERVER_ID, proof
 from pipe.clients.aws_roles import by_web_identity
 from pipe.redact import HIDDEN, Secret, clean
-from pipe.retry import Patience
+from pipe.retry import Deadline
 from pipe.values import KeyPair
 from sandbox.world import REGION, USER, Company, World
 
@@ -22,13 +22,13 @@ Fields = dict[str, str]
 
 def with_keys(world: World, company: Company) -> Aws:
     pair = KeyPair(company.old_key.access_key_id, Secret(company.old_key.secret_access_key))
-    return Aws.with_keys(pair, None, Endpoint(REGION, world.aws_url), Patience(pace=0.1))
+    return Aws.with_keys(pair, None, Endpoint(REGION, world.aws_url), Deadline(pace=0.1))
 
 
 def with_role(world: World, company: Company) -> Aws:
     role = world.aws.add_role("puller", trust=company.trust)
     token = Secret(company.oidc_token)
-    return by_web_identity(role, token, Terms("a-test"), Endpoint(REGION, world.aws_url), Patience(pace=0.1))
+    return by_web_identity(role, token, Terms("a-test"), Endpoint(REGION, world.aws_url), Deadline(pace=0.1))
 
 
 def decoded(text: str) -> str:
@@ -90,7 +90,7 @@ def test_it_holds_what_vault_looks_at_and_nothing_else(world: World, company: Co
 )  # fmt: skip
 def test_it_is_addressed_to_the_region_that_it_is_signed_for(region: str, url: str) -> None:
     pair = KeyPair("AKIAIOSFODNN7EXAMPLE", Secret("a-secret-that-signs-for-a-region"))
-    fields = proof(Aws.with_keys(pair, None, Endpoint(region), Patience()))
+    fields = proof(Aws.with_keys(pair, None, Endpoint(region), Deadline()))
     assert decoded(fields["iam_request_url"]) == url
     assert f"/{region}/sts/aws4_request" in headers_of(fields)["Authorization"]
 

@@ -12,7 +12,7 @@ from pipe.clients.iam import AccessKeys
 from pipe.errors import BadCredentials, Busy, Denied, Invalid, ServiceError
 from pipe.permissions import Home, compact, document, rotate
 from pipe.redact import Secret
-from pipe.retry import Patience
+from pipe.retry import Deadline
 from pipe.values import KeyPair
 from sandbox.wire import Fault
 from sandbox.world import REGION, USER, Company, World
@@ -29,12 +29,12 @@ def endpoint(world: World) -> Endpoint:
 
 
 def by_step(world: World, company: Company, terms: Terms) -> Aws:
-    return by_web_identity(company.role_arn, Secret(company.oidc_token), terms, endpoint(world), Patience(pace=0.1))
+    return by_web_identity(company.role_arn, Secret(company.oidc_token), terms, endpoint(world), Deadline(pace=0.1))
 
 
 def by_key(world: World, company: Company, terms: Terms, role: str = "") -> Aws:
     pair = KeyPair(company.admin.access_key_id, Secret(company.admin.secret_access_key))
-    aws = Aws.with_keys(pair, None, endpoint(world), Patience(pace=0.1))
+    aws = Aws.with_keys(pair, None, endpoint(world), Deadline(pace=0.1))
     return by_assumed_role(aws, role or world.aws.add_role("keyturn-by-key"), terms)
 
 

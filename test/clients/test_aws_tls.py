@@ -13,7 +13,7 @@ import pytest
 from pipe.clients.aws import Aws, Endpoint
 from pipe.errors import Invalid, ServiceError
 from pipe.redact import Secret
-from pipe.retry import Patience
+from pipe.retry import Deadline
 from pipe.values import KeyPair
 from test.clients.test_aws_answers import WHO
 from test.clients.vault_tls import LOOPBACK, authority
@@ -48,7 +48,7 @@ def served(tmp_path: Path) -> Iterator[tuple[str, str]]:
 
 def who(url: str) -> str:
     pair = KeyPair("AKIAXXXXXXXXXXXXXXXX", Secret("x" * 40))
-    return Aws.with_keys(pair, None, Endpoint("eu-central-1", url), Patience(pace=0.1)).identity().user
+    return Aws.with_keys(pair, None, Endpoint("eu-central-1", url), Deadline(pace=0.1)).identity().user
 
 
 def test_a_bundle_replaces_the_usual_authorities(

@@ -8,7 +8,7 @@ from pipe.clients.bitbucket import Bitbucket
 from pipe.clients.bitbucket_auth import basic, bearer
 from pipe.errors import BadCredentials, Busy, Denied, KeyturnError, Missing, ServiceError
 from pipe.redact import Secret
-from pipe.retry import Patience
+from pipe.retry import Deadline
 from pipe.values import Place, Target, TargetKind
 from sandbox.wire import Fault
 from sandbox.world import Company, World
@@ -28,7 +28,7 @@ def place(client: Bitbucket) -> Place:
 
 def client_of(world: World, token: str, url: str = "") -> Bitbucket:
     root = url or f"{world.bitbucket_url}/2.0"
-    return Bitbucket(root, bearer(Secret(token)), "THE_VARIABLE", Patience(pace=0.1))
+    return Bitbucket(root, bearer(Secret(token)), "THE_VARIABLE", Deadline(pace=0.1))
 
 
 def asked(world: World, prefix: str) -> int:

@@ -13,7 +13,7 @@ from pipe.clients.bitbucket import Bitbucket
 from pipe.clients.bitbucket_auth import bearer, consumer, token_url
 from pipe.errors import BadCredentials, Busy, Denied, KeyturnError, ServiceError
 from pipe.redact import Secret, clean
-from pipe.retry import Patience, side_by_side
+from pipe.retry import Deadline, side_by_side
 from pipe.values import Target, TargetKind
 from sandbox.bitbucket import Token
 from sandbox.server import Server
@@ -39,9 +39,9 @@ def client(world: World, registered: Token) -> Bitbucket:
 
 
 def client_of(world: World, client_id: str, secret: str | Callable[[], Secret]) -> Bitbucket:
-    patience, url = Patience(pace=0.01), f"{world.bitbucket_url}/2.0"
+    deadline, url = Deadline(pace=0.01), f"{world.bitbucket_url}/2.0"
     given = Secret(secret) if isinstance(secret, str) else secret
-    return Bitbucket(url, consumer(url, client_id, given, ADVICE, patience), ADVICE, patience)
+    return Bitbucket(url, consumer(url, client_id, given, ADVICE, deadline), ADVICE, deadline)
 
 
 def asked(world: World, prefix: str) -> list[int]:
@@ -93,7 +93,7 @@ def test_a_consumer_that_is_revoked_during_the_run_ends_it_at_once(
 
 def test_a_given_token_that_is_refused_is_asked_with_once(world: World, company: Company) -> None:
     client = Bitbucket(
-        f"{world.bitbucket_url}/2.0", bearer(Secret(company.token.secret)), "THE_VARIABLE", Patience(pace=0.01)
+        f"{world.bitbucket_url}/2.0", bearer(Secret(company.token.secret)), "THE_VARIABLE", Deadline(pace=0.01)
     )  # fmt: skip
     place = client.find(PRODUCTION)
     world.bitbucket.revoke_token(company.token)
@@ -143,9 +143,9 @@ def test_the_token_is_hidden_from_the_moment_it_exists(world: World, registered:
 
     server = Server(listen)
     try:
-        url, patience = f"{server.url}/2.0", Patience(pace=0.01)
-        authorization = consumer(url, registered.user, Secret(registered.secret), ADVICE, patience)
-        Bitbucket(url, authorization, ADVICE, patience).find(PRODUCTION)
+        url, deadline = f"{server.url}/2.0", Deadline(pace=0.01)
+        authorization = consumer(url, registered.user, Secret(registered.secret), ADVICE, deadline)
+        Bitbucket(url, authorization, ADVICE, deadline).find(PRODUCTION)
     finally:
         server.close()
     assert [header.partition(" ")[0] for header in seen] == ["Basic", "Bearer"]

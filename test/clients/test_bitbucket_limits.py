@@ -14,7 +14,7 @@ from pipe.clients.bitbucket_api import NEARLY
 from pipe.clients.bitbucket_auth import bearer
 from pipe.errors import Busy
 from pipe.redact import Secret
-from pipe.retry import IN_FLIGHT, Patience, side_by_side
+from pipe.retry import IN_FLIGHT, Deadline, side_by_side
 from pipe.values import Place, Target, TargetKind
 from sandbox.server import Server
 from sandbox.wire import Environ, Fault, StartResponse
@@ -23,9 +23,9 @@ from sandbox.world import Company, World
 PRODUCTION = Target(TargetKind.DEPLOYMENT, "acme", "shop", "production")
 
 
-def client_of(world: World, company: Company, url: str = "", patience: Patience | None = None) -> Bitbucket:
+def client_of(world: World, company: Company, url: str = "", deadline: Deadline | None = None) -> Bitbucket:
     root = url or f"{world.bitbucket_url}/2.0"
-    return Bitbucket(root, bearer(Secret(company.token.secret)), "THE_VARIABLE", patience or Patience(pace=0.1))
+    return Bitbucket(root, bearer(Secret(company.token.secret)), "THE_VARIABLE", deadline or Deadline(pace=0.1))
 
 
 @pytest.fixture
@@ -64,7 +64,7 @@ def test_after_a_rate_limit_that_cannot_be_waited_for_only_what_must_be_is_tried
     world: World, company: Company, place: Place, kind: str
 ) -> None:
     # The pause that is asked for is a second.
-    client = client_of(world, company, patience=Patience(budget=0.9, pace=0.1))
+    client = client_of(world, company, deadline=Deadline(budget=0.9, pace=0.1))
     world.bitbucket.wire.spoil(Fault("POST *", kind))
     assert not client.exhausted
     with pytest.raises(Busy) as raised:

@@ -10,7 +10,7 @@ from pipe.clients.bitbucket import Bitbucket
 from pipe.clients.bitbucket_auth import bearer
 from pipe.errors import Denied, Invalid, Missing
 from pipe.redact import Secret
-from pipe.retry import Patience
+from pipe.retry import Deadline
 from pipe.values import Target, TargetKind
 from sandbox.bitbucket import Scope
 from sandbox.wire import Answer, Environ, Fault
@@ -20,7 +20,7 @@ UNKNOWN = "{00000000-0000-4000-8000-000000000000}"
 
 
 def client_of(world: World, token: str) -> Bitbucket:
-    return Bitbucket(f"{world.bitbucket_url}/2.0", bearer(Secret(token)), "THE_VARIABLE", Patience(pace=0.1))
+    return Bitbucket(f"{world.bitbucket_url}/2.0", bearer(Secret(token)), "THE_VARIABLE", Deadline(pace=0.1))
 
 
 @pytest.fixture

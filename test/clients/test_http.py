@@ -19,25 +19,25 @@ import pytest
 
 from pipe.clients.http import LARGEST, Answer, Door, _trusting
 from pipe.errors import Busy, Invalid, ServiceError, Unreadable
-from pipe.retry import Patience
+from pipe.retry import Deadline
 from test.clients.loopback import Script, answering, saying, serving, trickling
 from test.clients.vault_tls import TlsServer, authority
 
 OK = b"HTTP/1.1 200 OK\r\n"
 
 
-def door(url: str, patience: Patience | None = None, ca: str = "") -> Door:
+def door(url: str, deadline: Deadline | None = None, ca: str = "") -> Door:
     # By this pace, a whole request has two seconds.
-    return Door("Vault", url, "VAULT_ADDR", patience or Patience(pace=0.1), ca=ca)
+    return Door("Vault", url, "VAULT_ADDR", deadline or Deadline(pace=0.1), ca=ca)
 
 
-def ask(url: str, patience: Patience | None = None) -> Answer:
-    return door(url, patience).ask("GET", f"{url}/v1/x", "its health")
+def ask(url: str, deadline: Deadline | None = None) -> Answer:
+    return door(url, deadline).ask("GET", f"{url}/v1/x", "its health")
 
 
-def failure(script: Script, patience: Patience | None = None) -> ServiceError:
+def failure(script: Script, deadline: Deadline | None = None) -> ServiceError:
     with serving(script) as server, pytest.raises(ServiceError) as raised:
-        ask(server.url, patience)
+        ask(server.url, deadline)
     assert "its health" in raised.value.what
     assert raised.value.check
     return raised.value
@@ -80,31 +80,31 @@ def test_an_answer_of_any_status_is_an_answer_and_leads_nowhere(status: str) -> 
 )
 def test_no_answer_outlives_its_time_however_it_trickles(begin: bytes, piece: bytes, over: threading.Event) -> None:
     # It would go on until the test is over; by the socket's timeout alone, each piece comes in time.
-    error = failure(trickling(begin, piece, over), Patience(pace=0.03))
+    error = failure(trickling(begin, piece, over), Deadline(pace=0.03))
     assert isinstance(error, Busy)
     assert (error.unclear, "did not answer in time" in error.what) == (True, True)
 
 
 def test_no_request_outlives_the_run(over: threading.Event) -> None:
     # A request would have twenty seconds; what is left of this run is one.
-    error = failure(trickling(OK + b"Content-Length: 9999\r\n\r\n", b"x", over), Patience(0.2))
+    error = failure(trickling(OK + b"Content-Length: 9999\r\n\r\n", b"x", over), Deadline(0.2))
     assert isinstance(error, Busy)
     assert error.unclear
 
 
 def test_after_the_end_of_a_run_nothing_is_asked() -> None:
-    patience = Patience(-4.0)
+    deadline = Deadline(-4.0)
     with serving(answering()) as server:
         with pytest.raises(Busy, match="Vault was not asked for its health: the run's time is over") as raised:
-            ask(server.url, patience)
+            ask(server.url, deadline)
         assert server.requests == []
     assert not raised.value.unclear
 
 
 def test_what_must_be_brought_to_an_end_has_a_little_longer_than_the_run() -> None:
-    patience = Patience(0.0)
-    with serving(answering()) as server, patience.uninterrupted():
-        assert ask(server.url, patience).status == 200
+    deadline = Deadline(0.0)
+    with serving(answering()) as server, deadline.uninterrupted():
+        assert ask(server.url, deadline).status == 200
 
 
 def endless(connection: socket.socket) -> None:
@@ -224,7 +224,7 @@ def test_what_is_given_up_by_a_moment_is_not_asked_again_after_it() -> None:
         raise Busy("busy", "wait", after=10.0, until=0.0)
 
     with pytest.raises(Busy):
-        Patience(pace=0).insist(request)
+        Deadline(pace=0).retry(request)
     assert asked == ["once"]
 
 

@@ -14,7 +14,7 @@ from pipe.clients.certificate import Grant, read
 from pipe.clients.rolesanywhere import Given, RolesAnywhere
 from pipe.errors import Busy, Denied, ServiceError
 from pipe.redact import Secret
-from pipe.retry import Patience
+from pipe.retry import Deadline
 from sandbox.wire import Answer, Environ, Fault
 from sandbox.world import Company, World
 from test.authority import Issued, Kind
@@ -33,7 +33,7 @@ class Bench:
         issued = issued or self.works.machines.issue("runner-1")
         chain = self.works.machines.pem if chain is None else chain
         papers = read(issued.certificate, Secret(issued.key), chain)
-        return RolesAnywhere(self.works.grant, papers, self.world.aws_url, Patience(pace=0.01))
+        return RolesAnywhere(self.works.grant, papers, self.world.aws_url, Deadline(pace=0.01))
 
     def session(self, issued: Issued | None = None, chain: str | None = None) -> Given:
         return self.client(issued, chain).create_session(900)
@@ -97,7 +97,7 @@ def test_six_failures_are_the_end(bench: Bench) -> None:
 def test_a_service_that_is_not_there_is_told(bench: Bench) -> None:
     issued = bench.works.machines.issue("runner-1")
     papers = read(issued.certificate, Secret(issued.key), bench.works.machines.pem)
-    client = RolesAnywhere(bench.works.grant, papers, "http://127.0.0.1:1", Patience(pace=0.01))
+    client = RolesAnywhere(bench.works.grant, papers, "http://127.0.0.1:1", Deadline(pace=0.01))
     with pytest.raises(Busy, match=r"cannot be reached for rolesanywhere:CreateSession: 127\.0\.0\.1:1 refuses"):
         client.create_session(900)
 

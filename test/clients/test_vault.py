@@ -16,7 +16,7 @@ from pipe.clients.vault_kv import Kv
 from pipe.clients.vault_logins import Token, Userpass
 from pipe.errors import BadCredentials, Busy, Denied, Invalid, ServiceError
 from pipe.redact import Secret
-from pipe.retry import Patience
+from pipe.retry import Deadline
 from pipe.secrets import Engine, Mount
 from sandbox.server import Server
 from sandbox.wire import Environ, StartResponse
@@ -29,7 +29,7 @@ READ = Question(plain("GET", "sys/mounts"))
 
 
 def as_root(bao: Bao, url: str, **given: Any) -> Vault:
-    vault = Vault(url, patience=Brisk(), **given)
+    vault = Vault(url, deadline=Brisk(), **given)
     vault.sign_in(Token(Secret(bao.root)))
     return vault
 
@@ -53,7 +53,7 @@ def test_a_cut_connection_is_asked_again(bao: Bao, front: Front) -> None:
     assert len(front.seen) == 3
 
 
-class Noting(Patience):
+class Noting(Deadline):
     """Notes how long it would wait, and does not."""
 
     def __init__(self) -> None:
@@ -65,12 +65,12 @@ class Noting(Patience):
 
 
 def test_the_pause_that_is_asked_for_is_kept(bao: Bao, front: Front) -> None:
-    patience = Noting()
-    vault = Vault(front.url, patience=patience)
+    deadline = Noting()
+    vault = Vault(front.url, deadline=deadline)
     vault.sign_in(Token(Secret(bao.root)))
     front.reply("*", Reply(429, headers=(("Retry-After", "30"),)), Reply(503, headers=(("Retry-After", "7"),)))
     assert vault.ask(READ).data
-    assert patience.waited == [30, 7]
+    assert deadline.waited == [30, 7]
     front.reply("*", Reply(429, headers=(("Retry-After", "4000"),)))
     with pytest.raises(Busy, match="429") as error:
         vault.ask(READ)
@@ -89,7 +89,7 @@ def test_nobody_there_is_said_so(bao: Bao) -> None:
 def test_a_server_that_never_answers_is_said_so(bao: Bao, front: Front) -> None:
     never = threading.Event()
     front.rule("*", lambda _: Reply(500) if never.wait(2) else None)
-    vault = Vault(front.url, patience=Patience(1.0, pace=0.02))
+    vault = Vault(front.url, deadline=Deadline(1.0, pace=0.02))
     with pytest.raises(Busy, match=r"127\.0\.0\.1:.* did not answer in time") as error:
         vault.ask(READ)
     never.set()

@@ -34,8 +34,8 @@ import sys
 from pipe.clients.vault import Vault
 from pipe.clients.vault_api import Question
 from pipe.errors import KeyturnError
-from pipe.retry import Patience
-vault = Vault(sys.argv[1], patience=Patience(5))
+from pipe.retry import Deadline
+vault = Vault(sys.argv[1], deadline=Deadline(5))
 try:
     vault.ask(Question(lambda vault: vault.auth.token.lookup_self()))
 except KeyturnError as error:
@@ -141,7 +141,7 @@ def test_the_pause_that_is_asked_for_is_known(front: Front, status: int) -> None
         def left(self) -> float:
             return 6.0
 
-    vault = vault_at(front.url, patience=Hurried())
+    vault = vault_at(front.url, deadline=Hurried())
     front.rule("*", lambda _: Reply(status, {"errors": []}, (("Retry-After", "7"),)))
     with pytest.raises(ServiceError, match=f"{status}") as error:
         vault.ask(Question(CALLS[0]))

@@ -24,7 +24,7 @@ AWKWARD = ["with blank", "50%25", "é", "a+b", "#1", "why?", "Ünï/ćødé x"]
 
 
 def kv_as(token: str, url: str, page: int = 1000) -> Kv:
-    vault = Vault(url, patience=Brisk())
+    vault = Vault(url, deadline=Brisk())
     vault.sign_in(Token(Secret(token)))
     return Kv(vault, page=page)
 
@@ -197,8 +197,8 @@ def test_deleted_destroyed_expiring_and_empty_secrets_are_told_apart(bao: Bao, k
         assert tree.versions == {path: kv.version(two, f"s/{path}") for path in wanted}
     assert tree.versions["expiring"].state(now + timedelta(days=2)) is State.DELETED
     for path in ("deleted", "destroyed"):
-        material = kv.read(two, f"s/{path}")
-        assert (material.values, material.version) == (None, tree.versions[path])
+        content = kv.read(two, f"s/{path}")
+        assert (content.values, content.version) == (None, tree.versions[path])
     assert kv.read(two, "s/expiring").version == tree.versions["expiring"]
     with pytest.raises(Missing):
         kv.read(two, "s/empty")
@@ -219,8 +219,8 @@ def test_version_1_and_dynamic_engines_have_no_version_but_may_have_a_lease(
     bao: Bao, kv: Kv, front: Front, one: Mount
 ) -> None:
     put(bao, one, "ci/db", a="plain", n=5)
-    material = kv.read(one, "ci/db")
-    assert (material.values, material.version, material.lease) == ({"a": "plain", "n": 5}, None, None)
+    content = kv.read(one, "ci/db")
+    assert (content.values, content.version, content.lease) == ({"a": "plain", "n": 5}, None, None)
     with pytest.raises(Missing, match=f"`{one.path}/ci/none`"):
         kv.read(one, "ci/none")
     given = {"lease_id": "database/creds/app/x", "lease_duration": 3600, "renewable": True, "data": {"username": "u"}}
@@ -236,12 +236,12 @@ def test_everything_that_is_read_is_hidden(bao: Bao, kv: Kv, two: Mount, one: Mo
         nested = {"user": f"leaf-{mount.engine}", "list": [f"item-{mount.engine}", {"pin": 998877}], "b": 1}
         text = f"-----BEGIN-----\nline-of-{mount.engine}\n"
         put(bao, mount, "x", text=text, number=424242.5, nested=nested, yes=True)
-        material = kv.read(mount, "x")
+        content = kv.read(mount, "x")
         compact = f'{{"b":1,"list":["item-{mount.engine}",{{"pin":998877}}],"user":"leaf-{mount.engine}"}}'
         for shown in (text, f"line-of-{mount.engine}", "424242.5", f"leaf-{mount.engine}", "998877", compact):
             assert shown not in clean(f"before {shown} after")
         assert clean("true") == "true"
-        assert f"leaf-{mount.engine}" not in repr(material)
+        assert f"leaf-{mount.engine}" not in repr(content)
 
 
 @pytest.mark.parametrize(

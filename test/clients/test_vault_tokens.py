@@ -70,11 +70,11 @@ def test_a_token_of_ours_is_revoked_at_the_end(bao: Bao, front: Front, users: st
 
 
 def test_a_token_of_ours_is_revoked_after_a_stop_too(bao: Bao, front: Front, users: str) -> None:
-    patience = Brisk()
-    vault = Vault(front.url, patience=patience)
+    deadline = Brisk()
+    vault = Vault(front.url, deadline=deadline)
     vault.sign_in(user(bao, users))
     token = token_of(vault, front)
-    patience.stop()
+    deadline.stop()
     front.reply("POST */revoke-self", Reply(503))
     vault.sign_out(leased=False)
     assert not bao.lives(token)

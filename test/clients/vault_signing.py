@@ -8,12 +8,12 @@ from pipe.clients.vault import Vault
 from pipe.clients.vault_api import Question, plain
 from pipe.clients.vault_logins import Login, Token, WrappedAppRole
 from pipe.errors import BadCredentials, KeyturnError
-from pipe.retry import Patience
+from pipe.retry import Deadline
 
 SELF = Question(plain("GET", "auth/token/lookup-self"))
 
 
-class Brisk(Patience):
+class Brisk(Deadline):
     """Pauses fifty times as fast, but waits as long as ever for an answer: a busy machine takes its time."""
 
     def __init__(self) -> None:
@@ -21,12 +21,12 @@ class Brisk(Patience):
 
     @property
     def timeouts(self) -> tuple[float, float]:
-        return Patience().timeouts
+        return Deadline().timeouts
 
 
-def vault_at(url: str, namespace: str = "", *, patience: Patience | None = None) -> Vault:
+def vault_at(url: str, namespace: str = "", *, deadline: Deadline | None = None) -> Vault:
     """Return a client that pauses fifty times as fast."""
-    return Vault(url, namespace=namespace, patience=patience or Brisk())
+    return Vault(url, namespace=namespace, deadline=deadline or Brisk())
 
 
 def signed_in(url: str, login: Login | WrappedAppRole | Token) -> str:

@@ -20,7 +20,7 @@ from pipe.jobs.doctor.diagnosis import State
 from pipe.jobs.doctor.write_probe import write_probe
 from pipe.jobs.registry import read_settings
 from pipe.redact import Secret
-from pipe.retry import Patience
+from pipe.retry import Deadline
 from pipe.values import Target, TargetKind
 from sandbox.bitbucket.state import Variable
 from sandbox.wire import Fault
@@ -85,10 +85,10 @@ class Probing:
 
     def here(self) -> ProbeFacts:
         """Probe from within this process."""
-        patience = Patience(pace=PACE)
+        deadline = Deadline(pace=PACE)
         url, token = f"{self.world.bitbucket_url}/2.0", bearer(Secret(self._company.token.secret))
         target = Target(TargetKind.DEPLOYMENT, "acme", "shop", self.environment.name)
-        return write_probe(Bitbucket(url, token, "THE_VARIABLE", patience), target, patience)
+        return write_probe(Bitbucket(url, token, "THE_VARIABLE", deadline), target, deadline)
 
     def doctor(self, **changes: str) -> tuple[Result, dict[str, Any]]:
         """Run the doctor as a process; return how it ended, and its report, nothing of it where it was killed."""

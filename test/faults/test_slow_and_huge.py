@@ -22,10 +22,10 @@ MEMORY = 300 << 20
 
 _RUN = """
 import json, os, sys
-from pipe.retry import Patience
+from pipe.retry import Deadline
 from pipe.shell import main
 order = json.loads(sys.stdin.read())
-code = main(order["environ"], Patience(order["budget"]))
+code = main(order["environ"], Deadline(order["budget"]))
 sys.stdout.flush()
 # The most memory of this program alone: what getrusage tells begins with that of the process it was forked from.
 print(open("/proc/self/status").read().partition("VmHWM:")[2].split()[0], file=open(order["told"], "w"))

@@ -16,7 +16,7 @@ from typing import NoReturn
 from pipe.clients.aws import Aws, Endpoint
 from pipe.jobs.registry import MODULES
 from pipe.redact import Secret, _own_words
-from pipe.retry import Patience
+from pipe.retry import Deadline
 from pipe.shell import main
 from pipe.sources.registry import SOURCES, source_type
 from pipe.values import KeyPair
@@ -31,7 +31,7 @@ def _warm() -> None:
     # What a run reads only where a secret is like a word.
     _own_words()
     pair = KeyPair("AKIA" + "0" * 16, Secret("not a secret"))
-    aws = Aws.with_keys(pair, None, Endpoint("eu-central-1", "http://127.0.0.1:9"), Patience(pace=0))
+    aws = Aws.with_keys(pair, None, Endpoint("eu-central-1", "http://127.0.0.1:9"), Deadline(pace=0))
     for service in ("iam", "sts", "secretsmanager", "ssm"):
         aws.client(service)
 
@@ -45,7 +45,7 @@ def _run(order: dict[str, object]) -> NoReturn:
     # Libraries shall find what they would find in a process of its own, and nothing else.
     os.environ.clear()
     os.environ.update(environ)
-    code = main(environ, Patience(pace=float(str(order["pace"]))))
+    code = main(environ, Deadline(pace=float(str(order["pace"]))))
     os._exit(code)
 
 

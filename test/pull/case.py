@@ -108,7 +108,7 @@ class Case:
         return result
 
     def idle(self, **variables: str | None) -> Result:
-        """Run the pull, which must have nothing to do: no write, and no material read."""
+        """Run the pull, which must have nothing to do: no write, and no content read."""
         result = self.well(**variables)
         assert result.writes == [], result.output
         assert self.reads(result) == [], result.output
@@ -125,7 +125,7 @@ class Case:
         return "\n".join(result.problems)
 
     def reads(self, result: Result) -> list[str]:
-        """Return the requests of a run that read material."""
+        """Return the requests of a run that read contents."""
         return [each for each in result.asked("GET ") if "/data/" in each]
 
     def written(self, result: Result) -> int:

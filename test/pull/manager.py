@@ -9,7 +9,7 @@ from typing import Any
 from pipe.clients.aws import Aws, Endpoint
 from pipe.clients.secretsmanager import SecretsManager
 from pipe.redact import Secret
-from pipe.retry import Patience
+from pipe.retry import Deadline
 from pipe.values import KeyPair
 from sandbox.aws import Pair, SecretView
 from sandbox.wire import Wire
@@ -29,7 +29,7 @@ class ManagerCase(Case):
         super().__init__(world, company, runner)
         self.aws = world.aws
         pair = KeyPair(company.admin.access_key_id, Secret(company.admin.secret_access_key))
-        self.store = SecretsManager(Aws.with_keys(pair, None, Endpoint(REGION, world.aws_url), Patience(pace=0.01)))
+        self.store = SecretsManager(Aws.with_keys(pair, None, Endpoint(REGION, world.aws_url), Deadline(pace=0.01)))
         self.given = {
             "SOURCE": "secretsmanager",
             "SECRETS": "ci/** *",
@@ -90,5 +90,5 @@ class ManagerCase(Case):
         return {name: value for name, value in self.held(self.staging).items() if name in names}
 
     def reads(self, result: Result) -> list[str]:
-        """Return the requests of a run that read material."""
+        """Return the requests of a run that read contents."""
         return [each for each in result.of_aws if each in (BATCHES, READS)]

@@ -21,14 +21,14 @@ from pipe.jobs.pull.memory import (
     uuid_digest,
     with_last_sync,
 )
-from pipe.jobs.pull.observe import World, to_read
+from pipe.jobs.pull.observe import PullFacts, to_read
 from pipe.jobs.pull.plan import BATCH, decide
 from pipe.jobs.pull.steps import Prune, PullPlan, Remember, Write
 from pipe.jobs.rotate.notes import with_notes
 from pipe.plan import Do, Step
-from pipe.secrets import Engine, Lease, Material, Version
+from pipe.secrets import Content, Engine, Lease, Version
 from pipe.selectors import Selector, read_selectors
-from pipe.sources.source import Found, Looked
+from pipe.sources.source import FoundSecret, SelectorResult
 from pipe.values import Place, Pull, Target, TargetKind, Variable
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -46,15 +46,15 @@ MARK = "AAAA"
 SECOND = Version(2, "c2")
 
 
-def found(name: str, version: Version | None = SECOND, selector: Selector = ALL, **more: Any) -> Found:
-    return Found(selector, f"secret/ci/{name}", "secret", Engine.KV2, below=name, version=version, **more)
+def found(name: str, version: Version | None = SECOND, selector: Selector = ALL, **more: Any) -> FoundSecret:
+    return FoundSecret(selector, f"secret/ci/{name}", "secret", Engine.KV2, below=name, version=version, **more)
 
 
 def variable(name: str, value: str | None = None, *, secured: bool = True, uuid: str = "") -> Variable:
     return Variable(uuid or f"{{{name}}}", name, value, secured)
 
 
-def entry(each: Found, *names: str, policy: Pull = POLICY) -> SyncedSecret:
+def entry(each: FoundSecret, *names: str, policy: Pull = POLICY) -> SyncedSecret:
     """Return what a target remembers of a secret whose variables are as `variable` makes them."""
     return SyncedSecret(stamp_of(each, ORIGIN, policy), {name: uuid_digest(f"{{{name}}}") for name in names})
 
@@ -73,19 +73,19 @@ def target(
     return TargetState(Place(name, f"/{name}"), held, state, before or LastSync(), named)
 
 
-def world(*targets: TargetState, secrets: Mapping[Found, Material | None] | None = None, **more: Any) -> World:
+def facts(*targets: TargetState, secrets: Mapping[FoundSecret, Content | None] | None = None, **more: Any) -> PullFacts:
     """Return a world in which one selector for each of the secrets' has found these, with what was read of them."""
     secrets = secrets or {}
-    by: dict[Selector, list[Found]] = {}
+    by: dict[Selector, list[FoundSecret]] = {}
     for each in secrets:
         by.setdefault(each.selector, []).append(each)
-    looked = more.pop("looked", tuple(Looked(selector, tuple(some)) for selector, some in by.items()))
-    materials = {each.address: material for each, material in secrets.items() if material is not None}
-    return World(NOW, ORIGIN, looked, materials, more.pop("unread", {}), targets)
+    looked = more.pop("looked", tuple(SelectorResult(selector, tuple(some)) for selector, some in by.items()))
+    materials = {each.address: content for each, content in secrets.items() if content is not None}
+    return PullFacts(NOW, ORIGIN, looked, materials, more.pop("unread", {}), targets)
 
 
-def read(**values: Any) -> Material:
-    return Material(values, Version(2, "c2"))
+def read(**values: Any) -> Content:
+    return Content(values, Version(2, "c2"))
 
 
 def done(plan: PullPlan) -> list[str]:
@@ -100,7 +100,7 @@ def of(plan: PullPlan, kind: type[Any]) -> list[Any]:
     return [step for step in plan.steps if isinstance(step, kind)]
 
 
-def refused(seen: World, policy: Pull = POLICY) -> tuple[str, ...]:
+def refused(seen: PullFacts, policy: Pull = POLICY) -> tuple[str, ...]:
     with pytest.raises(Refused) as caught:
         decide(seen, policy)
     return tuple(map(str, caught.value.problems))
@@ -112,7 +112,7 @@ KEPT = target(remembered({DB.address: entry(DB, "DB_PASSWORD")}), variable("DB_P
 
 def test_a_new_secret_is_written_to_every_target_and_then_remembered() -> None:
     plan = decide(
-        world(target(name="a"), target(name="b"), secrets={DB: read(password=LONG, user="shop-user")}), POLICY
+        facts(target(name="a"), target(name="b"), secrets={DB: read(password=LONG, user="shop-user")}), POLICY
     )
     assert done(plan) == [
         "write a: DB_PASSWORD", "write a: DB_USER", "write b: DB_PASSWORD", "write b: DB_USER",
@@ -127,12 +127,12 @@ def test_a_new_secret_is_written_to_every_target_and_then_remembered() -> None:
 
 
 def test_what_is_unchanged_is_neither_read_nor_written_and_told_in_one_line() -> None:
-    seen = world(KEPT, secrets={DB: None})
+    seen = facts(KEPT, secrets={DB: None})
     assert to_read(seen, POLICY) == ()
     plan = decide(seen, POLICY)
     assert (done(plan), told(plan)) == ([], ["a: 1 variable unchanged"])
     both = target(remembered({DB.address: entry(DB, "X", "Y")}), variable("X"), variable("Y"))
-    assert told(decide(world(both, secrets={DB: None}), POLICY)) == ["a: 2 variables unchanged"]
+    assert told(decide(facts(both, secrets={DB: None}), POLICY)) == ["a: 2 variables unchanged"]
 
 
 OTHERS: dict[str, tuple[TargetState, Pull]] = {
@@ -160,9 +160,9 @@ WHY = {
 @pytest.mark.parametrize("name", OTHERS)
 def test_all_else_is_read_and_written_and_the_reason_is_told(name: str) -> None:
     behind, policy = OTHERS[name]
-    seen = world(KEPT, behind, secrets={DB: None})
+    seen = facts(KEPT, behind, secrets={DB: None})
     assert to_read(seen, policy) == (DB,)
-    (write,) = of(decide(world(behind, secrets={DB: read(password=LONG)}), policy), Write)
+    (write,) = of(decide(facts(behind, secrets={DB: read(password=LONG)}), policy), Write)
     assert write.reason == f"{DB.address}: {WHY[name]}"
     assert write.known == behind.variables.get("DB_PASSWORD")
     assert write.warn is (name == "unsecured")
@@ -170,16 +170,16 @@ def test_all_else_is_read_and_written_and_the_reason_is_told(name: str) -> None:
 
 def test_what_was_read_or_could_not_be_read_is_not_read_once_more() -> None:
     new = target()
-    assert to_read(world(new, secrets={DB: read(), CACHE: None}), POLICY) == (CACHE,)
-    assert to_read(world(new, secrets={DB: None}, unread={DB.address: Denied("No.", "Check.")}), POLICY) == ()
+    assert to_read(facts(new, secrets={DB: read(), CACHE: None}), POLICY) == (CACHE,)
+    assert to_read(facts(new, secrets={DB: None}, unread={DB.address: Denied("No.", "Check.")}), POLICY) == ()
     gone = found("db", Version(2, "c2", deleted_at=NOW))
-    assert to_read(world(new, secrets={gone: None}), POLICY) == ()
-    assert to_read(world(new, secrets={DB: None, found("db", selector=ONE): None}), POLICY) == (DB,)
+    assert to_read(facts(new, secrets={gone: None}), POLICY) == ()
+    assert to_read(facts(new, secrets={DB: None, found("db", selector=ONE): None}), POLICY) == (DB,)
 
 
 def test_only_the_variables_that_differ_are_written_of_a_secret_that_was_read() -> None:
     before = remembered({DB.address: entry(DB, "DB_PASSWORD", "DB_USER")})
-    plan = decide(world(target(before, variable("DB_USER")), secrets={DB: read(password=LONG, user=LONG)}), POLICY)
+    plan = decide(facts(target(before, variable("DB_USER")), secrets={DB: read(password=LONG, user=LONG)}), POLICY)
     assert [write.name for write in of(plan, Write)] == ["DB_PASSWORD"]
     assert told(plan) == ["a: 1 variable unchanged"]
     (remember,) = of(plan, Remember)
@@ -197,21 +197,21 @@ def test_an_unsecured_variable_that_shows_the_value_already_is_right(
     old = found("db", Version(1, "c1"))
     before = remembered({DB.address: entry(old, "DB_PASSWORD", policy=policy)})
     held = target(before, variable("DB_PASSWORD", known, secured=False))
-    assert len(of(decide(world(held, secrets={DB: read(password=LONG)}), policy), Write)) == writes
+    assert len(of(decide(facts(held, secrets={DB: read(password=LONG)}), policy), Write)) == writes
     stranger = target(remembered({}), variable("DB_PASSWORD", known, secured=False))
-    assert len(of(decide(world(stranger, secrets={DB: read(password=LONG)}), policy), Write)) == 1
+    assert len(of(decide(facts(stranger, secrets={DB: read(password=LONG)}), policy), Write)) == 1
 
 
 def test_a_secret_without_versions_is_written_each_time_and_its_lease_is_told() -> None:
     first = found("db", None)
-    material = Material({"password": LONG})
+    content = Content({"password": LONG})
     before = remembered({DB.address: SyncedSecret("", {"DB_PASSWORD": uuid_digest("{DB_PASSWORD}")})})
     held = target(before, variable("DB_PASSWORD"))
-    (write,) = of(decide(world(held, secrets={first: material}), POLICY), Write)
+    (write,) = of(decide(facts(held, secrets={first: content}), POLICY), Write)
     assert write.reason == f"{DB.address}: KV version 2 has no versions"
     for renewable, words in ((True, "renewable"), (False, "not renewable")):
-        leased = replace(material, lease=Lease("id", 60, renewable))
-        (write,) = of(decide(world(held, secrets={first: leased}), POLICY), Write)
+        leased = replace(content, lease=Lease("id", 60, renewable))
+        (write,) = of(decide(facts(held, secrets={first: leased}), POLICY), Write)
         assert write.reason == f"{DB.address}: a lease of 60 s, {words}"
 
 
@@ -219,14 +219,14 @@ def test_a_dynamic_secret_that_a_dry_run_did_not_read_is_named_and_still_remembe
     dynamic = replace(found("db", None), engine=Engine.OTHER)
     before = remembered({DB.address: SyncedSecret("", {"DB_PASSWORD": uuid_digest("{DB_PASSWORD}")})})
     for held in (target(before, variable("DB_PASSWORD")), target()):
-        plan = decide(world(held, secrets={dynamic: None}), PRUNING)
+        plan = decide(facts(held, secrets={dynamic: None}), PRUNING)
         assert (done(plan), told(plan)) == ([], [f"{DB.address}: dynamic: read anew by each run, but by no dry one"])
 
 
 def test_a_variable_that_several_selectors_bring_is_written_once() -> None:
     again, other = found("db", selector=ONE), found("db", selector=replace(ONE, name="OTHER"))
     values = read(password=LONG, user=LONG)
-    plan = decide(world(target(), secrets={DB: values, again: values, other: values}), POLICY)
+    plan = decide(facts(target(), secrets={DB: values, again: values, other: values}), POLICY)
     assert sorted(write.name for write in of(plan, Write)) == ["DB_PASSWORD", "DB_USER", "OTHER"]
 
 
@@ -235,7 +235,7 @@ LEFT = target(GONE, *map(variable, ("DB_PASSWORD", "CACHE_URL", "CACHE_USER")))
 
 
 def test_what_nothing_brings_any_more_is_kept_and_named_or_with_prune_deleted() -> None:
-    seen = world(LEFT, secrets={DB: None})
+    seen = facts(LEFT, secrets={DB: None})
     plan = decide(seen, POLICY)
     assert done(plan) == []
     assert told(plan) == [
@@ -256,23 +256,23 @@ def test_one_left_over_is_told_without_the_like() -> None:
     one = target(remembered({DB.address: entry(DB, "DB_PASSWORD"), CACHE.address: entry(CACHE, "CACHE_URL")}),
                  variable("DB_PASSWORD"), variable("CACHE_URL"))  # fmt: skip
     said = f"! a: CACHE_URL: {CACHE.address} is not there any more; set PRUNE: true to delete it"
-    assert said in told(decide(world(one, secrets={DB: None}), POLICY))
+    assert said in told(decide(facts(one, secrets={DB: None}), POLICY))
 
 
 def test_what_is_gone_is_told_by_what_became_of_it() -> None:
     deleted = found("cache", Version(2, "c2", deleted_at=NOW))
-    plan = decide(world(LEFT, secrets={DB: None, deleted: None}), PRUNING)
+    plan = decide(facts(LEFT, secrets={DB: None, deleted: None}), PRUNING)
     assert {step.reason for step in of(plan, Prune)} == {f"{CACHE.address} is deleted"}
     assert f"! {CACHE.address}: its current version is deleted" in told(plan)
 
 
 def test_a_key_that_a_secret_gives_no_more_is_left_over() -> None:
     cache = found("cache", Version(3, "c3"))
-    plan = decide(world(LEFT, secrets={DB: None, cache: Material({"url": LONG}, Version(3, "c3"))}), PRUNING)
+    plan = decide(facts(LEFT, secrets={DB: None, cache: Content({"url": LONG}, Version(3, "c3"))}), PRUNING)
     assert [(step.name, step.reason) for step in of(plan, Prune)] == [
         ("CACHE_USER", f"{CACHE.address} gives it no more")
     ]
-    kept = decide(world(LEFT, secrets={DB: None, cache: Material({"url": LONG}, Version(3, "c3"))}), POLICY)
+    kept = decide(facts(LEFT, secrets={DB: None, cache: Content({"url": LONG}, Version(3, "c3"))}), POLICY)
     (remember,) = of(kept, Remember)
     entries = remember.remembers.groups[ALL.text].entries
     assert entries[f"~{CACHE.address}"].names == {"CACHE_USER": uuid_digest("{CACHE_USER}")}
@@ -285,12 +285,12 @@ def test_a_key_that_a_secret_gives_no_more_is_left_over() -> None:
 def test_what_could_not_be_looked_at_is_remembered_as_it_was_and_nothing_goes(unsure: str) -> None:
     denied = Denied("No.", "Check.")
     looked = {
-        "problem": Looked(ALL, (DB,), problem=denied),
-        "failed": Looked(ALL, (DB,), {CACHE.address: denied}),
-        "unread": Looked(ALL, (DB, found("cache", Version(3, "c3")))),
+        "problem": SelectorResult(ALL, (DB,), problem=denied),
+        "failed": SelectorResult(ALL, (DB,), {CACHE.address: denied}),
+        "unread": SelectorResult(ALL, (DB, found("cache", Version(3, "c3")))),
     }[unsure]
     unread = {CACHE.address: denied} if unsure == "unread" else {}
-    plan = decide(world(LEFT, secrets={DB: None}, looked=(looked,), unread=unread), PRUNING)
+    plan = decide(facts(LEFT, secrets={DB: None}, looked=(looked,), unread=unread), PRUNING)
     assert (done(plan), told(plan)) == ([], ["a: 1 variable unchanged"])
     assert [failure.what for failure in plan.failures] == ["No."]
 
@@ -299,18 +299,18 @@ def test_what_another_origin_brought_is_never_deleted() -> None:
     theirs = target(
         remembered({CACHE.address: entry(CACHE, "CACHE_URL")}, origin="https://other "), variable("CACHE_URL")
     )
-    assert of(decide(world(theirs, secrets={DB: read(password=LONG)}), PRUNING), Prune) == []
+    assert of(decide(facts(theirs, secrets={DB: read(password=LONG)}), PRUNING), Prune) == []
 
 
 def test_a_variable_that_somebody_has_made_anew_is_never_deleted() -> None:
     theirs = replace(LEFT, variables={**LEFT.variables, "CACHE_URL": variable("CACHE_URL", uuid="{other}")})
-    assert [step.name for step in of(decide(world(theirs, secrets={DB: None}), PRUNING), Prune)] == ["CACHE_USER"]
+    assert [step.name for step in of(decide(facts(theirs, secrets={DB: None}), PRUNING), Prune)] == ["CACHE_USER"]
 
 
 def test_a_variable_that_another_selector_brings_now_is_not_left_over() -> None:
     moved = read_selectors("secret/ci/cache url | CACHE_URL")[0][0]
     new = found("cache", Version(3, "c3"), moved)
-    plan = decide(world(LEFT, secrets={DB: None, new: Material({"url": LONG}, Version(3, "c3"))}), PRUNING)
+    plan = decide(facts(LEFT, secrets={DB: None, new: Content({"url": LONG}, Version(3, "c3"))}), PRUNING)
     assert done(plan) == ["write a: CACHE_URL", "prune a: CACHE_USER", "remember a"]
 
 
@@ -319,10 +319,10 @@ def test_what_selectors_of_other_runs_brought_stays_and_is_named() -> None:
              "secret/y *": Group("there", {"secret/y": SyncedSecret(MARK, {"DB_PASSWORD": MARK})}),
              "secret/z *": Group("there", {"secret/z": SyncedSecret(MARK, {})})}  # fmt: skip
     held = target(LastSync("run", groups=other))
-    plan = decide(world(held, secrets={DB: read(password=LONG)}), PRUNING)
+    plan = decide(facts(held, secrets={DB: read(password=LONG)}), PRUNING)
     kept = "a: X: kept: brought by “secret/x *”, which is not among SECRETS"
     assert kept in told(plan)
-    assert kept in told(decide(world(held, secrets={DB: read(password=LONG)}), POLICY))
+    assert kept in told(decide(facts(held, secrets={DB: read(password=LONG)}), POLICY))
     (remember,) = of(plan, Remember)
     groups = remember.remembers.groups
     assert groups["secret/x *"].entries["secret/x"].names == {"X": MARK}, "what this run brings is this run's"
@@ -334,7 +334,7 @@ def test_what_selectors_of_other_runs_brought_stays_and_is_named() -> None:
 
 def test_a_state_that_cannot_be_read_is_written_anew_and_nothing_goes() -> None:
     broken = replace(LEFT, last_sync=LastSync(readable=False), state=variable(STATE, "{", secured=False))
-    plan = decide(world(broken, secrets={DB: read(password=LONG)}), PRUNING)
+    plan = decide(facts(broken, secrets={DB: read(password=LONG)}), PRUNING)
     assert done(plan) == ["write a: DB_PASSWORD", "remember a"]
     assert plan.unmet, "what was asked for is not done"
     assert "! a: nothing is pruned, since what was written before cannot be told" in told(plan)
@@ -342,7 +342,7 @@ def test_a_state_that_cannot_be_read_is_written_anew_and_nothing_goes() -> None:
     assert write.reason == f"{DB.address}: what was written before cannot be told"
     (remember,) = of(plan, Remember)
     assert remember.remembers.readable
-    assert done(decide(world(broken, secrets={found("db", None): None}), PRUNING)) == ["remember a"]
+    assert done(decide(facts(broken, secrets={found("db", None): None}), PRUNING)) == ["remember a"]
 
 
 @pytest.mark.parametrize(
@@ -350,47 +350,47 @@ def test_a_state_that_cannot_be_read_is_written_anew_and_nothing_goes() -> None:
     [({}, False), ({"state": variable(STATE, "x", secured=True)}, True)],
 )
 def test_a_target_without_writes_remembers_only_what_is_news(changes: dict[str, Any], news: bool) -> None:
-    plan = decide(world(replace(KEPT, **changes), secrets={DB: None}), POLICY)
+    plan = decide(facts(replace(KEPT, **changes), secrets={DB: None}), POLICY)
     assert done(plan) == (["remember a"] if news else [])
 
 
 def test_a_target_that_gets_nothing_gets_no_state() -> None:
     gone = found("db", Version(2, "c2", deleted_at=NOW))
-    assert decide(world(target(), secrets={gone: None}), KEEPING).actions == ()
+    assert decide(facts(target(), secrets={gone: None}), KEEPING).actions == ()
 
 
 def test_a_selector_that_finds_nothing_is_refused_or_named() -> None:
-    nothing = world(target(), looked=(Looked(ALL),))
+    nothing = facts(target(), looked=(SelectorResult(ALL),))
     said = "SECRETS: “secret/ci/** *”: nothing is there. Check the path and the policy, or set ON_MISSING: keep."
     assert refused(nothing) == (said,)
     assert told(decide(nothing, KEEPING)) == ["! secret/ci/** *: nothing is there"]
     for looked in (
-        Looked(ALL, problem=Denied("No.", "Check.")),
-        Looked(ALL, failed={DB.address: Denied("No.", "Check.")}),
+        SelectorResult(ALL, problem=Denied("No.", "Check.")),
+        SelectorResult(ALL, failed={DB.address: Denied("No.", "Check.")}),
     ):
-        assert told(decide(world(target(), looked=(looked,)), POLICY)) == []
+        assert told(decide(facts(target(), looked=(looked,)), POLICY)) == []
 
 
 def test_a_secret_that_is_named_and_is_gone_is_refused_or_named_and_in_a_folder_named() -> None:
     gone = Version(2, "c2", destroyed=True)
-    named = world(target(), secrets={found("db", gone, ONE): None})
+    named = facts(target(), secrets={found("db", gone, ONE): None})
     assert "its current version is destroyed and cannot come back" in refused(named)[0]
     assert told(decide(named, KEEPING)) == [
         "! secret/ci/db password: its current version is destroyed and cannot come back"
     ]
-    folder = world(target(), secrets={found("db", gone): None, CACHE: read()})
+    folder = facts(target(), secrets={found("db", gone): None, CACHE: read()})
     assert told(decide(folder, POLICY)) == [f"! {DB.address}: its current version is destroyed and cannot come back"]
 
 
 def test_a_secret_that_will_be_deleted_soon_is_told() -> None:
     soon = found("db", Version(2, "c2", NOW + timedelta(hours=3)))
     assert f"! {DB.address}: it will be deleted on 2026-11-22 15:00 UTC" in told(
-        decide(world(KEPT, secrets={soon: None}), POLICY)
+        decide(facts(KEPT, secrets={soon: None}), POLICY)
     )
 
 
 def test_a_key_that_is_not_there_is_refused_where_it_was_named_and_left_out_in_a_folder() -> None:
-    named = world(target(), secrets={found("db", selector=ONE): read(user=LONG)})
+    named = facts(target(), secrets={found("db", selector=ONE): read(user=LONG)})
     assert refused(named) == (
         "SECRETS: “secret/ci/db password”: the secret has no key password; it has user. "
         "Check the path and the policy, or set ON_MISSING: keep.",
@@ -398,25 +398,25 @@ def test_a_key_that_is_not_there_is_refused_where_it_was_named_and_left_out_in_a
     assert told(decide(named, KEEPING)) == ["! secret/ci/db password: the secret has no key password; it has user"]
     folder = read_selectors("secret/ci/** password")[0][0]
     some = {found("db", selector=folder): read(user=LONG), found("cache", selector=folder): read(password=LONG)}
-    assert [write.name for write in of(decide(world(target(), secrets=some), POLICY), Write)] == ["CACHE_PASSWORD"]
+    assert [write.name for write in of(decide(facts(target(), secrets=some), POLICY), Write)] == ["CACHE_PASSWORD"]
 
 
 def test_a_secret_that_is_no_object_has_no_keys() -> None:
-    text = Material({}, Version(2, "c2"), whole="plain-text-secret")
-    (problem,) = refused(world(target(), secrets={found("db", selector=ONE): text}))
+    text = Content({}, Version(2, "c2"), whole="plain-text-secret")
+    (problem,) = refused(facts(target(), secrets={found("db", selector=ONE): text}))
     assert (
         problem == f"{DB.address}: the secret is no JSON object and has no keys; leave the key out to take all of it."
     )
-    assert told(decide(world(target(), secrets={DB: text}), POLICY)) == [
+    assert told(decide(facts(target(), secrets={DB: text}), POLICY)) == [
         f"! {DB.address}: it is no JSON object and has no keys; a selector without a key takes it"
     ]
     whole = read_selectors("ci/db | WHOLE", "secretsmanager")[0][0]
-    (write,) = of(decide(world(target(), secrets={found("db", selector=whole): text}), POLICY), Write)
+    (write,) = of(decide(facts(target(), secrets={found("db", selector=whole): text}), POLICY), Write)
     assert (write.name, write.text.reveal()) == ("WHOLE", "plain-text-secret")
 
 
 def test_every_problem_with_values_and_names_is_told_at_once() -> None:
-    problems = refused(world(target(), secrets={DB: read(password="two\nlines", path=LONG), CACHE: read(url="a\0b")}))
+    problems = refused(facts(target(), secrets={DB: read(password="two\nlines", path=LONG), CACHE: read(url="a\0b")}))
     assert len(problems) == 2
     assert "more than one line" in problems[0]
     assert "a NUL character" in problems[1]
@@ -426,7 +426,7 @@ def test_two_secrets_that_give_one_name_are_refused_even_where_one_was_not_read(
     other = replace(DB, address="secret/ci/sub/db")
     before = remembered({DB.address: entry(DB, "DB_PASSWORD")})
     held = target(before, variable("DB_PASSWORD"))
-    (problem,) = refused(world(held, secrets={DB: None, other: read(password=LONG)}))
+    (problem,) = refused(facts(held, secrets={DB: None, other: read(password=LONG)}))
     assert "DB_PASSWORD" in problem
     assert DB.address in problem
     assert other.address in problem
@@ -434,7 +434,7 @@ def test_two_secrets_that_give_one_name_are_refused_even_where_one_was_not_read(
 
 def test_short_values_are_warned_of_and_base64_is_told() -> None:
     plan = decide(
-        world(target(), secrets={DB: read(password="abc", key="two\nlines-of-it")}), replace(POLICY, encode=True)
+        facts(target(), secrets={DB: read(password="abc", key="two\nlines-of-it")}), replace(POLICY, encode=True)
     )
     assert told(plan) == [
         f"! DB_PASSWORD: {DB.address} password: the value is too short to be masked in Pipelines' logs"
@@ -444,19 +444,19 @@ def test_short_values_are_warned_of_and_base64_is_told() -> None:
     ]  # fmt: skip
 
 
-def many(count: int, size: int = 8) -> Material:
-    return Material({f"k{number:04}": "v" * size for number in range(count)}, Version(2, "c2"))
+def many(count: int, size: int = 8) -> Content:
+    return Content({f"k{number:04}": "v" * size for number in range(count)}, Version(2, "c2"))
 
 
 def test_after_each_batch_its_targets_remember_what_was_written() -> None:
-    plan = decide(world(target(name="a"), target(name="b"), secrets={DB: many(BATCH // 2 + 50)}), POLICY)
+    plan = decide(facts(target(name="a"), target(name="b"), secrets={DB: many(BATCH // 2 + 50)}), POLICY)
     remembers = [(number, step.on) for number, step in enumerate(plan.actions) if step.do is Do.REMEMBER]
     assert remembers == [(BATCH, "a"), (BATCH + 1, "b"), (BATCH + 102, "b")]
 
 
 @pytest.mark.parametrize(("count", "warned"), [(400, False), (401, True)])
 def test_more_than_eight_hundred_writes_are_warned_of_since_they_take_an_hour(count: int, warned: bool) -> None:
-    plan = decide(world(target(name="a"), target(name="b"), secrets={DB: many(count)}), POLICY)
+    plan = decide(facts(target(name="a"), target(name="b"), secrets={DB: many(count)}), POLICY)
     first = plan.steps[0]
     text = "802 variables are to be written, and it takes a thousand requests an hour; the next runs do the rest"
     assert (first == Step(Do.KEEP, "Bitbucket", text, warn=True)) is warned
@@ -464,13 +464,13 @@ def test_more_than_eight_hundred_writes_are_warned_of_since_they_take_an_hour(co
 
 @pytest.mark.parametrize(("more", "fits"), [(0, True), (1, False)])
 def test_a_target_that_could_not_hold_all_is_refused_with_the_largest(more: int, fits: bool) -> None:
-    secrets = {DB: Material({f"k{number}": "v" * 10_000 for number in range(10)}, Version(2, "c2"))}
-    one = decide(world(target(None, variable("OTHER", "x", secured=False)), secrets=secrets), POLICY)
+    secrets = {DB: Content({f"k{number}": "v" * 10_000 for number in range(10)}, Version(2, "c2"))}
+    one = decide(facts(target(None, variable("OTHER", "x", secured=False)), secrets=secrets), POLICY)
     (remember,) = of(one, Remember)
     state = len(with_last_sync(None, remember.remembers))
     used = state + sum(len(step.name) + 10_000 for step in of(one, Write))
     filler = variable("OTHER", "x" * (LARGEST_STEP - used - len("OTHER") + more), secured=False)
-    seen = world(target(None, filler), secrets=secrets)
+    seen = facts(target(None, filler), secrets=secrets)
     if fits:
         assert len(of(decide(seen, POLICY), Write)) == 10
     else:
@@ -481,7 +481,7 @@ def test_a_target_that_could_not_hold_all_is_refused_with_the_largest(more: int,
 
 def test_a_state_that_would_be_too_large_is_refused() -> None:
     some = {found(f"n{number}", Version(number, f"{number * number}")): many(3) for number in range(1000)}
-    (problem,) = refused(world(target(), secrets=some))
+    (problem,) = refused(facts(target(), secrets=some))
     assert problem.startswith(f"a: what {STATE} has to remember takes ")
     assert f"Keyturn's own limit for a variable is {LARGEST_STATE}" in problem
 
@@ -512,7 +512,7 @@ def test_the_characters_that_one_step_sees_of_several_targets_count_together(
 ) -> None:
     names = {SHOP: "shop", STAGE: "staging", LIVE: "live", OTHER_SHOP: "billing", ALL_OF: "workspace"}
     filler = variable("OTHER", "x" * 60_000, secured=False)
-    seen = world(*(target(None, filler, name=names[each], named=each) for each in full), secrets={DB: read(key=LONG)})
+    seen = facts(*(target(None, filler, name=names[each], named=each) for each in full), secrets={DB: read(key=LONG)})
     if len(refused_ones) == len(full):
         assert "all variables that a step sees together" in refused(seen)[0]
         return
@@ -524,14 +524,14 @@ def test_the_characters_that_one_step_sees_of_several_targets_count_together(
 def test_targets_in_which_nothing_changes_are_not_refused_for_what_is_there() -> None:
     filler = variable("OTHER", "x" * 120_000, secured=False)
     full = replace(KEPT, variables={**KEPT.variables, "OTHER": filler})
-    assert decide(world(full, secrets={DB: None}), POLICY).failures == ()
+    assert decide(facts(full, secrets={DB: None}), POLICY).failures == ()
 
 
 def named_by(text: str) -> tuple[Selector, ...]:
     return read_selectors(text)[0]
 
 
-def alone(name: str, selector: Selector) -> Found:
+def alone(name: str, selector: Selector) -> FoundSecret:
     """Return a secret whose selector names it by itself."""
     return replace(found(name, selector=selector), below="")
 
@@ -539,7 +539,7 @@ def alone(name: str, selector: Selector) -> Found:
 def test_a_wildcard_does_not_bring_a_name_that_programs_obey() -> None:
     (wild,) = named_by("secret/ci/db *")
     values = {"ld_preload": "/tmp/evil.so", "env": "production", "password": LONG, "docker-password": LONG}
-    first = decide(world(target(), secrets={alone("db", wild): read(**values)}), POLICY)
+    first = decide(facts(target(), secrets={alone("db", wild): read(**values)}), POLICY)
     assert [write.name for write in of(first, Write)] == ["PASSWORD", "DOCKER_PASSWORD"]
     assert first.unmet
     said = [line for line in told(first) if "obey" in line]
@@ -551,7 +551,7 @@ def test_a_wildcard_does_not_bring_a_name_that_programs_obey() -> None:
     (entry_now,) = remember.remembers.groups[wild.text].entries.values()
     before = LastSync("run", {wild.text: Group(origin_digest(ORIGIN), {DB.address: replace(entry_now, names=names)})})
     held = target(before, variable("PASSWORD"), variable("DOCKER_PASSWORD"))
-    again = world(held, secrets={alone("db", wild): None})
+    again = facts(held, secrets={alone("db", wild): None})
     assert to_read(again, POLICY) == ()
     second = decide(again, POLICY)
     assert (second.actions, second.unmet) == ((), True)
@@ -561,12 +561,12 @@ def test_a_wildcard_does_not_bring_a_name_that_programs_obey() -> None:
 def test_a_selector_of_its_own_brings_such_a_name_and_then_the_wildcard_does_not() -> None:
     wild, own = named_by("secret/ci/db *; secret/ci/other word | ENV")
     secrets = {alone("db", wild): read(env="by-the-wildcard"), alone("other", own): read(word=LONG)}
-    plan = decide(world(target(), secrets=secrets), POLICY)
+    plan = decide(facts(target(), secrets=secrets), POLICY)
     assert [(write.name, write.text.reveal()) for write in of(plan, Write)] == [("ENV", LONG)]
     assert not plan.unmet
     # A key that is named brings it as well.
     (key,) = named_by("secret/ci/db env")
-    plan = decide(world(target(), secrets={alone("db", key): read(env=LONG)}), POLICY)
+    plan = decide(facts(target(), secrets={alone("db", key): read(env=LONG)}), POLICY)
     assert ([write.name for write in of(plan, Write)], plan.unmet) == (["ENV"], False)
 
 
@@ -589,9 +589,9 @@ def test_what_a_rotation_keeps_in_a_target_is_not_written_over(
 ) -> None:
     (own,) = named_by(selector)
     secrets = {alone("db", own): read(**{key: LONG})}
-    (problem,) = refused(world(target(None, state), target(name="b"), secrets=secrets))
+    (problem,) = refused(facts(target(None, state), target(name="b"), secrets=secrets))
     assert problem.startswith(f"a: secret/ci/db would write over {name}, which a rotation keeps there ({state.key} ")
-    assert decide(world(target(name="b"), secrets={alone("db", own): read(other=LONG, key=LONG)}), POLICY)
+    assert decide(facts(target(name="b"), secrets={alone("db", own): read(other=LONG, key=LONG)}), POLICY)
 
 
 def test_a_state_that_is_no_rotations_keeps_nothing() -> None:
@@ -599,13 +599,13 @@ def test_a_state_that_is_no_rotations_keeps_nothing() -> None:
     other = variable("KEYTURN_STATE", with_last_sync(None, LastSync()), secured=False)
     (own,) = named_by("secret/ci/db *")
     secrets = {alone("db", own): read(state=LONG, probe_1234=LONG)}
-    assert len(of(decide(world(target(None, probe, other), secrets=secrets), POLICY), Write)) == 2
+    assert len(of(decide(facts(target(None, probe, other), secrets=secrets), POLICY), Write)) == 2
 
 
 def test_what_is_taken_away_from_a_wildcard_is_kept_and_named_and_never_pruned() -> None:
     (wild,) = named_by("secret/ci/** *; !secret/ci/cache")
-    looked = Looked(wild, (found("db", selector=wild),), without=wild.without)
-    plan = decide(world(LEFT, looked=(looked,)), PRUNING)
+    looked = SelectorResult(wild, (found("db", selector=wild),), without=wild.without)
+    plan = decide(facts(LEFT, looked=(looked,)), PRUNING)
     assert of(plan, Prune) == []
     assert "! a: CACHE_URL, CACHE_USER: kept: “!” takes its secret away from the wildcard" in told(plan)
     assert "! !secret/ci/cache: it takes nothing away, since nothing is there; for everything below a folder, write " \
@@ -619,7 +619,7 @@ def bulk(*names: str) -> TargetState:
 
 def test_too_many_of_a_target_are_not_pruned_and_a_number_allows_them() -> None:
     names = [f"CACHE_{number}" for number in range(7)]
-    seen = world(bulk(*names), secrets={DB: None})
+    seen = facts(bulk(*names), secrets={DB: None})
     plan = decide(seen, PRUNING)
     assert (of(plan, Prune), plan.unmet) == ([], True)
     assert any("not deleted: 7 of 8 there would go; PRUNE: 7 allows that many" in line for line in told(plan))
@@ -629,12 +629,12 @@ def test_too_many_of_a_target_are_not_pruned_and_a_number_allows_them() -> None:
 
 
 def test_the_same_is_decided_of_the_same() -> None:
-    seen = world(LEFT, target(name="b"), secrets={DB: read(password=LONG, env="x" * 9), found("db", None): None})
+    seen = facts(LEFT, target(name="b"), secrets={DB: read(password=LONG, env="x" * 9), found("db", None): None})
     assert decide(seen, PRUNING) == decide(seen, PRUNING)
 
 
 def test_a_target_that_could_not_be_looked_at_is_a_failure_of_its_own() -> None:
-    seen = replace(world(target(), secrets={DB: read(password=LONG)}), refused=(("b", Denied("No.", "Check.")),))
+    seen = replace(facts(target(), secrets={DB: read(password=LONG)}), refused=(("b", Denied("No.", "Check.")),))
     plan = decide(seen, POLICY)
     assert done(plan) == ["write a: DB_PASSWORD", "remember a"]
     assert [(failure.step.on, failure.what) for failure in plan.failures] == [("b", "No.")]
@@ -644,5 +644,5 @@ def test_what_another_address_gave_before_is_named_once() -> None:
     theirs = target(
         remembered({CACHE.address: entry(CACHE, "CACHE_URL")}, origin="https://other "), variable("CACHE_URL")
     )
-    plan = decide(world(theirs, secrets={DB: read(password=LONG)}), PRUNING)
+    plan = decide(facts(theirs, secrets={DB: read(password=LONG)}), PRUNING)
     assert "! a: CACHE_URL: kept, and not looked after any more: another address gave it before" in told(plan)

@@ -26,13 +26,13 @@ from pipe.jobs.pull.memory import (
 from pipe.naming import NAME
 from pipe.secrets import Engine, Version
 from pipe.selectors import Selector
-from pipe.sources.source import Found
+from pipe.sources.source import FoundSecret
 from pipe.state import rotated
 from pipe.values import Place, Pull, Variable
 
 ORIGIN = "https://vault.example team"
 POLICY = Pull((), True, False, True, False, encode=False, trim=False, state_variable="KEYTURN_STATE")
-FOUND = Found(
+FOUND = FoundSecret(
     Selector("secret/ci", "*", recursive=True), "secret/ci/db", "secret", Engine.KV2, version=Version(2, "c2")
 )
 STAMP = stamp_of(FOUND, ORIGIN, POLICY)

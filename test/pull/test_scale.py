@@ -41,7 +41,7 @@ class Scale:
         return named(changed)
 
     def reads(self) -> list[str]:
-        """Return the material that OpenBao says was read."""
+        """Return the contents that OpenBao says was read."""
         return [path for _, path in self.case.vault.audited() if "/data/" in path]
 
     def holds(self, wanted: dict[str, str]) -> bool:

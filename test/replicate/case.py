@@ -9,7 +9,7 @@ from typing import Any
 from pipe.clients.aws import Aws, Endpoint
 from pipe.clients.secretsmanager import SecretsManager
 from pipe.redact import Secret
-from pipe.retry import Patience
+from pipe.retry import Deadline
 from pipe.values import KeyPair
 from sandbox.aws import SecretView
 from sandbox.wire import Wire
@@ -19,7 +19,7 @@ from test.pull.case import Case as PullCase
 from test.support import Result
 
 SIGNING_IN = ("POST auth/jwt/login", "POST auth/token/revoke-self", "sts.AssumeRoleWithWebIdentity")
-MATERIAL = ("secretsmanager.GetSecretValue", "secretsmanager.BatchGetSecretValue")
+CONTENTS = ("secretsmanager.GetSecretValue", "secretsmanager.BatchGetSecretValue")
 
 
 class Case(PullCase):
@@ -32,7 +32,7 @@ class Case(PullCase):
         super().__init__(world, company, runner)
         self.aws = world.aws
         pair = KeyPair(company.admin.access_key_id, Secret(company.admin.secret_access_key))
-        admin = Aws.with_keys(pair, None, Endpoint(REGION, world.aws_url), Patience(pace=PACE))
+        admin = Aws.with_keys(pair, None, Endpoint(REGION, world.aws_url), Deadline(pace=PACE))
         self.store, self.client = SecretsManager(admin), admin.client("secretsmanager")
         pull, replicate = world.pull_variables(company), world.replicate_variables(company)
         self.given = {**dict.fromkeys(pull.keys() - replicate.keys()), **replicate}
@@ -46,7 +46,7 @@ class Case(PullCase):
     def run_by(self, runner: Runner, variables: Mapping[str, str | None], pace: float = PACE) -> Result:
         """Run the replication by another runner, or at another pace; it never reads what is in a replica."""
         result = super().run_by(runner, variables, pace)
-        assert not set(MATERIAL) & set(result.of_aws)
+        assert not set(CONTENTS) & set(result.of_aws)
         return result
 
     def asked(self, result: Result) -> list[str]:

@@ -12,15 +12,15 @@ import pytest
 
 from pipe.errors import Denied, Refused
 from pipe.jobs.replicate.identity import next_id, tags_of, token_of
-from pipe.jobs.replicate.observe import World, to_read, wanted_of
+from pipe.jobs.replicate.observe import ReplicationFacts, to_read, wanted_of
 from pipe.jobs.replicate.plan import LARGEST, decide, step_for
 from pipe.jobs.replicate.steps import Copy, Prune, PutBack, ReplicaPlan, Tag
 from pipe.plan import Do
 from pipe.redact import Secret
-from pipe.secrets import Engine, Material, Version
+from pipe.secrets import Content, Engine, Version
 from pipe.selectors import Selector, read_selectors
 from pipe.sources.inventory import take_inventory
-from pipe.sources.source import Found, Looked
+from pipe.sources.source import FoundSecret, SelectorResult
 from pipe.values import Described, Replication
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -35,29 +35,29 @@ SECOND = Version(2, "c2")
 THEIRS = "01234567-89ab-cdef-0123-456789abcdef"
 
 
-def found(name: str, version: Version | None = SECOND, selector: Selector = ALL, **more: Any) -> Found:
-    return Found(selector, f"secret/ci/{name}", "secret", **{"engine": Engine.KV2, "version": version, **more})
+def found(name: str, version: Version | None = SECOND, selector: Selector = ALL, **more: Any) -> FoundSecret:
+    return FoundSecret(selector, f"secret/ci/{name}", "secret", **{"engine": Engine.KV2, "version": version, **more})
 
 
-def replica(of: Found, *stages: str, keys: tuple[str, ...] = (), origin: str = ORIGIN, **more: Any) -> Described:
+def replica(of: FoundSecret, *stages: str, keys: tuple[str, ...] = (), origin: str = ORIGIN, **more: Any) -> Described:
     """Return a replica whose version of a secret has these stages, by default AWSCURRENT."""
     token = token_of(of, of.version, keys, origin)
     versions = {token: frozenset(stages or ("AWSCURRENT",)), **more.pop("others", {})}
     return Described("arn", versions, {**tags_of(of, of.version, origin), **more.pop("tags", {})}, changed=NOW, **more)
 
 
-def world(*secrets: Found, replicas: Mapping[str, Described] | None = None, **more: Any) -> World:
+def facts(*secrets: FoundSecret, replicas: Mapping[str, Described] | None = None, **more: Any) -> ReplicationFacts:
     """Return a world in which a selector for each of the secrets' has found these; `read` are their materials."""
-    by: dict[Selector, list[Found]] = {}
+    by: dict[Selector, list[FoundSecret]] = {}
     for each in secrets:
         by.setdefault(each.selector, []).append(each)
-    looked = more.pop("looked", tuple(Looked(selector, tuple(some)) for selector, some in by.items()))
+    looked = more.pop("looked", tuple(SelectorResult(selector, tuple(some)) for selector, some in by.items()))
     names = {f"team/ci/{name}": each for name, each in (replicas or {}).items()}
-    return World(NOW, ORIGIN, looked, more.pop("read", {}), more.pop("unread", {}), names, "run-1")
+    return ReplicationFacts(NOW, ORIGIN, looked, more.pop("read", {}), more.pop("unread", {}), names, "run-1")
 
 
-def read(values: Mapping[str, Any] | None, *secrets: Found) -> dict[str, Material]:
-    return {each.address: Material(values, each.version) for each in secrets}
+def read(values: Mapping[str, Any] | None, *secrets: FoundSecret) -> dict[str, Content]:
+    return {each.address: Content(values, each.version) for each in secrets}
 
 
 def done(plan: ReplicaPlan) -> list[str]:
@@ -73,7 +73,7 @@ def only(plan: ReplicaPlan, kind: type[Any]) -> Any:
     return step
 
 
-def refused(seen: World, policy: Replication = POLICY) -> tuple[str, ...]:
+def refused(seen: ReplicationFacts, policy: Replication = POLICY) -> tuple[str, ...]:
     with pytest.raises(Refused) as caught:
         decide(seen, policy)
     return tuple(map(str, caught.value.problems))
@@ -85,8 +85,8 @@ NAME = "team/ci/db"
 
 
 def test_a_secret_without_a_replica_is_read_and_written() -> None:
-    assert to_read(world(DB), POLICY) == [DB]
-    step = only(decide(world(DB, read=read(VALUES, DB)), POLICY), Copy)
+    assert to_read(facts(DB), POLICY) == [DB]
+    step = only(decide(facts(DB, read=read(VALUES, DB)), POLICY), Copy)
     token = token_of(DB, SECOND, (), ORIGIN)
     assert (step.do, step.on, step.version, step.seen) == (Do.WRITE, NAME, token, None)
     assert step.reason == f"{DB.address}: is new there"
@@ -95,7 +95,7 @@ def test_a_secret_without_a_replica_is_read_and_written() -> None:
 
 
 def test_what_is_right_is_neither_read_nor_written_and_told_in_one_line() -> None:
-    seen = world(DB, CACHE, replicas={"db": replica(DB), "cache": replica(CACHE)})
+    seen = facts(DB, CACHE, replicas={"db": replica(DB), "cache": replica(CACHE)})
     assert to_read(seen, POLICY) == []
     plan = decide(seen, POLICY)
     assert (done(plan), told(plan)) == ([], ["Secrets Manager: 2 unchanged"])
@@ -124,8 +124,8 @@ BEHIND: dict[str, tuple[Described, Replication, str]] = {
 @pytest.mark.parametrize("name", BEHIND)
 def test_a_replica_that_is_behind_gets_a_version_of_which_everybody_who_sees_the_same_knows_the_id(name: str) -> None:
     seen, policy, why = BEHIND[name]
-    assert to_read(world(DB, replicas={"db": seen}), policy) == [DB]
-    step = only(decide(world(DB, replicas={"db": seen}, read=read(VALUES, DB)), policy), Copy)
+    assert to_read(facts(DB, replicas={"db": seen}), policy) == [DB]
+    step = only(decide(facts(DB, replicas={"db": seen}, read=read(VALUES, DB)), policy), Copy)
     assert (step.do, step.reason) == (Do.WRITE, f"{DB.address}: {why}")
     assert (step.version, step.seen) == (next_id(seen, token_of(DB, SECOND, (), ORIGIN)), seen)
     assert json.loads(step.body.reveal()) == VALUES
@@ -133,7 +133,7 @@ def test_a_replica_that_is_behind_gets_a_version_of_which_everybody_who_sees_the
 
 def test_a_source_without_versions_is_written_each_time() -> None:
     one = replace(DB, version=None, engine=Engine.KV1)
-    seen = world(one, replicas={"db": replica(DB)}, read=read(VALUES, one))
+    seen = facts(one, replicas={"db": replica(DB)}, read=read(VALUES, one))
     plan = decide(seen, POLICY)
     assert only(plan, Copy).reason == f"{DB.address}: has no versions"
     assert decide(seen, POLICY) == plan, "the id is made from the run's, not by chance"
@@ -142,9 +142,9 @@ def test_a_source_without_versions_is_written_each_time() -> None:
 
 def test_a_secret_that_waits_for_its_deletion_is_restored_and_written_only_if_it_is_behind() -> None:
     right = replica(DB, deleted=True)
-    assert to_read(world(DB, replicas={"db": right}), POLICY) == []
+    assert to_read(facts(DB, replicas={"db": right}), POLICY) == []
     for materials in ({}, read(VALUES, DB)):
-        step = only(decide(world(DB, replicas={"db": right}, read=materials), POLICY), Copy)
+        step = only(decide(facts(DB, replicas={"db": right}, read=materials), POLICY), Copy)
         assert (step.do, step.body) == (Do.RESTORE, None)
         assert step.reason == f"{DB.address}: waits for its deletion, and is restored"
     previous = replica(DB, "AWSPREVIOUS", others={THEIRS: frozenset({"AWSCURRENT"})}, deleted=True)
@@ -153,28 +153,28 @@ def test_a_secret_that_waits_for_its_deletion_is_restored_and_written_only_if_it
         (previous, POLICY),
         (right, replace(POLICY, force=True)),
     ):
-        assert to_read(world(DB, replicas={"db": behind}), policy) == [DB]
-        step = only(decide(world(DB, replicas={"db": behind}, read=read(VALUES, DB)), policy), Copy)
+        assert to_read(facts(DB, replicas={"db": behind}), policy) == [DB]
+        step = only(decide(facts(DB, replicas={"db": behind}, read=read(VALUES, DB)), policy), Copy)
         assert step.do is Do.RESTORE
         assert json.loads(step.body.reveal()) == VALUES
 
 
 def test_a_version_that_has_lost_its_stage_to_another_is_put_back() -> None:
     seen = replica(DB, "AWSPREVIOUS", others={THEIRS: frozenset({"AWSCURRENT"})})
-    assert to_read(world(DB, replicas={"db": seen}), POLICY) == []
-    plan = decide(world(DB, replicas={"db": seen}), POLICY)
+    assert to_read(facts(DB, replicas={"db": seen}), POLICY) == []
+    plan = decide(facts(DB, replicas={"db": seen}), POLICY)
     step = only(plan, PutBack)
     assert (step.to, step.away_from, step.on) == (token_of(DB, SECOND, (), ORIGIN), THEIRS, NAME)
     assert (done(plan), told(plan)) == ([f"put back {NAME}"], [])
     alone = replica(DB, "AWSPREVIOUS")
-    assert only(decide(world(DB, replicas={"db": alone}), POLICY), PutBack).away_from == ""
+    assert only(decide(facts(DB, replicas={"db": alone}), POLICY), PutBack).away_from == ""
 
 
 def test_tags_that_are_not_those_of_the_version_are_written_and_others_are_let_be() -> None:
-    plan = decide(world(DB, replicas={"db": replica(DB, tags={"vault-version": "1"})}), POLICY)
+    plan = decide(facts(DB, replicas={"db": replica(DB, tags={"vault-version": "1"})}), POLICY)
     assert only(plan, Tag).tags == tags_of(DB, SECOND, ORIGIN)
     assert told(plan) == []
-    assert decide(world(DB, replicas={"db": replica(DB, tags={"team": "shop"})}), POLICY).actions == ()
+    assert decide(facts(DB, replicas={"db": replica(DB, tags={"team": "shop"})}), POLICY).actions == ()
 
 
 NOT_OURS: dict[str, tuple[Described, str]] = {
@@ -205,24 +205,24 @@ NOT_OURS: dict[str, tuple[Described, str]] = {
 
 @pytest.mark.parametrize("name", NOT_OURS)
 @pytest.mark.parametrize("materials", [{}, read(VALUES, DB)], ids=["listed", "read"])
-def test_a_secret_that_is_not_ours_is_never_written(name: str, materials: dict[str, Material]) -> None:
+def test_a_secret_that_is_not_ours_is_never_written(name: str, materials: dict[str, Content]) -> None:
     seen, why = NOT_OURS[name]
-    (problem,) = refused(world(DB, replicas={"db": seen}, read=materials))
+    (problem,) = refused(facts(DB, replicas={"db": seen}, read=materials))
     assert problem.startswith(f"{DB.address}: {NAME} {why} another AWS_SECRET_PREFIX")
     adopting = replace(POLICY, adopt=True)
     if name == "keys":
-        assert refused(world(DB, replicas={"db": seen}, read=materials), adopting) == (problem,)
+        assert refused(facts(DB, replicas={"db": seen}, read=materials), adopting) == (problem,)
     else:
-        assert decide(world(DB, replicas={"db": seen}, read=read(VALUES, DB)), adopting).has(Do.WRITE, Do.TAG)
-    inventory = take_inventory(world(DB), fail_on_missing=True)
+        assert decide(facts(DB, replicas={"db": seen}, read=read(VALUES, DB)), adopting).has(Do.WRITE, Do.TAG)
+    inventory = take_inventory(facts(DB), fail_on_missing=True)
     with pytest.raises(Refused):
-        step_for(next(wanted_of(world(DB), inventory, POLICY)), seen, world(DB), POLICY, Secret("{}"))
+        step_for(next(wanted_of(facts(DB), inventory, POLICY)), seen, facts(DB), POLICY, Secret("{}"))
 
 
 def test_names_that_secrets_manager_does_not_take_and_dynamic_secrets_are_refused_together() -> None:
     odd, dynamic = found("ümlaut"), found("role", None, engine=Engine.OTHER)
-    assert to_read(world(dynamic), POLICY) == []
-    problems = refused(world(odd, dynamic, DB))
+    assert to_read(facts(dynamic), POLICY) == []
+    problems = refused(facts(odd, dynamic, DB))
     assert len(problems) == 2
     assert problems[0].startswith("secret/ci/ümlaut would be replicated to team/ci/ümlaut, but Secrets Manager takes")
     assert problems[1].startswith("SECRETS: “secret/ci/** *”: dynamic secrets are made anew by each reading")
@@ -230,12 +230,12 @@ def test_names_that_secrets_manager_does_not_take_and_dynamic_secrets_are_refuse
 
 def test_two_secrets_with_one_name_are_refused() -> None:
     other = replace(DB, address="kv/ci/db", mount="kv")
-    assert refused(world(DB, other)) == (f"{NAME} would be the replica of 2 secrets: {DB.address}; kv/ci/db.",)
+    assert refused(facts(DB, other)) == (f"{NAME} would be the replica of 2 secrets: {DB.address}; kv/ci/db.",)
 
 
 @pytest.mark.parametrize(("size", "fits"), [(LARGEST - len('{"k":""}'), True), (LARGEST - len('{"k":""}') + 1, False)])
 def test_more_than_secrets_manager_takes_is_refused(size: int, fits: bool) -> None:
-    seen = world(DB, read=read({"k": "v" * size}, DB))
+    seen = facts(DB, read=read({"k": "v" * size}, DB))
     if fits:
         assert done(decide(seen, POLICY)) == [f"write {NAME}"]
     else:
@@ -244,79 +244,79 @@ def test_more_than_secrets_manager_takes_is_refused(size: int, fits: bool) -> No
 
 def test_several_selectors_of_one_secret_make_one_replica_of_all_their_keys() -> None:
     one, two = found("db", selector=ONE), found("db", selector=TWO)
-    step = only(decide(world(one, two, read=read({**VALUES, "host": "h"}, one)), POLICY), Copy)
+    step = only(decide(facts(one, two, read=read({**VALUES, "host": "h"}, one)), POLICY), Copy)
     assert json.loads(step.body.reveal()) == VALUES
     assert step.version == token_of(one, SECOND, ("password", "user"), ORIGIN)
-    whole = only(decide(world(one, DB, read=read({**VALUES, "host": "h"}, one)), POLICY), Copy)
+    whole = only(decide(facts(one, DB, read=read({**VALUES, "host": "h"}, one)), POLICY), Copy)
     assert json.loads(whole.body.reveal()) == {**VALUES, "host": "h"}
 
 
 def test_a_key_that_is_not_there_is_refused_or_left_out() -> None:
     one, two = found("db", selector=ONE), found("db", selector=TWO)
     said = "the secret has no key password; it has user"
-    seen = world(one, two, read=read({"user": "u"}, one))
+    seen = facts(one, two, read=read({"user": "u"}, one))
     assert refused(seen) == (
         f"SECRETS: “{ONE.text}”: {said}. Check the path and the policy, or set ON_MISSING: keep.",
     )  # fmt: skip
     plan = decide(seen, KEEPING)
     assert json.loads(only(plan, Copy).body.reveal()) == {"user": "u"}
     assert told(plan) == [f"! {ONE.text}: {said}"]
-    none = decide(world(one, read=read({"user": "u"}, one)), KEEPING)
+    none = decide(facts(one, read=read({"user": "u"}, one)), KEEPING)
     assert (done(none), told(none)) == ([], [f"! {ONE.text}: {said}"])
     folder = found("db", selector=read_selectors("secret/ci/** password")[0][0])
-    alone = world(folder, read=read({"user": "u"}, folder))
+    alone = facts(folder, read=read({"user": "u"}, folder))
     assert "none of 1 secrets there has a key password" in refused(alone)[0]
     beside = replace(folder, address="secret/ci/cache")
-    both = world(folder, beside, read={**read({"user": "u"}, folder), **read(VALUES, beside)})
+    both = facts(folder, beside, read={**read({"user": "u"}, folder), **read(VALUES, beside)})
     assert done(decide(both, POLICY)) == ["write team/ci/cache"]
     # What one selector finds in a folder, another one names.
-    seen = world(folder, two, read=read({"password": "p"}, folder))
+    seen = facts(folder, two, read=read({"password": "p"}, folder))
     assert "“secret/ci/db user”: the secret has no key user" in refused(seen)[0]
 
 
 def test_the_replica_of_a_secret_without_its_keys_is_left_over() -> None:
     one = found("db", selector=ONE)
-    seen = world(one, replicas={"db": replica(replace(one, version=Version(1, "c1")), keys=("password",))})
+    seen = facts(one, replicas={"db": replica(replace(one, version=Version(1, "c1")), keys=("password",))})
     plan = decide(replace(seen, materials=read({"user": "u"}, one)), replace(KEEPING, prune=True))
     assert done(plan) == [f"prune {NAME}"]
 
 
 def test_a_secret_of_which_nothing_is_left_in_a_folder_is_an_empty_replica() -> None:
-    assert json.loads(only(decide(world(DB, read=read({}, DB)), POLICY), Copy).body.reveal()) == {}
+    assert json.loads(only(decide(facts(DB, read=read({}, DB)), POLICY), Copy).body.reveal()) == {}
 
 
 def test_a_selector_that_finds_nothing_is_refused_or_named() -> None:
-    nothing = world(looked=(Looked(ALL),))
+    nothing = facts(looked=(SelectorResult(ALL),))
     assert refused(nothing)[0].startswith("SECRETS: “secret/ci/** *”: nothing is there.")
     assert told(decide(nothing, KEEPING)) == ["! secret/ci/** *: nothing is there"]
     for looked in (
-        Looked(ALL, problem=Denied("No.", "Check.")),
-        Looked(ALL, failed={DB.address: Denied("No.", "Check.")}),
+        SelectorResult(ALL, problem=Denied("No.", "Check.")),
+        SelectorResult(ALL, failed={DB.address: Denied("No.", "Check.")}),
     ):
-        plan = decide(world(looked=(looked,)), POLICY)
+        plan = decide(facts(looked=(looked,)), POLICY)
         assert (told(plan), [failure.what for failure in plan.failures]) == ([], ["No."])
 
 
 def test_what_is_gone_or_will_be_soon_is_told_and_refused_where_it_was_named() -> None:
     gone, soon = Version(2, "c2", NOW), Version(2, "c2", NOW + timedelta(hours=3))
-    assert told(decide(world(found("db", gone), read={}), POLICY)) == [
+    assert told(decide(facts(found("db", gone), read={}), POLICY)) == [
         f"! {DB.address}: its current version is deleted"
     ]
     for selector in (ONE, WHOLE):
-        named = world(found("db", gone, selector))
+        named = facts(found("db", gone, selector))
         assert "its current version is deleted" in refused(named)[0]
         assert told(decide(named, KEEPING)) == [f"! {selector.text}: its current version is deleted"]
     for selector in (ALL, ONE):
         one = found("db", soon, selector)
         keys = () if selector is ALL else ("password",)
-        plan = decide(world(one, replicas={"db": replica(one, keys=keys)}), POLICY)
+        plan = decide(facts(one, replicas={"db": replica(one, keys=keys)}), POLICY)
         assert told(plan) == [
             f"! {DB.address}: it will be deleted on 2026-11-22 15:00 UTC", "Secrets Manager: 1 unchanged",
         ]  # fmt: skip
 
 
 def test_a_secret_that_could_not_be_read_is_neither_written_nor_pruned() -> None:
-    seen = world(
+    seen = facts(
         DB, CACHE, replicas={"db": replica(OLD), "cache": replica(CACHE)}, unread={DB.address: Denied("No.", "Check.")}
     )
     plan = decide(seen, PRUNING)
@@ -327,7 +327,7 @@ LEFT = {"db": replica(DB), "cache": replica(CACHE)}
 
 
 def test_what_has_no_source_any_more_is_kept_and_named_or_with_prune_deleted() -> None:
-    seen = world(DB, replicas=LEFT)
+    seen = facts(DB, replicas=LEFT)
     plan = decide(seen, POLICY)
     kept = "! team/ci/cache: the source is not there any more; set PRUNE: true to delete it"
     assert (done(plan), kept in told(plan)) == ([], True)
@@ -339,7 +339,7 @@ def test_what_has_no_source_any_more_is_kept_and_named_or_with_prune_deleted() -
 def test_what_a_selector_brought_that_has_left_secrets_is_kept_and_named() -> None:
     former = replica(found("cache", selector=read_selectors("secret/old/** *")[0][0]))
     for policy in (POLICY, PRUNING):
-        plan = decide(world(DB, replicas={**LEFT, "cache": former}), policy)
+        plan = decide(facts(DB, replicas={**LEFT, "cache": former}), policy)
         kept = "! team/ci/cache: kept: brought by a selector that is not among SECRETS"
         assert (done(plan), told(plan)) == ([], ["Secrets Manager: 1 unchanged", kept])
 
@@ -357,38 +357,38 @@ OTHERS: dict[str, Described] = {
 
 @pytest.mark.parametrize("name", OTHERS)
 def test_nothing_goes_but_what_this_selector_has_brought_before(name: str) -> None:
-    plan = decide(world(DB, replicas={**LEFT, "cache": OTHERS[name]}), PRUNING)
+    plan = decide(facts(DB, replicas={**LEFT, "cache": OTHERS[name]}), PRUNING)
     assert (done(plan), told(plan)) == ([], ["Secrets Manager: 1 unchanged"])
 
 
 def test_nothing_goes_where_not_all_could_be_looked_at() -> None:
     denied = Denied("No.", "Check.")
-    problem = world(replicas=LEFT, looked=(Looked(ALL, (DB,), problem=denied),))
+    problem = facts(replicas=LEFT, looked=(SelectorResult(ALL, (DB,), problem=denied),))
     assert done(decide(problem, PRUNING)) == []
     assert any("not all secrets could be looked at" in line for line in told(decide(problem, PRUNING)))
     assert told(decide(problem, POLICY)) == ["Secrets Manager: 1 unchanged"], "it may still be there"
-    failed = world(replicas=LEFT, looked=(Looked(ALL, (DB,), {CACHE.address: denied}),))
+    failed = facts(replicas=LEFT, looked=(SelectorResult(ALL, (DB,), {CACHE.address: denied}),))
     assert told(decide(failed, PRUNING)) == ["Secrets Manager: 1 unchanged"], "it may still be there"
-    nothing = world(replicas=LEFT, looked=(Looked(ALL),))
+    nothing = facts(replicas=LEFT, looked=(SelectorResult(ALL),))
     assert done(decide(nothing, replace(PRUNING, fail_on_missing=False))) == []
 
 
 def test_more_than_five_and_more_than_a_fifth_never_go_in_one_run() -> None:
     some = {f"n{number}": replica(found(f"n{number}")) for number in range(6)}
-    plan = decide(world(DB, replicas={**some, **LEFT}), PRUNING)
+    plan = decide(facts(DB, replicas={**some, **LEFT}), PRUNING)
     assert done(plan) == []
     assert plan.unmet
     said = "not deleted: 7 of 8 of all replicas would go; PRUNE: 7 allows that many in one run"
     assert any(said in line for line in told(plan))
-    assert len(done(decide(world(DB, replicas={**some, **LEFT}), replace(PRUNING, prune_most=7)))) == 7
-    fewer = decide(world(DB, replicas={**some, **LEFT}), replace(PRUNING, prune_most=6))
+    assert len(done(decide(facts(DB, replicas={**some, **LEFT}), replace(PRUNING, prune_most=7)))) == 7
+    fewer = decide(facts(DB, replicas={**some, **LEFT}), replace(PRUNING, prune_most=6))
     assert (done(fewer), fewer.unmet) == ([], True)
 
 
 def test_what_is_taken_away_from_a_wildcard_is_kept_and_named() -> None:
     (wild,) = read_selectors("secret/ci/** *; !secret/ci/cache")[0]
-    looked = Looked(wild, (found("db", selector=wild),), without=wild.without)
-    plan = decide(world(replicas=LEFT, looked=(looked,)), PRUNING)
+    looked = SelectorResult(wild, (found("db", selector=wild),), without=wild.without)
+    plan = decide(facts(replicas=LEFT, looked=(looked,)), PRUNING)
     assert done(plan) == []
     assert "! team/ci/cache: kept: “!” takes its secret away from the wildcard" in told(plan)
 
@@ -396,7 +396,7 @@ def test_what_is_taken_away_from_a_wildcard_is_kept_and_named() -> None:
 def test_steps_of_one_kind_stand_together() -> None:
     secrets = [found(name) for name in "abcdef"]
     by = {each.address[-1]: each for each in secrets}
-    seen = world(
+    seen = facts(
         *secrets,
         replicas={
             "a": replica(by["a"], tags={"vault-version": "1"}),

@@ -23,12 +23,12 @@ from pipe.jobs.replicate.identity import (
 )
 from pipe.secrets import Engine, Version
 from pipe.selectors import Selector
-from pipe.sources.source import Found
+from pipe.sources.source import FoundSecret
 from pipe.values import Described
 
 ORIGIN = "https://vault.example.com team"
 SELECTOR = Selector("secret/ci", "*", recursive=True)
-FOUND = Found(SELECTOR, "secret/ci/db", "secret", Engine.KV2)
+FOUND = FoundSecret(SELECTOR, "secret/ci/db", "secret", Engine.KV2)
 VERSION = Version(2, "2026-01-01T00:00:00Z")
 TOKEN = token_of(FOUND, VERSION, ("password", "user"), ORIGIN)
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -57,7 +57,7 @@ def test_the_order_of_keys_and_the_selector_that_found_it_make_no_other_id() -> 
         (FOUND, VERSION, ("password", "user"), "https://vault.example.com "),
     ],
 )
-def test_all_else_makes_another_id(found: Found, version: Version, keys: tuple[str, ...], origin: str) -> None:
+def test_all_else_makes_another_id(found: FoundSecret, version: Version, keys: tuple[str, ...], origin: str) -> None:
     assert token_of(found, version, keys, origin) != TOKEN
 
 

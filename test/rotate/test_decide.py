@@ -11,8 +11,8 @@ import pytest
 
 from pipe.errors import Refused
 from pipe.jobs.rotate.decide import decide
+from pipe.jobs.rotate.facts import Holder, Intent, Noted, Record, Remembered, RotationFacts, TargetState
 from pipe.jobs.rotate.steps import KeyPlan
-from pipe.jobs.rotate.world import Holder, Intent, Noted, Record, Remembered, TargetState, World
 from pipe.plan import Do
 from pipe.values import AccessKey, Identity, LastUse, Place, Rotation, Variable
 
@@ -42,13 +42,13 @@ def target(name: str, key_id: str = "", *, secured: bool = True, secret: bool = 
     )
 
 
-def world(*keys: AccessKey, targets: tuple[TargetState, ...] = (), use: Any = None, **more: Any) -> World:
+def facts(*keys: AccessKey, targets: tuple[TargetState, ...] = (), use: Any = None, **more: Any) -> RotationFacts:
     """Return a world; `more` goes into its record, but for `evidence` and `signer`."""
     evidence, signer = more.pop("evidence", None), more.pop("signer", "")
     more.setdefault("secret", "arn:the-secret")
     last_use: Mapping[str, LastUse | None] = use or {}
     caller = Identity("arn:aws:iam::123456789012:user/admin", "123456789012", "admin", signer)
-    return World(NOW, caller, "bot", keys, Record(**more), targets, evidence, last_use=last_use)
+    return RotationFacts(NOW, caller, "bot", keys, Record(**more), targets, evidence, last_use=last_use)
 
 
 def said(plan: KeyPlan) -> list[str]:
@@ -64,10 +64,10 @@ def intent(minutes: float, *keys: str, is_open: bool = True) -> Intent:
     return Intent(1, NOW - timedelta(minutes=minutes), "run", "build 7 of acme/shop", frozenset(keys), is_open)
 
 
-def rotated(days_ago: float, *, active: bool = True, use: LastUse | None = None, **more: Any) -> World:
+def rotated(days_ago: float, *, active: bool = True, use: LastUse | None = None, **more: Any) -> RotationFacts:
     """Return the world after a rotation whose last target was confirmed so many days ago."""
     record = {"current": NEW, "readable": True, "ours": frozenset({OLD}), "published": Noted(NEW, ago(days_ago))}
-    return world(
+    return facts(
         key(OLD, 95 + days_ago, active=active), key(NEW, days_ago),
         targets=(target("a", NEW),), use={OLD: use}, **{**record, **more},
     )  # fmt: skip
@@ -83,7 +83,7 @@ MAKE_FIRST = [*ANNOUNCE, "note replaced …XOLD", "create the new key", *NEW_KEY
     ("days", "due"), [(0, False), (89.99, False), (90, True), (90.01, True), (400, True)]
 )  # fmt: skip
 def test_a_key_is_due_at_its_age(days: float, due: bool) -> None:
-    plan = decide(world(key(OLD, days), targets=(target("a", OLD),)), POLICY)
+    plan = decide(facts(key(OLD, days), targets=(target("a", OLD),)), POLICY)
     assert plan.has(Do.CREATE) == due
     if due:
         assert said(plan) == [*MAKE_FIRST, "keep …XOLD"]
@@ -94,18 +94,18 @@ def test_a_key_is_due_at_its_age(days: float, due: bool) -> None:
 
 
 def test_the_first_key_of_all() -> None:
-    assert said(decide(world(targets=(target("a", secret=False),)), POLICY)) == MAKE
+    assert said(decide(facts(targets=(target("a", secret=False),)), POLICY)) == MAKE
 
 
 def test_the_date_of_the_next_rotation_is_said() -> None:
-    plan = decide(world(key(OLD, 30.5)), POLICY)
+    plan = decide(facts(key(OLD, 30.5)), POLICY)
     step = step_of(plan, Do.KEEP, "…XOLD")
     assert (step.reason, step.due) == ("30 days old; rotates on 2027-01-21", date(2027, 1, 21))
 
 
 @pytest.mark.parametrize(("force", "revoke"), [(True, ""), (False, OLD), (True, "XOLD")])
 def test_a_rotation_on_demand(force: bool, revoke: str) -> None:
-    plan = decide(world(key(OLD, 1), targets=(target("a", OLD),)), replace(POLICY, force=force, revoke=revoke))
+    plan = decide(facts(key(OLD, 1), targets=(target("a", OLD),)), replace(POLICY, force=force, revoke=revoke))
     noted, off = (
         (["note revoked …XOLD"], ["deactivate …XOLD", "note inactive …XOLD"]) if revoke else ([], ["keep …XOLD"])
     )
@@ -254,7 +254,7 @@ def test_a_due_key_is_no_failure_in_the_run_that_deletes_the_one_before_it() -> 
 )
 def test_a_revocation_that_names_no_key_or_two_is_refused_with_the_keys(name: str, said: str) -> None:
     one, other = "AKIAXXXXXXXXXXXXSAME", "AKIAXXXXXXXXXYYYSAME"
-    seen = world(key(one, 95), key(other, 3, active=False), targets=(target("a", one), target("b", one)))
+    seen = facts(key(one, 95), key(other, 3, active=False), targets=(target("a", one), target("b", one)))
     with pytest.raises(Refused) as refused:
         decide(seen, replace(POLICY, revoke=name))
     (problem,) = map(str, refused.value.problems)
@@ -319,7 +319,7 @@ def test_an_order_is_finished_by_every_later_run() -> None:
 
 @pytest.mark.parametrize("gone", [True, False], ids=["deleted", "inactive"])
 def test_a_leaked_key_that_was_ended_by_hand_is_replaced(gone: bool) -> None:
-    seen = world(
+    seen = facts(
         *([] if gone else [key(NEW, 20, active=False)]), current=NEW, readable=True, gone=NEW if gone else "",
         targets=(target("a", NEW),),
     )  # fmt: skip
@@ -391,7 +391,7 @@ OTHER_SECRET = Remembered("bot", "arn:another-secret")
 def test_what_a_target_holds_from_elsewhere_is_refused_unless_it_is_given_up(
     remembered: Remembered, held: str, adopt: str, refused: str
 ) -> None:
-    seen = world(key(OLD, 5), current=OLD, readable=True, targets=(replace(target("a", held), remembered=remembered),))
+    seen = facts(key(OLD, 5), current=OLD, readable=True, targets=(replace(target("a", held), remembered=remembered),))
     policy = replace(POLICY, adopt=frozenset({adopt}))
     if not refused:
         assert decide(seen, policy).has(Do.PUBLISH) == (held != OLD)
@@ -401,17 +401,17 @@ def test_what_a_target_holds_from_elsewhere_is_refused_unless_it_is_given_up(
 
 
 def test_the_plan_says_that_a_secret_will_be_made_and_where() -> None:
-    seen = replace(world(key(OLD, 95), secret="", targets=(target("a", OLD),)), region="eu-central-1")
+    seen = replace(facts(key(OLD, 95), secret="", targets=(target("a", OLD),)), region="eu-central-1")
     assert step_of(decide(seen, POLICY), Do.MAKE, "ci/bot").reason == "there is none of this name in eu-central-1"
 
 
 def test_a_key_that_is_not_keyturns_is_not_revoked() -> None:
-    seen = world(key(NEW, 1), key(LOST, 5), current=NEW, readable=True, targets=(target("a", NEW),))
+    seen = facts(key(NEW, 1), key(LOST, 5), current=NEW, readable=True, targets=(target("a", NEW),))
     with pytest.raises(Refused, match="cannot prove that it made …LOST, and leaves it alone"):
         decide(seen, replace(POLICY, revoke=LOST))
 
 
 def test_a_new_key_of_a_rotation_that_was_cut_off_is_removed_where_it_has_leaked() -> None:
-    seen = world(key(OLD, 20), key(NEW, 0), current=OLD, readable=True, pending=NEW, targets=(target("a", OLD),))
+    seen = facts(key(OLD, 20), key(NEW, 0), current=OLD, readable=True, pending=NEW, targets=(target("a", OLD),))
     plan = decide(seen, replace(POLICY, revoke=NEW))
     assert said(plan) == ["note revoked …XNEW", "remove …XNEW", "tidy up AWSPENDING", "keep …XOLD", "keep a"]

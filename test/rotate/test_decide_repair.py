@@ -9,7 +9,7 @@ import pytest
 
 from pipe.errors import Refused
 from pipe.jobs.rotate.decide import decide
-from pipe.jobs.rotate.world import Intent, Noted, TargetState
+from pipe.jobs.rotate.facts import Intent, Noted, TargetState
 from pipe.plan import Do
 from pipe.values import LastUse, Variable
 from test.rotate.test_decide import (
@@ -20,13 +20,13 @@ from test.rotate.test_decide import (
     OLD,
     POLICY,
     ago,
+    facts,
     intent,
     key,
     rotated,
     said,
     step_of,
     target,
-    world,
 )
 
 MINUTE = 1 / 24 / 60
@@ -34,7 +34,7 @@ MINUTE = 1 / 24 / 60
 
 @pytest.mark.parametrize(("minutes", "busy"), [(0, True), (14.9, True), (15, False), (600, False)])
 def test_another_run_is_given_a_quarter_of_an_hour(minutes: float, busy: bool) -> None:
-    plan = decide(world(key(OLD, 95), intent=intent(minutes, OLD)), POLICY)
+    plan = decide(facts(key(OLD, 95), intent=intent(minutes, OLD)), POLICY)
     assert bool(plan.busy) == busy
     if busy:
         assert said(plan) == ["wait bot"]
@@ -45,11 +45,11 @@ def test_another_run_is_given_a_quarter_of_an_hour(minutes: float, busy: bool) -
 
 
 def test_a_closed_intent_keeps_nobody_away() -> None:
-    assert decide(world(key(OLD, 95), intent=intent(1, OLD, is_open=False)), POLICY).has(Do.CREATE)
+    assert decide(facts(key(OLD, 95), intent=intent(1, OLD, is_open=False)), POLICY).has(Do.CREATE)
 
 
 def test_a_pending_key_goes_on_where_it_was() -> None:
-    seen = world(
+    seen = facts(
         key(OLD, 95), key(NEW, 0), current=OLD, readable=True, pending=NEW,
         targets=(target("a", OLD), target("b", NEW)),
     )  # fmt: skip
@@ -62,14 +62,14 @@ def test_a_pending_key_goes_on_where_it_was() -> None:
 
 @pytest.mark.parametrize("demand", [{"force": True}, {"revoke": OLD}], ids=["force", "revoke"])
 def test_a_demand_does_not_start_a_second_rotation(demand: dict[str, Any]) -> None:
-    seen = world(key(OLD, 1), key(NEW, 0), current=OLD, readable=True, pending=NEW, targets=(target("a", OLD),))
+    seen = facts(key(OLD, 1), key(NEW, 0), current=OLD, readable=True, pending=NEW, targets=(target("a", OLD),))
     plan = decide(seen, replace(POLICY, **demand))
     assert not plan.has(Do.CREATE, Do.INTEND)
     assert plan.has(Do.DEACTIVATE) == ("revoke" in demand)
 
 
 def test_a_first_key_of_all_that_is_pending_goes_on_and_replaces_none() -> None:
-    plan = decide(world(key(NEW, 0), pending=NEW, targets=(target("a", secret=False),)), POLICY)
+    plan = decide(facts(key(NEW, 0), pending=NEW, targets=(target("a", secret=False),)), POLICY)
     assert said(plan) == ["note targets 1 target", "verify …XNEW", "promote …XNEW", "publish a", "note published …XNEW"]
     assert step_of(plan, Do.PROMOTE, "…XNEW").replaces == ""
 
@@ -82,7 +82,7 @@ def test_a_label_that_is_not_wanted_is_removed_and_holds_up_nothing() -> None:
 
 
 def test_a_half_done_rotation_without_a_secret_is_done_again() -> None:
-    seen = world(key(OLD, 5), current=OLD, redo=True, keeps_secrets=False, secret="", targets=(target("a", OLD),))
+    seen = facts(key(OLD, 5), current=OLD, redo=True, keeps_secrets=False, secret="", targets=(target("a", OLD),))
     plan = decide(seen, POLICY)
     assert said(plan) == ["announce bot", "create the new key", *NEW_KEY, "keep …XOLD"]
     assert step_of(plan, Do.CREATE, "the new key").reason == "the last rotation was left half-done"
@@ -91,12 +91,12 @@ def test_a_half_done_rotation_without_a_secret_is_done_again() -> None:
 @pytest.mark.parametrize("why", ["inactive", "a day old"])
 def test_a_pending_key_that_comes_to_nothing_is_removed(why: str) -> None:
     pending = key(NEW, 1.1 if why == "a day old" else 0, active=why != "inactive")
-    seen = world(key(OLD, 20), pending, current=OLD, readable=True, pending=NEW, targets=(target("a", OLD),))
+    seen = facts(key(OLD, 20), pending, current=OLD, readable=True, pending=NEW, targets=(target("a", OLD),))
     assert said(decide(seen, POLICY)) == ["remove …XNEW", "tidy up AWSPENDING", "keep …XOLD", "keep a"]
 
 
 def test_a_pair_stored_by_hand_is_taken_over_before_a_rotation_and_not_before() -> None:
-    seen = world(key(OLD, 95), current=OLD, readable=True, by_hand=True, targets=(target("a", OLD),))
+    seen = facts(key(OLD, 95), current=OLD, readable=True, by_hand=True, targets=(target("a", OLD),))
     assert said(decide(seen, POLICY))[:3] == ["prove writable a", "store …XOLD", "announce bot"]
     young = replace(seen, keys=(key(OLD, 20),))
     assert decide(young, POLICY).actions == ()
@@ -106,13 +106,13 @@ ORPHAN = {"evidence": intent(30, OLD), "use": {LOST: LastUse(None)}}
 
 
 def test_a_key_whose_secret_is_lost_is_removed_before_a_new_one_is_made() -> None:
-    seen = world(key(OLD, 95), key(LOST, 29 * MINUTE), current=OLD, targets=(target("a", OLD),), **ORPHAN)
+    seen = facts(key(OLD, 95), key(LOST, 29 * MINUTE), current=OLD, targets=(target("a", OLD),), **ORPHAN)
     plan = decide(seen, POLICY)
     assert said(plan) == ["remove …LOST", *MAKE, "keep …XOLD"]
 
 
 def test_a_lost_key_is_removed_also_when_nothing_is_due() -> None:
-    seen = world(key(OLD, 5), key(LOST, 29 * MINUTE), current=OLD, targets=(target("a", OLD),), **ORPHAN)
+    seen = facts(key(OLD, 5), key(LOST, 29 * MINUTE), current=OLD, targets=(target("a", OLD),), **ORPHAN)
     assert said(decide(seen, POLICY))[0] == "remove …LOST"
 
 
@@ -122,7 +122,7 @@ def test_a_lost_key_is_removed_also_when_nothing_is_due() -> None:
 def test_a_key_without_a_stored_secret_is_lost_also_after_its_own_verification_and_after_nothing_else(
     service: str, keeps_secrets: bool, removed: bool
 ) -> None:
-    seen = world(
+    seen = facts(
         key(OLD, 5), key(LOST, 29 * MINUTE), current=OLD, targets=(target("a", OLD),), keeps_secrets=keeps_secrets,
         evidence=intent(30, OLD), use={LOST: LastUse(ago(0.01), service)},
     )  # fmt: skip
@@ -145,7 +145,7 @@ def test_a_key_without_a_stored_secret_is_lost_also_after_its_own_verification_a
 def test_a_key_that_is_not_proven_to_be_ours_is_never_removed(
     evidence: Intent | None, created: float, use: LastUse | None, holder: str
 ) -> None:
-    seen = world(
+    seen = facts(
         key(OLD, 95), key(LOST, created * MINUTE), current=OLD, readable=True,
         targets=(target("a", holder),), use={LOST: use}, evidence=evidence,
     )  # fmt: skip
@@ -155,30 +155,30 @@ def test_a_key_that_is_not_proven_to_be_ours_is_never_removed(
 
 
 def test_a_foreign_key_is_left_alone_while_nothing_is_due() -> None:
-    plan = decide(world(key(OLD, 5), key(LOST, 1), current=OLD, targets=(target("a", OLD),)), POLICY)
+    plan = decide(facts(key(OLD, 5), key(LOST, 1), current=OLD, targets=(target("a", OLD),)), POLICY)
     assert plan.actions == ()
     assert step_of(plan, Do.KEEP, "…LOST").warn
 
 
 def test_two_foreign_keys_of_which_one_is_due_are_refused() -> None:
     with pytest.raises(Refused) as refused:
-        decide(world(key(OLD, 95), key(LOST, 1), targets=(target("a", OLD),)), POLICY)
+        decide(facts(key(OLD, 95), key(LOST, 1), targets=(target("a", OLD),)), POLICY)
     for key_id in (OLD, LOST):
         assert f"--access-key-id {key_id}" in str(refused.value.problems[0])
 
 
 def test_a_stored_current_key_that_iam_lacks_is_refused() -> None:
     with pytest.raises(Refused, match=r"names …XNEW, which bot does not have; IAM has …XOLD"):
-        decide(world(key(OLD, 5), current=NEW, readable=True), POLICY)
+        decide(facts(key(OLD, 5), current=NEW, readable=True), POLICY)
 
 
 def test_a_current_key_that_is_inactive_is_refused_with_the_command() -> None:
     with pytest.raises(Refused, match=rf"--access-key-id {OLD} --status Active"):
-        decide(world(key(OLD, 5, active=False), current=OLD, readable=True), POLICY)
+        decide(facts(key(OLD, 5, active=False), current=OLD, readable=True), POLICY)
 
 
 def test_all_targets_that_hold_a_foreign_key_are_named() -> None:
-    seen = world(key(OLD, 95), targets=(target("a", NEW), target("b", OLD), target("c", LOST), target("d")))
+    seen = facts(key(OLD, 95), targets=(target("a", NEW), target("b", OLD), target("c", LOST), target("d")))
     with pytest.raises(Refused) as refused:
         decide(seen, POLICY)
     assert [str(problem).split()[0] for problem in refused.value.problems] == ["a", "c"]
@@ -206,14 +206,14 @@ def test_a_target_is_behind_until_everything_is_there_and_secured(state: TargetS
 
 
 def test_all_targets_are_proven_writable() -> None:
-    plan = decide(world(key(OLD, 95), targets=(target("a", OLD), target("b"))), POLICY)
+    plan = decide(facts(key(OLD, 95), targets=(target("a", OLD), target("b"))), POLICY)
     assert [step.on for step in plan.steps if step.do is Do.PROVE] == ["a", "b"]
     assert [step.on for step in plan.steps if step.do is Do.PUBLISH] == ["a", "b"]
 
 
 def test_a_secret_that_cannot_be_read_is_not_published() -> None:
     """Without SECRET_ID a pair is known to the run that made it alone."""
-    seen = world(key(OLD, 5), current=OLD, targets=(target("a", OLD, secured=False),))
+    seen = facts(key(OLD, 5), current=OLD, targets=(target("a", OLD, secured=False),))
     assert not decide(seen, POLICY).has(Do.PUBLISH)
 
 
@@ -224,7 +224,7 @@ def test_what_was_published_is_not_noted_again() -> None:
 
 def test_a_half_done_rotation_whose_key_was_never_made_is_not_done_again_while_there_is_no_room() -> None:
     """A REVOKE that was killed before it made room; the target holds a key that works."""
-    seen = world(
+    seen = facts(
         key(OLD, 5), key(NEW, 1), current=NEW, ours=frozenset({OLD}), published=Noted(NEW, ago(1)), redo=True,
         keeps_secrets=False, secret="", targets=(target("a", NEW),),
     )  # fmt: skip
@@ -239,14 +239,14 @@ def test_a_target_without_a_key_gets_one_although_none_is_due(held: str, secret:
     """Nobody knows the secret of the one key that there is, so that nothing else can be given."""
     adopted = replace(POLICY, adopt=frozenset({LOST}))
     where = {} if secret else {"keeps_secrets": False, "secret": ""}
-    plan = decide(world(key(OLD, 5), targets=(target("a", held),), **where), adopted)
+    plan = decide(facts(key(OLD, 5), targets=(target("a", held),), **where), adopted)
     assert step_of(plan, Do.CREATE, "the new key").reason.startswith("a has no key that works, and nobody knows")
     assert "keep …XOLD" in said(plan), "it is not Keyturn's"
 
 
 def test_more_targets_than_a_version_has_room_for_are_refused_before_anything_is_touched() -> None:
     many = tuple(target(f"acme/shop-{number} Production", OLD) for number in range(900))
-    seen = world(key(OLD, 5), targets=many)
+    seen = facts(key(OLD, 5), targets=many)
     with pytest.raises(Refused, match="their list is larger than the 65,536 bytes"):
         decide(seen, POLICY)
     decide(replace(seen, record=replace(seen.record, keeps_secrets=False)), POLICY)

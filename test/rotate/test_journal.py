@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 import pytest
 
 from pipe.errors import Refused
+from pipe.jobs.rotate.facts import Intent, Remembered
 from pipe.jobs.rotate.journal import (
     MOST_NUMBERS,
     intent_fields,
@@ -25,7 +26,6 @@ from pipe.jobs.rotate.journal import (
     version_of_targets,
 )
 from pipe.jobs.rotate.notes import announced, remembered, with_notes
-from pipe.jobs.rotate.world import Intent, Remembered
 from pipe.redact import Secret
 from pipe.values import KeyPair
 

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from pipe.jobs.rotate.decide import decide
+from pipe.jobs.rotate.facts import Holder, Noted, RotationFacts
 from pipe.jobs.rotate.steps import KeyPlan
-from pipe.jobs.rotate.world import Holder, Noted, World
 from pipe.plan import Do
 from pipe.values import LastUse, Place
 from sandbox.aws import Pair
@@ -19,7 +19,7 @@ from sandbox.wire import Fault
 from sandbox.world import USER
 from test.faults.runner import Runner
 from test.rotate.case import ID, Case
-from test.rotate.test_decide import LOST, NOW, OLD, POLICY, ago, intent, key, said, step_of, target, world
+from test.rotate.test_decide import LOST, NOW, OLD, POLICY, ago, facts, intent, key, said, step_of, target
 from test.support import Result, statuses
 
 MINUTE = 1 / 24 / 60
@@ -27,14 +27,14 @@ UNUSED = {LOST: LastUse(None)}
 WAITS = ["keep …LOST", "keep …XOLD", "keep a"]
 
 
-def seen(minutes: float, *, active: bool = True, age: float = 95, **more: Any) -> World:
-    """Return a world with a key in use and one that was made so many minutes ago, after an announcement."""
+def seen(minutes: float, *, active: bool = True, age: float = 95, **more: Any) -> RotationFacts:
+    """Return a facts with a key in use and one that was made so many minutes ago, after an announcement."""
     lost = key(LOST, minutes * MINUTE, active=active)
     given = {"evidence": intent(minutes + 1, OLD), "use": UNUSED, "current": OLD, **more}
-    return world(key(OLD, age), lost, targets=(target("a", OLD),), **given)
+    return facts(key(OLD, age), lost, targets=(target("a", OLD),), **given)
 
 
-def without(minutes: float, *, active: bool = True, **more: Any) -> World:
+def without(minutes: float, *, active: bool = True, **more: Any) -> RotationFacts:
     """Return the same, without a secret in Secrets Manager."""
     return seen(minutes, active=active, keeps_secrets=False, secret="", redo=True, **more)
 
@@ -109,7 +109,7 @@ def test_without_a_secret_an_old_key_is_deleted_only_where_iam_says_that_it_is_q
     old, new = key(OLD, 120, active=False), key(LOST, 20)
     for use, deleted in ((None, False), (LastUse(ago(2), "s3"), False), (LastUse(None), True), (LastUse(ago(9)), True)):
         plan = decide(
-            world(
+            facts(
                 old, new, targets=(target("a", LOST),), use={OLD: use}, current=LOST, ours=frozenset({OLD}),
                 published=Noted(LOST, new.created), inactive=Noted(OLD, new.created), keeps_secrets=False, secret="",
             ),

@@ -1,4 +1,4 @@
-"""What status makes of a world, from nothing but what was observed."""
+"""What status makes of a facts, from nothing but what was observed."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from datetime import timedelta
 
 import pytest
 
-from pipe.jobs.rotate.world import Remembered, World
+from pipe.jobs.rotate.facts import Remembered, RotationFacts
 from pipe.jobs.status.rotation import Status, status_of
 from pipe.values import LastUse
-from test.rotate.test_decide import LOST, NEW, OLD, POLICY, ago, intent, key, rotated, target, world
+from test.rotate.test_decide import LOST, NEW, OLD, POLICY, ago, facts, intent, key, rotated, target
 
 
 def nexts(status: Status) -> list[str]:
@@ -24,17 +24,17 @@ GIVEN = replace(target("a", LOST), remembered=Remembered("bot", "arn:the-secret"
 @pytest.mark.parametrize(
     ("seen", "first"),
     [
-        (world(targets=(GIVEN,)), "rotate: bot has no access key"),
-        (world(key(OLD, 5), current=OLD, redo=True), "rotate: the last rotation was left half-done"),
+        (facts(targets=(GIVEN,)), "rotate: bot has no access key"),
+        (facts(key(OLD, 5), current=OLD, redo=True), "rotate: the last rotation was left half-done"),
         (rotated(1, untidy=True), "AWSPENDING: nothing is pending any more"),
         (
-            world(key(OLD, 5), key(LOST, 0.0125), current=OLD, evidence=intent(19, OLD, is_open=False),
+            facts(key(OLD, 5), key(LOST, 0.0125), current=OLD, evidence=intent(19, OLD, is_open=False),
                   use={LOST: LastUse(None)}),
             "…LOST: made after the announcement of 2026-11-22 11:41 UTC, its secret was lost; never used",
         ),
-        (world(key(OLD, 95), key(NEW, 0), pending=NEW), "…XNEW: made and stored before, not yet seen to work"),
+        (facts(key(OLD, 95), key(NEW, 0), pending=NEW), "…XNEW: made and stored before, not yet seen to work"),
         (
-            world(key(OLD, 5), targets=(target("a", OLD, secret=False),), current=OLD, readable=True),
+            facts(key(OLD, 5), targets=(target("a", OLD, secret=False),), current=OLD, readable=True),
             "a: holds …XOLD, but not all of its secured variables",
         ),
         (
@@ -45,7 +45,7 @@ GIVEN = replace(target("a", LOST), remembered=Remembered("bot", "arn:the-secret"
     ],
     ids=["no-key", "redo", "label", "orphan", "pending", "half-written", "overdue", "blocked"],
 )  # fmt: skip
-def test_what_is_broken_or_overdue_is_a_problem(seen: World, first: str) -> None:
+def test_what_is_broken_or_overdue_is_a_problem(seen: RotationFacts, first: str) -> None:
     status = status_of(seen, POLICY)
     assert status.problems[0].what == first
     assert status.exit_code == 1
@@ -55,20 +55,20 @@ def test_what_is_broken_or_overdue_is_a_problem(seen: World, first: str) -> None
 @pytest.mark.parametrize(
     ("seen", "sentence"),
     [
-        (world(), "bot: all is well: no key yet; the next rotation makes one"),
-        (world(key(OLD, 90), current=OLD), "bot: all is well: …XOLD rotate, due today"),
-        (world(key(OLD, 30)), "bot: all is well: …XOLD rotates on 2027-01-21"),
+        (facts(), "bot: all is well: no key yet; the next rotation makes one"),
+        (facts(key(OLD, 90), current=OLD), "bot: all is well: …XOLD rotate, due today"),
+        (facts(key(OLD, 30)), "bot: all is well: …XOLD rotates on 2027-01-21"),
         (rotated(3), "bot: all is well: …XOLD deactivates on 2026-11-29; …XNEW rotates on 2027-02-17"),
     ],
     ids=["no-key-yet", "due-today", "young", "grace"],
 )
-def test_what_waits_for_its_day_is_well(seen: World, sentence: str) -> None:
+def test_what_waits_for_its_day_is_well(seen: RotationFacts, sentence: str) -> None:
     status = status_of(seen, POLICY)
     assert (status.exit_code, status.problems, status.sentence) == (0, (), sentence)
 
 
 def test_what_rotates_now_has_its_reason_instead_of_a_day() -> None:
-    assert nexts(status_of(world(key(OLD, 30), current=OLD), replace(POLICY, force=True))) == ["rotate: FORCE"]
+    assert nexts(status_of(facts(key(OLD, 30), current=OLD), replace(POLICY, force=True))) == ["rotate: FORCE"]
 
 
 def test_a_key_in_use_has_the_day_before_which_it_stays() -> None:
@@ -78,14 +78,14 @@ def test_a_key_in_use_has_the_day_before_which_it_stays() -> None:
 
 
 def test_a_replaced_key_of_a_rotation_that_is_resumed_has_its_own_fate() -> None:
-    seen = world(key(OLD, 95), key(NEW, 0), targets=(target("a", OLD),), current=OLD, pending=NEW, readable=True)
+    seen = facts(key(OLD, 95), key(NEW, 0), targets=(target("a", OLD),), current=OLD, pending=NEW, readable=True)
     old, new = nexts(status_of(seen, POLICY))
     assert old == "deactivates on 2026-12-02"
     assert new.startswith("verify: ")
 
 
 def test_another_run_is_named_once() -> None:
-    status = status_of(world(key(OLD, 95), key(NEW, 0), intent=intent(2, OLD)), POLICY)
+    status = status_of(facts(key(OLD, 95), key(NEW, 0), intent=intent(2, OLD)), POLICY)
     assert nexts(status) == ["waits for another run"] * 2
     assert status.sentence.count("build 7 of acme/shop") == 1
     assert status.exit_code == 0
@@ -95,7 +95,7 @@ def test_another_run_is_named_once() -> None:
 @pytest.mark.parametrize("wrong", ["wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY", "changeme"])
 def test_what_is_no_id_is_not_repeated(wrong: str) -> None:
     """It may be the secret, put into the wrong variable."""
-    status = status_of(world(key(OLD, 5), targets=(target("a", wrong),)), POLICY)
+    status = status_of(facts(key(OLD, 5), targets=(target("a", wrong),)), POLICY)
     assert wrong not in str(status.as_json()) + str(status.target_rows()) + status.sentence
     assert status.as_json()["targets"] == [{"target": "a", "key": None, "state": "no key of bot"}]
 
@@ -115,12 +115,12 @@ def test_a_user_whose_keys_nobody_uses_is_shown_as_quiet(
     uses: tuple[LastUse | None, LastUse | None], since: str | None
 ) -> None:
     use = dict(zip((OLD, NEW), uses, strict=True))
-    shown = status_of(world(key(OLD, 60), key(NEW, 40), current=NEW, use=use), POLICY).as_json()["quiet_since"]
+    shown = status_of(facts(key(OLD, 60), key(NEW, 40), current=NEW, use=use), POLICY).as_json()["quiet_since"]
     assert (shown and shown[:10]) == since
 
 
 def test_the_last_line_says_that_a_user_is_quiet() -> None:
-    status = status_of(world(key(OLD, 50), use={OLD: LastUse(ago(35), "s3")}), POLICY)
+    status = status_of(facts(key(OLD, 50), use={OLD: LastUse(ago(35), "s3")}), POLICY)
     assert status.sentence.endswith("; nobody has used a key of bot since 2026-10-18")
 
 
@@ -137,7 +137,7 @@ def test_a_key_that_is_active_for_longer_than_auditors_allow_is_told_and_no_prob
     after: int, days: int, active: bool, said: str
 ) -> None:
     policy = replace(POLICY, rotate_after=timedelta(days=75), deactivate_after=timedelta(days=after))
-    status = status_of(world(key(OLD, days, active=active), key(NEW, 1), current=NEW, ours=frozenset({OLD})), policy)
+    status = status_of(facts(key(OLD, days, active=active), key(NEW, 1), current=NEW, ours=frozenset({OLD})), policy)
     assert status.breach.rpartition("; ")[2] == said
     shown = [str(part) for part in status.tables() if said in str(part)]
     assert bool(said) == any("ROTATE_AFTER_DAYS 75 alone makes it 85." in part for part in shown)

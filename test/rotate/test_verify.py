@@ -7,14 +7,16 @@ from collections.abc import Callable
 import pytest
 
 from pipe.errors import BadCredentials, Busy, Denied, KeyturnError
+from pipe.jobs.rotate.facts import Record, RotationFacts
 from pipe.jobs.rotate.verify import LONGEST, PAUSE, verify
-from pipe.jobs.rotate.world import Record, World
-from pipe.retry import Patience
+from pipe.retry import Deadline
 from pipe.values import Identity
 from test.rotate.test_decide import NOW
 
 RIGHT = Identity("arn:aws:iam::123456789012:user/bot", "123456789012", "bot", "AKIA")
-WORLD = World(NOW, Identity("arn:aws:iam::123456789012:user/admin", "123456789012", "admin"), "bot", (), Record(), ())
+WORLD = RotationFacts(
+    NOW, Identity("arn:aws:iam::123456789012:user/admin", "123456789012", "admin"), "bot", (), Record(), ()
+)
 Answer = Identity | KeyturnError
 UNKNOWN, SILENT = BadCredentials("Not known.", "Check."), Busy("No answer.", "Wait.")
 
@@ -34,7 +36,7 @@ def endpoints(count: int, answers: list[Answer], asked: list[int]) -> list[Calla
 
 def asked_until_it_works(count: int, *answers: Answer) -> list[int]:
     asked: list[int] = []
-    verify(endpoints(count, list(answers), asked), WORLD, Patience(pace=0))
+    verify(endpoints(count, list(answers), asked), WORLD, Deadline(pace=0))
     return asked
 
 
@@ -67,7 +69,7 @@ def test_an_endpoint_that_never_answers_is_left_out_where_another_one_does() -> 
         asked.append(1)
         raise SILENT
 
-    verify([here, elsewhere], WORLD, Patience(pace=0))
+    verify([here, elsewhere], WORLD, Deadline(pace=0))
     assert asked == [0, 1, 0, 1, 0, 1, 0, 0, 0]
 
 

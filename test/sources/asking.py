@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from pipe.selectors import read_selectors
-from pipe.sources.source import Looked
+from pipe.sources.source import SelectorResult
 from pipe.sources.vault import VaultSource
 from test.sources.fake import FakeVault
 
@@ -16,7 +16,7 @@ def survey(
     known: Collection[str] | bool = True,
     *,
     dry_run: bool = False,
-) -> tuple[Looked, ...]:
+) -> tuple[SelectorResult, ...]:
     """Survey what selectors mean; `known` are the addresses that may be unchanged, or whether all are."""
     selectors, problems = read_selectors(text)
     assert not problems
@@ -24,14 +24,14 @@ def survey(
     return source.survey(selectors, lambda _, address: known if isinstance(known, bool) else address in known)
 
 
-def seen(looked: Looked) -> list[tuple[str, str, int | None, bool]]:
+def seen(looked: SelectorResult) -> list[tuple[str, str, int | None, bool]]:
     """Return the address, the path below the folder, the version and whether it was read, of all that was found."""
     return [
-        (found.address, found.below, found.version.number if found.version else None, found.material is not None)
+        (found.address, found.below, found.version.number if found.version else None, found.content is not None)
         for found in looked.found
     ]
 
 
-def addresses(looked: Looked) -> list[str]:
+def addresses(looked: SelectorResult) -> list[str]:
     """Return the addresses of all that was found."""
     return [found.address for found in looked.found]

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from pipe.errors import Denied, KeyturnError, Missing, Unsupported
-from pipe.secrets import Engine, Lease, Material, Mount, State, Tree, Version
+from pipe.secrets import Content, Engine, Lease, Mount, State, Tree, Version
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 
@@ -103,22 +103,22 @@ class FakeVault:
             raise Missing(f"nothing at {address}", "Check it.")
         return self.secrets[address].version
 
-    def read(self, mount: Mount, path: str, number: int | None = None) -> Material:
+    def read(self, mount: Mount, path: str, number: int | None = None) -> Content:
         address = _address(mount, path)
         self._ask("data", address if number is None else f"{address}@{number}")
         stored = self.secrets.get(address)
         if stored is None or self._mount_of(address).engine is not mount.engine or stored.version.number == 0:
             raise Missing(f"nothing at {address}", "Check it.")
         if mount.engine is Engine.OTHER:
-            return Material(stored.values[1], lease=Lease(f"lease-{len(self.asked)}", 60))
+            return Content(stored.values[1], lease=Lease(f"lease-{len(self.asked)}", 60))
         if mount.engine is Engine.KV1:
-            return Material(stored.values[stored.version.number])
+            return Content(stored.values[stored.version.number])
         if number is not None and number != stored.version.number:
             if number not in stored.values:
                 raise Missing(f"no version {number} of {address}", "Check it.")
-            return Material(stored.values[number], Version(number, f"c1-{number}"))
+            return Content(stored.values[number], Version(number, f"c1-{number}"))
         live = stored.version.state(self.time) is State.LIVE
-        return Material(stored.values[stored.version.number] if live else None, stored.version)
+        return Content(stored.values[stored.version.number] if live else None, stored.version)
 
     def _ask(self, kind: str, address: str) -> None:
         with self._lock:

@@ -9,11 +9,11 @@ from pipe.access.aws import AwsAccess, AwsSession, Keys
 from pipe.clients.secretsmanager import SecretsManager
 from pipe.errors import KeyturnError
 from pipe.redact import Secret
-from pipe.retry import Patience
-from pipe.secrets import Material
+from pipe.retry import Deadline
+from pipe.secrets import Content
 from pipe.selectors import read_selectors
 from pipe.sources.secretsmanager import SecretsManagerSource
-from pipe.sources.source import Looked
+from pipe.sources.source import SelectorResult
 from pipe.values import KeyPair
 from sandbox.aws import Pair
 from sandbox.world import REGION, Company, World
@@ -50,20 +50,20 @@ class Bench:
             way=Keys(KeyPair(key.access_key_id, Secret(key.secret_access_key))),
             allowed_accounts=allowed,
         )
-        return SecretsManagerSource(AwsSession(access, "a-test", Patience(pace=0.01)), selectors)
+        return SecretsManagerSource(AwsSession(access, "a-test", Deadline(pace=0.01)), selectors)
 
-    def survey(self, text: str) -> tuple[SecretsManagerSource, tuple[Looked, ...]]:
+    def survey(self, text: str) -> tuple[SecretsManagerSource, tuple[SelectorResult, ...]]:
         source = self.source(text)
         source.open()
         selectors, _ = read_selectors(text, "secretsmanager")
         return source, source.survey(selectors, lambda *_: True)
 
-    def look(self, text: str) -> Looked:
+    def look(self, text: str) -> SelectorResult:
         _, survey = self.survey(text)
         (looked,) = survey
         return looked
 
-    def read(self, text: str) -> dict[str, Material | KeyturnError]:
+    def read(self, text: str) -> dict[str, Content | KeyturnError]:
         source, survey = self.survey(text)
         found = [each for looked in survey for each in looked.found]
         return dict(zip((each.address for each in found), source.read_all(found), strict=True))

@@ -11,10 +11,10 @@ from pipe.clients.vault import Vault
 from pipe.clients.vault_kv import Kv
 from pipe.clients.vault_logins import Token
 from pipe.redact import Secret
-from pipe.retry import Patience
+from pipe.retry import Deadline
 from pipe.secrets import Engine, State
 from pipe.selectors import read_selectors
-from pipe.sources.source import Looked
+from pipe.sources.source import SelectorResult
 from pipe.sources.vault import VaultSource
 from test.clients.vault_bao import Bao
 from test.clients.vault_front import Front
@@ -44,13 +44,13 @@ class Session:
 
 
 def source_of(front: Front, token: str) -> VaultSource:
-    vault = Vault(front.url, patience=Patience(pace=0.02))
+    vault = Vault(front.url, deadline=Deadline(pace=0.02))
     source = VaultSource(Kv(vault), Session(vault, token))
     source.open()
     return source
 
 
-def survey(source: VaultSource, text: str, known: Collection[str] = ()) -> tuple[Looked, ...]:
+def survey(source: VaultSource, text: str, known: Collection[str] = ()) -> tuple[SelectorResult, ...]:
     return source.survey(read_selectors(text)[0], lambda _, address: address in known)
 
 

@@ -8,17 +8,17 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from pipe.errors import Denied
-from pipe.secrets import Engine, Material, State, Version
+from pipe.secrets import Content, Engine, State, Version
 from pipe.selectors import Selector
 from pipe.sources.inventory import Observed, condition, named, take_inventory, too_many, why_kept
-from pipe.sources.source import Found, Looked
+from pipe.sources.source import FoundSecret, SelectorResult
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 SELECTOR = Selector("secret/ci", "*", recursive=True)
 LISTED = Version(2, "c2")
-FOUND = Found(SELECTOR, "secret/ci/a", "secret", Engine.KV2, version=LISTED)
-READ = Material({"key": "value"}, Version(3, "c3"))
-LOOKED = Looked(SELECTOR, (FOUND,))
+FOUND = FoundSecret(SELECTOR, "secret/ci/a", "secret", Engine.KV2, version=LISTED)
+READ = Content({"key": "value"}, Version(3, "c3"))
+LOOKED = SelectorResult(SELECTOR, (FOUND,))
 
 
 def test_what_was_read_is_newer_than_what_was_listed() -> None:
@@ -28,7 +28,7 @@ def test_what_was_read_is_newer_than_what_was_listed() -> None:
 
 
 def test_what_has_no_version_is_live() -> None:
-    assert condition(replace(FOUND, version=None), Material({}), NOW)[1] is State.LIVE
+    assert condition(replace(FOUND, version=None), Content({}), NOW)[1] is State.LIVE
 
 
 def test_a_version_without_values_was_deleted_this_very_second() -> None:
@@ -53,14 +53,14 @@ def test_what_became_of_a_version_is_said(version: Version, state: State, note: 
     assert now[1:] == (state, note)
     # Of a version that is not live there are no values, and no more can be told from that.
     if state is not State.LIVE:
-        assert condition(replace(FOUND, version=version), Material(None, version), NOW) == now
+        assert condition(replace(FOUND, version=version), Content(None, version), NOW) == now
 
 
 def test_nothing_goes_where_not_all_could_be_looked_at() -> None:
     denied = Denied("No.", "Check.")
     for looked in (replace(LOOKED, problem=denied), replace(LOOKED, failed={"secret/ci/b": denied})):
         assert why_kept(looked, prune=True) == "not deleted, since not all secrets could be looked at"
-    assert why_kept(Looked(SELECTOR), prune=True) == "not deleted, since nothing at all was found"
+    assert why_kept(SelectorResult(SELECTOR), prune=True) == "not deleted, since nothing at all was found"
     assert why_kept(LOOKED, prune=True) == ""
 
 
@@ -84,9 +84,9 @@ def test_each_secret_is_live_deleted_unknown_or_missing() -> None:
     gone = replace(FOUND, address="secret/ci/gone", version=Version(1, "c1", NOW))
     unread = replace(FOUND, address="secret/ci/unread")
     one = Selector("secret/ci/one", "*")
-    missed, lost = Looked(one), Looked(Selector("secret/ci/lost", "*"), (replace(gone, selector=one),))
+    missed, lost = SelectorResult(one), SelectorResult(Selector("secret/ci/lost", "*"), (replace(gone, selector=one),))
     denied = Denied("No.", "Check.")
-    looked = Looked(SELECTOR, (FOUND, gone, unread), {"secret/ci/hidden": denied})
+    looked = SelectorResult(SELECTOR, (FOUND, gone, unread), {"secret/ci/hidden": denied})
     seen = Observed(NOW, "here", (looked, missed, lost), {FOUND.address: READ}, {unread.address: denied})
     inventory = take_inventory(seen, fail_on_missing=True)
     assert [(each.found, each.version, each.data) for each in inventory.live] == [(FOUND, READ.version, READ)]

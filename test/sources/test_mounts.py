@@ -10,7 +10,7 @@ import pytest
 
 from pipe.errors import Busy, Denied, Invalid, Missing
 from pipe.secrets import Engine, Mount, Version
-from pipe.sources.source import Found
+from pipe.sources.source import FoundSecret
 from pipe.sources.vault import VaultSource
 from test.sources.asking import addresses, seen, survey
 from test.sources.fake import NOW, USUAL, FakeVault
@@ -91,9 +91,9 @@ def test_a_dynamic_secret_is_made_once_for_all_its_selectors_and_never_in_a_dry_
     text = "db/x/db username; db/x/db password"
     user, password = survey(vault, text)
     assert seen(user) == seen(password) == [("db/x/db", "", None, True)]
-    lease = user.found[0].material.lease if user.found[0].material else None
+    lease = user.found[0].content.lease if user.found[0].content else None
     assert lease is not None
-    assert user.found[0].material is password.found[0].material
+    assert user.found[0].content is password.found[0].content
     assert [kind for kind, address in vault.asked if address == "db/x/db"].count("data") == 1
     dry = survey(vault, text, dry_run=True)
     assert seen(dry[0]) == [("db/x/db", "", None, False)]
@@ -140,11 +140,11 @@ def test_where_the_mount_cannot_be_asked_for_missing_is_not_certain(error: Busy 
     assert missing.problem is error
 
 
-def material_of(vault: FakeVault, found: Found) -> Mapping[str, Any] | None:
+def material_of(vault: FakeVault, found: FoundSecret) -> Mapping[str, Any] | None:
     return VaultSource(vault, vault).read(found).values
 
 
-def one(vault: FakeVault, text: str = "secret/x/** *") -> Found:
+def one(vault: FakeVault, text: str = "secret/x/** *") -> FoundSecret:
     found = survey(vault, text)[0].found[0]
     vault.counted()
     return found
@@ -167,9 +167,9 @@ def test_a_version_that_is_gone_by_now_gives_way_to_the_present_one(kept: bool) 
         vault.secrets["secret/x/db"].values[1] = None
     else:
         del vault.secrets["secret/x/db"].values[1]
-    material = VaultSource(vault, vault).read(found)
-    assert material.values == {"password": "of secret/x/db 2"}
-    assert material.version == Version(2, "c1-2")
+    content = VaultSource(vault, vault).read(found)
+    assert content.values == {"password": "of secret/x/db 2"}
+    assert content.version == Version(2, "c1-2")
     assert vault.asked == [("data", "secret/x/db@1"), ("data", "secret/x/db")]
 
 
@@ -187,7 +187,7 @@ def test_what_the_survey_has_read_is_not_read_again() -> None:
     vault = with_mounts(secret=KV1)
     assert material_of(vault, one(vault)) == {"password": "of secret/x/db 1"}
     assert vault.asked == []
-    assert material_of(vault, replace(one(vault), material=None)) == {"password": "of secret/x/db 1"}
+    assert material_of(vault, replace(one(vault), content=None)) == {"password": "of secret/x/db 1"}
 
 
 def test_signing_in_and_out() -> None:

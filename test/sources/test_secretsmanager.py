@@ -9,9 +9,9 @@ from uuid import uuid4
 import pytest
 
 from pipe.errors import Denied, Invalid, KeyturnError, Refused
-from pipe.secrets import Engine, Material, State, Version
+from pipe.secrets import Content, Engine, State, Version
 from pipe.selectors import read_selectors
-from pipe.sources.source import Found, Looked
+from pipe.sources.source import FoundSecret, SelectorResult
 from sandbox.wire import Fault
 from sandbox.world import REGION, USER, Company, World
 from test.clients.test_aws import asked, aws_of
@@ -27,19 +27,19 @@ def bench(world: World, company: Company) -> Bench:
     return made
 
 
-def addresses(looked: Looked) -> list[str]:
+def addresses(looked: SelectorResult) -> list[str]:
     assert looked.problem is None
     return [found.address for found in looked.found]
 
 
-def one(looked: Looked) -> Found:
+def one(looked: SelectorResult) -> FoundSecret:
     (found,) = looked.found
     return found
 
 
-def values(read: dict[str, Material | KeyturnError]) -> dict[str, object]:
-    assert all(isinstance(each, Material) for each in read.values()), read
-    return {address: each.values for address, each in read.items() if isinstance(each, Material)}
+def values(read: dict[str, Content | KeyturnError]) -> dict[str, object]:
+    assert all(isinstance(each, Content) for each in read.values()), read
+    return {address: each.values for address, each in read.items() if isinstance(each, Content)}
 
 
 def test_a_name_is_one_secret_in_its_current_version(bench: Bench) -> None:
@@ -145,17 +145,17 @@ def test_a_value_is_a_json_object_a_text_or_bytes(bench: Bench) -> None:
         "ci/plain": {},
         "ci/bytes": {},
     }
-    wholes = [each.whole for each in read.values() if isinstance(each, Material)]
+    wholes = [each.whole for each in read.values() if isinstance(each, Content)]
     assert wholes == ['{"user": "user-of-the-shop", "password": "password of ci/db"}', "only a text", b"\x00\xff"]
 
 
 def test_the_version_that_was_read_counts(bench: Bench) -> None:
     source, survey = bench.survey("ci/db password")
     newer = bench.put("ci/db", {"password": "a newer password"})
-    (material,) = source.read_all(survey[0].found)
-    assert isinstance(material, Material)
-    assert material.version is not None
-    assert (material.version.id, material.values) == (newer, {"password": "a newer password"})
+    (content,) = source.read_all(survey[0].found)
+    assert isinstance(content, Content)
+    assert content.version is not None
+    assert (content.version.id, content.values) == (newer, {"password": "a newer password"})
 
 
 @pytest.mark.parametrize("days", [0, 8])
@@ -164,7 +164,7 @@ def test_what_was_deleted_meanwhile_is_not_live(bench: Bench, days: int) -> None
     bench.store.delete("ci/db", 7)
     bench.world.clock.move(days=days)
     found = [each for looked in survey for each in looked.found]
-    assert source.read_all(found) == [Material(None), Material(None)]
+    assert source.read_all(found) == [Content(None), Content(None)]
 
 
 def test_what_is_denied_is_denied_alone(bench: Bench) -> None:
@@ -176,7 +176,7 @@ def test_what_is_denied_is_denied_alone(bench: Bench) -> None:
     source = bench.source("ci/** *", pair=bench.company.old_key)
     source.open()
     (looked,) = source.survey(read_selectors("ci/** *", "secretsmanager")[0], lambda *_: True)
-    assert [type(each) for each in source.read_all(looked.found)] == [Material, Denied, Material, Material]
+    assert [type(each) for each in source.read_all(looked.found)] == [Content, Denied, Content, Content]
 
 
 def test_a_list_that_is_denied_ends_the_opening(bench: Bench) -> None:

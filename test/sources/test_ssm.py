@@ -9,10 +9,10 @@ import pytest
 from pipe.access.aws import AwsAccess, AwsSession, Keys
 from pipe.errors import Denied, KeyturnError, Unreadable
 from pipe.redact import HIDDEN, Secret, clean
-from pipe.retry import Patience
-from pipe.secrets import Engine, Material, Version
+from pipe.retry import Deadline
+from pipe.secrets import Content, Engine, Version
 from pipe.selectors import Selector, read_selectors
-from pipe.sources.source import Looked
+from pipe.sources.source import SelectorResult
 from pipe.sources.ssm import BATCH, PAGE, ParameterStore, SsmSource
 from pipe.values import KeyPair
 from sandbox.aws import Pair
@@ -44,8 +44,8 @@ def many(world: World, count: int, folder: str = "/bulk") -> list[str]:
     return names
 
 
-def texts(read: dict[str, Material | KeyturnError]) -> dict[str, object]:
-    return {name: each.whole if isinstance(each, Material) else type(each) for name, each in read.items()}
+def texts(read: dict[str, Content | KeyturnError]) -> dict[str, object]:
+    return {name: each.whole if isinstance(each, Content) else type(each) for name, each in read.items()}
 
 
 def test_versions_are_listed_without_reading(world: World, store: ParameterStore) -> None:
@@ -82,7 +82,7 @@ def test_ten_are_read_at_a_time_and_hidden(world: World, store: ParameterStore) 
     names = [*many(world, BATCH), "/ci/json", "/no"]
     read = store.read([*names, names[0]])
     assert texts(read)["/bulk/000"] == "value of /bulk/000"
-    assert read["/no"] == Material(None)
+    assert read["/no"] == Content(None)
     assert asked(world, READS) == 2
     assert clean("value of /bulk/009") == clean("of the json object") == HIDDEN
 
@@ -119,11 +119,11 @@ def test_an_answer_about_other_parameters_is_not_believed(world: World, store: P
     assert isinstance(answer, Unreadable)
 
 
-def source_of(world: World, pair: Pair, text: str) -> tuple[SsmSource, tuple[Looked, ...]]:
+def source_of(world: World, pair: Pair, text: str) -> tuple[SsmSource, tuple[SelectorResult, ...]]:
     selectors, problems = read_selectors(text, "ssm")
     assert problems == []
     way = Keys(KeyPair(pair.access_key_id, Secret(pair.secret_access_key)))
-    session = AwsSession(AwsAccess(REGION, world.aws_url, way), "a-test", Patience(pace=0.01))
+    session = AwsSession(AwsAccess(REGION, world.aws_url, way), "a-test", Deadline(pace=0.01))
     source = SsmSource(session, selectors)
     source.open()
     return source, source.survey(selectors, lambda *_: True)
@@ -144,10 +144,10 @@ def test_what_selectors_find(world: World, company: Company) -> None:
 
 def test_the_version_that_is_read_is_the_one_that_was_listed(world: World, company: Company) -> None:
     source, (looked,) = source_of(world, company.admin, "/ci/db")
-    (material,) = source.read_all(looked.found)
-    assert isinstance(material, Material)
-    assert material.version == looked.found[0].version
-    assert isinstance(material.version, Version)
+    (content,) = source.read_all(looked.found)
+    assert isinstance(content, Content)
+    assert content.version == looked.found[0].version
+    assert isinstance(content.version, Version)
 
 
 def test_a_parameter_that_was_made_anew_is_another_version(world: World, company: Company) -> None:

@@ -23,7 +23,7 @@ from pipe.jobs.discover.job import DiscoverJob
 from pipe.jobs.discover.propose import propose
 from pipe.jobs.fleet.patterns import place_name
 from pipe.report import Table, Tone, View
-from pipe.retry import IN_FLIGHT, Patience, side_by_side
+from pipe.retry import IN_FLIGHT, Deadline, side_by_side
 from pipe.values import Place, Repository, Run, Target, TargetKind
 
 log = logging.getLogger("keyturn.discover")
@@ -39,12 +39,12 @@ OLD = 90
 class Discovery:
     """One look through a workspace."""
 
-    def __init__(self, job: DiscoverJob, run: Run, patience: Patience) -> None:
+    def __init__(self, job: DiscoverJob, run: Run, deadline: Deadline) -> None:
         self._job = job
-        self._sign_ins = SignIns(run.session_name, patience)
-        self._patience = patience
-        self._api = api_of(job.access, self._sign_ins.fetcher, patience, writes=False)
-        self._bitbucket = Bitbucket.by(self._api, patience)
+        self._sign_ins = SignIns(run.session_name, deadline)
+        self._patience = deadline
+        self._api = api_of(job.access, self._sign_ins.fetcher, deadline, writes=False)
+        self._bitbucket = Bitbucket.by(self._api, deadline)
 
     def look(self) -> View:
         """Return what was found, and write the proposal into REPORT_DIR; raises ServiceError."""

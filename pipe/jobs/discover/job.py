@@ -10,7 +10,7 @@ from pipe.access.bitbucket import BitbucketAccess, read_bitbucket
 from pipe.access.certificate import wants_anywhere
 from pipe.jobs.fleet.patterns import Misread, Pattern, read_pattern
 from pipe.permissions import Home, Statement, allowing, needed_to_discover
-from pipe.retry import Patience
+from pipe.retry import Deadline
 from pipe.settings.face import items_of
 from pipe.settings.reader import Reader
 from pipe.settings.variables import BY_NAME
@@ -31,11 +31,11 @@ class DiscoverJob:
     aws: AwsAccess | None
     report_dir: str
 
-    def start(self, run: Run, patience: Patience) -> Discovery:
+    def start(self, run: Run, deadline: Deadline) -> Discovery:
         """Return what looks; nothing has been asked yet."""
         from pipe.jobs.discover.action import Discovery  # noqa: PLC0415 - the clients take long to import
 
-        return Discovery(self, run, patience)
+        return Discovery(self, run, deadline)
 
 
 def read_job(reader: Reader) -> DiscoverJob:

@@ -41,17 +41,17 @@ def _who(identity: Identity) -> str:
 def _rotation(preview: Preview | KeyturnError) -> Iterator[Check]:
     problems = problems_of([preview]) if isinstance(preview, KeyturnError) else preview.refused
     if isinstance(preview, Preview):
-        world = preview.world
+        facts = preview.facts
         keys = [
-            f"{key.name} ({'active' if key.active else 'inactive'}, {key.age_days(world.now)} days)"
-            for key in world.keys
+            f"{key.name} ({'active' if key.active else 'inactive'}, {key.age_days(facts.now)} days)"
+            for key in facts.keys
         ]
-        yield good(AREA, f"user {world.user}", f"{len(keys)} of 2 keys{': ' if keys else ''}{', '.join(keys)}")
-        secret, current = preview.policy.secret_id, world.record.current
+        yield good(AREA, f"user {facts.user}", f"{len(keys)} of 2 keys{': ' if keys else ''}{', '.join(keys)}")
+        secret, current = preview.policy.secret_id, facts.record.current
         if secret:
             held = f"its current key is {last_four(current)}" if current else "no key yet; the first rotation makes it"
             yield good(AREA, f"secret {secret}", held)
-        if breach := breach_of(world, preview.policy):
+        if breach := breach_of(facts, preview.policy):
             yield note(AREA, "90-day rule", breach, ADVICE)
     if problems:
         why = " ".join(map(str, problems))

@@ -61,7 +61,7 @@ def _token(facts: VaultFacts) -> Iterator[Check]:
 def _versions(facts: SourceFacts) -> Iterator[Check]:
     """Yield the mounts on which the version of a secret is learned by reading it."""
     looked = [] if isinstance(facts.looked, KeyturnError) else facts.looked
-    read = [found for each in looked for found in each.found if found.engine is Engine.KV2 and found.material]
+    read = [found for each in looked for found in each.found if found.engine is Engine.KV2 and found.content]
     for mount in dict.fromkeys(found.mount for found in read):
         yield note(
             AREA, f"versions on {mount}", "each run reads the secrets to learn their versions",

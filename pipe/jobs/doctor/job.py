@@ -30,7 +30,7 @@ from pipe.jobs.rotate.preview import Preview
 from pipe.jobs.setup.job import Job, read_actions, read_meant, read_step
 from pipe.permissions import Home
 from pipe.redact import Secret
-from pipe.retry import Patience
+from pipe.retry import Deadline
 from pipe.settings.reader import Reader
 from pipe.settings.variables import STEP_TOKEN
 from pipe.sources.registry import source_type
@@ -62,9 +62,9 @@ class DoctorJob:
     has_token: bool
     probes: bool = False
 
-    def start(self, run: Run, patience: Patience) -> Doctor:
+    def start(self, run: Run, deadline: Deadline) -> Doctor:
         """Return the doctor; nothing has been asked yet."""
-        return doctor(run, self, patience)
+        return doctor(run, self, deadline)
 
 
 def read_job(reader: Reader) -> DoctorJob:
@@ -77,16 +77,16 @@ def read_job(reader: Reader) -> DoctorJob:
     return DoctorJob(jobs, reader.taken(), step, bool(reader.plain(STEP_TOKEN)), probes)
 
 
-def doctor(run: Run, job: DoctorJob, patience: Patience) -> Doctor:
+def doctor(run: Run, job: DoctorJob, deadline: Deadline) -> Doctor:
     """Return the doctor; nothing has been asked yet."""
-    patience.shorten(PROBE_BUDGET if job.probes else BUDGET)
+    deadline.shorten(PROBE_BUDGET if job.probes else BUDGET)
     name, jobs, needs = run.session_name, job.jobs, _needs(job.jobs)
-    sessions = [AwsSession(access, name, patience) for access in _ways(jobs)]
-    vault = next((vault_session(access, name, patience) for access in _vaults(jobs)), None)
-    fetcher = Fetcher(name, patience, [each for each in (vault, *sessions[:1]) if each is not None])
+    sessions = [AwsSession(access, name, deadline) for access in _ways(jobs)]
+    vault = next((vault_session(access, name, deadline) for access in _vaults(jobs)), None)
+    fetcher = Fetcher(name, deadline, [each for each in (vault, *sessions[:1]) if each is not None])
     access = next((each.targets.access for each in jobs if not isinstance(each, ReplicateJob)), None)
-    bitbucket = bitbucket_of(access, fetcher, patience) if access and _is_given(access) else None
-    probe = partial(write_probe, bitbucket, needs.targets[0], patience) if bitbucket and needs.targets else None
+    bitbucket = bitbucket_of(access, fetcher, deadline) if access and _is_given(access) else None
+    probe = partial(write_probe, bitbucket, needs.targets[0], deadline) if bitbucket and needs.targets else None
     return Doctor(
         actions=tuple(each.action for each in jobs),
         problems=job.problems,
@@ -94,8 +94,8 @@ def doctor(run: Run, job: DoctorJob, patience: Patience) -> Doctor:
         step=job.step,
         has_token=job.has_token,
         credentials=access.variables if access else "",
-        documents=Issuer(job.step.issuer, patience).documents if job.has_token and job.step.issuer else None,
-        accounts=tuple(partial(_enter, each, jobs, bitbucket, run, patience) for each in sessions),
+        documents=Issuer(job.step.issuer, deadline).documents if job.has_token and job.step.issuer else None,
+        accounts=tuple(partial(_enter, each, jobs, bitbucket, run, deadline) for each in sessions),
         bitbucket=partial(observe_bitbucket, bitbucket, needs.targets) if bitbucket and needs.targets else None,
         vault=partial(_look_at_vault, vault, jobs) if vault else None,
         close=partial(vault.sign_out, leased=False) if vault else lambda: None,
@@ -104,7 +104,7 @@ def doctor(run: Run, job: DoctorJob, patience: Patience) -> Doctor:
     )
 
 
-def _enter(session: AwsSession, jobs: Jobs, bitbucket: Bitbucket | None, run: Run, patience: Patience) -> Account:
+def _enter(session: AwsSession, jobs: Jobs, bitbucket: Bitbucket | None, run: Run, deadline: Deadline) -> Account:
     """Sign in to AWS; return the account as the jobs that sign in there need it. Raises Refused and ServiceError."""
     aws = session.sign_in()
     caller = aws.identity()
@@ -114,7 +114,7 @@ def _enter(session: AwsSession, jobs: Jobs, bitbucket: Bitbucket | None, run: Ru
     selectors = pull.needs.selectors if pull else ()
 
     def preview(job: RotateJob, bitbucket: Bitbucket) -> Preview:
-        return rotation_by(aws, caller, job, bitbucket=bitbucket, run=run, patience=patience).preview()
+        return rotation_by(aws, caller, job, bitbucket=bitbucket, run=run, deadline=deadline).preview()
 
     return Account(
         caller,

@@ -86,9 +86,9 @@ def _found(facts: AwsFacts) -> Mapping[str, str]:
     """Return the names that reads can be tried on, as permissions ask for them."""
     found: dict[str, str] = {}
     if isinstance(facts.rotation, Preview):
-        world = facts.rotation.world
-        if world.keys:
-            found[world.user] = world.keys[0].id
+        seen = facts.rotation.facts
+        if seen.keys:
+            found[seen.user] = seen.keys[0].id
     if facts.source and not isinstance(facts.source.looked, KeyturnError):
         # No name has a colon.
         first = {each.selector.path: each.found[0].address for each in facts.source.looked if each.found}

@@ -6,19 +6,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from pipe.errors import KeyturnError
-from pipe.secrets import Material
+from pipe.secrets import Content
 from pipe.selectors import Selector
-from pipe.sources.source import Looked, Source
+from pipe.sources.source import SelectorResult, Source
 
 
 @dataclass(frozen=True)
 class SourceFacts:
     """What selectors have found; `read` has, by address, the secrets that were read to see whether that is allowed."""
 
-    looked: tuple[Looked, ...] | KeyturnError
-    read: Mapping[str, Material | KeyturnError] = field(default_factory=dict, repr=False)
+    looked: tuple[SelectorResult, ...] | KeyturnError
+    read: Mapping[str, Content | KeyturnError] = field(default_factory=dict, repr=False)
 
-    def failed(self, looked: Looked) -> KeyturnError | None:
+    def failed(self, looked: SelectorResult) -> KeyturnError | None:
         """Return why a selector's secrets could not be found or read; None where nothing failed."""
         for error in looked.errors.values():
             return error

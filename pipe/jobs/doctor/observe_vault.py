@@ -12,7 +12,7 @@ from pipe.jobs.doctor.observe_source import SourceFacts, observe_source
 from pipe.retry import side_by_side
 from pipe.secrets import Engine
 from pipe.selectors import Selector
-from pipe.sources.source import Found, Source
+from pipe.sources.source import FoundSecret, Source
 from pipe.values import ClientToken
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def _paths(facts: SourceFacts) -> tuple[str, ...]:
     return tuple(dict.fromkeys(_path(found) for looked in facts.looked for found in looked.found[:MOST]))
 
 
-def _path(found: Found) -> str:
+def _path(found: FoundSecret) -> str:
     """Return the path at which the API reads a secret."""
     below = found.address.removeprefix(f"{found.mount}/")
     return f"{found.mount}/data/{below}" if found.engine is Engine.KV2 else f"{found.mount}/{below}"

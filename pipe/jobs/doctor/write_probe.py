@@ -16,7 +16,7 @@ from pipe.clients.bitbucket_errors import pause_of
 from pipe.clients.http import Answer
 from pipe.errors import Busy, KeyturnError
 from pipe.jobs.doctor.check_probe import LONG, MARK, Heard, ProbeFacts, is_called_so, is_left_over, name_of, told
-from pipe.retry import Patience
+from pipe.retry import Deadline
 from pipe.values import Place, Target, Variable
 
 # Pauses in seconds before the list is read again.
@@ -25,12 +25,12 @@ PAUSES = (0.5, 1.0, 2.0, 3.0, 4.0, 4.0, 4.0, 4.0, 4.0, 4.0)
 ATTEMPTS = 3
 
 
-def write_probe(bitbucket: Bitbucket, target: Target, patience: Patience) -> ProbeFacts:
+def write_probe(bitbucket: Bitbucket, target: Target, deadline: Deadline) -> ProbeFacts:
     """Try writing in a target, and return what was heard; what was made is deleted, whatever happens meanwhile."""
     kind = target.kind.value
     try:
         place = bitbucket.find(target)
-        probe = _Probe(bitbucket, place, patience)
+        probe = _Probe(bitbucket, place, deadline)
         probe.look()
     except KeyturnError as error:
         return ProbeFacts(kind, problem=error)
@@ -41,7 +41,7 @@ def write_probe(bitbucket: Bitbucket, target: Target, patience: Patience) -> Pro
         problem = error
     finally:
         # SIGTERM ends the asking, and not the cleaning.
-        with patience.uninterrupted():
+        with deadline.uninterrupted():
             left = probe.clean()
     removed = tuple(probe.removed)
     return ProbeFacts(
@@ -55,7 +55,7 @@ class _Probe:
 
     bitbucket: Bitbucket
     place: Place
-    patience: Patience
+    deadline: Deadline
     heard: dict[str, Heard] = field(default_factory=dict)
     headers: dict[str, str] = field(default_factory=dict)
     others: dict[str, Variable] = field(default_factory=dict)
@@ -136,7 +136,7 @@ class _Probe:
                 if found is not None:
                     self._mine[found.uuid] = found
                     return
-                self.patience.wait(pause)
+                self.deadline.wait(pause)
 
     def _value(self, text: str) -> str:
         return f"{MARK} {self._random} {text}"
@@ -169,7 +169,7 @@ class _Probe:
                 self.heard["lag"] = Heard(200, {"seconds": time.monotonic() - began})
                 return
             if pause is not None:
-                self.patience.wait(pause)
+                self.deadline.wait(pause)
         self.heard["lag"] = Heard(200, {"seconds": None})
 
     def _pages(self) -> None:
@@ -193,7 +193,7 @@ class _Probe:
         sent: Mapping[str, Any] | None = None,
     ) -> Heard:  # fmt: skip
         """Make a request, unless the run is to end, and note what is heard."""
-        self.patience.check()
+        self.deadline.check()
         self.heard[name] = heard = replace(self._asked(method, below, body), sent=sent or {})
         return heard
 
@@ -209,9 +209,9 @@ class _Probe:
                 self._note(answer)
                 pause, heard = pause_of(answer) or 1.0, Heard(answer.status, _object(answer))
             again = heard.status == 429 or (method != "POST" and (not heard.status or heard.status >= 500))
-            if not again or attempt == ATTEMPTS or pause > self.patience.left:
+            if not again or attempt == ATTEMPTS or pause > self.deadline.left:
                 return heard
-            self.patience.wait(pause)
+            self.deadline.wait(pause)
         raise AssertionError("unreachable")
 
     def _note(self, answer: Answer) -> None:

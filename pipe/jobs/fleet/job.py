@@ -14,7 +14,7 @@ from pipe.jobs.fleet.file import Entry, FleetFile, near, read_file
 from pipe.jobs.fleet.jobs import Environ, check_fleet_job, environ_of, read_fleet_job, sample_of, somewhere
 from pipe.jobs.fleet.lock import Lock, read_lock
 from pipe.jobs.fleet.patterns import read_choice
-from pipe.retry import Patience
+from pipe.retry import Deadline
 from pipe.settings.reader import Reader
 from pipe.settings.variables import AWS, BITBUCKET_WAY, BY_NAME, OF_THE_RUN, VAULT
 from pipe.values import Run
@@ -47,7 +47,7 @@ class FleetSettings:
     offline: bool = False
     told: tuple[str, ...] = ()
 
-    def start(self, run: Run, patience: Patience) -> Runs:
+    def start(self, run: Run, deadline: Deadline) -> Runs:
         """Return what runs it; nothing has been asked yet."""
         if self.offline:
             from pipe.jobs.fleet.offline import Offline  # noqa: PLC0415 - it imports no client
@@ -55,7 +55,7 @@ class FleetSettings:
             return Offline(self)
         from pipe.jobs.fleet.run import FleetRun  # noqa: PLC0415 - the clients take long to import
 
-        return FleetRun(self, run, patience)
+        return FleetRun(self, run, deadline)
 
     def wants(self, job: str) -> bool:
         """Tell whether JOBS names a job, or a whole group of jobs; all where it names none."""

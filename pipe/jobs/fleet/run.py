@@ -28,7 +28,7 @@ from pipe.jobs.fleet.world import Credential, World
 from pipe.jobs.rotate.action import Rotate
 from pipe.plan import Do, Outcome, Plan
 from pipe.report import View
-from pipe.retry import Patience, side_by_side
+from pipe.retry import Deadline, side_by_side
 from pipe.values import Place, Run, Target
 
 log = logging.getLogger("keyturn.fleet")
@@ -68,12 +68,12 @@ class Work:
 class FleetRun:
     """One run of a fleet."""
 
-    def __init__(self, settings: FleetSettings, run: Run, patience: Patience) -> None:
+    def __init__(self, settings: FleetSettings, run: Run, deadline: Deadline) -> None:
         self._settings = settings
         self._run = run
-        self._patience = patience
-        self._sign_ins = SignIns(run.session_name, patience, kept=True)
-        self._world = World(settings, self._sign_ins, patience)
+        self._patience = deadline
+        self._sign_ins = SignIns(run.session_name, deadline, kept=True)
+        self._facts = World(settings, self._sign_ins, deadline)
         self._lock = threading.Lock()
         self._told: list[str] = list(settings.told)
 
@@ -88,9 +88,9 @@ class FleetRun:
     def _ran(self) -> View:
         settings = self._settings
         lock = settings.lock or Lock(())
-        inventory = self._world.list_repositories(workspaces_of(settings.fleet), lock)
-        jobs = self._world.jobs(inventory)
-        matched = [self._world.match(job, inventory, lock) for job in jobs]
+        inventory = self._facts.list_repositories(workspaces_of(settings.fleet), lock)
+        jobs = self._facts.jobs(inventory)
+        matched = [self._facts.match(job, inventory, lock) for job in jobs]
         self._refuse(matched, inventory)
         if self._run.dry_run:
             self._write_lock(jobs, inventory, lock)
@@ -117,12 +117,12 @@ class FleetRun:
         told = [*self._told, *(f"{work.name}: {text}" for work in everything for text in work.matched.told)]
         if not settings.names and settings.share == (1, 1):
             told += [f"{line}: {why}" for line, why in strays(jobs, lock, inventory).items()]
-        told += [f"{each.name}: {each.dead}" for each in self._world.credentials if each.dead]
+        told += [f"{each.name}: {each.dead}" for each in self._facts.credentials if each.dead]
         waiting = [f"{work.name}: {text}" for work in everything for text in work.matched.waiting]
         results = [work.result for work in everything if work.result is not None]
         part = "" if settings.share == (1, 1) else f"{settings.share[0]}of{settings.share[1]}"
         return view(
-            results, self._world.credentials, told, waiting, dry_run=self._run.dry_run, part=part,
+            results, self._facts.credentials, told, waiting, dry_run=self._run.dry_run, part=part,
             revoking=bool(settings.revoke), locked=settings.lock is not None,
         )  # fmt: skip
 
@@ -130,7 +130,7 @@ class FleetRun:
         """Raise Refused with everything that is wrong with the jobs by what there is now."""
         fleet = self._settings.fleet
         problems = [problem for each in matched for problem in each.problems]
-        for number, credential in enumerate(self._world.credentials):
+        for number, credential in enumerate(self._facts.credentials):
             if credential.entry and not credential.used and inventory.whole and not credential.dead:
                 fits = any(credential.entry.choice.fits(each) for each in inventory.repositories)
                 what = "fits no target of the file" + ("" if fits else ", and no repository")
@@ -142,11 +142,11 @@ class FleetRun:
 
     def _write_lock(self, jobs: Sequence[FleetJob], inventory: Inventory, lock: Lock) -> None:
         """Write the lock of the world as it is into REPORT_DIR."""
-        dead = [each for each in self._world.credentials if each.dead]
+        dead = [each for each in self._facts.credentials if each.dead]
         if dead:
             self._told.append(f"No new lock was written, since not everything could be looked at: {dead[0].dead}")
             return
-        made = write_lock(self._world.lock_of(jobs, inventory))
+        made = write_lock(self._facts.lock_of(jobs, inventory))
         same = made == write_lock(lock.lines)
         if not self._settings.report_dir:
             self._told.append(
@@ -166,15 +166,15 @@ class FleetRun:
         """Read a job as a pipe's block with its places by uuid; a lost credential ends it here."""
         matched = work.matched
         for allowed in (*matched.allowed, *matched.unsure):
-            credential = self._world.of(allowed)
+            credential = self._facts.of(allowed)
             if credential is None:
                 continue
-            target, place = self._world.place(allowed)
+            target, place = self._facts.place(allowed)
             work.places.append((target, place, credential, allowed))
         dead = next((each for _, _, each, _ in work.places if each.dead), None)
         guessed = any(allowed.repository.uuid in inventory.guessed for _, _, _, allowed in work.places)
         if guessed or (matched.unsure and not inventory.whole):
-            dead = dead or next(each for each in self._world.credentials if each.dead)
+            dead = dead or next(each for each in self._facts.credentials if each.dead)
         work.held = dead
         if matched.job.group.action != "replicate" and not work.places:
             work.result = Result(matched.job, 0, "no place of it is in the lock", idle=True)
@@ -232,11 +232,11 @@ class FleetRun:
 
     def _client(self, work: Work) -> Bitbucket:
         places = work.places
-        other = places[0][2] if places else self._world.credentials[0] if self._world.credentials else None
+        other = places[0][2] if places else self._facts.credentials[0] if self._facts.credentials else None
         if other is None:
             raise Refused(["there are no credentials for Bitbucket."]) if work.matched.allowed else Refused([])
         routes = Routes({place.path: each.api for _, place, each, _ in places}, other.api, self._patience)
-        return Bitbucket.by(routes, self._patience, {target: place for target, place, _, _ in places}, self._world.seen)
+        return Bitbucket.by(routes, self._patience, {target: place for target, place, _, _ in places}, self._facts.seen)
 
     def _leaked(self, works: Sequence[Work]) -> list[Work]:
         """Return the one job whose user has the leaked key; raises Refused where there is none, or several."""
@@ -293,7 +293,7 @@ class FleetRun:
                 job, 0, "waits: the run was told to end, or its time is over", waits=True, overdue=work.overdue
             )
         urgent = work.urgency < 2 or bool(self._settings.revoke) or "FORCE" in self._settings.orders
-        looks = self._count(each for _, place, each, _ in work.places if place.path not in self._world.seen)
+        looks = self._count(each for _, place, each, _ in work.places if place.path not in self._facts.seen)
         too_much = next((each for each, number in looks.items() if 2 * number > each.api.limit), None)
         if too_much is not None and job.group.action == "rotate":
             return Result(
@@ -303,8 +303,8 @@ class FleetRun:
         with self._reserved(looks, 0 if urgent else self._kept_back(work)) as granted:
             if not granted:
                 return self._waiting(work, "to be looked at")
-            side_by_side([partial(self._world.look, place, each) for _, place, each, _ in work.places])
-        if not self._world.looked_at(place for _, place, _, _ in work.places):
+            side_by_side([partial(self._facts.look, place, each) for _, place, each, _ in work.places])
+        if not self._facts.looked_at(place for _, place, _, _ in work.places):
             return self._waiting(work, "to be looked at")
         self._leave_out_gone(work, inventory)
         if not work.places and job.group.action != "replicate":
@@ -314,7 +314,7 @@ class FleetRun:
     def _leave_out_gone(self, work: Work, inventory: Inventory) -> None:
         kept = []
         for each in work.places:
-            if self._world.is_gone(each[3], each[1], inventory):
+            if self._facts.is_gone(each[3], each[1], inventory):
                 work.matched.told.append(f"{each[3].line.place} is gone; it counts no more")
             else:
                 kept.append(each)

@@ -20,7 +20,7 @@ from pipe.jobs.fleet.jobs import FleetJob, each_of, job_of
 from pipe.jobs.fleet.lock import Line, Lock, line_of
 from pipe.jobs.fleet.patterns import Spot, read_choice, spots_of
 from pipe.jobs.fleet.places import Allowed, Inventory, Matched, by_the_lock, match
-from pipe.retry import Gate, Patience, side_by_side
+from pipe.retry import Deadline, Gate, side_by_side
 from pipe.values import Place, Repository, Target, TargetKind
 
 
@@ -50,15 +50,15 @@ class Credential:
 class World:
     """The credentials of a run, what they show, and what was seen of each place."""
 
-    def __init__(self, settings: FleetSettings, sign_ins: SignIns, patience: Patience) -> None:
+    def __init__(self, settings: FleetSettings, sign_ins: SignIns, deadline: Deadline) -> None:
         self._settings = settings
         self.seen: Seen = {}
         self.credentials: list[Credential] = []
         for entry, access in settings.accesses:
             limit = entry.requests if entry and entry.requests else ALLOWANCE
             fetcher = sign_ins.fetcher_of(access)
-            api = api_of(access, fetcher, patience, limit=limit, gate=Gate(8, grows_to=16))
-            self.credentials.append(Credential(entry, api, Bitbucket.by(api, patience, seen=self.seen)))
+            api = api_of(access, fetcher, deadline, limit=limit, gate=Gate(8, grows_to=16))
+            self.credentials.append(Credential(entry, api, Bitbucket.by(api, deadline, seen=self.seen)))
 
     def list_repositories(self, workspaces: Iterable[str], lock: Lock) -> Inventory:
         """Return what all credentials show of these workspaces; the lock helps out where one shows nothing."""

@@ -12,7 +12,7 @@ from pipe.access.sign_ins import SignIns
 from pipe.access.vault import VaultAccess, read_vault
 from pipe.jobs.pull.action import PullAction
 from pipe.permissions import NOTHING, Home, Permissions, allowing
-from pipe.retry import Patience
+from pipe.retry import Deadline
 from pipe.selectors import Selector
 from pipe.settings.reader import Reader
 from pipe.sources.registry import SourceType, source_type
@@ -42,9 +42,9 @@ class PullJob:
             self.targets.places, (pull.state_variable,), selectors=pull.selectors, fail_on_missing=pull.fail_on_missing
         )
 
-    def start(self, run: Run, patience: Patience, sign_ins: SignIns | None = None) -> PullAction:
+    def start(self, run: Run, deadline: Deadline, sign_ins: SignIns | None = None) -> PullAction:
         """Return the pull; nothing has been asked yet. Raises Refused."""
-        return pull(run, self, patience, sign_ins)
+        return pull(run, self, deadline, sign_ins)
 
     def permissions(self, home: Home, own: str = "", found: Mapping[str, str] = NOTHING) -> Permissions:  # noqa: ARG002 - what each job is asked
         """Return what AWS has to allow where it is the source; `found` is SourceType's."""
@@ -93,16 +93,16 @@ def _read_aws(reader: Reader, kind: SourceType, selectors: Sequence[Selector]) -
     return read_aws(reader, lambda home: allowing(needed(home, selectors, NOTHING) if needed else ()))
 
 
-def pull(run: Run, job: PullJob, patience: Patience, sign_ins: SignIns | None = None) -> PullAction:
+def pull(run: Run, job: PullJob, deadline: Deadline, sign_ins: SignIns | None = None) -> PullAction:
     """Return the pull; nothing has been asked yet. Raises Refused."""
-    sign_ins = sign_ins or SignIns(run.session_name, patience)
+    sign_ins = sign_ins or SignIns(run.session_name, deadline)
     session = sign_ins.session(job.vault or job.aws)
     return PullAction(
         job.pull,
         job.targets.places,
         source=source_type(job.source).open(session, job.pull.selectors, run.dry_run),
         bitbucket=sign_ins.bitbucket(job.targets.access),
-        patience=patience,
+        deadline=deadline,
         run=run,
         dry_run=run.dry_run,
     )

@@ -18,7 +18,7 @@ from typing import Any
 
 from pipe.naming import NAME
 from pipe.secrets import Version
-from pipe.sources.source import Found
+from pipe.sources.source import FoundSecret
 from pipe.state import readable, rotated, section_of, with_section
 from pipe.values import Place, Pull, Target, Variable
 
@@ -130,7 +130,7 @@ def uuid_digest(uuid: str) -> str:
     return _short(uuid.encode(), DIGEST)
 
 
-def stamp_of(found: Found, origin: str, policy: Pull, read: Version | None = None) -> str:
+def stamp_of(found: FoundSecret, origin: str, policy: Pull, read: Version | None = None) -> str:
     """Return what stays the same exactly as long as a secret need not be read; empty for a source without versions.
 
     It is made from where the secret is and from its version, and from nothing that is in it. A version that was `read`

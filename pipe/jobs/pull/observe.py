@@ -14,7 +14,7 @@ from pipe.plan import Do, Failure, Step
 from pipe.secrets import Engine
 from pipe.selectors import Selector
 from pipe.sources.inventory import Observed, confirm, look, named, open_beside, read, take_inventory
-from pipe.sources.source import Found, Looked, Source
+from pipe.sources.source import FoundSecret, SelectorResult, Source
 from pipe.values import Place, Pull, Target, Variable
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ log = logging.getLogger("keyturn.pull")
 
 
 @dataclass(frozen=True)
-class World(Observed):
+class PullFacts(Observed):
     """All that was seen before it is decided; `refused` are the targets that could not be looked at, and why."""
 
     targets: tuple[TargetState, ...]
@@ -37,8 +37,10 @@ class World(Observed):
         return (*refused, *super().failures)
 
 
-def observe(bitbucket: Bitbucket, source: Source, targets: Sequence[Target], policy: Pull, *, dry_run: bool) -> World:
-    """Return what there is: targets and sign-in side by side, then versions, then the material of what changed.
+def observe(
+    bitbucket: Bitbucket, source: Source, targets: Sequence[Target], policy: Pull, *, dry_run: bool
+) -> PullFacts:
+    """Return what there is: targets and sign-in side by side, then versions, then the content of what changed.
 
     A target that is refused does not stop the others. Raises Refused where the source or all targets are, and
     ServiceError.
@@ -57,24 +59,24 @@ def observe(bitbucket: Bitbucket, source: Source, targets: Sequence[Target], pol
     looked, materials = look(source, policy.selectors, partial(_known, states, policy))
     if policy.prune:
         looked = tuple(confirm(source, each, _brought(states, each, origin_digest(source.origin))) for each in looked)
-    world = World(now, source.origin, looked, materials, {}, states, refused)
+    facts = PullFacts(now, source.origin, looked, materials, {}, states, refused)
     # A dynamic secret is made by reading it, and a dry run makes nothing.
     return read(
-        source, world, [each for each in to_read(world, policy) if not (dry_run and each.engine is Engine.OTHER)]
+        source, facts, [each for each in to_read(facts, policy) if not (dry_run and each.engine is Engine.OTHER)]
     )
 
 
-def to_read(world: World, policy: Pull) -> tuple[Found, ...]:
+def to_read(facts: PullFacts, policy: Pull) -> tuple[FoundSecret, ...]:
     """Return the secrets that some target needs and that have not been read, each address once."""
-    stale: dict[str, Found] = {}
-    for each in take_inventory(world, fail_on_missing=False).live:
-        current = (is_current(target, each.found, world.origin, policy) for target in world.targets)
+    stale: dict[str, FoundSecret] = {}
+    for each in take_inventory(facts, fail_on_missing=False).live:
+        current = (is_current(target, each.found, facts.origin, policy) for target in facts.targets)
         if each.data is None and not all(current):
             stale.setdefault(each.found.address, each.found)
     return tuple(stale.values())
 
 
-def is_current(target: TargetState, found: Found, origin: str, policy: Pull) -> bool:
+def is_current(target: TargetState, found: FoundSecret, origin: str, policy: Pull) -> bool:
     """Tell whether a target has all that a secret's version gives, as far as can be seen without reading it."""
     entry = target.last_sync.entry(found.selector.text, found.address)
     stamp = stamp_of(found, origin, policy)
@@ -135,7 +137,7 @@ def _first(same: Sequence[tuple[Target, KeyturnError]]) -> tuple[str, KeyturnErr
     return f"{len(same)} targets", KeyturnError(what, error.check, details=error.details)
 
 
-def _brought(states: Iterable[TargetState], looked: Looked, origin: str) -> Iterator[str]:
+def _brought(states: Iterable[TargetState], looked: SelectorResult, origin: str) -> Iterator[str]:
     """Yield the addresses of what a selector has brought before."""
     for state in states:
         group = state.last_sync.groups.get(looked.selector.text)

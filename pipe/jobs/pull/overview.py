@@ -6,12 +6,12 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from pipe.jobs.pull.memory import FORMER, SyncedSecret, TargetState, origin_digest, stamp_of
-from pipe.jobs.pull.observe import World, whats_wrong
+from pipe.jobs.pull.observe import PullFacts, whats_wrong
 from pipe.jobs.pull.steps import PullOutcome, Remember, Write
 from pipe.overview import Held, Overview, Store
 from pipe.plan import Step
 from pipe.sources.inventory import Observed, take_inventory
-from pipe.sources.source import Looked
+from pipe.sources.source import SelectorResult
 from pipe.values import Place, Pull
 
 
@@ -47,14 +47,14 @@ class Asked:
         return found
 
 
-def overview(world: World, policy: Pull, outcome: PullOutcome | None) -> Overview:
+def overview(facts: PullFacts, policy: Pull, outcome: PullOutcome | None) -> Overview:
     """Return what the targets hold after a run, or after one that was only shown."""
-    asked = asked_of(world, policy)
+    asked = asked_of(facts, policy)
     done = outcome.done if outcome else ()
     left = (*(failure.step for failure in outcome.failures), *outcome.undone) if outcome else ()
     written, unwritten = _writes(done), _writes(left)
     stores = []
-    for target in world.targets:
+    for target in facts.targets:
         remembered = [each.remembers for each in done if isinstance(each, Remember) and each.place == target.place]
         store = store_of(replace(target, last_sync=[target.last_sync, *remembered][-1]), policy, asked, written)
         stores.append(replace(store, held=tuple(_failed(held, target, unwritten) for held in store.held)))
@@ -141,5 +141,5 @@ def _one(name: str, secret: str, entry: SyncedSecret, now: Now | None, by_hand: 
     return Held(name, secret, entry.version, entry.since, by_hand, said, behind or unfinished, person)
 
 
-def _whole(looked: Iterable[Looked]) -> Iterator[str]:
+def _whole(looked: Iterable[SelectorResult]) -> Iterator[str]:
     return (each.selector.text for each in looked if each.problem is None)

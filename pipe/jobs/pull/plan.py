@@ -17,13 +17,13 @@ from pipe.jobs.pull.memory import (
     uuid_digest,
     with_last_sync,
 )
-from pipe.jobs.pull.observe import World, is_current, whats_wrong
+from pipe.jobs.pull.observe import PullFacts, is_current, whats_wrong
 from pipe.jobs.pull.resolve import ResolvedSecret, ResolvedVariable, resolve
 from pipe.jobs.pull.steps import Prune, PullPlan, Remember, Write
 from pipe.plan import Do, Failure, Step
 from pipe.selectors import covers
 from pipe.sources.inventory import Inventory, count, named, too_many, why_kept
-from pipe.sources.source import Looked
+from pipe.sources.source import SelectorResult
 from pipe.values import Pull
 
 # After so many writes the targets remember what has been done, so that a run that ends early is not done again.
@@ -33,10 +33,10 @@ BATCH = 400
 MANY = 800
 
 
-def decide(world: World, policy: Pull) -> PullPlan:
+def decide(facts: PullFacts, policy: Pull) -> PullPlan:
     """Return the plan; raises Refused with every value, name and secret that is not as it must be."""
-    inventory, resolved = resolve(world, policy)
-    plans = [_TargetPlan(target, world, policy, inventory, resolved) for target in world.targets]
+    inventory, resolved = resolve(facts, policy)
+    plans = [_TargetPlan(target, facts, policy, inventory, resolved) for target in facts.targets]
     full = too_large([each.filled for each in plans], policy.state_variable)
     refused = {each: why for each, why in zip(plans, full, strict=True) if why}
     problems: list[Problem | str] = [*inventory.problems]
@@ -52,7 +52,7 @@ def decide(world: World, policy: Pull) -> PullPlan:
         what = "variables are to be written, and it takes a thousand requests an hour; the next runs do the rest"
         steps.insert(0, Step(Do.KEEP, "Bitbucket", f"{writes} {what}", warn=True))
     unmet = any(step.unmet for step in steps)
-    return PullPlan(tuple(steps), failures=(*world.failures, *failures), unmet=unmet)
+    return PullPlan(tuple(steps), failures=(*facts.failures, *failures), unmet=unmet)
 
 
 def _failure(refused: _TargetPlan, why: str) -> Failure[Step]:
@@ -64,23 +64,23 @@ class _TargetPlan:
     """What is decided about one target: what is written, pruned and kept there, and what it shall remember."""
 
     def __init__(
-        self, target: TargetState, world: World, policy: Pull, inventory: Inventory, resolved: list[ResolvedSecret]
+        self, target: TargetState, facts: PullFacts, policy: Pull, inventory: Inventory, resolved: list[ResolvedSecret]
     ) -> None:
         self.target = target
         self.kept: list[Step] = []
-        self._world = world
+        self._facts = facts
         self._policy = policy
         self._inventory = inventory
-        self._origin = origin_digest(world.origin)
+        self._origin = origin_digest(facts.origin)
         self._wanted = frozenset(name for each in resolved for name in each.names(target))
         self._unchanged = 0
         # What each selector has orphaned, with what became of it, and of how many.
-        self._orphaned: list[tuple[Looked, dict[str, str], int]] = []
+        self._orphaned: list[tuple[SelectorResult, dict[str, str], int]] = []
         # One key may come by several selectors, and is written once.
         self._writes: dict[str, Write] = {}
         self._prunes: dict[str, Prune] = {}
         # What the selectors of other runs brought stays; a variable that this run brings is this run's.
-        selected = {looked.selector.text: looked for looked in world.looked}
+        selected = {looked.selector.text: looked for looked in facts.looked}
         groups = {
             text: replace(group, entries=_without(group.entries, self._wanted))
             for text, group in target.last_sync.groups.items()
@@ -142,7 +142,7 @@ class _TargetPlan:
         """Plan the writes of a live secret; return what is remembered of it, as it is once all is written."""
         target, found = self.target, secret.found
         entry = target.last_sync.entry(found.selector.text, found.address)
-        if entry is not None and is_current(target, found, self._world.origin, self._policy):
+        if entry is not None and is_current(target, found, self._facts.origin, self._policy):
             self._unchanged += len(entry.names)
             return entry
         if secret.variables is None:
@@ -158,7 +158,7 @@ class _TargetPlan:
                 self._unchanged += 1
             names[variable.name] = UNKNOWN if why or known is None else uuid_digest(known.uuid)
         same = entry is not None and entry.stamp == secret.stamp and bool(secret.stamp)
-        since = entry.since if entry is not None and same else self._world.now.date()
+        since = entry.since if entry is not None and same else self._facts.now.date()
         version = secret.version.short if secret.version else ""
         return SyncedSecret(secret.stamp, names, secret.left_out, version, since)
 
@@ -194,7 +194,7 @@ class _TargetPlan:
             known=known,
         )
 
-    def _settle_orphans(self, looked: Looked, entries: dict[str, SyncedSecret]) -> None:
+    def _settle_orphans(self, looked: SelectorResult, entries: dict[str, SyncedSecret]) -> None:
         """Keep what could not be looked at, and note what a selector brings no more.
 
         What came from another origin is nobody's to delete; what `!` takes away is kept.

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 
 from pipe.errors import Refused
 from pipe.jobs.pull.memory import TargetState, stamp_of
-from pipe.jobs.pull.observe import World
+from pipe.jobs.pull.observe import PullFacts
 from pipe.jobs.pull.render import pick, render
 from pipe.naming import NAME, OBEYED, reserved
 from pipe.redact import Secret, one_line
-from pipe.secrets import Material, Version
+from pipe.secrets import Content, Version
 from pipe.selectors import Selector
 from pipe.sources.inventory import Inventory, Live, no_key, take_inventory
-from pipe.sources.source import Found
+from pipe.sources.source import FoundSecret
 from pipe.values import Pull
 
 _TO_UNDERSCORE = str.maketrans(".-/ ", "____")
@@ -38,7 +38,7 @@ class ResolvedSecret:
     `left_out` are names that its wildcard would give and that programs obey.
     """
 
-    found: Found
+    found: FoundSecret
     version: Version | None
     stamp: str
     variables: tuple[ResolvedVariable, ...] | None
@@ -74,20 +74,20 @@ class Named:
         return origin(self.address, self.key)
 
 
-def resolve(world: World, policy: Pull) -> tuple[Inventory, list[ResolvedSecret]]:
+def resolve(facts: PullFacts, policy: Pull) -> tuple[Inventory, list[ResolvedSecret]]:
     """Return the inventory with all that is wrong or to be told, and what each live secret gives."""
-    inventory = take_inventory(world, fail_on_missing=policy.fail_on_missing)
-    resolved = [_resolve(inventory, world, policy, live) for live in inventory.live]
-    problems, warnings = collisions(_named(world, resolved))
-    inventory.problems += [*problems, *_rotated(world, resolved)]
-    _tell_of_unwanted(inventory, world, resolved)
-    _tell_of_nothing(inventory, world, resolved)
+    inventory = take_inventory(facts, fail_on_missing=policy.fail_on_missing)
+    resolved = [_resolve(inventory, facts, policy, live) for live in inventory.live]
+    problems, warnings = collisions(_named(facts, resolved))
+    inventory.problems += [*problems, *_rotated(facts, resolved)]
+    _tell_of_unwanted(inventory, facts, resolved)
+    _tell_of_nothing(inventory, facts, resolved)
     for warning in warnings:
         inventory.note("names", warning)
     return inventory, resolved
 
 
-def _resolve(inventory: Inventory, world: World, policy: Pull, live: Live) -> ResolvedSecret:
+def _resolve(inventory: Inventory, facts: PullFacts, policy: Pull, live: Live) -> ResolvedSecret:
     data = live.data
     variables: tuple[ResolvedVariable, ...] | None = None
     left_out: tuple[str, ...] = ()
@@ -98,15 +98,15 @@ def _resolve(inventory: Inventory, world: World, policy: Pull, live: Live) -> Re
         left_out = tuple(sorted({each.name for each in given} & obeyed))
     lease = data.lease if data else None
     words = f"a lease of {lease.seconds} s, {'' if lease.renewable else 'not '}renewable" if lease else ""
-    stamp = stamp_of(live.found, world.origin, policy, live.version)
+    stamp = stamp_of(live.found, facts.origin, policy, live.version)
     return ResolvedSecret(live.found, live.version, stamp, variables, words, left_out)
 
 
-def _tell_of_unwanted(inventory: Inventory, world: World, resolved: Iterable[ResolvedSecret]) -> None:
+def _tell_of_unwanted(inventory: Inventory, facts: PullFacts, resolved: Iterable[ResolvedSecret]) -> None:
     """Tell of every name that a wildcard does not bring since programs obey it, and that no selector names."""
-    named = {_plain_name(looked.selector) for looked in world.looked if not looked.selector.wild}
+    named = {_plain_name(looked.selector) for looked in facts.looked if not looked.selector.wild}
     for each in resolved:
-        names = {name for target in world.targets for name in each.unwanted(target)}
+        names = {name for target in facts.targets for name in each.unwanted(target)}
         for name in sorted(names - named):
             inventory.note(
                 name,
@@ -116,19 +116,19 @@ def _tell_of_unwanted(inventory: Inventory, world: World, resolved: Iterable[Res
             )
 
 
-def _tell_of_nothing(inventory: Inventory, world: World, resolved: Sequence[ResolvedSecret]) -> None:
+def _tell_of_nothing(inventory: Inventory, facts: PullFacts, resolved: Sequence[ResolvedSecret]) -> None:
     """Note as missing what a selector of one key in a whole folder names, where no secret has that key."""
     for selector in dict.fromkeys(each.found.selector for each in resolved):
         own = [each for each in resolved if each.found.selector == selector]
-        given = any([*each.names(target), *each.unwanted(target)] for each in own for target in world.targets)
+        given = any([*each.names(target), *each.unwanted(target)] for each in own for target in facts.targets)
         unknown = any(text == selector.text for text, _ in inventory.unknown)
         if selector.recursive and selector.key not in ("", "*") and not given and not unknown:
             inventory.missing(selector, f"none of {len(own)} secrets there has a key {selector.key}")
 
 
-def _rotated(world: World, resolved: Sequence[ResolvedSecret]) -> Iterator[str]:
+def _rotated(facts: PullFacts, resolved: Sequence[ResolvedSecret]) -> Iterator[str]:
     """Yield a problem for each variable that a rotation keeps in a target and that this run would write over."""
-    for target in world.targets if any(target.rotated for target in world.targets) else ():
+    for target in facts.targets if any(target.rotated for target in facts.targets) else ():
         for each in resolved:
             for name in sorted({*each.names(target), *each.unwanted(target)} & target.rotated.keys()):
                 remedy = "Give it another name, or leave its path out with !" if each.found.selector.wild else ""
@@ -143,7 +143,7 @@ def _plain_name(selector: Selector) -> str:
     return selector.name or _derived(selector, "", selector.key or None)
 
 
-def _variables(inventory: Inventory, policy: Pull, found: Found, data: Material) -> tuple[ResolvedVariable, ...]:
+def _variables(inventory: Inventory, policy: Pull, found: FoundSecret, data: Content) -> tuple[ResolvedVariable, ...]:
     selector, values = found.selector, data.values or {}
     # Of a plain text there is nothing but the whole, which all its keys stand for.
     whole = not selector.key or (data.plain and selector.key == "*")
@@ -178,13 +178,13 @@ def _variables(inventory: Inventory, policy: Pull, found: Found, data: Material)
     return tuple(variables)
 
 
-def _named(world: World, resolved: Iterable[ResolvedSecret]) -> Iterator[Named]:
+def _named(facts: PullFacts, resolved: Iterable[ResolvedSecret]) -> Iterator[Named]:
     """Yield every name and its source; those of secrets that were not read are remembered by the targets."""
     for each in resolved:
         if each.variables is not None:
             yield from (Named(variable.name, each.found.address, variable.key) for variable in each.variables)
         else:
-            yield from (Named(name, each.found.address) for target in world.targets for name in each.names(target))
+            yield from (Named(name, each.found.address) for target in facts.targets for name in each.names(target))
 
 
 def origin(address: str, key: str | None) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from pipe.jobs.pull.observe import World
+from pipe.jobs.pull.observe import PullFacts
 from pipe.jobs.pull.steps import PullOutcome, PullPlan
 from pipe.plan import Do, Step
 from pipe.sources.inventory import count, unfinished, with_unmet
@@ -13,27 +13,27 @@ from pipe.sources.inventory import count, unfinished, with_unmet
 PAGE = 100
 
 
-def summary(world: World, plan: PullPlan, outcome: PullOutcome | None) -> str:
+def summary(facts: PullFacts, plan: PullPlan, outcome: PullOutcome | None) -> str:
     """Return the last line's words; `outcome` is None after a dry run."""
-    said = _forecast(world, plan) if outcome is None else _said(world, outcome)
+    said = _forecast(facts, plan) if outcome is None else _said(facts, outcome)
     return with_unmet(said, plan.steps)
 
 
-def _said(world: World, outcome: PullOutcome) -> str:
+def _said(facts: PullFacts, outcome: PullOutcome) -> str:
     done = _changes(outcome.done, "wrote", "deleted")
     if outcome.exit_code == 0:
-        looked = f"{count(len({found.address for found in world.found}), 'secret')} looked at"
+        looked = f"{count(len({found.address for found in facts.found}), 'secret')} looked at"
         return f"{_capital(done)}; {looked}." if done else f"Nothing to do: {looked}, and all is unchanged."
     return unfinished(outcome, done, "variable")
 
 
-def _forecast(world: World, plan: PullPlan) -> str:
+def _forecast(facts: PullFacts, plan: PullPlan) -> str:
     if plan.failures:
         return f"Dry run: {len(plan.failures)} of what was asked for could not be read; nothing was written."
     changes = _changes(plan.actions, "would write", "would delete")
     if not plan.actions:
         return "Dry run: nothing to do; nothing was written."
-    pages = {target.place: -(-len(target.variables) // PAGE) or 1 for target in world.targets}
+    pages = {target.place: -(-len(target.variables) // PAGE) or 1 for target in facts.targets}
     requests = sum(1 + pages[step.place] if step.do is Do.REMEMBER and step.place else 1 for step in plan.actions)
     return (
         f"Dry run: {changes or 'would remember what was learned'}, with {count(requests, 'more request')} to "

@@ -18,7 +18,7 @@ from pipe.jobs.pull.memory import (
 )
 from pipe.jobs.pull.steps import Prune, Remember, Write
 from pipe.plan import Step
-from pipe.retry import Patience
+from pipe.retry import Deadline
 from pipe.sources.inventory import count
 from pipe.values import Pull, Run, Variable
 
@@ -32,11 +32,11 @@ class Work:
     """The hands of a pull: `do` carries out one step and says what it did, or raises KeyturnError."""
 
     def __init__(
-        self, bitbucket: Bitbucket, policy: Pull, targets: tuple[TargetState, ...], patience: Patience, run: Run
+        self, bitbucket: Bitbucket, policy: Pull, targets: tuple[TargetState, ...], deadline: Deadline, run: Run
     ) -> None:
         self._bitbucket = bitbucket
         self._policy = policy
-        self._patience = patience
+        self._patience = deadline
         self._run = run
         self._targets = {target.place.path: target for target in targets}
         # What each target is known to remember, by its path: first as it was seen, then as this run has written it.

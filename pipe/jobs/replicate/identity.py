@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from pipe.secrets import Version
-from pipe.sources.source import Found
+from pipe.sources.source import FoundSecret
 from pipe.values import Described
 
 # The number of the rules by which a secret becomes a replica's body; with other rules, all is written anew.
@@ -26,7 +26,7 @@ CURRENT, PREVIOUS = "AWSCURRENT", "AWSPREVIOUS"
 OWNER, SOURCE, VERSION = "keyturn:replica", "keyturn:source", "vault-version"
 
 
-def token_of(found: Found, version: Version | None, keys: Iterable[str], origin: str, run: str = "") -> str:
+def token_of(found: FoundSecret, version: Version | None, keys: Iterable[str], origin: str, run: str = "") -> str:
     """Return the id that the version of a replica has, made from where the secret is and its version.
 
     Nothing that is in the secret goes into it. A source without versions gets another id in each run, from its id.
@@ -83,7 +83,7 @@ def of_origin(replica: Described, origin: str) -> bool:
     return replica.tags.get(OWNER, "").startswith(owner(origin))
 
 
-def tags_of(found: Found, version: Version | None, origin: str) -> Mapping[str, str]:
+def tags_of(found: FoundSecret, version: Version | None, origin: str) -> Mapping[str, str]:
     """Return the tags that a replica has."""
     return {
         OWNER: owner(origin, found.selector.text),

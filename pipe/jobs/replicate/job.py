@@ -14,7 +14,7 @@ from pipe.clients.secretsmanager import SecretsManager
 from pipe.jobs.pull.job import VAULT
 from pipe.jobs.replicate.action import Replicate
 from pipe.permissions import NOTHING, Home, Permissions
-from pipe.retry import Patience
+from pipe.retry import Deadline
 from pipe.settings.reader import Reader
 from pipe.settings.variables import TAKE_OVER
 from pipe.sources.selectors import read_secrets
@@ -37,9 +37,9 @@ class ReplicateJob:
         """What has to be there."""
         return Needs(selectors=self.replication.selectors, fail_on_missing=self.replication.fail_on_missing)
 
-    def start(self, run: Run, patience: Patience, sign_ins: SignIns | None = None) -> Replicate:
+    def start(self, run: Run, deadline: Deadline, sign_ins: SignIns | None = None) -> Replicate:
         """Return the replication; nothing has been asked yet."""
-        return replication(run, self, patience, sign_ins)
+        return replication(run, self, deadline, sign_ins)
 
     def permissions(self, home: Home, own: str = "", found: Mapping[str, str] = NOTHING) -> Permissions:  # noqa: ARG002 - what each job is asked
         """Return what AWS has to allow."""
@@ -80,15 +80,15 @@ def _adopt(reader: Reader) -> bool:
     return [word.lower() for word in words] == ["true"]
 
 
-def replication(run: Run, job: ReplicateJob, patience: Patience, sign_ins: SignIns | None = None) -> Replicate:
+def replication(run: Run, job: ReplicateJob, deadline: Deadline, sign_ins: SignIns | None = None) -> Replicate:
     """Return the replication; nothing has been asked yet."""
-    sign_ins = sign_ins or SignIns(run.session_name, patience)
+    sign_ins = sign_ins or SignIns(run.session_name, deadline)
     vault, aws = sign_ins.vault(job.vault), sign_ins.aws(job.aws)
     return Replicate(
         job.replication,
         # Dynamic secrets are refused, and to read one is to make it.
         source=VaultSource(vault.kv, vault, dry_run=True),
         sign_in=lambda: SecretsManager(aws.enter()),
-        patience=patience,
+        deadline=deadline,
         run=run.id,
     )

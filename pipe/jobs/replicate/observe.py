@@ -11,7 +11,7 @@ from pipe.jobs.replicate.identity import OWNER, SOURCE, is_current, of_origin, o
 from pipe.secrets import Engine, Version
 from pipe.selectors import Selector
 from pipe.sources.inventory import Inventory, Live, Observed, confirm, look, open_beside, read, take_inventory
-from pipe.sources.source import Found, Looked, Source
+from pipe.sources.source import FoundSecret, SelectorResult, Source
 from pipe.values import Described, Replication
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class World(Observed):
+class ReplicationFacts(Observed):
     """All that was seen before it is decided; `replicas` are by name, `run` is this run's id."""
 
     replicas: Mapping[str, Described]
@@ -32,15 +32,15 @@ class World(Observed):
 class Wanted:
     """A live secret that is to have a replica: its name there, the version, and which keys; none for all."""
 
-    found: Found
+    found: FoundSecret
     name: str
     version: Version | None
     keys: tuple[str, ...]
     token: str
 
 
-def observe(store: Callable[[], SecretsManager], source: Source, policy: Replication, run: str) -> World:
-    """Return what there is: replicas and sign-in side by side, then versions, then the material of what changed.
+def observe(store: Callable[[], SecretsManager], source: Source, policy: Replication, run: str) -> ReplicationFacts:
+    """Return what there is: replicas and sign-in side by side, then versions, then the content of what changed.
 
     Versions come after the replicas, not beside them: a replica that another run writes meanwhile would seem to have no
     source, or to be ahead of it. Raises Refused with everything that cannot be asked, and ServiceError.
@@ -57,44 +57,46 @@ def observe(store: Callable[[], SecretsManager], source: Source, policy: Replica
     looked, materials = look(source, policy.selectors, known)
     if policy.prune:
         looked = tuple(confirm(source, each, _brought(replicas, each, source.origin, policy)) for each in looked)
-    world = World(now, source.origin, looked, materials, {}, replicas, run)
-    return read(source, world, to_read(world, policy))
+    facts = ReplicationFacts(now, source.origin, looked, materials, {}, replicas, run)
+    return read(source, facts, to_read(facts, policy))
 
 
-def _brought(replicas: Mapping[str, Described], looked: Looked, origin: str, policy: Replication) -> Iterator[str]:
+def _brought(
+    replicas: Mapping[str, Described], looked: SelectorResult, origin: str, policy: Replication
+) -> Iterator[str]:
     """Yield the addresses of what a selector has brought before, as its living replicas are named after them."""
     for name, replica in replicas.items():
         if looked.found and not replica.deleted and replica.tags.get(OWNER) == owner(origin, looked.selector.text):
             yield f"{looked.found[0].mount}/{name.removeprefix(policy.prefix)}"
 
 
-def wanted_of(world: World, inventory: Inventory, policy: Replication) -> Iterator[Wanted]:
+def wanted_of(facts: ReplicationFacts, inventory: Inventory, policy: Replication) -> Iterator[Wanted]:
     """Yield every live secret once, with all the keys that any selector names."""
     keys: dict[str, dict[str, None]] = {}
-    for found in world.found:
+    for found in facts.found:
         keys.setdefault(found.address, {})[found.selector.key] = None
     first: dict[str, Live] = {}
     for each in inventory.live:
         first.setdefault(each.found.address, each)
     for address, each in first.items():
         chosen = () if "*" in keys[address] else tuple(keys[address])
-        token = token_of(each.found, each.version, chosen, world.origin, world.run)
+        token = token_of(each.found, each.version, chosen, facts.origin, facts.run)
         yield Wanted(each.found, name_of(each.found, policy), each.version, chosen, token)
 
 
-def name_of(found: Found, policy: Replication) -> str:
+def name_of(found: FoundSecret, policy: Replication) -> str:
     """Return the name of a secret's replica: the prefix and the path without the mount."""
     return policy.prefix + found.address.removeprefix(f"{found.mount}/")
 
 
-def to_read(world: World, policy: Replication) -> list[Found]:
+def to_read(facts: ReplicationFacts, policy: Replication) -> list[FoundSecret]:
     """Return the secrets whose replicas are not current and cannot be put right by moving a stage."""
     needed = []
-    for wanted in wanted_of(world, take_inventory(world, fail_on_missing=False), policy):
+    for wanted in wanted_of(facts, take_inventory(facts, fail_on_missing=False), policy):
         # To read a dynamic secret is to make it, and it has no replica.
-        if wanted.found.address in world.materials or wanted.found.engine is Engine.OTHER:
+        if wanted.found.address in facts.materials or wanted.found.engine is Engine.OTHER:
             continue
-        replica = world.replicas.get(wanted.name)
+        replica = facts.replicas.get(wanted.name)
         if replica is None or policy.force or not _is_there(replica, wanted.token):
             needed.append(wanted.found)
     return needed

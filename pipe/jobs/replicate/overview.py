@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from pipe.jobs.replicate.identity import CURRENT, OURS, SOURCE, VERSION, is_current, mark_in, of_origin
-from pipe.jobs.replicate.observe import World, wanted_of
+from pipe.jobs.replicate.observe import ReplicationFacts, wanted_of
 from pipe.jobs.replicate.steps import Copy, Prune, PutBack, ReplicaOutcome
 from pipe.overview import Held, Overview, Store
 from pipe.sources.inventory import take_inventory
@@ -15,14 +15,14 @@ from pipe.values import Described, Replication
 LABEL = "Secrets Manager"
 
 
-def overview(world: World, policy: Replication, outcome: ReplicaOutcome | None) -> Overview:
+def overview(facts: ReplicationFacts, policy: Replication, outcome: ReplicaOutcome | None) -> Overview:
     """Return how the replicas are after a run, or after one that was only shown."""
     done = outcome.done if outcome else ()
     right = {step.on: step.wanted.version for step in done if isinstance(step, Copy | PutBack)}
     gone = {step.on for step in done if isinstance(step, Prune)}
-    today = world.now.date()
+    today = facts.now.date()
     held = []
-    for each in _held(world, policy):
+    for each in _held(facts, policy):
         version = right.get(each.name)
         if each.name in right:
             each = replace(  # noqa: PLW2901 - the same replica, as it is by now
@@ -34,11 +34,11 @@ def overview(world: World, policy: Replication, outcome: ReplicaOutcome | None) 
     return Overview(stores=(Store(LABEL, tuple(held)),))
 
 
-def _held(world: World, policy: Replication) -> Iterator[Held]:
-    inventory = take_inventory(world, fail_on_missing=False)
-    wanted = {each.name: each for each in wanted_of(world, inventory, policy)}
+def _held(facts: ReplicationFacts, policy: Replication) -> Iterator[Held]:
+    inventory = take_inventory(facts, fail_on_missing=False)
+    wanted = {each.name: each for each in wanted_of(facts, inventory, policy)}
     for name, each in sorted(wanted.items()):
-        replica = world.replicas.get(name)
+        replica = facts.replicas.get(name)
         now = each.version.name if each.version else "no versions"
         if replica is None:
             yield Held(name, each.found.address, source=f"there is no replica yet; the source has {now}", behind=True)
@@ -49,11 +49,11 @@ def _held(world: World, policy: Replication) -> Iterator[Held]:
         behind = not current and each.version is not None
         yield _one(name, each.found.address, replica, by_hand, source, behind=behind, person=bool(by_hand))
     unknown = {address for _, address in inventory.unknown}
-    for name, replica in sorted(world.replicas.items()):
+    for name, replica in sorted(facts.replicas.items()):
         address = replica.tags.get(SOURCE, "")
-        if name in wanted or not of_origin(replica, world.origin) or replica.deleted:
+        if name in wanted or not of_origin(replica, facts.origin) or replica.deleted:
             continue
-        seen = address not in unknown and all(looked.problem is None for looked in world.looked)
+        seen = address not in unknown and all(looked.problem is None for looked in facts.looked)
         source = "no selector of this run brings it, or its source is gone" if seen else "it could not be asked for"
         person = seen and policy.fail_on_missing
         yield _one(name, address, replica, _by_hand(replica), source, behind=seen, person=person)

@@ -24,14 +24,14 @@ from pipe.jobs.replicate.identity import (
     staged,
     tags_of,
 )
-from pipe.jobs.replicate.observe import Wanted, World, name_of, wanted_of
+from pipe.jobs.replicate.observe import ReplicationFacts, Wanted, name_of, wanted_of
 from pipe.jobs.replicate.steps import Copy, Prune, PutBack, ReplicaPlan, Tag
 from pipe.plan import Do, Step
 from pipe.redact import Secret
-from pipe.secrets import Engine, Material, as_json
+from pipe.secrets import Content, Engine, as_json
 from pipe.selectors import Selector, covers
 from pipe.sources.inventory import Inventory, named, no_key, take_inventory, too_many, why_kept
-from pipe.sources.source import Looked
+from pipe.sources.source import SelectorResult
 from pipe.values import Described, Replication
 
 # Bytes that Secrets Manager takes, in UTF-8, and what it takes in a name.
@@ -42,14 +42,14 @@ _NAME = re.compile(r"[A-Za-z0-9/_+=.@-]{1,512}")
 _ORDER = (Do.KEEP, Do.WRITE, Do.RESTORE, Do.PUT_BACK, Do.TAG, Do.PRUNE)
 
 
-def decide(world: World, policy: Replication) -> ReplicaPlan:
+def decide(facts: ReplicationFacts, policy: Replication) -> ReplicaPlan:
     """Return the plan; raises Refused with every secret that cannot have a replica as it is."""
-    inventory = take_inventory(world, fail_on_missing=policy.fail_on_missing)
-    wanted = list(wanted_of(world, inventory, policy))
+    inventory = take_inventory(facts, fail_on_missing=policy.fail_on_missing)
+    wanted = list(wanted_of(facts, inventory, policy))
     inventory.problems[:0] = _collisions(wanted)
-    planned = {each.name: _steps_of(inventory, world, policy, each) for each in wanted}
+    planned = {each.name: _steps_of(inventory, facts, policy, each) for each in wanted}
     kept = {name for name, steps in planned.items() if steps is not None}
-    for looked in world.looked:
+    for looked in facts.looked:
         selector, names = looked.selector, [name_of(found, policy) for found in looked.found]
         if (
             selector.recursive
@@ -58,67 +58,71 @@ def decide(world: World, policy: Replication) -> ReplicaPlan:
             and all(planned.get(name, ()) is None for name in names)
         ):
             inventory.missing(selector, f"none of {len(names)} secrets there has a key {selector.key}")
-    orphaned = _orphaned(world, policy, kept)
+    orphaned = _orphaned(facts, policy, kept)
     if inventory.problems:
         raise Refused(inventory.problems)
     steps = [step for some in planned.values() for step in some or ()]
-    acting = [*(step for step in steps if step.acts), *orphaned, *_of_other_selectors(world, kept)]
+    acting = [*(step for step in steps if step.acts), *orphaned, *_of_other_selectors(facts, kept)]
     unchanged = len([step for step in steps if not step.acts])
     told = [Step(Do.KEEP, "Secrets Manager", f"{unchanged} unchanged")] if unchanged else []
     ordered = sorted(acting, key=lambda step: _ORDER.index(step.do))
     steps = [*inventory.told, *told, *ordered]
-    return ReplicaPlan(tuple(steps), failures=world.failures, unmet=any(step.unmet for step in steps))
+    return ReplicaPlan(tuple(steps), failures=facts.failures, unmet=any(step.unmet for step in steps))
 
 
-def step_for(wanted: Wanted, replica: Described | None, world: World, policy: Replication, body: Secret) -> Copy | None:
+def step_for(
+    wanted: Wanted, replica: Described | None, facts: ReplicationFacts, policy: Replication, body: Secret
+) -> Copy | None:
     """Return how a secret's body gets into a replica as it is; None where it is there. Raises Refused."""
     if replica is None:
-        return _copy(world, wanted, "is new there", body, wanted.token, seen=None)
-    problem = _why_foreign(wanted, replica, world, policy)
+        return _copy(facts, wanted, "is new there", body, wanted.token, seen=None)
+    problem = _why_foreign(wanted, replica, facts, policy)
     if problem:
         raise Refused([problem])
     current = replica.version(CURRENT)
     right = is_current(replica, wanted.token) and not policy.force
     if replica.deleted:
         reason, version = "waits for its deletion, and is restored", next_id(replica, wanted.token)
-        return _copy(world, wanted, reason, None if right else body, version, seen=replica)
+        return _copy(facts, wanted, reason, None if right else body, version, seen=replica)
     if right:
         return None
     why = "FORCE" if policy.force else f"{wanted.version.name} is newer" if wanted.version else "has no versions"
-    if mark_in(replica) != mark_of(source_tag(wanted.found.address), world.origin):
+    if mark_in(replica) != mark_of(source_tag(wanted.found.address), facts.origin):
         why = "it is taken over"
     elif current is not None and not current.startswith(OURS):
         why = "somebody has written another value there"
-    return _copy(world, wanted, why, body, next_id(replica, wanted.token), seen=replica)
+    return _copy(facts, wanted, why, body, next_id(replica, wanted.token), seen=replica)
 
 
-def _steps_of(inventory: Inventory, world: World, policy: Replication, wanted: Wanted) -> Sequence[Step] | None:
+def _steps_of(
+    inventory: Inventory, facts: ReplicationFacts, policy: Replication, wanted: Wanted
+) -> Sequence[Step] | None:
     """Return what is done for one secret; None where nothing of it is there that a replica could hold.
 
     A step that does not act says that the replica is unchanged.
     """
-    found, replica = wanted.found, world.replicas.get(wanted.name)
-    problem = _problem(wanted, replica, world, policy)
+    found, replica = wanted.found, facts.replicas.get(wanted.name)
+    problem = _problem(wanted, replica, facts, policy)
     if problem:
         inventory.problems.append(problem)
         return ()
-    material = world.materials.get(found.address)
-    if material is None:
-        return _unwritten(world, wanted, replica)
-    body, missing = _body(wanted, material)
+    content = facts.materials.get(found.address)
+    if content is None:
+        return _unwritten(facts, wanted, replica)
+    body, missing = _body(wanted, content)
     if len(body.reveal().encode()) > LARGEST:
         inventory.problems.append(f"{found.address}: it has more than 64 KiB, too much for Secrets Manager.")
         return ()
-    for each in world.found:
+    for each in facts.found:
         if each.address == found.address and each.selector.key in missing and not each.selector.recursive:
-            inventory.missing(each.selector, no_key(each.selector.key, material.values or {}))
+            inventory.missing(each.selector, no_key(each.selector.key, content.values or {}))
     if missing and len(missing) == len(wanted.keys):
         return None
-    step = step_for(wanted, replica, world, policy, body)
-    return _unwritten(world, wanted, replica) if step is None else (step,)
+    step = step_for(wanted, replica, facts, policy, body)
+    return _unwritten(facts, wanted, replica) if step is None else (step,)
 
 
-def _problem(wanted: Wanted, replica: Described | None, world: World, policy: Replication) -> Problem | str:
+def _problem(wanted: Wanted, replica: Described | None, facts: ReplicationFacts, policy: Replication) -> Problem | str:
     """Return why a secret cannot have a replica; empty where it can."""
     found = wanted.found
     if not _NAME.fullmatch(wanted.name):
@@ -129,10 +133,10 @@ def _problem(wanted: Wanted, replica: Described | None, world: World, policy: Re
     if found.engine is Engine.OTHER:
         what = f"“{found.selector.text}”: dynamic secrets are made anew by each reading; they have no replicas"
         return Problem("SECRETS", what)
-    return _why_foreign(wanted, replica, world, policy) if replica else ""
+    return _why_foreign(wanted, replica, facts, policy) if replica else ""
 
 
-def _why_foreign(wanted: Wanted, replica: Described, world: World, policy: Replication) -> str:
+def _why_foreign(wanted: Wanted, replica: Described, facts: ReplicationFacts, policy: Replication) -> str:
     """Return why a secret that is there must not be written; empty where it is owned, or may be taken over.
 
     It is owned by the id of its version. Tags prove nothing, but those of another secret's replica refuse.
@@ -147,60 +151,60 @@ def _why_foreign(wanted: Wanted, replica: Described, world: World, policy: Repli
         whose = "is there already, and not made by Keyturn"
         if OWNER in replica.tags:
             whose += ": it has the tags of a replica, but neither its current version nor the one before is Keyturn's"
-    elif OWNER in replica.tags and not of_origin(replica, world.origin):
+    elif OWNER in replica.tags and not of_origin(replica, facts.origin):
         whose = "is the replica of another Vault"
-    elif source != source_tag(address) or mark != mark_of(source, world.origin):
+    elif source != source_tag(address) or mark != mark_of(source, facts.origin):
         whose = f"is the replica of {source}" if source != source_tag(address) else "is the replica of another secret"
     else:
         return ""
     return f"{address}: {wanted.name} {whose}. Choose another AWS_SECRET_PREFIX, or set ADOPT: true."
 
 
-def _unwritten(world: World, wanted: Wanted, replica: Described | None) -> Sequence[Step]:
+def _unwritten(facts: ReplicationFacts, wanted: Wanted, replica: Described | None) -> Sequence[Step]:
     """Return what is done where no value is written: nothing, or only stages or tags are not right."""
     right = staged(replica, wanted.token) if replica else None
     if replica is None or right is None:
         return ()
     if replica.deleted:
-        return (_copy(world, wanted, "waits for its deletion, and is restored", None, right, seen=replica),)
+        return (_copy(facts, wanted, "waits for its deletion, and is restored", None, right, seen=replica),)
     steps: list[Step] = []
     if not is_current(replica, wanted.token):
         reason = "another version is current there, and the right one is put back"
         away_from = replica.version(CURRENT) or ""
         steps.append(PutBack(on=wanted.name, reason=reason, wanted=wanted, to=right, away_from=away_from))
-    tags = tags_of(wanted.found, wanted.version, world.origin)
+    tags = tags_of(wanted.found, wanted.version, facts.origin)
     if not tags.items() <= replica.tags.items():
         steps.append(Tag(on=wanted.name, reason="its tags are not those of its version", tags=tags))
     return steps or (Step(Do.KEEP, wanted.name, "unchanged"),)
 
 
 def _copy(
-    world: World, wanted: Wanted, reason: str, body: Secret | None, version: str, *, seen: Described | None
+    facts: ReplicationFacts, wanted: Wanted, reason: str, body: Secret | None, version: str, *, seen: Described | None
 ) -> Copy:
     return Copy(
         do=Do.RESTORE if seen is not None and seen.deleted else Do.WRITE,
         on=wanted.name, reason=f"{wanted.found.address}: {reason}", wanted=wanted, body=body, version=version,
-        tags=tags_of(wanted.found, wanted.version, world.origin), seen=seen,
+        tags=tags_of(wanted.found, wanted.version, facts.origin), seen=seen,
     )  # fmt: skip
 
 
-def _body(wanted: Wanted, material: Material) -> tuple[Secret, list[str]]:
+def _body(wanted: Wanted, content: Content) -> tuple[Secret, list[str]]:
     """Return what a replica holds, the secret's keys as one JSON object, and which named keys are not there."""
-    values = material.values or {}
+    values = content.values or {}
     keys = wanted.keys or tuple(values)
     chosen = {key: values[key] for key in keys if key in values}
     return Secret(as_json(chosen)), [key for key in keys if key not in values]
 
 
-def _orphaned(world: World, policy: Replication, kept: set[str]) -> list[Step]:
+def _orphaned(facts: ReplicationFacts, policy: Replication, kept: set[str]) -> list[Step]:
     """Return what becomes of the replicas that selectors brought before and do not any more."""
-    of_all = _tags_of_owned(world, owner(world.origin))
-    lost = [(looked, _lost(world, looked, kept), why_kept(looked, prune=policy.prune)) for looked in world.looked]
+    of_all = _tags_of_owned(facts, owner(facts.origin))
+    lost = [(looked, _lost(facts, looked, kept), why_kept(looked, prune=policy.prune)) for looked in facts.looked]
     going = [name for _, names, why in lost if not why for name in names]
     refused = too_many(len(going), len(of_all), "of all replicas", most=policy.prune_most)
     steps: list[Step] = []
     for looked, names, why in lost:
-        owned = len(_tags_of_owned(world, owner(world.origin, looked.selector.text)))
+        owned = len(_tags_of_owned(facts, owner(facts.origin, looked.selector.text)))
         of = f"of “{looked.selector.text}”"
         guard = refused or ("" if policy.prune_most else too_many(len(names), owned, of, most=0))
         reason = why or guard
@@ -213,10 +217,10 @@ def _orphaned(world: World, policy: Replication, kept: set[str]) -> list[Step]:
     return steps
 
 
-def _lost(world: World, looked: Looked, kept: set[str]) -> list[str]:
+def _lost(facts: ReplicationFacts, looked: SelectorResult, kept: set[str]) -> list[str]:
     """Return the names of the replicas that a selector brought, and whose secrets are certainly not there any more."""
-    unknown = {source_tag(address) for address in (*looked.failed, *world.unread)}
-    owned = _tags_of_owned(world, owner(world.origin, looked.selector.text))
+    unknown = {source_tag(address) for address in (*looked.failed, *facts.unread)}
+    owned = _tags_of_owned(facts, owner(facts.origin, looked.selector.text))
     return [
         name
         for name, tags in owned.items()
@@ -233,14 +237,14 @@ def _may_be_of(selector: Selector, source: str) -> bool:
     return any(source.startswith(f"{path}/") if selector.recursive else source == path for path in paths)
 
 
-def _is_taken_away(looked: Looked, tags: Mapping[str, str]) -> bool:
+def _is_taken_away(looked: SelectorResult, tags: Mapping[str, str]) -> bool:
     return covers((replace(away, path=source_tag(away.path)) for away in looked.without), tags[SOURCE])
 
 
-def _of_other_selectors(world: World, kept: set[str]) -> Iterator[Step]:
+def _of_other_selectors(facts: ReplicationFacts, kept: set[str]) -> Iterator[Step]:
     """Yield the replicas of this source that no selector of this run has brought; they are kept."""
-    selected = {owner(world.origin, looked.selector.text): looked for looked in world.looked}
-    owned = {name: tags for name, tags in _tags_of_owned(world, owner(world.origin)).items() if name not in kept}
+    selected = {owner(facts.origin, looked.selector.text): looked for looked in facts.looked}
+    owned = {name: tags for name, tags in _tags_of_owned(facts, owner(facts.origin)).items() if name not in kept}
     others = [name for name, tags in owned.items() if tags[OWNER] not in selected]
     if others:
         yield Step(Do.KEEP, named(others), "kept: brought by a selector that is not among SECRETS", warn=True)
@@ -249,12 +253,12 @@ def _of_other_selectors(world: World, kept: set[str]) -> Iterator[Step]:
         yield Step(Do.KEEP, named(away), "kept: “!” takes its secret away from the wildcard", warn=True)
 
 
-def _tags_of_owned(world: World, beginning: str) -> dict[str, Mapping[str, str]]:
+def _tags_of_owned(facts: ReplicationFacts, beginning: str) -> dict[str, Mapping[str, str]]:
     """Return the tags of the living replicas that are owned, and whose owner begins so, by name."""
     owned = {}
-    for name, replica in world.replicas.items():
+    for name, replica in facts.replicas.items():
         tags = replica.tags
-        by_id = mark_in(replica) == mark_of(tags.get(SOURCE, ""), world.origin)
+        by_id = mark_in(replica) == mark_of(tags.get(SOURCE, ""), facts.origin)
         if by_id and tags.get(OWNER, "").startswith(beginning) and not (replica.deleted or holds_keys(replica)):
             owned[name] = tags
     return owned

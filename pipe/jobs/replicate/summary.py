@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 
-from pipe.jobs.replicate.observe import World
+from pipe.jobs.replicate.observe import ReplicationFacts
 from pipe.jobs.replicate.steps import Copy, ReplicaOutcome, ReplicaPlan
 from pipe.plan import Do, Step
 from pipe.sources.inventory import count, unfinished, with_unmet
 
 
-def summary(world: World, plan: ReplicaPlan, outcome: ReplicaOutcome | None) -> str:
+def summary(facts: ReplicationFacts, plan: ReplicaPlan, outcome: ReplicaOutcome | None) -> str:
     """Return the last line's words; `outcome` is None after a dry run."""
-    return with_unmet(_said(world, plan, outcome), plan.steps)
+    return with_unmet(_said(facts, plan, outcome), plan.steps)
 
 
-def _said(world: World, plan: ReplicaPlan, outcome: ReplicaOutcome | None) -> str:
-    looked = f"{count(len({found.address for found in world.found}), 'secret')} looked at"
+def _said(facts: ReplicationFacts, plan: ReplicaPlan, outcome: ReplicaOutcome | None) -> str:
+    looked = f"{count(len({found.address for found in facts.found}), 'secret')} looked at"
     if outcome is None:
         if plan.failures:
             return f"Dry run: {len(plan.failures)} of what was asked for could not be read; nothing was written."

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 
 from pipe.errors import Busy, Conflict, Denied, KeyturnError, Missing, ServiceError, Stopped, WrongState
 from pipe.jobs.replicate.identity import CURRENT, OURS, is_current
-from pipe.jobs.replicate.observe import World
+from pipe.jobs.replicate.observe import ReplicationFacts
 from pipe.jobs.replicate.plan import step_for
 from pipe.jobs.replicate.steps import Copy, Prune, PutBack, Tag
 from pipe.plan import Step
-from pipe.retry import Patience
+from pipe.retry import Deadline
 from pipe.values import Replication
 
 if TYPE_CHECKING:
@@ -34,11 +34,13 @@ HOPELESS = 50
 class Work:
     """The hands of a replication: `do` carries out one step and says what it did, or raises KeyturnError."""
 
-    def __init__(self, replicas: SecretsManager, world: World, policy: Replication, patience: Patience) -> None:
+    def __init__(
+        self, replicas: SecretsManager, facts: ReplicationFacts, policy: Replication, deadline: Deadline
+    ) -> None:
         self._replicas = replicas
-        self._world = world
+        self._facts = facts
         self._policy = policy
-        self._patience = patience
+        self._patience = deadline
         self._succeeded: set[object] = set()
         self._denied: Counter[object] = Counter()
         self._lock = threading.Lock()
@@ -100,7 +102,7 @@ class Work:
                     raise
             else:
                 return
-            decided = step_for(step.wanted, self._replicas.describe(step.on), self._world, self._policy, body)
+            decided = step_for(step.wanted, self._replicas.describe(step.on), self._facts, self._policy, body)
             if decided is None:
                 return
             following = decided

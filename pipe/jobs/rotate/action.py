@@ -13,6 +13,7 @@ from pipe.apply import carry_out
 from pipe.audit import because
 from pipe.errors import KeyturnError, Refused
 from pipe.jobs.rotate.decide import decide
+from pipe.jobs.rotate.facts import RotationFacts, TargetState
 from pipe.jobs.rotate.journal import Journal
 from pipe.jobs.rotate.notes import SECRET, USER, VARIABLES
 from pipe.jobs.rotate.observe import observe, observe_targets
@@ -23,10 +24,9 @@ from pipe.jobs.rotate.state_journal import LATE, StateJournal
 from pipe.jobs.rotate.steps import KeyFailure, KeyOutcome, KeyPlan, KeyStep
 from pipe.jobs.rotate.summary import summary
 from pipe.jobs.rotate.work import Work
-from pipe.jobs.rotate.world import TargetState, World
 from pipe.overview import Overview
 from pipe.plan import Do
-from pipe.retry import Patience
+from pipe.retry import Deadline
 from pipe.values import AccessKey, Identity, KeyPair, Place, Rotation, Run, Target, Variable
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class Rotate:
         journal: Journal | None,
         bitbucket: Bitbucket,
         signer: Aws,
-        patience: Patience,
+        deadline: Deadline,
         run: Run,
         own: KeyPair | None = None,
     ) -> None:
@@ -65,7 +65,7 @@ class Rotate:
         self._journal = journal
         self._bitbucket = bitbucket
         self._signer = signer
-        self._patience = patience
+        self._patience = deadline
         self._run = run
         self._own = own
 
@@ -100,7 +100,7 @@ class Rotate:
         listed, self._listed = self._listed, None
         return self._keys.list() if listed is None else listed
 
-    def observe(self, *, ask_all: bool = False, lenient: bool = False) -> World:
+    def observe(self, *, ask_all: bool = False, lenient: bool = False) -> RotationFacts:
         """Look at keys, journal and targets, and at every key's last use where `ask_all`; raises Refused.
 
         Where `lenient`, targets that cannot be looked at are left out.
@@ -123,28 +123,28 @@ class Rotate:
         """Return what a run would do now, by the targets that can be looked at; raises Refused."""
         return preview_of(self.observe(lenient=True), self.policy)
 
-    def plan(self, world: World) -> KeyPlan:
+    def plan(self, facts: RotationFacts) -> KeyPlan:
         """Decide what is to be done; raises Refused."""
-        return decide(world, self.policy)
+        return decide(facts, self.policy)
 
-    def carry_out(self, world: World, plan: KeyPlan) -> KeyOutcome:
+    def carry_out(self, facts: RotationFacts, plan: KeyPlan) -> KeyOutcome:
         """Do it, and close the intent whatever happens."""
-        journal = self._journal_of(world.targets)
+        journal = self._journal_of(facts.targets)
         work = Work(
-            world,
+            facts,
             keys=self._keys,
             journal=journal,
             publisher=Publisher(
                 self._bitbucket,
                 self.policy,
-                world.targets,
+                facts.targets,
                 self._patience,
                 own=self._own,
                 # The state variable as a journal is written by that.
                 notes=None if isinstance(journal, StateJournal) else partial(self._notes, journal),
             ),
             signer=self._signer,
-            patience=self._patience,
+            deadline=self._patience,
             run=self._run,
         )
         finished = False
@@ -163,13 +163,13 @@ class Rotate:
             return outcome
         return replace(outcome, failures=(*outcome.failures, unclosed))
 
-    def summary(self, world: World, plan: KeyPlan, outcome: KeyOutcome | None) -> str:
+    def summary(self, facts: RotationFacts, plan: KeyPlan, outcome: KeyOutcome | None) -> str:
         """Return the last line."""
-        return summary(world, plan, outcome)
+        return summary(facts, plan, outcome)
 
-    def overview(self, world: World, plan: KeyPlan, outcome: KeyOutcome | None) -> Overview:
+    def overview(self, facts: RotationFacts, plan: KeyPlan, outcome: KeyOutcome | None) -> Overview:
         """Return how the keys are after it."""
-        return overview(world, self.policy, plan, outcome)
+        return overview(facts, self.policy, plan, outcome)
 
     def close(self) -> None:
         """Do nothing: AWS's sessions end by themselves."""

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from pipe.errors import Refused
+from pipe.jobs.rotate.facts import INTENT_LASTS, MOST_KEYS, Intent, RotationFacts, TargetState
 from pipe.jobs.rotate.leak import without_room
 from pipe.jobs.rotate.left_over import gone_by, in_the_way_of, removals, waiting
 from pipe.jobs.rotate.new_key import NEW, holds, published, resumption_steps, rotation_steps, secret_made, verification
@@ -13,20 +14,19 @@ from pipe.jobs.rotate.old_keys import old_key_steps
 from pipe.jobs.rotate.refuse import refuse_contradictions, refuse_strangers
 from pipe.jobs.rotate.revoke import orders_of, refuse_foreign
 from pipe.jobs.rotate.steps import KeyFailure, KeyPlan, KeyStep
-from pipe.jobs.rotate.world import INTENT_LASTS, MOST_KEYS, Intent, TargetState, World
 from pipe.plan import Do
 from pipe.values import AccessKey, Rotation, last_four
 
 
-def decide(world: World, policy: Rotation) -> KeyPlan:
+def decide(facts: RotationFacts, policy: Rotation) -> KeyPlan:
     """Return the plan; raises Refused where only a person can resolve what was found."""
-    orders = orders_of(world, policy.revoke)
-    intent = world.record.intent
-    if intent is not None and intent.is_young(world.now):
-        return _wait(world, policy, intent)
-    refuse_foreign(world, policy.revoke)
-    removed = tuple(removals(world, orders))
-    left = _without(world, gone_by(world, removed))
+    orders = orders_of(facts, policy.revoke)
+    intent = facts.record.intent
+    if intent is not None and intent.is_young(facts.now):
+        return _wait(facts, policy, intent)
+    refuse_foreign(facts, policy.revoke)
+    removed = tuple(removals(facts, orders))
+    left = _without(facts, gone_by(facts, removed))
     refuse_contradictions(left, policy, orders)
     lost = tuple(filter(left.is_lost, left.keys))
     kept = _without(left, {key.id for key in lost})
@@ -42,7 +42,7 @@ def decide(world: World, policy: Rotation) -> KeyPlan:
             held_up, reason = (in_the_way_of(left, lost, reason),), ""
     # What no target names was not Keyturn's before, and is not now.
     replaced = base if base is not None and (base is current or left.held_by(base.id)) else None
-    steps = [*_orders_noted(world, policy, orders), *removed, *_repairs(left), *waiting(left, lost, removed)]
+    steps = [*_orders_noted(facts, policy, orders), *removed, *_repairs(left), *waiting(left, lost, removed)]
     new_key = bool(reason or record.pending)
     if reason and leaked and current is not None and len(left.keys) >= MOST_KEYS:
         plan, replaced = without_room(left, policy, current, orders, reason)
@@ -69,25 +69,25 @@ def decide(world: World, policy: Rotation) -> KeyPlan:
     return KeyPlan(tuple(steps), failures=held_up, unmet=unmet or bool(held_up and leaked))
 
 
-def _without(world: World, key_ids: set[str]) -> World:
-    """Return the world as it is once these keys are gone."""
-    record = world.record
+def _without(facts: RotationFacts, key_ids: set[str]) -> RotationFacts:
+    """Return the facts as they are once these keys are gone."""
+    record = facts.record
     if record.pending in key_ids:
         record = replace(record, pending="", untidy=True)
-    return replace(world, keys=tuple(key for key in world.keys if key.id not in key_ids), record=record)
+    return replace(facts, keys=tuple(key for key in facts.keys if key.id not in key_ids), record=record)
 
 
-def _orders_noted(world: World, policy: Rotation, orders: frozenset[str]) -> Iterator[KeyStep]:
+def _orders_noted(facts: RotationFacts, policy: Rotation, orders: frozenset[str]) -> Iterator[KeyStep]:
     """Yield the note of which keys have leaked, as long as IAM has them."""
-    if not world.record.keeps_secrets:
+    if not facts.record.keeps_secrets:
         return
-    there = orders & {key.id for key in world.keys}
-    if there - world.record.revoked:
-        if not world.record.secret:
-            yield secret_made(world, policy)
+    there = orders & {key.id for key in facts.keys}
+    if there - facts.record.revoked:
+        if not facts.record.secret:
+            yield secret_made(facts, policy)
         names = ", ".join(map(last_four, sorted(there)))
         yield KeyStep(Do.REMEMBER_REVOKED, names, "so that every later run finishes it", keys=tuple(sorted(there)))
-    elif world.record.notes_revoked and not there:
+    elif facts.record.notes_revoked and not there:
         yield KeyStep(Do.REMEMBER_REVOKED, "no key", "IAM has none of the leaked keys any more", vital=False)
 
 
@@ -96,50 +96,52 @@ def _is_back(steps: list[KeyStep], step: KeyStep) -> bool:
     return any(each.do is Do.PROMOTE and each.key_id and each.key_id == step.key_id for each in steps)
 
 
-def _written_once_more(world: World, steps: list[KeyStep], ends: list[KeyStep]) -> Iterator[KeyStep]:
+def _written_once_more(facts: RotationFacts, steps: list[KeyStep], ends: list[KeyStep]) -> Iterator[KeyStep]:
     """Yield one more publication to targets whose id nobody can read, before the old key is switched off."""
     if not any(step.do is Do.DEACTIVATE and not step.leaked for step in ends):
         return
     written = {step.on for step in steps if step.do is Do.PUBLISH}
-    current = world.key(world.record.current)
+    current = facts.key(facts.record.current)
     hidden = [
-        target for target in world.targets
+        target for target in facts.targets
         if target.id is not None and target.id.secured and target.place.label not in written
     ]  # fmt: skip
     if hidden and current is not None:
         yield verification(current)
     for target in hidden if current is not None else ():
         why = "its id is secured, so that nobody can see whether it holds the pair"
-        yield KeyStep(Do.PUBLISH, target.place.label, why, world.record.current, place=target.place)
+        yield KeyStep(Do.PUBLISH, target.place.label, why, facts.record.current, place=target.place)
 
 
-def _restarts(world: World, steps: list[KeyStep]) -> bool:
+def _restarts(facts: RotationFacts, steps: list[KeyStep]) -> bool:
     """Tell whether a target is written that held another pair, so that the grace period begins anew."""
     written = {step.place.path for step in steps if step.do is Do.PUBLISH and step.place}
     return any(
-        target.id is not None and target.key_id != world.record.current
-        for target in world.targets
+        target.id is not None and target.key_id != facts.record.current
+        for target in facts.targets
         if target.place.path in written
     )
 
 
-def _given_up(world: World, policy: Rotation) -> Iterator[KeyStep]:
-    labels = sorted({holder.place.label for holder in world.holders} & policy.adopt)
+def _given_up(facts: RotationFacts, policy: Rotation) -> Iterator[KeyStep]:
+    labels = sorted({holder.place.label for holder in facts.holders} & policy.adopt)
     if labels:
         yield KeyStep(Do.HOLD, ", ".join(labels), "ADOPT: what is there is given up", keys=tuple(labels))
-    if world.renamed:
+    if facts.renamed:
         why = "a target under the name that its repository had before"
-        yield KeyStep(Do.HOLD, ", ".join(world.renamed), why, keys=world.renamed)
+        yield KeyStep(Do.HOLD, ", ".join(facts.renamed), why, keys=facts.renamed)
 
 
 def _gone(key_id: str) -> KeyStep:
     return KeyStep(Do.KEEP, last_four(key_id), "REVOKE: IAM has it no more", key_id, outlook="is gone", leaked=True)
 
 
-def _held_up(world: World, policy: Rotation, base: AccessKey | None, steps: list[KeyStep]) -> tuple[KeyFailure, ...]:
+def _held_up(
+    facts: RotationFacts, policy: Rotation, base: AccessKey | None, steps: list[KeyStep]
+) -> tuple[KeyFailure, ...]:
     """Return the failure to rotate a key that is due, while the one before it is still there after this run."""
-    previous = world.previous
-    if base is None or previous is None or world.now - base.created < policy.rotate_after:
+    previous = facts.previous
+    if base is None or previous is None or facts.now - base.created < policy.rotate_after:
         return ()
     if any(step.do is Do.DELETE for step in steps):
         return ()
@@ -147,113 +149,117 @@ def _held_up(world: World, policy: Rotation, base: AccessKey | None, steps: list
     return (
         KeyFailure(
             KeyStep(Do.CREATE, NEW, f"{base.name} is due", replaces=base.id, vital=False),
-            f"{base.name} is {base.age_days(world.now)} days old and due, but {previous.name} must be deleted first: "
+            f"{base.name} is {base.age_days(facts.now)} days old and due, but {previous.name} must be deleted first: "
             f"{why}.",
             "Move whoever uses it to the new key, or set IF_STILL_USED: deactivate." if previous.active else "",
         ),
     )
 
 
-def _wait(world: World, policy: Rotation, intent: Intent) -> KeyPlan:
+def _wait(facts: RotationFacts, policy: Rotation, intent: Intent) -> KeyPlan:
     """Return the plan for while another run is at work: nothing, which is not enough for a leak or a rerun."""
-    since = f"{intent.build} has been at work on {world.user}'s key since {intent.at:%H:%M} UTC"
+    since = f"{intent.build} has been at work on {facts.user}'s key since {intent.at:%H:%M} UTC"
     until = f"{intent.at + INTENT_LASTS:%H:%M} UTC"
     unmet = True
     if policy.revoke:
         busy = f"{since}; the leaked key was not touched. Run the same REVOKE again, after {until} at the latest"
-    elif world.run.is_rerun_of(intent.build):
+    elif facts.run.is_rerun_of(intent.build):
         busy = f"{since}, and this is a rerun of it. If it was cut off, run again after {until}"
     else:
         busy, unmet = since, False
-    return KeyPlan((KeyStep(Do.WAIT, world.user, busy),), busy, unmet=unmet)
+    return KeyPlan((KeyStep(Do.WAIT, facts.user, busy),), busy, unmet=unmet)
 
 
-def _reason_to_rotate(world: World, policy: Rotation, oldest: AccessKey | None, *, leaked: AccessKey | None) -> str:
+def _reason_to_rotate(
+    facts: RotationFacts, policy: Rotation, oldest: AccessKey | None, *, leaked: AccessKey | None
+) -> str:
     """Say why a new key is to be made; nothing where none is. `leaked` is a key that cannot go without a new one."""
-    record = world.record
+    record = facts.record
     if record.pending:
         return ""
-    previous = world.previous
-    if not world.keys:
-        return f"{world.user} has no access key"
+    previous = facts.previous
+    if not facts.keys:
+        return f"{facts.user} has no access key"
     # Where both keys are known, no key was lost, and the target holds one that works.
-    if record.redo and len(world.keys) < MOST_KEYS:
+    if record.redo and len(facts.keys) < MOST_KEYS:
         return "the last rotation was left half-done"
     if leaked is not None:
         return f"REVOKE: {leaked.name} has leaked"
-    if record.current and world.key(record.current) is None:
+    if record.current and facts.key(record.current) is None:
         return f"IAM has {last_four(record.current)}, the current key, no more"
     if policy.force and not policy.revoke:
-        if previous and not _unfinished(world):
-            raise Refused([_no_free_slot(world, policy, previous)])
+        if previous and not _unfinished(facts):
+            raise Refused([_no_free_slot(facts, policy, previous)])
         return "" if previous else "FORCE"
-    if nobody := _without_a_pair(world):
+    if nobody := _without_a_pair(facts):
         return f"{nobody.place.label} has no key that works, and nobody knows the secret of one"
-    if oldest is None or previous or world.now - oldest.created < policy.rotate_after:
+    if oldest is None or previous or facts.now - oldest.created < policy.rotate_after:
         return ""
-    return f"{oldest.name} is {oldest.age_days(world.now)} days old (rotates after {policy.rotate_after.days})"
+    return f"{oldest.name} is {oldest.age_days(facts.now)} days old (rotates after {policy.rotate_after.days})"
 
 
-def _without_a_pair(world: World) -> TargetState | None:
+def _without_a_pair(facts: RotationFacts) -> TargetState | None:
     """Return a target that no key of the user is in, where there is none whose secret is stored."""
-    if world.record.current and (world.record.keeps_secrets or world.held_by(world.record.current)):
+    if facts.record.current and (facts.record.keeps_secrets or facts.held_by(facts.record.current)):
         return None
     return next(
         (
             target
-            for target in world.targets
-            if target.id is None or (not target.id.secured and world.key(target.key_id) is None)
+            for target in facts.targets
+            if target.id is None or (not target.id.secured and facts.key(target.key_id) is None)
         ),
         None,
     )
 
 
-def _unfinished(world: World) -> bool:
+def _unfinished(facts: RotationFacts) -> bool:
     """Tell whether the last rotation still has targets to reach, or to note that it has reached them all."""
-    current, published = world.record.current, world.record.published
+    current, published = facts.record.current, facts.record.published
     # When the last target was reached is not asked for once the key before is inactive.
     noted = published is not None and published.key_id == current
-    counted = noted or not any(key.active for key in world.keys if key.id in world.record.ours)
-    return not counted or (world.record.readable and not all(holds(target, current) for target in world.targets))
+    counted = noted or not any(key.active for key in facts.keys if key.id in facts.record.ours)
+    return not counted or (facts.record.readable and not all(holds(target, current) for target in facts.targets))
 
 
-def _no_free_slot(world: World, policy: Rotation, previous: AccessKey) -> str:
-    record = world.record
+def _no_free_slot(facts: RotationFacts, policy: Rotation, previous: AccessKey) -> str:
+    record = facts.record
     if record.inactive and record.inactive.key_id == previous.id:
         free = record.inactive.at + policy.recovery
     else:
-        free = (record.published.at if record.published else world.now) + policy.grace + policy.recovery
+        free = (record.published.at if record.published else facts.now) + policy.grace + policy.recovery
     return (
-        f"FORCE: {world.user} has two access keys already; {previous.name} is deleted on "
-        f"{max(free, world.now):%Y-%m-%d} at the earliest, and only then can a new key be made."
+        f"FORCE: {facts.user} has two access keys already; {previous.name} is deleted on "
+        f"{max(free, facts.now):%Y-%m-%d} at the earliest, and only then can a new key be made."
     )
 
 
-def _repairs(world: World) -> Iterator[KeyStep]:
-    record = world.record
+def _repairs(facts: RotationFacts) -> Iterator[KeyStep]:
+    record = facts.record
     if record.untidy:
         yield KeyStep(Do.TIDY, "AWSPENDING", "nothing is pending any more", vital=False)
 
 
-def _standing(world: World, policy: Rotation, base: AccessKey | None, orders: frozenset[str]) -> Iterator[KeyStep]:
+def _standing(
+    facts: RotationFacts, policy: Rotation, base: AccessKey | None, orders: frozenset[str]
+) -> Iterator[KeyStep]:
     """Yield what to do where no key is to be made: targets that are behind get the current one."""
-    record, current = world.record, world.key(world.record.current)
+    record, current = facts.record, facts.key(facts.record.current)
     if base is not None:
         due = base.created + policy.rotate_after
-        overdue = due <= world.now
-        age = f"{base.age_days(world.now)} days old"
+        overdue = due <= facts.now
+        age = f"{base.age_days(facts.now)} days old"
         plan = "is due, but the key before it has to go first" if overdue else f"rotates on {due:%Y-%m-%d}"
         yield KeyStep(Do.KEEP, base.name, f"{age}; {plan}", base.id, due=due.date(), warn=overdue, outlook=plan)
     behind: list[TargetState] = []
     if current is not None:
-        behind = [target for target in world.targets if record.readable and not holds(target, current.id)]
-        publications = [*published(world, behind, current, orders)]
+        behind = [target for target in facts.targets if record.readable and not holds(target, current.id)]
+        publications = [*published(facts, behind, current, orders)]
         yield from publications
         noted = record.published is not None and record.published.key_id == current.id
-        waits = any(key.active for key in world.keys if key.id in record.ours and key.id not in orders)
-        if waits and (not noted or _restarts(world, publications)):
+        waits = any(key.active for key in facts.keys if key.id in record.ours and key.id not in orders)
+        if waits and (not noted or _restarts(facts, publications)):
             yield KeyStep(Do.REMEMBER_PUBLISHED, current.name, "every target holds it", current.id)
-    for target in world.targets:
+    for target in facts.targets:
         if target not in behind:
             yield KeyStep(
                 Do.KEEP, target.place.label, f"holds {last_four(target.key_id) if target.key_id else 'no key'}"

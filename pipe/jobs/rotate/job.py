@@ -21,7 +21,7 @@ from pipe.jobs.rotate.action import Rotate
 from pipe.jobs.rotate.notes import announced
 from pipe.jobs.rotate.secret_journal import SecretJournal
 from pipe.permissions import NOTHING, Home, Permissions
-from pipe.retry import Patience
+from pipe.retry import Deadline
 from pipe.settings.reader import Reader
 from pipe.values import Identity, KeyPair, Needs, Rotation, Run, Target, last_four
 
@@ -54,9 +54,9 @@ class RotateJob:
         """Return what AWS has to allow; `own` is the user whom the keys belong to, `found` `needed_to_rotate`'s."""
         return permissions.needed_to_rotate(home, self.rotation.user or own, self.rotation.secret_id, found)
 
-    def start(self, run: Run, patience: Patience, sign_ins: SignIns | None = None) -> Rotate:
+    def start(self, run: Run, deadline: Deadline, sign_ins: SignIns | None = None) -> Rotate:
         """Sign in to AWS and return the rotation; raises Refused and ServiceError."""
-        return rotation(run, self, patience, sign_ins)
+        return rotation(run, self, deadline, sign_ins)
 
     def rotation_of(self, caller: Identity) -> Rotation:
         """Return the rotation with its user filled in: by default the one whom the keys belong to.
@@ -172,16 +172,16 @@ log = logging.getLogger("keyturn")
 
 
 def rotation(
-    run: Run, job: RotateJob, patience: Patience, sign_ins: SignIns | None = None, *, writes: bool = True
+    run: Run, job: RotateJob, deadline: Deadline, sign_ins: SignIns | None = None, *, writes: bool = True
 ) -> Rotate:
     """Sign in to AWS and return the rotation; raises Refused for an account that is not allowed, and ServiceError."""
-    sign_ins = sign_ins or SignIns(run.session_name, patience)
+    sign_ins = sign_ins or SignIns(run.session_name, deadline)
     session = sign_ins.aws(job.aws)
     bitbucket = sign_ins.bitbucket(job.targets.access, writes=writes)
-    aws, caller, own = _who(session, job, bitbucket, patience)
+    aws, caller, own = _who(session, job, bitbucket, deadline)
     session.admit(caller)
     own = own if caller.key_id else None
-    return rotation_by(aws, caller, job, bitbucket=bitbucket, run=run, patience=patience, own=own)
+    return rotation_by(aws, caller, job, bitbucket=bitbucket, run=run, deadline=deadline, own=own)
 
 
 def rotation_by(
@@ -191,7 +191,7 @@ def rotation_by(
     *,
     bitbucket: Bitbucket,
     run: Run,
-    patience: Patience,
+    deadline: Deadline,
     own: KeyPair | None = None,
 ) -> Rotate:
     """Return the rotation by who has signed in; `own` is the pair that signs, where that is a user's own.
@@ -201,7 +201,7 @@ def rotation_by(
     policy = job.rotation_of(caller)
     journal = None
     if policy.secret_id:
-        journal = SecretJournal(SecretVersions(aws, policy.secret_id), patience, policy.user, caller.account)
+        journal = SecretJournal(SecretVersions(aws, policy.secret_id), deadline, policy.user, caller.account)
     return Rotate(
         policy,
         caller,
@@ -210,14 +210,14 @@ def rotation_by(
         journal=journal,
         bitbucket=bitbucket,
         signer=aws,
-        patience=patience,
+        deadline=deadline,
         run=run,
         own=own,
     )
 
 
 def _who(
-    session: AwsSession, job: RotateJob, bitbucket: Bitbucket, patience: Patience
+    session: AwsSession, job: RotateJob, bitbucket: Bitbucket, deadline: Deadline
 ) -> tuple[Aws, Identity, KeyPair | None]:
     """Return the session, who it is, and the pair that it signs with, if it is one.
 
@@ -233,7 +233,7 @@ def _who(
         for key_id in _announced(job.targets.places, job, bitbucket):
             own = KeyPair(key_id, pair.secret)
             try:
-                other = Aws.with_keys(own, None, aws.endpoint, patience)
+                other = Aws.with_keys(own, None, aws.endpoint, deadline)
                 caller = other.identity()
             except BadCredentials:
                 continue

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from pipe.errors import Refused
-from pipe.jobs.rotate.world import Intent, Record, TargetState
+from pipe.jobs.rotate.facts import Intent, Record, TargetState
 from pipe.redact import Secret
 from pipe.values import AccessKey, KeyPair, Place, Run, stamp, unstamp
 

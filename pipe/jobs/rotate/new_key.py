@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
+from pipe.jobs.rotate.facts import RotationFacts, TargetState
 from pipe.jobs.rotate.steps import KeyStep
-from pipe.jobs.rotate.world import TargetState, World
 from pipe.plan import Do
 from pipe.values import AccessKey, Rotation, last_four
 
@@ -13,7 +13,7 @@ NEW = "the new key"
 
 
 def rotation_steps(
-    world: World,
+    facts: RotationFacts,
     policy: Rotation,
     base: AccessKey | None,
     replaced: AccessKey | None,
@@ -23,47 +23,47 @@ def rotation_steps(
     room: Iterable[KeyStep] = (),
 ) -> Iterator[KeyStep]:
     """Yield the steps that make a new key; `room` are those that make room for it first."""
-    record, key_id = world.record, replaced.id if replaced else ""
-    for target in world.targets if record.keeps_secrets else ():
+    record, key_id = facts.record, replaced.id if replaced else ""
+    for target in facts.targets if record.keeps_secrets else ():
         why = f"may write {policy.state_variable}, and so the pair"
         # Where a key has leaked, a target that refuses does not stop the others.
         yield KeyStep(Do.PROVE, target.place.label, why, place=target.place, vital=not orders)
     if record.by_hand and base is not None and base.id == record.current:
         yield taken_over(base)
     if record.keeps_secrets and not record.secret and not orders:
-        yield secret_made(world, policy)
-    yield announcement(world, key_id, orders)
+        yield secret_made(facts, policy)
+    yield announcement(facts, key_id, orders)
     yield from room
     if record.keeps_secrets:
-        yield _noted_holders(world)
+        yield _noted_holders(facts)
         if replaced is not None and replaced.id != record.current:
             yield KeyStep(
                 Do.REMEMBER_REPLACED, replaced.name, "targets hold it, and it was not made by Keyturn", replaced.id
             )
     due = (base.created + policy.rotate_after).date() if base else None
     yield KeyStep(Do.CREATE, NEW, reason, replaces=key_id, due=due)
-    yield from _new_key_steps(world, "", key_id, orders)
+    yield from _new_key_steps(facts, "", key_id, orders)
 
 
-def announcement(world: World, replaced: str, orders: frozenset[str]) -> KeyStep:
+def announcement(facts: RotationFacts, replaced: str, orders: frozenset[str]) -> KeyStep:
     """Return the step that keeps other runs away; a leak makes it urgent."""
     why = "so that no other run makes a key, too"
-    return KeyStep(Do.INTEND, world.user, why, replaces=replaced, anyway=bool(orders))
+    return KeyStep(Do.INTEND, facts.user, why, replaces=replaced, anyway=bool(orders))
 
 
-def secret_made(world: World, policy: Rotation) -> KeyStep:
+def secret_made(facts: RotationFacts, policy: Rotation) -> KeyStep:
     """Return the step that makes the secret."""
-    return KeyStep(Do.MAKE, policy.secret_id, f"there is none of this name in {world.region or 'the region'}")
+    return KeyStep(Do.MAKE, policy.secret_id, f"there is none of this name in {facts.region or 'the region'}")
 
 
-def resumption_steps(world: World, replaced: AccessKey | None, orders: frozenset[str]) -> Iterator[KeyStep]:
+def resumption_steps(facts: RotationFacts, replaced: AccessKey | None, orders: frozenset[str]) -> Iterator[KeyStep]:
     """Yield the steps by which a key that was made and stored before goes on."""
-    if world.record.by_hand and replaced is not None and replaced.id == world.record.current:
+    if facts.record.by_hand and replaced is not None and replaced.id == facts.record.current:
         yield taken_over(replaced)
-    if world.record.keeps_secrets:
-        yield _noted_holders(world)
-    pending = world.record.pending
-    yield from _new_key_steps(world, pending, replaced.id if replaced and replaced.id != pending else "", orders)
+    if facts.record.keeps_secrets:
+        yield _noted_holders(facts)
+    pending = facts.record.pending
+    yield from _new_key_steps(facts, pending, replaced.id if replaced and replaced.id != pending else "", orders)
 
 
 def taken_over(key: AccessKey) -> KeyStep:
@@ -72,17 +72,17 @@ def taken_over(key: AccessKey) -> KeyStep:
     return KeyStep(Do.STORE, key.name, why, key.id)
 
 
-def _noted_holders(world: World) -> KeyStep:
-    count = len(world.targets)
+def _noted_holders(facts: RotationFacts) -> KeyStep:
+    count = len(facts.targets)
     return KeyStep(Do.HOLD, f"{count} target{'' if count == 1 else 's'}", "the secret knows who was ever given a pair")
 
 
-def _new_key_steps(world: World, key_id: str, replaced: str, orders: frozenset[str]) -> Iterator[KeyStep]:
+def _new_key_steps(facts: RotationFacts, key_id: str, replaced: str, orders: frozenset[str]) -> Iterator[KeyStep]:
     name = last_four(key_id) if key_id else NEW
     made = "made and stored before, not yet seen to work" if key_id else "must be seen to work before anybody gets it"
     yield KeyStep(Do.VERIFY, name, made, key_id, replaced)
     yield KeyStep(Do.PROMOTE, name, "from then on the key that every target must hold", key_id, replaced)
-    for target in world.targets:
+    for target in facts.targets:
         if not key_id or not holds(target, key_id):
             yield _publication(target, key_id, name, orders)
     yield KeyStep(Do.REMEMBER_PUBLISHED, name, "the grace period counts from then", key_id, vital=not orders)
@@ -94,7 +94,7 @@ def verification(key: AccessKey) -> KeyStep:
 
 
 def published(
-    world: World,
+    facts: RotationFacts,
     targets: Sequence[TargetState],
     key: AccessKey,
     orders: frozenset[str],
@@ -106,8 +106,8 @@ def published(
         return
     if not verified:
         yield verification(key)
-    if world.record.keeps_secrets:
-        yield _noted_holders(world)
+    if facts.record.keeps_secrets:
+        yield _noted_holders(facts)
     for target in targets:
         yield _publication(target, key.id, key.name, orders)
 

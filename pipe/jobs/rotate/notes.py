@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from pipe.jobs.rotate.world import Remembered
+from pipe.jobs.rotate.facts import Remembered
 
 USER, SECRET, VARIABLES, ID = "User", "Secret", "Variables", "Id"
 

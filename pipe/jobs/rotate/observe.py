@@ -10,11 +10,11 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from pipe.errors import KeyturnError, Missing, Refused, ServiceError
+from pipe.jobs.rotate.facts import Holder, RotationFacts, TargetState
 from pipe.jobs.rotate.journal import Entry, Journal
 from pipe.jobs.rotate.notes import remembered
 from pipe.jobs.rotate.old_keys import grace_is_over, recovery_is_over
 from pipe.jobs.rotate.revoke import WHOLE_ID
-from pipe.jobs.rotate.world import Holder, TargetState, World
 from pipe.retry import side_by_side
 from pipe.values import AccessKey, Identity, LastUse, Rotation, Target, state_variable_of
 
@@ -44,8 +44,8 @@ def observe(
     now: Callable[[], datetime],
     ask_all: bool = False,
     lenient: bool = False,
-) -> World:
-    """Return the world, with every key's last use where `ask_all`, else where it matters.
+) -> RotationFacts:
+    """Return the facts, with every key's last use where `ask_all`, else where it matters.
 
     Raises Refused with everything that could not be looked at, all problems together; where `lenient`, targets that
     could not are left out instead.
@@ -64,54 +64,56 @@ def observe(
         problems.append(error)
     if problems:
         raise Refused.by(problems)
-    world = World(now(), caller, user, listed, record, states)
-    if world.strangers:
-        world = replace(world, evidence=journal.evidence())
-    asked = tuple(key.id for key in listed) if ask_all else questions(world, policy)
-    world = replace(world, last_use={key_id: _last_use(keys, key_id) for key_id in asked})
-    if may_end(world, policy):
-        world = _with_holders(world, bitbucket, journal.holders(), policy)
-    return world
+    facts = RotationFacts(now(), caller, user, listed, record, states)
+    if facts.strangers:
+        facts = replace(facts, evidence=journal.evidence())
+    asked = tuple(key.id for key in listed) if ask_all else questions(facts, policy)
+    facts = replace(facts, last_use={key_id: _last_use(keys, key_id) for key_id in asked})
+    if may_end(facts, policy):
+        facts = _with_holders(facts, bitbucket, journal.holders(), policy)
+    return facts
 
 
-def may_end(world: World, policy: Rotation) -> bool:
+def may_end(facts: RotationFacts, policy: Rotation) -> bool:
     """Tell whether this run may switch a key off or delete it."""
     return any(
-        key.id in world.record.revoked
+        key.id in facts.record.revoked
         or policy.revoke
-        or world.is_lost(key)
-        or grace_is_over(world, policy, key)
-        or recovery_is_over(world, policy, key)
-        for key in world.keys
+        or facts.is_lost(key)
+        or grace_is_over(facts, policy, key)
+        or recovery_is_over(facts, policy, key)
+        for key in facts.keys
     )
 
 
-def questions(world: World, policy: Rotation) -> tuple[str, ...]:
+def questions(facts: RotationFacts, policy: Rotation) -> tuple[str, ...]:
     """Return the keys whose last use the plan may depend on; it is asked for no others."""
-    strangers = world.strangers if len(world.keys) > 1 or world.evidence else ()
-    leak = bool(policy.revoke or world.record.revoked)
+    strangers = facts.strangers if len(facts.keys) > 1 or facts.evidence else ()
+    leak = bool(policy.revoke or facts.record.revoked)
     return tuple(
         key.id
-        for key in world.keys
+        for key in facts.keys
         if key in strangers
         or (leak and key.active)
-        or grace_is_over(world, policy, key)
-        or (not world.record.keeps_secrets and recovery_is_over(world, policy, key))
+        or grace_is_over(facts, policy, key)
+        or (not facts.record.keeps_secrets and recovery_is_over(facts, policy, key))
     )
 
 
-def _with_holders(world: World, bitbucket: Bitbucket, listed: Iterable[Entry], policy: Rotation) -> World:
+def _with_holders(
+    facts: RotationFacts, bitbucket: Bitbucket, listed: Iterable[Entry], policy: Rotation
+) -> RotationFacts:
     """Look at the places that were given a pair and are none of the targets; leave out those that are gone."""
     variable = policy.id_variable
-    here = {Entry.of(target, variable).name for target in world.targets}
+    here = {Entry.of(target, variable).name for target in facts.targets}
     others = [entry for entry in listed if entry.name not in here]
-    renamed = [entry for entry in others if any(entry.is_former(target, variable) for target in world.targets)]
+    renamed = [entry for entry in others if any(entry.is_former(target, variable) for target in facts.targets)]
     answers = side_by_side([partial(_holder, bitbucket, entry, policy) for entry in others if entry not in renamed])
     for answer in answers:
         if isinstance(answer, KeyturnError):
             raise answer
     holders = tuple(answer for answer in answers if isinstance(answer, Holder))
-    return replace(world, holders=holders, renamed=tuple(entry.place.label for entry in renamed))
+    return replace(facts, holders=holders, renamed=tuple(entry.place.label for entry in renamed))
 
 
 def _holder(bitbucket: Bitbucket, entry: Entry, policy: Rotation) -> Holder | None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import date, datetime, timedelta
 
+from pipe.jobs.rotate.facts import QUIET, Noted, RotationFacts
 from pipe.jobs.rotate.steps import KeyStep
-from pipe.jobs.rotate.world import QUIET, Noted, World
 from pipe.plan import Do
 from pipe.values import AccessKey, LastUse, Rotation, last_four
 
@@ -14,174 +14,174 @@ _ROOM = "REVOKE: it has leaked; makes room for the next rotation"
 
 
 def old_key_steps(
-    world: World, policy: Rotation, *, replaced: AccessKey | None, orders: frozenset[str], fresh: bool
+    facts: RotationFacts, policy: Rotation, *, replaced: AccessKey | None, orders: frozenset[str], fresh: bool
 ) -> Iterator[KeyStep]:
     """Yield the steps for each replaced key; `replaced` is replaced by this very run, `orders` are to be off.
 
     `fresh` is whether the grace period begins anew.
     """
-    for key in world.keys:
-        leaked = key.id in orders and key.id != world.record.current
-        ours = key is replaced or key.id in world.record.ours
+    for key in facts.keys:
+        leaked = key.id in orders and key.id != facts.record.current
+        ours = key is replaced or key.id in facts.record.ours
         if key.active and key.id in orders and (ours or leaked):
-            yield from leaked_steps(world, policy, key)
+            yield from leaked_steps(facts, policy, key)
         elif leaked and not ours:
             why = "inactive; Keyturn did not make it and leaves it so"
             yield KeyStep(Do.KEEP, key.name, why, key.id, outlook="is inactive", leaked=True)
         elif not ours:
             continue
         elif key.active:
-            yield from _active(world, policy, key, fresh=fresh or key is replaced)
+            yield from _active(facts, policy, key, fresh=fresh or key is replaced)
         else:
-            yield from _inactive(world, policy, key, leaked=key.id in orders)
+            yield from _inactive(facts, policy, key, leaked=key.id in orders)
 
 
-def leaked_steps(world: World, policy: Rotation, key: AccessKey) -> Iterator[KeyStep]:
+def leaked_steps(facts: RotationFacts, policy: Rotation, key: AccessKey) -> Iterator[KeyStep]:
     """Yield the steps that switch a leaked key off, or the one that says who is in the way."""
-    holders = [] if policy.breaks else in_the_way(world, policy, key.id)
+    holders = [] if policy.breaks else in_the_way(facts, policy, key.id)
     if holders:
         why = f"REVOKE: it has leaked, but stays on: {'; '.join(holders)}. To switch it off all the same: FORCE: 'true'"
         yield KeyStep(Do.KEEP, key.name, why, key.id, warn=True, leaked=True)
         return
-    reason = f"REVOKE: it has leaked; {who_may_break(world, world.last_use.get(key.id))}"
-    yield from _deactivation(world, key, reason, leaked=True, anyway=policy.breaks)
-    if _is_in_the_way(world, policy, key):
+    reason = f"REVOKE: it has leaked; {who_may_break(facts, facts.last_use.get(key.id))}"
+    yield from _deactivation(facts, key, reason, leaked=True, anyway=policy.breaks)
+    if _is_in_the_way(facts, policy, key):
         yield KeyStep(Do.DELETE, key.name, _ROOM, key.id, leaked=True, anyway=policy.breaks)
 
 
-def _is_in_the_way(world: World, policy: Rotation, leaked: AccessKey) -> bool:
+def _is_in_the_way(facts: RotationFacts, policy: Rotation, leaked: AccessKey) -> bool:
     """Tell whether a leaked key takes the place of the next one: nobody may use it, so that nobody misses it.
 
     That is so where the current key is due, and where it is the older one, since the way back led to it.
     """
-    current = world.key(world.record.current)
+    current = facts.key(facts.record.current)
     return (
-        world.record.keeps_secrets
+        facts.record.keeps_secrets
         and current is not None
         and current is not leaked
-        and (world.now - current.created >= policy.rotate_after or leaked.created > current.created)
+        and (facts.now - current.created >= policy.rotate_after or leaked.created > current.created)
     )
 
 
-def in_the_way(world: World, policy: Rotation, key_id: str = "") -> list[str]:
+def in_the_way(facts: RotationFacts, policy: Rotation, key_id: str = "") -> list[str]:
     """Say which places outside of the targets keep a key from being ended.
 
     With `key_id` those that hold that key or cannot be looked at, else all that do not hold the current one.
     """
     ways = []
-    for holder in world.holders:
+    for holder in facts.holders:
         label = holder.place.label
         # The current key may itself be the one that has leaked.
-        if label in policy.adopt or holder.key_id in {"", world.record.current} - {key_id}:
+        if label in policy.adopt or holder.key_id in {"", facts.record.current} - {key_id}:
             continue
         if holder.key_id is None:
             ways.append(
                 f"{label}, which is not in TARGETS, cannot be looked at ({holder.why}); if it is gone: ADOPT: {label}"
             )
-        elif world.key(holder.key_id) and key_id in ("", holder.key_id):
+        elif facts.key(holder.key_id) and key_id in ("", holder.key_id):
             ways.append(f"{label}, which is not in TARGETS, holds {last_four(holder.key_id)}")
     if not key_id:
         ways += [
             f"{target.place.label} still has {name}, which it was given and which the settings name no more"
-            for target in world.targets
+            for target in facts.targets
             for name in target.left
         ]
     return ways
 
 
-def grace_is_over(world: World, policy: Rotation, key: AccessKey) -> bool:
+def grace_is_over(facts: RotationFacts, policy: Rotation, key: AccessKey) -> bool:
     """Tell whether the time of a replaced, still active key is up, so that its last use has to be known."""
-    published = world.record.published
+    published = facts.record.published
     return (
         key.active
-        and key.id in world.record.ours
+        and key.id in facts.record.ours
         and published is not None
-        and published.key_id == world.record.current
-        and world.now >= published.at + policy.grace
+        and published.key_id == facts.record.current
+        and facts.now >= published.at + policy.grace
     )
 
 
-def recovery_is_over(world: World, policy: Rotation, key: AccessKey) -> bool:
+def recovery_is_over(facts: RotationFacts, policy: Rotation, key: AccessKey) -> bool:
     """Tell whether a replaced, inactive key may be deleted by now."""
-    noted = world.record.inactive
-    ours = not key.active and key.id in world.record.ours
-    return ours and noted is not None and noted.key_id == key.id and world.now >= _free(world, policy, noted)
+    noted = facts.record.inactive
+    ours = not key.active and key.id in facts.record.ours
+    return ours and noted is not None and noted.key_id == key.id and facts.now >= _free(facts, policy, noted)
 
 
-def _free(world: World, policy: Rotation, noted: Noted) -> datetime:
+def _free(facts: RotationFacts, policy: Rotation, noted: Noted) -> datetime:
     """Return when an inactive key may be deleted; without a journal of its own, counted from IAM's own date."""
-    return noted.at + policy.recovery + (timedelta(0) if world.record.keeps_secrets else policy.grace)
+    return noted.at + policy.recovery + (timedelta(0) if facts.record.keeps_secrets else policy.grace)
 
 
-def _active(world: World, policy: Rotation, key: AccessKey, *, fresh: bool) -> Iterator[KeyStep]:
-    use = world.last_use.get(key.id)
-    if world.record.notes_inactive:
+def _active(facts: RotationFacts, policy: Rotation, key: AccessKey, *, fresh: bool) -> Iterator[KeyStep]:
+    use = facts.last_use.get(key.id)
+    if facts.record.notes_inactive:
         # Else the time of recovery would count from the first deactivation after a second one.
         yield KeyStep(Do.REMEMBER_ACTIVE, key.name, "somebody has made it active again", key.id)
-    if key.id == world.caller.key_id:
+    if key.id == facts.caller.key_id:
         yield KeyStep(Do.KEEP, key.name, "stays active: this run signs with it", key.id)
-    elif fresh or not grace_is_over(world, policy, key):
-        published = world.record.published
-        counted = published is not None and published.key_id == world.record.current and not fresh
-        due = (published.at if published and counted else world.now) + policy.grace
+    elif fresh or not grace_is_over(facts, policy, key):
+        published = facts.record.published
+        counted = published is not None and published.key_id == facts.record.current and not fresh
+        due = (published.at if published and counted else facts.now) + policy.grace
         yield _kept(key, "stays active", "deactivates", due)
-    elif ways := in_the_way(world, policy):
+    elif ways := in_the_way(facts, policy):
         yield KeyStep(Do.KEEP, key.name, f"postponed: {'; '.join(ways)}", key.id, warn=True)
     elif use is None:
         yield KeyStep(
             Do.KEEP, key.name, "its grace period is over, but IAM does not tell its last use", key.id, warn=True
         )
-    elif use.at is not None and world.now - use.at < QUIET:
+    elif use.at is not None and facts.now - use.at < QUIET:
         if policy.deactivate_if_used:
             reason = f"its grace period is over; {used(use)} (IF_STILL_USED)"
-            yield from _deactivation(world, key, reason, _over(world, policy))
+            yield from _deactivation(facts, key, reason, _over(facts, policy))
         else:
             due = use.at + QUIET
             yield KeyStep(Do.KEEP, key.name, f"postponed: {used(use)}", key.id, due=due.date(), warn=True)
     else:
-        yield from _deactivation(world, key, f"its grace period is over; {used(use)}", _over(world, policy))
+        yield from _deactivation(facts, key, f"its grace period is over; {used(use)}", _over(facts, policy))
 
 
-def _inactive(world: World, policy: Rotation, key: AccessKey, *, leaked: bool) -> Iterator[KeyStep]:
-    noted = world.record.inactive
-    if leaked and _is_in_the_way(world, policy, key) and not in_the_way(world, policy, key.id):
+def _inactive(facts: RotationFacts, policy: Rotation, key: AccessKey, *, leaked: bool) -> Iterator[KeyStep]:
+    noted = facts.record.inactive
+    if leaked and _is_in_the_way(facts, policy, key) and not in_the_way(facts, policy, key.id):
         yield KeyStep(Do.DELETE, key.name, _ROOM, key.id, leaked=True)
         return
     if noted is None or noted.key_id != key.id:
         reason = "when it was made inactive is not known; counted from now"
         yield KeyStep(Do.REMEMBER_INACTIVE, key.name, reason, key.id)
-        yield _kept(key, "inactive", "deleted", world.now + policy.recovery, leaked=leaked)
+        yield _kept(key, "inactive", "deleted", facts.now + policy.recovery, leaked=leaked)
         return
-    free = _free(world, policy, noted)
-    if world.now < free:
+    free = _free(facts, policy, noted)
+    if facts.now < free:
         yield _kept(key, "inactive", "deleted", free, leaked=leaked)
-    elif ways := in_the_way(world, policy, key.id):
+    elif ways := in_the_way(facts, policy, key.id):
         yield KeyStep(Do.KEEP, key.name, f"postponed: {'; '.join(ways)}", key.id, warn=True, leaked=leaked)
-    elif not (world.record.keeps_secrets or leaked or _is_quiet(world, key)):
-        why = f"postponed: {used(world.last_use.get(key.id))}"
+    elif not (facts.record.keeps_secrets or leaked or _is_quiet(facts, key)):
+        why = f"postponed: {used(facts.last_use.get(key.id))}"
         yield KeyStep(Do.KEEP, key.name, why, key.id, warn=True)
     else:
-        days = (world.now - noted.at) // timedelta(days=1)
+        days = (facts.now - noted.at) // timedelta(days=1)
         reason = f"inactive for {days} days, and nobody has missed it"
         yield KeyStep(Do.DELETE, key.name, reason, key.id, due=free.date(), leaked=leaked)
-        if world.record.notes_inactive:
+        if facts.record.notes_inactive:
             yield KeyStep(Do.REMEMBER_ACTIVE, key.name, "it is gone", key.id, vital=False)
 
 
-def _is_quiet(world: World, key: AccessKey) -> bool:
+def _is_quiet(facts: RotationFacts, key: AccessKey) -> bool:
     """Tell whether IAM says that a key was not used lately; unknown is never unused."""
-    use = world.last_use.get(key.id)
-    return use is not None and (use.at is None or world.now - use.at >= QUIET)
+    use = facts.last_use.get(key.id)
+    return use is not None and (use.at is None or facts.now - use.at >= QUIET)
 
 
-def _over(world: World, policy: Rotation) -> date | None:
+def _over(facts: RotationFacts, policy: Rotation) -> date | None:
     """Return the day on which the grace period was over."""
-    published = world.record.published
+    published = facts.record.published
     return (published.at + policy.grace).date() if published else None
 
 
 def _deactivation(
-    world: World,
+    facts: RotationFacts,
     key: AccessKey,
     reason: str,
     due: date | None = None,
@@ -190,7 +190,7 @@ def _deactivation(
     anyway: bool = False,
 ) -> Iterator[KeyStep]:
     yield KeyStep(Do.DEACTIVATE, key.name, reason, key.id, due=due, warn=leaked, leaked=leaked, anyway=anyway)
-    if world.record.keeps_secrets and key.id != world.caller.key_id:
+    if facts.record.keeps_secrets and key.id != facts.caller.key_id:
         yield KeyStep(Do.REMEMBER_INACTIVE, key.name, "it can be made active again until it is deleted", key.id)
 
 
@@ -210,10 +210,10 @@ def used(use: LastUse | None) -> str:
     return f"last used on {use.at:%Y-%m-%d %H:%M} UTC{where}{region}"
 
 
-def who_may_break(world: World, use: LastUse | None) -> str:
+def who_may_break(facts: RotationFacts, use: LastUse | None) -> str:
     """Say who may break once a key is off."""
     if use is None:
         return "whoever still uses it breaks"
-    if use.at is None or world.now - use.at >= QUIET:
+    if use.at is None or facts.now - use.at >= QUIET:
         return f"{used(use)}, so that nobody should break"
     return f"{used(use)}: that consumer breaks unless it is one of the targets"

@@ -4,56 +4,56 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from pipe.jobs.rotate.facts import RotationFacts
 from pipe.jobs.rotate.preview import Fate, preview_of
 from pipe.jobs.rotate.steps import KeyOutcome, KeyPlan, KeyStep
 from pipe.jobs.rotate.words import activity, role_of
-from pipe.jobs.rotate.world import World
 from pipe.overview import KeyLife, Overview
 from pipe.plan import Do
 from pipe.values import Rotation, last_four
 
 
-def overview(world: World, policy: Rotation, plan: KeyPlan, outcome: KeyOutcome | None) -> Overview:
+def overview(facts: RotationFacts, policy: Rotation, plan: KeyPlan, outcome: KeyOutcome | None) -> Overview:
     """Return the keys after a run, or after one that was only shown."""
     done = outcome.done if outcome else ()
     problems = tuple(f"{step.on}: {step.reason}" for step in plan.steps if step.warn and step not in done)
-    return Overview(keys=(*_lives(world, policy, done),), problems=problems)
+    return Overview(keys=(*_lives(facts, policy, done),), problems=problems)
 
 
-def _lives(world: World, policy: Rotation, done: tuple[KeyStep, ...]) -> Iterator[KeyLife]:
+def _lives(facts: RotationFacts, policy: Rotation, done: tuple[KeyStep, ...]) -> Iterator[KeyLife]:
     limits = (policy.rotate_after.days, policy.deactivate_after.days, policy.delete_after.days)
     made = next((step for step in done if step.do is Do.CREATE), None)
-    holds = {target.place: target.key_id for target in world.targets}
+    holds = {target.place: target.key_id for target in facts.targets}
     given = [step for step in done if step.do is Do.PUBLISH and step.place]
     holds |= {step.place: step.key_id or (made.key_id if made else "") for step in given if step.place}
 
     def holders(key_id: str) -> tuple[str, ...]:
         return tuple(place.label for place, held in holds.items() if held == key_id)
 
-    for fate in preview_of(world, policy).fates:
+    for fate in preview_of(facts, policy).fates:
         key = fate.key
         ends = {step.do for step in done if step.key_id == key.id}
         if ends & {Do.DELETE, Do.REMOVE}:
             continue
         replaced = made is not None and made.replaces == key.id
-        active, what, due, overdue = key.active, fate.next, fate.due, _overdue(fate, world)
-        state = f"{role_of(world, key)}, {activity(key)}"
+        active, what, due, overdue = key.active, fate.next, fate.due, _overdue(fate, facts)
+        state = f"{role_of(facts, key)}, {activity(key)}"
         if Do.DEACTIVATE in ends:
-            active, due = False, (world.now + policy.recovery).date()
+            active, due = False, (facts.now + policy.recovery).date()
             state, what, overdue = "inactive since this run", f"deleted on {due}", False
         elif replaced:
-            due = (world.now + policy.grace).date()
+            due = (facts.now + policy.grace).date()
             state, what, overdue = "replaced by this run", f"deactivates on {due}", False
         yield KeyLife(
-            world.user, key.name, key.age_days(world.now), active, state, what, due, overdue, limits, holders(key.id)
+            facts.user, key.name, key.age_days(facts.now), active, state, what, due, overdue, limits, holders(key.id)
         )
     if made is not None and made.key_id:
-        due = (world.now + policy.rotate_after).date()
+        due = (facts.now + policy.rotate_after).date()
         name, state = last_four(made.key_id), "made by this run, active"
         yield KeyLife(
-            world.user, name, 0, True, state, f"rotates on {due}", due, False, limits, holders(made.key_id)
+            facts.user, name, 0, True, state, f"rotates on {due}", due, False, limits, holders(made.key_id)
         )  # fmt: skip
 
 
-def _overdue(fate: Fate, world: World) -> bool:
-    return fate.blocked or (fate.due is not None and fate.due < world.now.date())
+def _overdue(fate: Fate, facts: RotationFacts) -> bool:
+    return fate.blocked or (fate.due is not None and fate.due < facts.now.date())

@@ -7,8 +7,8 @@ from datetime import date
 
 from pipe.errors import Problem, Refused
 from pipe.jobs.rotate.decide import decide
+from pipe.jobs.rotate.facts import RotationFacts
 from pipe.jobs.rotate.steps import KeyPlan, KeyStep
-from pipe.jobs.rotate.world import World
 from pipe.plan import Do
 from pipe.values import AccessKey, Rotation
 
@@ -30,7 +30,7 @@ class Fate:
 class Preview:
     """What a run would do now; with `refused`, why it would do nothing at all, and then the plan is empty."""
 
-    world: World
+    facts: RotationFacts
     policy: Rotation
     plan: KeyPlan
     fates: tuple[Fate, ...]
@@ -43,14 +43,14 @@ class Preview:
         return self.plan.busy or fates or "no key yet; the next rotation makes one"
 
 
-def preview_of(world: World, policy: Rotation) -> Preview:
-    """Return what a run would do in a world that was observed."""
+def preview_of(facts: RotationFacts, policy: Rotation) -> Preview:
+    """Return what a run would do after what was observed."""
     refused: tuple[Problem, ...] = ()
     try:
-        plan = decide(world, policy)
+        plan = decide(facts, policy)
     except Refused as error:
         plan, refused = KeyPlan(()), error.problems
-    return Preview(world, policy, plan, tuple(_fate(world, plan, key) for key in world.keys), refused)
+    return Preview(facts, policy, plan, tuple(_fate(facts, plan, key) for key in facts.keys), refused)
 
 
 def action_of(step: KeyStep) -> str:
@@ -58,16 +58,16 @@ def action_of(step: KeyStep) -> str:
     return "rotate" if step.do is Do.CREATE else str(step.do)
 
 
-def since(step: KeyStep, world: World) -> str:
+def since(step: KeyStep, facts: RotationFacts) -> str:
     """Say since when a step is due."""
-    return "due today" if step.due == world.now.date() else f"due since {step.due}"
+    return "due today" if step.due == facts.now.date() else f"due since {step.due}"
 
 
-def _fate(world: World, plan: KeyPlan, key: AccessKey) -> Fate:
+def _fate(facts: RotationFacts, plan: KeyPlan, key: AccessKey) -> Fate:
     step = next((step for step in plan.steps if _is_fate(step, key)), None)
     if step is None:
         return Fate(key, "waits for another run" if plan.busy else "needs a person; see below", None, not plan.busy)
-    return Fate(key, _next(step, world), step.due, step.warn)
+    return Fate(key, _next(step, facts), step.due, step.warn)
 
 
 def _is_fate(step: KeyStep, key: AccessKey) -> bool:
@@ -76,11 +76,11 @@ def _is_fate(step: KeyStep, key: AccessKey) -> bool:
     return step.do in _FATES and step.key_id == key.id
 
 
-def _next(step: KeyStep, world: World) -> str:
+def _next(step: KeyStep, facts: RotationFacts) -> str:
     """Say what becomes of a key, briefly where it has a date of its own."""
-    today = world.now.date()
+    today = facts.now.date()
     if step.do is Do.KEEP:
         postponed = step.warn and step.due and step.due > today
         return f"postponed; not before {step.due}" if postponed else step.ahead
-    due = since(step, world) if step.due and step.due <= today else ""
+    due = since(step, facts) if step.due and step.due <= today else ""
     return f"{action_of(step)}, {due}" if due else f"{action_of(step)}: {step.reason}"

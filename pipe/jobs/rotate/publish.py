@@ -9,11 +9,11 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from pipe.errors import KeyturnError, Unexpected
+from pipe.jobs.rotate.facts import TargetState
 from pipe.jobs.rotate.journal import Journal
 from pipe.jobs.rotate.notes import ID, NEXT, with_notes
-from pipe.jobs.rotate.world import TargetState
 from pipe.redact import Secret
-from pipe.retry import Patience, side_by_side
+from pipe.retry import Deadline, side_by_side
 from pipe.values import KeyPair, Rotation, Variable, last_four
 
 if TYPE_CHECKING:
@@ -39,13 +39,13 @@ class Publisher:
         bitbucket: Bitbucket,
         policy: Rotation,
         targets: Iterable[TargetState],
-        patience: Patience,
+        deadline: Deadline,
         *,
         own: KeyPair | None = None,
         notes: Callable[[TargetState], Mapping[str, Any]] | None = None,
     ) -> None:
         self._bitbucket = bitbucket
-        self._patience = patience
+        self._patience = deadline
         self._policy = policy
         self._own = own
         self._notes = notes

@@ -5,40 +5,40 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from pipe.errors import Problem, Refused
+from pipe.jobs.rotate.facts import MOST_KEYS, RotationFacts, TargetState
 from pipe.jobs.rotate.journal import LARGEST, Entry, list_of
 from pipe.jobs.rotate.old_keys import used
-from pipe.jobs.rotate.world import MOST_KEYS, TargetState, World
 from pipe.values import AccessKey, Rotation, last_four
 
 
-def refuse_contradictions(world: World, policy: Rotation, orders: frozenset[str]) -> None:
+def refuse_contradictions(facts: RotationFacts, policy: Rotation, orders: frozenset[str]) -> None:
     """Raise Refused where what is stored, what IAM has and what targets hold do not fit together.
 
     A current key that is off is no contradiction where it is one that has leaked.
     """
-    problems = [*_of_current(world, orders)]
-    for target in world.targets:
-        problems += _of_target(world, policy, target)
-    entries = (Entry.of(target, policy.id_variable) for target in world.targets)
-    if world.record.keeps_secrets and len(list_of(entries).encode()) > LARGEST:
+    problems = [*_of_current(facts, orders)]
+    for target in facts.targets:
+        problems += _of_target(facts, policy, target)
+    entries = (Entry.of(target, policy.id_variable) for target in facts.targets)
+    if facts.record.keeps_secrets and len(list_of(entries).encode()) > LARGEST:
         room = f"their list is larger than the {LARGEST:,} bytes that a version of {policy.secret_id} has room for"
         problems.append(Problem("TARGETS", room, "Give some of them a secret and a user of their own."))
     if problems:
         raise Refused(problems)
 
 
-def _of_current(world: World, orders: frozenset[str]) -> Iterator[Problem]:
-    record = world.record
-    current = world.key(record.current)
+def _of_current(facts: RotationFacts, orders: frozenset[str]) -> Iterator[Problem]:
+    record = facts.record
+    current = facts.key(record.current)
     if not record.current or record.current in orders:
         return
     leaked = f"If it has leaked: REVOKE: {record.current}."
-    alive = [key.name for key in world.keys if key.active]
+    alive = [key.name for key in facts.keys if key.active]
     if current is None and (alive or record.by_hand):
         others = f"; IAM has {', '.join(alive)}" if alive else "; IAM has no active key"
         yield Problem(
             "",
-            f"AWSCURRENT of SECRET_ID names {last_four(record.current)}, which {world.user} does not have{others}",
+            f"AWSCURRENT of SECRET_ID names {last_four(record.current)}, which {facts.user} does not have{others}",
             f"Put the right pair into the secret, or move AWSCURRENT to the version that holds it. {leaked}",
         )
     elif current is not None and not current.active and not record.pending:
@@ -46,38 +46,38 @@ def _of_current(world: World, orders: frozenset[str]) -> Iterator[Problem]:
             "",
             f"{current.name} is the current key, but it is inactive",
             "To make it active again: "
-            f"aws iam update-access-key --user-name {world.user} --access-key-id {current.id} --status Active. "
+            f"aws iam update-access-key --user-name {facts.user} --access-key-id {current.id} --status Active. "
             f"{leaked}",
         )
 
 
-def _of_target(world: World, policy: Rotation, target: TargetState) -> Iterator[Problem]:
+def _of_target(facts: RotationFacts, policy: Rotation, target: TargetState) -> Iterator[Problem]:
     """Yield why a target may not be written: it holds what is from elsewhere, and ADOPT does not give that up."""
     label, known, held = target.place.label, target.remembered, target.key_id
-    secret = world.record.secret
+    secret = facts.record.secret
     if target.state is not None and target.state.secured:
         yield Problem(
             policy.state_variable, f"it is secured in {label}, so that it cannot be read",
             "Delete it there; a run makes it anew, unsecured.",
         )  # fmt: skip
-    if target.id is not None and target.id.secured and not world.record.keeps_secrets:
+    if target.id is not None and target.id.secured and not facts.record.keeps_secrets:
         yield Problem(
             policy.id_variable, f"it is secured in {label}, so that nobody can see which key is there",
             "Make it unsecured, or set SECRET_ID.",
         )  # fmt: skip
     if known.secret and known.secret not in {secret, *policy.adopt}:
-        here = f"names {secret}" if secret else f"names {policy.secret_id}, which is not there in {world.region}"
+        here = f"names {secret}" if secret else f"names {policy.secret_id}, which is not there in {facts.region}"
         yield Problem(
             "SECRET_ID",
             f"{here if policy.secret_id else 'is not given'}, but the key in {label} came from {known.secret}",
             f"Check SECRET_ID and AWS_DEFAULT_REGION; if that secret is no longer wanted: ADOPT: {known.secret}.",
         )
         return
-    ours = known.user == world.user and known.secret == secret
-    if not held or world.key(held) or held == world.record.current or held in policy.adopt or ours:
+    ours = known.user == facts.user and known.secret == secret
+    if not held or facts.key(held) or held == facts.record.current or held in policy.adopt or ours:
         return
     whose = (
-        f"which is {known.user}'s" if known.user and known.user != world.user else f"which is no key of {world.user}"
+        f"which is {known.user}'s" if known.user and known.user != facts.user else f"which is no key of {facts.user}"
     )
     yield Problem(
         "",
@@ -88,29 +88,29 @@ def _of_target(world: World, policy: Rotation, target: TargetState) -> Iterator[
     )
 
 
-def refuse_strangers(world: World, strangers: Iterable[AccessKey]) -> None:
+def refuse_strangers(facts: RotationFacts, strangers: Iterable[AccessKey]) -> None:
     """Raise Refused where a key that is not ours takes the slot that a new one needs."""
     foreign = tuple(strangers)
-    if not foreign or len(world.keys) < MOST_KEYS:
+    if not foreign or len(facts.keys) < MOST_KEYS:
         return
     raise Refused(
         [
             Problem(
                 "",
-                f"{world.user} has {len(world.keys)} access keys, so that none can be made, and Keyturn cannot prove "
+                f"{facts.user} has {len(facts.keys)} access keys, so that none can be made, and Keyturn cannot prove "
                 f"that it made {' or '.join(key.name for key in foreign)}",
-                " ".join(_described(world, key) for key in world.keys),
+                " ".join(_described(facts, key) for key in facts.keys),
             )
         ]
     )
 
 
-def _described(world: World, key: AccessKey) -> str:
-    holders = world.held_by(key.id)
+def _described(facts: RotationFacts, key: AccessKey) -> str:
+    holders = facts.held_by(key.id)
     held = f"held by {', '.join(holders)}" if holders else "held by no target"
     state = "active" if key.active else "inactive"
     verb = "update-access-key --status Inactive" if key.active else "delete-access-key"
     return (
-        f"{key.name}: {state}, {key.age_days(world.now)} days old, {used(world.last_use.get(key.id))}, {held}; "
-        f"if it is not needed: aws iam {verb} --user-name {world.user} --access-key-id {key.id}."
+        f"{key.name}: {state}, {key.age_days(facts.now)} days old, {used(facts.last_use.get(key.id))}, {held}; "
+        f"if it is not needed: aws iam {verb} --user-name {facts.user} --access-key-id {key.id}."
     )

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from pipe.errors import Busy, Conflict, KeyturnError, Missing, Refused, WrongState
 from pipe.jobs.rotate import journal as pages
+from pipe.jobs.rotate.facts import Intent, Noted, Record
 from pipe.jobs.rotate.journal import (
     LARGEST,
     Entry,
@@ -32,9 +33,8 @@ from pipe.jobs.rotate.journal import (
     version_of_replaced,
     version_of_targets,
 )
-from pipe.jobs.rotate.world import Intent, Noted, Record
 from pipe.redact import one_line
-from pipe.retry import Patience
+from pipe.retry import Deadline
 from pipe.values import AccessKey, Described, KeyPair, Run, last_four
 
 if TYPE_CHECKING:
@@ -66,9 +66,9 @@ EXTENSIONS = 5
 class SecretJournal:
     """A rotation's journal and pairs in one secret. Every method raises ServiceError."""
 
-    def __init__(self, versions: SecretVersions, patience: Patience, user: str, account: str) -> None:
+    def __init__(self, versions: SecretVersions, deadline: Deadline, user: str, account: str) -> None:
         self._versions = versions
-        self._patience = patience
+        self._patience = deadline
         self._user = user
         self._account = account
         self._seen: Described | None = None
@@ -268,7 +268,7 @@ class SecretJournal:
         self._mine = None
 
     def store(self, pair: KeyPair, created: datetime) -> None:
-        """Write the pair as pending, with long patience, since this is the only place where its secret will be."""
+        """Write the pair as pending, with many retries, since this is the only place where its secret will be."""
         body = pair_body(pair, self._user, self._account, created)
         with self._patience.uninterrupted():
             self._put(version_of(pair.id), body, PENDING, attempts=STORE_ATTEMPTS)
@@ -356,7 +356,7 @@ class SecretJournal:
                 raise Busy(f"{self._versions.secret_id} cannot be found.", "Check SECRET_ID.")
             return seen
 
-        return self._patience.insist(described, attempts=LISTED)
+        return self._patience.retry(described, attempts=LISTED)
 
     def _put(self, version: str, body: str, label: str, *, attempts: int = 6) -> None:
         """Write a version with a label; where it is there already, only the label is moved to it."""
@@ -452,7 +452,7 @@ class SecretJournal:
                 )
             return versions
 
-        return self._patience.insist(listed, attempts=LISTED)
+        return self._patience.retry(listed, attempts=LISTED)
 
     def _last_number(self, arn: str) -> int:
         """Return the largest number of an announcement that there is, 0 without one."""

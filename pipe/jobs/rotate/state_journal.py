@@ -12,11 +12,11 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from pipe.errors import Conflict, KeyturnError
+from pipe.jobs.rotate.facts import Intent, Noted, Record, TargetState
 from pipe.jobs.rotate.journal import Entry, intent_fields, intent_from
 from pipe.jobs.rotate.notes import NEXT, USER, VARIABLES, notes_of, with_notes
-from pipe.jobs.rotate.world import Intent, Noted, Record, TargetState
 from pipe.redact import Secret
-from pipe.retry import Patience
+from pipe.retry import Deadline
 from pipe.values import AccessKey, KeyPair, Run, Variable, stamp, unstamp
 
 # For so many seconds a state that is there already is looked for, and one that was written is waited for: lists lag.
@@ -41,11 +41,11 @@ class StateJournal:
     """A rotation's journal in one unsecured variable. Every method raises ServiceError."""
 
     def __init__(
-        self, variable: StateVariable, target: TargetState, patience: Patience, user: str, variables: Iterable[str]
+        self, variable: StateVariable, target: TargetState, deadline: Deadline, user: str, variables: Iterable[str]
     ) -> None:
         self._variable = variable
         self._seen = target.state
-        self._patience = patience
+        self._patience = deadline
         self._about = {USER: user, VARIABLES: sorted(variables)}
         self._state = target.state.value if target.state else None
         # What this run has seen or written: a list that lags may show any of it.

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from pipe.jobs.rotate.facts import RotationFacts
 from pipe.jobs.rotate.new_key import NEW
 from pipe.jobs.rotate.steps import KeyOutcome, KeyPlan, KeyStep
-from pipe.jobs.rotate.world import World
 from pipe.plan import Do
 from pipe.values import last_four
 
 
-def summary(world: World, plan: KeyPlan, outcome: KeyOutcome | None) -> str:
+def summary(facts: RotationFacts, plan: KeyPlan, outcome: KeyOutcome | None) -> str:
     """Return the last line's words; `outcome` is None after a dry run."""
     if plan.busy:
         return f"Nothing done: {plan.busy}."
@@ -18,15 +18,15 @@ def summary(world: World, plan: KeyPlan, outcome: KeyOutcome | None) -> str:
         return f"Dry run: {count or 'no'} step{'' if count == 1 else 's'} to take; nothing was written."
     if outcome.elsewhere:
         return f"Nothing done: {outcome.elsewhere}{' Run the same REVOKE again.' if outcome.unmet else ''}"
-    done = _sentence(world, outcome.done)
+    done = _sentence(facts, outcome.done)
     if outcome.exit_code == 0:
         ahead = _ahead(plan)
-        if leaked := _leaked(world, plan, outcome):
+        if leaked := _leaked(facts, plan, outcome):
             return f"{leaked}{'; ' + ahead if ahead else ''}."
         if not done:
             return f"Nothing to do{': ' + ahead if ahead else ''}."
         return f"{done}{'; ' + ahead if ahead else ''}."
-    on = "".join(f"; {each}, which leaked, is still active" for each in _still_on(world, plan, outcome))
+    on = "".join(f"; {each}, which leaked, is still active" for each in _still_on(facts, plan, outcome))
     if not outcome.failures:
         # A leaked key that waits for a place outside of the targets, or was switched off although somebody holds it.
         return f"Partly done: {_waiting(plan, outcome) or done}{on}. Run the same REVOKE again."
@@ -40,35 +40,35 @@ def summary(world: World, plan: KeyPlan, outcome: KeyOutcome | None) -> str:
     missing = [step.on for step in (*(failure.step for failure in outcome.failures), *outcome.undone) if step.place]
     behind = f"; not yet in {', '.join(dict.fromkeys(missing))}" if missing else ""
     leak = any(step.leaked for step in plan.steps)
-    again = "Run the same REVOKE again" if leak and not world.record.keeps_secrets else "The next run finishes it"
+    again = "Run the same REVOKE again" if leak and not facts.record.keeps_secrets else "The next run finishes it"
     return f"Partly done{': ' + done if done else ''}{behind}{on}. {again}. {failed}"
 
 
-def _leaked(world: World, plan: KeyPlan, outcome: KeyOutcome) -> str:
+def _leaked(facts: RotationFacts, plan: KeyPlan, outcome: KeyOutcome) -> str:
     """Say which leaked key is off, and which is in use; nothing where none has leaked."""
     off = {}
     for step in plan.steps:
         if step.leaked and (step in outcome.done or step.do is Do.KEEP):
             off[step.key_id] = {Do.DEACTIVATE: "inactive", Do.KEEP: "inactive"}.get(step.do, "deleted")
-            if world.key(step.key_id) is None:
+            if facts.key(step.key_id) is None:
                 off[step.key_id] = "gone"
     if not off:
         return ""
     said = "; ".join(f"{last_four(key_id)}, which leaked, is {how}" for key_id, how in off.items())
     made = [step.key_id for step in outcome.done if step.do is Do.CREATE]
     promoted = [step.key_id for step in outcome.done if step.do is Do.PROMOTE and step.key_id]
-    held = [target.key_id for target in world.targets]
-    used = next((key_id for key_id in (*made, *promoted, world.record.current, *held) if key_id), "")
+    held = [target.key_id for target in facts.targets]
+    used = next((key_id for key_id in (*made, *promoted, facts.record.current, *held) if key_id), "")
     places = len([step for step in outcome.done if step.do is Do.PUBLISH])
     written = f", written to {places} target{'' if places == 1 else 's'}" if places else ""
     return f"{said}; {last_four(used)} is in use{written}" if used else said
 
 
-def _still_on(world: World, plan: KeyPlan, outcome: KeyOutcome) -> list[str]:
+def _still_on(facts: RotationFacts, plan: KeyPlan, outcome: KeyOutcome) -> list[str]:
     """Return the leaked keys that are still active."""
     ended = {step.key_id for step in outcome.done if step.do in (Do.DEACTIVATE, Do.DELETE, Do.REMOVE)}
     leaked = dict.fromkeys(step.key_id for step in plan.steps if step.leaked)
-    keys = [world.key(key_id) for key_id in leaked if key_id not in ended]
+    keys = [facts.key(key_id) for key_id in leaked if key_id not in ended]
     return [key.name for key in keys if key is not None and key.active]
 
 
@@ -78,12 +78,12 @@ def _waiting(plan: KeyPlan, outcome: KeyOutcome) -> str:
     return "; ".join([*waits, *off])
 
 
-def _sentence(world: World, done: tuple[KeyStep, ...]) -> str:
+def _sentence(facts: RotationFacts, done: tuple[KeyStep, ...]) -> str:
     parts = []
     places = [step.on for step in done if step.do is Do.PUBLISH]
     in_places = f"in {len(places)} target{'' if len(places) == 1 else 's'}" if places else ""
     if any(step.do is Do.CREATE for step in done):
-        parts.append(f"rotated {world.user}'s key" + (f": the new one is {in_places}" if places else ""))
+        parts.append(f"rotated {facts.user}'s key" + (f": the new one is {in_places}" if places else ""))
     elif back := [step.on for step in done if step.do is Do.PROMOTE and step.on != NEW and step.replaces]:
         parts.append(f"made {back[0]} the current key" + (f", {in_places}" if places else ""))
     elif places:

@@ -6,8 +6,8 @@ import logging
 from collections.abc import Callable, Sequence
 
 from pipe.errors import BadCredentials, Busy, KeyturnError
-from pipe.jobs.rotate.world import World
-from pipe.retry import Patience
+from pipe.jobs.rotate.facts import RotationFacts
+from pipe.retry import Deadline
 from pipe.values import Identity, last_four
 
 log = logging.getLogger("keyturn.rotate")
@@ -21,7 +21,7 @@ PAUSE = 2.0
 SILENT, ANSWERED = 3, -1
 
 
-def verify(checkers: Sequence[Callable[[], Identity]], world: World, patience: Patience) -> None:
+def verify(checkers: Sequence[Callable[[], Identity]], facts: RotationFacts, deadline: Deadline) -> None:
     """Ask who a new key is until it was right three times in a row, over all endpoints; raises KeyturnError.
 
     Gives up after three minutes, and leaves the key as it is for the next run. An endpoint that has never answered, as
@@ -49,19 +49,19 @@ def verify(checkers: Sequence[Callable[[], Identity]], world: World, patience: P
                     f"The new key does not work yet: {error.what}",
                     "It stays stored as AWSPENDING and was given to nobody; the next run tries again.",
                 ) from error
-            patience.wait(PAUSE)
+            deadline.wait(PAUSE)
             waited += PAUSE
         else:
-            _must_be(identity, world)
+            _must_be(identity, facts)
             in_a_row += 1
             silent[number] = ANSWERED
         asked += 1
 
 
-def verify_stored(key_id: str, checker: Callable[[], Identity], world: World, patience: Patience) -> None:
+def verify_stored(key_id: str, checker: Callable[[], Identity], facts: RotationFacts, deadline: Deadline) -> None:
     """Ask once, patiently, who a key is that has been there for a while; raises KeyturnError where it does not work."""
     try:
-        _must_be(patience.insist(checker), world)
+        _must_be(deadline.retry(checker), facts)
     except BadCredentials as error:
         raise KeyturnError(
             f"The pair of {last_four(key_id)} that is stored does not work: {error.what}",
@@ -69,9 +69,9 @@ def verify_stored(key_id: str, checker: Callable[[], Identity], world: World, pa
         ) from error
 
 
-def _must_be(identity: Identity, world: World) -> None:
-    if (identity.account, identity.user) != (world.caller.account, world.user):
+def _must_be(identity: Identity, facts: RotationFacts) -> None:
+    if (identity.account, identity.user) != (facts.caller.account, facts.user):
         raise KeyturnError(
-            f"The key belongs to {identity.arn}, not to {world.user} of {world.caller.account}.",
+            f"The key belongs to {identity.arn}, not to {facts.user} of {facts.caller.account}.",
             "Check SECRET_ID: does another user's rotation write to it?",
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from pipe.jobs.rotate.world import World
+from pipe.jobs.rotate.facts import RotationFacts
 from pipe.values import AccessKey, LastUse, last_four, stamp
 
 
@@ -13,19 +13,19 @@ def activity(key: AccessKey) -> str:
     return "active" if key.active else "inactive"
 
 
-def role_of(world: World, key: AccessKey) -> str:
+def role_of(facts: RotationFacts, key: AccessKey) -> str:
     """Return what a key is to the rotation."""
-    record = world.record
+    record = facts.record
     roles = {record.current: "current", record.pending: "pending", **dict.fromkeys(record.ours, "previous")}
     return roles.get(key.id, "not stored yet" if not record.current else "not ours")
 
 
-def holding(world: World, key_id: str) -> str:
+def holding(facts: RotationFacts, key_id: str) -> str:
     """Return what a target holds, by the id that is in it."""
     if not key_id:
         return "no key that can be read"
-    key = world.key(key_id)
-    return f"{role_of(world, key)}, {activity(key)}" if key else f"no key of {world.user}"
+    key = facts.key(key_id)
+    return f"{role_of(facts, key)}, {activity(key)}" if key else f"no key of {facts.user}"
 
 
 def shown(key_id: str) -> str | None:
@@ -33,9 +33,9 @@ def shown(key_id: str) -> str | None:
     return key_id if last_four(key_id) == f"…{key_id[-4:]}" else None
 
 
-def last_sign_of_life(world: World, key: AccessKey) -> datetime | None:
+def last_sign_of_life(facts: RotationFacts, key: AccessKey) -> datetime | None:
     """Return when a key was last used, or made if it never was; None where that is unknown."""
-    use = world.last_use.get(key.id)
+    use = facts.last_use.get(key.id)
     return (use.at or key.created) if use else None
 
 

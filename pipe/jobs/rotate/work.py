@@ -7,13 +7,13 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from pipe.errors import BadCredentials, Conflict, Elsewhere, KeyturnError, Missing, ServiceError, Unreadable
+from pipe.jobs.rotate.facts import Intent, RotationFacts
 from pipe.jobs.rotate.journal import Entry, Journal
 from pipe.jobs.rotate.publish import Publisher
 from pipe.jobs.rotate.steps import KeyStep
 from pipe.jobs.rotate.verify import verify, verify_stored
-from pipe.jobs.rotate.world import Intent, World
 from pipe.plan import Do
-from pipe.retry import Patience
+from pipe.retry import Deadline
 from pipe.values import KeyPair, Run, last_four
 
 if TYPE_CHECKING:
@@ -38,34 +38,34 @@ class Work:
 
     def __init__(
         self,
-        world: World,
+        facts: RotationFacts,
         *,
         keys: AccessKeys,
         journal: Journal,
         publisher: Publisher,
         signer: Aws,
-        patience: Patience,
+        deadline: Deadline,
         run: Run,
     ) -> None:
-        self._world = world
+        self._facts = facts
         self._keys = keys
         self._journal = journal
         self._publisher = publisher
         self._signer = signer
-        self._patience = patience
+        self._patience = deadline
         self._run = run
         self._intent: Intent | None = None
         # Which key each target holds by now, which keys are gone, and whether every target so far took the pair.
         # What nobody can see may be any.
         self._held: dict[str, str | None] = {
             target.place.path: None if target.id is not None and not target.key_id else target.key_id
-            for target in world.targets
+            for target in facts.targets
         }
         self._removed: set[str] = set()
         self._all_took = True
         self.new_id = ""
         # The key that every target must hold by now.
-        self._current = world.record.current
+        self._current = facts.record.current
         # Whether a leaked key is still where somebody has it, so that the order is not carried out.
         self.waits = False
         self._hands: Mapping[Do, Callable[[KeyStep], str]] = {
@@ -98,7 +98,7 @@ class Work:
         return "label removed"
 
     def _store(self, step: KeyStep) -> str:
-        key = self._world.key(step.key_id)
+        key = self._facts.key(step.key_id)
         self._journal.take_over(step.key_id, key.created if key else self._signer.now())
         return "has a version of its own"
 
@@ -108,7 +108,7 @@ class Work:
 
     def _hold(self, step: KeyStep) -> str:
         variable = self._publisher.id_variable
-        self._journal.hold((Entry.of(target, variable) for target in self._world.targets), step.keys)
+        self._journal.hold((Entry.of(target, variable) for target in self._facts.targets), step.keys)
         return "noted"
 
     def _remember_replaced(self, step: KeyStep) -> str:
@@ -125,7 +125,7 @@ class Work:
         Without a secret of Secrets Manager nothing proves for sure that it is ours, so that it is deleted in a later
         run, which somebody who misses it can prevent.
         """
-        key, kept = self._world.key(step.key_id), self._world.record.keeps_secrets
+        key, kept = self._facts.key(step.key_id), self._facts.record.keeps_secrets
         self._must_be_nobodys(step.key_id)
         try:
             self._keys.deactivate(step.key_id)
@@ -143,7 +143,7 @@ class Work:
 
     def _must_not_be_current(self, step: KeyStep) -> None:
         """Look once more whether a key that is about to be ended is what another run hands out by now."""
-        if self._world.record.keeps_secrets and self._journal.is_current(step.key_id):
+        if self._facts.record.keeps_secrets and self._journal.is_current(step.key_id):
             self.waits = step.leaked
             what = f"Another run has just made {last_four(step.key_id)} the current key."
             raise KeyturnError(what, f"It is left alone; run {'the same REVOKE' if step.leaked else ''} again.")
@@ -155,7 +155,7 @@ class Work:
 
     def _must_be_nobodys(self, key_id: str) -> None:
         """Raise KeyturnError where a key has been stored, promoted, published or used since it was looked at."""
-        record = self._world.record
+        record = self._facts.record
         if key_id == record.pending:
             taken = self._journal.is_current(key_id)
         else:
@@ -170,7 +170,7 @@ class Work:
         return "writable"
 
     def _intend(self, step: KeyStep) -> str:
-        planned = {key.id for key in self._world.keys} - self._removed
+        planned = {key.id for key in self._facts.keys} - self._removed
         try:
             self._intent = self._journal.announce(
                 self._run, self._signer.now(), planned, step.replaces, urgent=step.anyway
@@ -225,7 +225,7 @@ class Work:
 
         A target's list lags, so that as a journal it cannot tell.
         """
-        return self._world.record.keeps_secrets and self._intent is not None and self._journal.holds(self._intent)
+        return self._facts.record.keeps_secrets and self._intent is not None and self._journal.holds(self._intent)
 
     def _discard(self, key_id: str, error: KeyturnError) -> None:
         """Delete a key of this run that nobody can have got."""
@@ -244,10 +244,10 @@ class Work:
 
     def _verify(self, step: KeyStep) -> str:
         checkers = self._signer.checkers(self._pair(step))
-        if step.key_id and step.key_id != self._world.record.pending:
-            verify_stored(step.key_id, checkers[0], self._world, self._patience)
+        if step.key_id and step.key_id != self._facts.record.pending:
+            verify_stored(step.key_id, checkers[0], self._facts, self._patience)
         else:
-            verify(checkers, self._world, self._patience)
+            verify(checkers, self._facts, self._patience)
         return "signs requests"
 
     def _promote(self, step: KeyStep) -> str:
@@ -268,7 +268,7 @@ class Work:
     def _publish(self, step: KeyStep) -> str:
         pair = self._pair(step)
         # Whoever has not announced a rotation keeps no other run away.
-        if self._intent is None and self._world.record.keeps_secrets and not self._world.record.by_hand:
+        if self._intent is None and self._facts.record.keeps_secrets and not self._facts.record.by_hand:
             self._must_be_current(pair.id)
         try:
             with self._patience.uninterrupted():
@@ -295,7 +295,7 @@ class Work:
 
     def _deactivate(self, step: KeyStep) -> str:
         holders = self._holders_of(step)
-        if step.key_id == self._world.caller.key_id:
+        if step.key_id == self._facts.caller.key_id:
             said = self._deactivate_own(step)
         else:
             try:
@@ -339,7 +339,7 @@ class Work:
         """Return the targets that hold a key by now; raises KeyturnError where it is not to be ended for that."""
         holders = [
             target.place.label
-            for target in self._world.targets
+            for target in self._facts.targets
             if self._held[target.place.path] in (step.key_id, None)
         ]  # fmt: skip
         if holders and step.leaked and not (step.do is Do.DELETE and step.anyway):
@@ -349,7 +349,7 @@ class Work:
             raise KeyturnError(
                 f"{last_four(step.key_id)} stays as it is: {', '.join(holders)} still "
                 f"{'holds' if len(holders) == 1 else 'hold'} it.",
-                f"To end it whatever breaks: aws iam {command} --user-name {self._world.user} --access-key-id "
+                f"To end it whatever breaks: aws iam {command} --user-name {self._facts.user} --access-key-id "
                 f"{step.key_id}{', or REVOKE with FORCE' if step.leaked else ''}.",
             )
         if not step.anyway:

@@ -22,7 +22,7 @@ from pipe.jobs.setup.action import SetUp, Vault
 from pipe.jwt import claims_of
 from pipe.permissions import Home, Statement
 from pipe.redact import Secret
-from pipe.retry import Patience
+from pipe.retry import Deadline
 from pipe.selectors import Selector
 from pipe.settings.reader import Reader, doubts_of
 from pipe.settings.variables import BY_NAME, DOING, STEP_TOKEN
@@ -60,7 +60,7 @@ class SetupJob:
     gaps: Mapping[str, str]
     doubts: tuple[Problem, ...] = ()
 
-    def start(self, run: Run, patience: Patience) -> SetUp:  # noqa: ARG002 - nobody is asked for anything
+    def start(self, run: Run, deadline: Deadline) -> SetUp:  # noqa: ARG002 - nobody is asked for anything
         """Return the set-up."""
         return setup(self)
 

@@ -20,14 +20,14 @@ from pipe.jobs.pull.observe import target_of
 from pipe.jobs.pull.overview import Asked, asked_of, store_of, what_needs_a_person
 from pipe.jobs.replicate.job import ReplicateJob
 from pipe.jobs.replicate.job import read_job as read_replicate
-from pipe.jobs.replicate.observe import World as Replicas
+from pipe.jobs.replicate.observe import ReplicationFacts as Replicas
 from pipe.jobs.replicate.overview import overview as replicas_of
 from pipe.jobs.rotate.job import RotateJob, read_rotate_job, rotation
 from pipe.jobs.status.rotation import status_of
 from pipe.jobs.status.view import All, view_of
 from pipe.overview import Store
 from pipe.report import View
-from pipe.retry import Patience, side_by_side
+from pipe.retry import Deadline, side_by_side
 from pipe.settings.reader import Reader
 from pipe.sources.inventory import Observed, look, open_beside
 from pipe.sources.registry import source_type
@@ -36,7 +36,7 @@ from pipe.sources.vault import VaultSource
 from pipe.values import Place, Run, Variable
 
 T = TypeVar("T")
-Looked = tuple[Place, dict[str, Variable]]
+SelectorResult = tuple[Place, dict[str, Variable]]
 
 
 @dataclass(frozen=True)
@@ -50,9 +50,9 @@ class StatusJob:
     replicate: ReplicateJob | None
     state_variable: str
 
-    def start(self, run: Run, patience: Patience) -> Look:
+    def start(self, run: Run, deadline: Deadline) -> Look:
         """Return the look; nothing has been asked yet."""
-        return Look(self, run, patience)
+        return Look(self, run, deadline)
 
 
 def read_job(reader: Reader) -> StatusJob:
@@ -71,10 +71,10 @@ def read_job(reader: Reader) -> StatusJob:
 class Look:
     """One look at everything."""
 
-    def __init__(self, job: StatusJob, run: Run, patience: Patience) -> None:
+    def __init__(self, job: StatusJob, run: Run, deadline: Deadline) -> None:
         self._job = job
         self._run = run
-        self._patience = patience
+        self._patience = deadline
 
     def look(self) -> View:
         """Return what there is; raises Refused and ServiceError where keys or targets cannot be looked at.
@@ -82,11 +82,11 @@ class Look:
         That a source or the replicas cannot is a problem like another.
         """
         job, problems, keys = self._job, list[str](), None
-        looked: list[Looked] = []
+        looked: list[SelectorResult] = []
         if job.rotate is not None:
             rotating = rotation(self._run, job.rotate, self._patience, writes=False)
             keys = status_of(rotating.observe(ask_all=True), rotating.policy)
-            looked = [(target.place, dict(target.variables)) for target in keys.world.targets]
+            looked = [(target.place, dict(target.variables)) for target in keys.facts.targets]
         elif job.pull is not None:
             looked = list({place.path: (place, variables) for place, variables in self._targets(job.pull)}.values())
         asked = self._tried(partial(self._ask, job.pull), "the source of SECRETS", problems) if job.pull else None
@@ -98,7 +98,7 @@ class Look:
             self._tried(partial(self._replicas, job.replicate), "the replicas", problems) if job.replicate else None
         )
         problems += what_needs_a_person([replicas] if replicas else [])
-        now = keys.world.now if keys else datetime.now(UTC)
+        now = keys.facts.now if keys else datetime.now(UTC)
         return view_of(All(now, keys, tuple(stores), replicas, tuple(problems), tuple(self._unseen(stores))))
 
     def _unseen(self, stores: list[Store]) -> Iterator[str]:
@@ -118,7 +118,7 @@ class Look:
             problems += [f"{what}: {problem}" for problem in problems_of([error])]
             return None
 
-    def _targets(self, job: PullJob) -> list[Looked]:
+    def _targets(self, job: PullJob) -> list[SelectorResult]:
         """Return the targets with their variables; raises KeyturnError."""
         name = self._run.session_name
         fetcher = Fetcher(name, self._patience, [session_of(job.vault or job.aws, name, self._patience)])
@@ -154,8 +154,8 @@ class Look:
             if isinstance(replicas, KeyturnError):
                 raise replicas
             found, _ = look(source, policy.selectors, _known)
-            world = Replicas(now, source.origin, found, {}, {}, replicas, self._run.id)
-            return replicas_of(world, policy, None).stores[0]
+            facts = Replicas(now, source.origin, found, {}, {}, replicas, self._run.id)
+            return replicas_of(facts, policy, None).stores[0]
         finally:
             source.close(leased=False)
 

@@ -9,10 +9,10 @@ from typing import Any
 
 from pipe.errors import Problem
 from pipe.jobs.rotate.audit import ADVICE, breach_of
+from pipe.jobs.rotate.facts import RotationFacts
 from pipe.jobs.rotate.preview import Fate, action_of, preview_of, since
 from pipe.jobs.rotate.steps import KeyPlan, KeyStep
 from pipe.jobs.rotate.words import activity, briefly, holding, last_sign_of_life, last_use, role_of, shown
-from pipe.jobs.rotate.world import World
 from pipe.plan import Do
 from pipe.report import Table, Tone
 from pipe.values import AccessKey, Rotation, last_four, stamp
@@ -49,7 +49,7 @@ class Status:
     `breach` says how the 90-day rule is not kept, if it is not: that is told, but no problem of the rotation.
     """
 
-    world: World
+    facts: RotationFacts
     policy: Rotation
     plan: KeyPlan
     keys: tuple[KeyStatus, ...]
@@ -66,7 +66,7 @@ class Status:
     @property
     def sentence(self) -> str:
         """The last line's words."""
-        user = self.world.user
+        user = self.facts.user
         if self.problems:
             count, first = len(self.problems), self.problems[0]
             return f"{user}: {count} problem{'' if count == 1 else 's'}: {first.what}"
@@ -82,9 +82,9 @@ class Status:
 
         A rotation uses the new key itself, to see it work.
         """
-        moments = [last_sign_of_life(self.world, entry.key) for entry in self.keys]
+        moments = [last_sign_of_life(self.facts, entry.key) for entry in self.keys]
         known = [moment for moment in moments if moment]
-        if not known or len(known) < len(moments) or self.world.now - max(known) < UNUSED:
+        if not known or len(known) < len(moments) or self.facts.now - max(known) < UNUSED:
             return None
         return max(known)
 
@@ -108,9 +108,9 @@ class Status:
             (
                 target.place.label,
                 last_four(target.key_id) if target.key_id else "-",
-                holding(self.world, target.key_id),
+                holding(self.facts, target.key_id),
             )
-            for target in self.world.targets
+            for target in self.facts.targets
         ]
 
     def tables(self) -> tuple[Table | str, ...]:
@@ -123,10 +123,10 @@ class Status:
 
     def as_json(self) -> dict[str, Any]:
         """Return the report for machines; it holds no secret."""
-        world = self.world
+        facts = self.facts
         return {
-            "account": world.caller.account,
-            "user": world.user,
+            "account": facts.caller.account,
+            "user": facts.user,
             "keys": [
                 {
                     "id": key.key.id,
@@ -134,7 +134,7 @@ class Status:
                     "active": key.key.active,
                     "created": stamp(key.key.created),
                     "age_days": key.age_days,
-                    "last_use": last_use(world.last_use.get(key.key.id)),
+                    "last_use": last_use(facts.last_use.get(key.key.id)),
                     "held_by": list(key.held_by),
                     "next": key.next,
                     "due": key.due.isoformat() if key.due else None,
@@ -146,9 +146,9 @@ class Status:
                 {
                     "target": target.place.label,
                     "key": shown(target.key_id),
-                    "state": holding(world, target.key_id),
+                    "state": holding(facts, target.key_id),
                 }
-                for target in world.targets
+                for target in facts.targets
             ],
             "quiet_since": stamp(self.quiet_since) if self.quiet_since else None,
             "breach": self.breach or None,
@@ -160,41 +160,41 @@ KEY_HEAD = ("key", "age", "state", "last use", "targets", "next")
 TARGET_HEAD = ("target", "holds", "which is")
 
 
-def status_of(world: World, policy: Rotation) -> Status:
-    """Return the status of a world that was observed with every key's last use."""
-    preview = preview_of(world, policy)
-    keys = tuple(_key(world, fate) for fate in preview.fates)
-    problems = (*preview.refused, *_problems(world, preview.plan))
-    breach = breach_of(world, policy)
-    return Status(world, policy, preview.plan, keys, problems, preview.plan.busy, preview.sentence, breach)
+def status_of(facts: RotationFacts, policy: Rotation) -> Status:
+    """Return the status of what was observed with every key's last use."""
+    preview = preview_of(facts, policy)
+    keys = tuple(_key(facts, fate) for fate in preview.fates)
+    problems = (*preview.refused, *_problems(facts, preview.plan))
+    breach = breach_of(facts, policy)
+    return Status(facts, policy, preview.plan, keys, problems, preview.plan.busy, preview.sentence, breach)
 
 
-def _problems(world: World, plan: KeyPlan) -> Iterator[Problem]:
+def _problems(facts: RotationFacts, plan: KeyPlan) -> Iterator[Problem]:
     for step in plan.steps:
         name = "" if step.do is Do.CREATE else f"{step.on}: "
-        if step.acts and step.due is not None and step.due < world.now.date():
-            yield Problem("", f"{name}{action_of(step)}, {since(step, world)}: {step.reason}")
-        elif step.warn or _mends(step, world):
+        if step.acts and step.due is not None and step.due < facts.now.date():
+            yield Problem("", f"{name}{action_of(step)}, {since(step, facts)}: {step.reason}")
+        elif step.warn or _mends(step, facts):
             yield Problem("", f"{name or 'rotate: '}{step.reason}")
 
 
-def _mends(step: KeyStep, world: World) -> bool:
+def _mends(step: KeyStep, facts: RotationFacts) -> bool:
     """Tell whether a step mends what a run that was cut off, or a hand, has left."""
     if step.do is Do.CREATE:
-        return world.record.redo or (not world.keys and any(target.key_id for target in world.targets))
-    if step.do is Do.VERIFY and step.key_id == world.record.current:
+        return facts.record.redo or (not facts.keys and any(target.key_id for target in facts.targets))
+    if step.do is Do.VERIFY and step.key_id == facts.record.current:
         return False
     return step.do is Do.TIDY or (step.do in _MENDS and bool(step.key_id))
 
 
-def _key(world: World, fate: Fate) -> KeyStatus:
+def _key(facts: RotationFacts, fate: Fate) -> KeyStatus:
     key = fate.key
     return KeyStatus(
         key=key,
-        role=role_of(world, key),
-        age_days=key.age_days(world.now),
-        last_use=briefly(world.last_use.get(key.id)),
-        held_by=tuple(target.place.label for target in world.targets if target.key_id == key.id),
+        role=role_of(facts, key),
+        age_days=key.age_days(facts.now),
+        last_use=briefly(facts.last_use.get(key.id)),
+        held_by=tuple(target.place.label for target in facts.targets if target.key_id == key.id),
         next=fate.next,
         due=fate.due,
         blocked=fate.blocked,

@@ -41,7 +41,7 @@ def view_of(seen: All) -> View:
             parts += ["", *_held(head, stores)]
     if seen.unseen:
         parts += ["", Table(("not looked at",), tuple((each,) for each in seen.unseen))]
-    lives = overview(seen.keys.world, seen.keys.policy, seen.keys.plan, None).keys if seen.keys else ()
+    lives = overview(seen.keys.facts, seen.keys.policy, seen.keys.plan, None).keys if seen.keys else ()
     stores = (*seen.stores, *((seen.replicas,) if seen.replicas else ()))
     return View(
         1 if problems else 0,

@@ -28,7 +28,7 @@ Events = Callable[[State], Iterator[tuple[str, Event]]]
 
 
 @dataclass
-class Found:
+class FoundSecret:
     """What an exploration has seen: how many states, histories and runs, and what was wrong, with its story."""
 
     states: int = 0
@@ -49,9 +49,9 @@ class Found:
             self.figures["wrong"] += 1
 
 
-def explore(starts: dict[str, State], events: Events, depth: int) -> Found:
+def explore(starts: dict[str, State], events: Events, depth: int) -> FoundSecret:
     """Try every history of so many events from each start, each state once."""
-    found = Found()
+    found = FoundSecret()
     seen: dict[object, int] = {}
     level: dict[object, tuple[State, int]] = {}
     for name, state in starts.items():
@@ -85,9 +85,9 @@ def explore(starts: dict[str, State], events: Events, depth: int) -> Found:
     return found
 
 
-def walk(starts: dict[str, State], calm: Events, rich: Events, depth: int, count: int, seed: str) -> Found:
+def walk(starts: dict[str, State], calm: Events, rich: Events, depth: int, count: int, seed: str) -> FoundSecret:
     """Try so many histories from each start, chosen by a seed."""
-    found = Found()
+    found = FoundSecret()
     for name, start in starts.items():
         chance = random.Random(f"{seed} {name}")
         start.story = (name,)

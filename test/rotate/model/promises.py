@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
+from pipe.jobs.rotate.facts import INTENT_LASTS
 from pipe.jobs.rotate.journal import version_of
 from pipe.jobs.rotate.secret_journal import CURRENT, INTENT, PENDING, REVOKED
-from pipe.jobs.rotate.world import INTENT_LASTS
 from pipe.plan import Do
 from pipe.values import Rotation
 from test.rotate.model.runs import Ended, Settings

@@ -21,7 +21,7 @@ from pipe.jobs.rotate.notes import announced
 from pipe.jobs.rotate.secret_journal import SecretJournal
 from pipe.plan import Do, Outcome
 from pipe.redact import Secret
-from pipe.retry import Patience
+from pipe.retry import Deadline
 from pipe.values import Identity, KeyPair, Rotation, Run
 from test.rotate.model.services import ACCOUNT, ID, KEY, SECRET, STATE, USER, Ground, Killed, Line, Places, Signer
 from test.rotate.model.services import target_of as target
@@ -127,18 +127,18 @@ def run(
 
 
 def _ended(line: Line, settings: Settings, build: str) -> Ended:
-    patience = Patience(pace=0)
+    deadline = Deadline(pace=0)
     caller, own = ADMIN, None
     if settings.own:
         own = _own(line, settings)
         line.pair, caller = own, Identity(f"arn:aws:iam::{ACCOUNT}:user/{USER}", ACCOUNT, USER, own.id)
-    aws: Any = Signer(line, patience)
+    aws: Any = Signer(line, deadline)
     places: Any = Places(line)
     policy = settings.policy
-    journal = SecretJournal(SecretVersions(aws, SECRET), patience, USER, ACCOUNT) if policy.secret_id else None
+    journal = SecretJournal(SecretVersions(aws, SECRET), deadline, USER, ACCOUNT) if policy.secret_id else None
     rotation = Rotate(
         policy, caller, tuple(map(target, settings.targets)), keys=AccessKeys(aws, USER), journal=journal,
-        bitbucket=places, signer=aws, patience=patience, run=Run(build, build), own=own,
+        bitbucket=places, signer=aws, deadline=deadline, run=Run(build, build), own=own,
     )  # fmt: skip
     world = rotation.observe()
     plan = rotation.plan(world)

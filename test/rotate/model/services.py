@@ -16,7 +16,7 @@ from pipe.clients.answer import About, Fields
 from pipe.clients.aws import Endpoint
 from pipe.clients.aws_errors import meaning_of
 from pipe.errors import BadCredentials, Busy, Denied, Missing
-from pipe.retry import Patience
+from pipe.retry import Deadline
 from pipe.values import Identity, KeyPair, Place, Target, TargetKind, Variable
 from sandbox.aws.dialect import Refused
 from sandbox.aws.secrets import Secret, Version
@@ -176,15 +176,15 @@ class Signer:
 
     endpoint = Endpoint("eu-central-1")
 
-    def __init__(self, line: Line, patience: Patience) -> None:
+    def __init__(self, line: Line, deadline: Deadline) -> None:
         self._line = line
-        self._patience = patience
+        self._patience = deadline
 
     def now(self) -> datetime:
         return datetime.fromtimestamp(self._line.ground.now, UTC)
 
     def ask(self, action: str, request: Callable[[], Any], check: str, *, attempts: int = 6, **_: Any) -> Fields:
-        return self._patience.insist(lambda: self.ask_once(action, request, check), attempts=attempts)
+        return self._patience.retry(lambda: self.ask_once(action, request, check), attempts=attempts)
 
     def ask_once(self, action: str, request: Callable[[], Any], check: str) -> Fields:
         line = self._line

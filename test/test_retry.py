@@ -9,7 +9,7 @@ from functools import partial
 import pytest
 
 from pipe.errors import Busy, Denied, KeyturnError, Stopped
-from pipe.retry import IN_FLIGHT, Patience, side_by_side
+from pipe.retry import IN_FLIGHT, Deadline, side_by_side
 
 
 def failing(times: int, error: KeyturnError) -> tuple[Callable[[], str], list[int]]:
@@ -27,7 +27,7 @@ def failing(times: int, error: KeyturnError) -> tuple[Callable[[], str], list[in
 
 def test_a_busy_service_is_asked_again_until_it_answers() -> None:
     request, attempts = failing(5, Busy("busy", "Check it."))
-    assert Patience(pace=0).insist(request) == "done"
+    assert Deadline(pace=0).retry(request) == "done"
     assert len(attempts) == 6
 
 
@@ -35,92 +35,92 @@ def test_a_busy_service_is_asked_again_until_it_answers() -> None:
 def test_attempts_are_bounded(most: int) -> None:
     request, attempts = failing(100, Busy("busy", "Check it."))
     with pytest.raises(Busy):
-        Patience(pace=0).insist(request, attempts=most)
+        Deadline(pace=0).retry(request, attempts=most)
     assert len(attempts) == most
 
 
 def test_what_asking_again_does_not_mend_is_asked_once() -> None:
     request, attempts = failing(100, Denied("no", "Check it."))
     with pytest.raises(Denied):
-        Patience(pace=0).insist(request)
+        Deadline(pace=0).retry(request)
     assert len(attempts) == 1
 
 
 def test_a_pause_beyond_the_budget_is_not_begun() -> None:
     request, attempts = failing(100, Busy("busy", "Check it.", after=3600))
     with pytest.raises(Busy):
-        Patience(budget=60, pace=0).insist(request)
+        Deadline(budget=60, pace=0).retry(request)
     assert len(attempts) == 1
 
 
 def test_a_pause_that_the_service_asks_for_is_kept() -> None:
     request, attempts = failing(1, Busy("busy", "Check it.", after=30))
-    assert Patience(budget=60, pace=0).insist(request) == "done"
+    assert Deadline(budget=60, pace=0).retry(request) == "done"
     assert len(attempts) == 2
 
 
 def test_a_run_that_was_told_to_stop_waits_no_more() -> None:
-    patience = Patience()
-    patience.check()
-    assert not patience.stopping
-    patience.stop()
-    assert patience.stopping
-    for stopped in (patience.check, lambda: patience.wait(3600)):
+    deadline = Deadline()
+    deadline.check()
+    assert not deadline.stopping
+    deadline.stop()
+    assert deadline.stopping
+    for stopped in (deadline.check, lambda: deadline.wait(3600)):
         with pytest.raises(Stopped, match="told to stop"):
             stopped()
     request, attempts = failing(100, Busy("busy", "Check it.", after=1))
     with pytest.raises(Busy):
-        patience.insist(request)
+        deadline.retry(request)
     assert len(attempts) == 1
 
 
 def test_a_run_whose_time_is_over_stops() -> None:
-    patience = Patience(budget=0)
-    assert (patience.left, patience.stopping) == (0, True)
+    deadline = Deadline(budget=0)
+    assert (deadline.left, deadline.stopping) == (0, True)
     with pytest.raises(Stopped, match="time is over"):
-        patience.check()
+        deadline.check()
 
 
 def test_sigterm_ends_a_wait_that_has_begun() -> None:
-    patience = Patience()
-    threading.Timer(0.05, patience.stop).start()
+    deadline = Deadline()
+    threading.Timer(0.05, deadline.stop).start()
     with pytest.raises(Stopped):
-        patience.wait(60)
+        deadline.wait(60)
 
 
 def test_what_must_not_be_cut_short_goes_on_after_sigterm() -> None:
-    patience = Patience(budget=0, pace=0)
-    patience.stop()
+    deadline = Deadline(budget=0, pace=0)
+    deadline.stop()
     request, attempts = failing(3, Busy("busy", "Check it."))
-    with patience.uninterrupted():
-        with patience.uninterrupted():
-            patience.wait(10)
-        assert patience.insist(request) == "done"
+    with deadline.uninterrupted():
+        with deadline.uninterrupted():
+            deadline.wait(10)
+        assert deadline.retry(request) == "done"
     assert len(attempts) == 4
     with pytest.raises(Stopped):
-        patience.wait(10)
+        deadline.wait(10)
 
 
 def test_even_then_no_pause_of_an_hour_is_kept() -> None:
-    patience = Patience(pace=0)
+    deadline = Deadline(pace=0)
     request, attempts = failing(3, Busy("busy", "Check it.", after=3600))
-    with patience.uninterrupted(), pytest.raises(Busy):
-        patience.insist(request)
+    with deadline.uninterrupted(), pytest.raises(Busy):
+        deadline.retry(request)
     assert len(attempts) == 1
 
 
 def test_only_the_thread_that_asked_for_it_goes_on() -> None:
-    patience = Patience(pace=0)
-    patience.stop()
+    deadline = Deadline(pace=0)
+    deadline.stop()
     stopped: list[bool] = []
 
     def other() -> None:
         try:
-            patience.wait(1)
+            deadline.wait(1)
         except Stopped:
             stopped.append(True)
 
-    with patience.uninterrupted():
+    with deadline.uninterrupted():
         thread = threading.Thread(target=other)
         thread.start()
         thread.join()
@@ -129,13 +129,13 @@ def test_only_the_thread_that_asked_for_it_goes_on() -> None:
 
 @pytest.mark.parametrize("count", [1, 3])
 def test_what_is_begun_side_by_side_within_goes_on_as_well(count: int) -> None:
-    patience = Patience(pace=0)
-    patience.stop()
-    tasks = [partial(patience.insist, failing(3, Busy("busy", "Check it."))[0]) for _ in range(count)]
-    with patience.uninterrupted():
+    deadline = Deadline(pace=0)
+    deadline.stop()
+    tasks = [partial(deadline.retry, failing(3, Busy("busy", "Check it."))[0]) for _ in range(count)]
+    with deadline.uninterrupted():
         assert side_by_side(tasks) == ["done"] * count
     with pytest.raises(Stopped):
-        patience.wait(1)
+        deadline.wait(1)
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 40])
@@ -181,12 +181,12 @@ def test_thousands_of_tasks_share_a_few_threads() -> None:
 
 
 def test_tasks_that_have_not_begun_learn_at_once_that_the_run_is_to_end() -> None:
-    patience, begun = Patience(), threading.Semaphore(0)
+    deadline, begun = Deadline(), threading.Semaphore(0)
 
     def task() -> None:
-        patience.check()
+        deadline.check()
         begun.release()
-        patience.stop()
+        deadline.stop()
 
     outcomes = side_by_side([task] * 3000)
     finished = sum(outcome is None for outcome in outcomes)
@@ -195,8 +195,8 @@ def test_tasks_that_have_not_begun_learn_at_once_that_the_run_is_to_end() -> Non
 
 
 def test_time_can_be_made_shorter_and_not_longer() -> None:
-    patience = Patience(100)
-    patience.shorten(10)
-    assert 9 < patience.left <= 10
-    patience.shorten(50)
-    assert patience.left <= 10
+    deadline = Deadline(100)
+    deadline.shorten(10)
+    assert 9 < deadline.left <= 10
+    deadline.shorten(50)
+    assert deadline.left <= 10

@@ -137,7 +137,7 @@ class Holder:
 
 
 @dataclass(frozen=True)
-class World:
+class RotationFacts:
     """Everything that a run has observed; `last_use` holds None where IAM did not tell, `run` is the run itself.
 
     `holders` are places beside the targets; they are looked at only where a key may be switched off or deleted.
