@@ -20,7 +20,7 @@ from test.test_readme import environment_of, pipes_in
 CUSTOM: dict[str, list[dict[str, Any]]] = {
     name: steps
     for block in blocks("yaml", README)
-    if isinstance(tree := yaml.safe_load(block.text), dict)
+    if "pipelines" in (tree := yaml.safe_load(block.text))
     for name, steps in tree["pipelines"]["custom"].items()
 }
 # What the README says that the last lines are, in the order in which they are seen.
