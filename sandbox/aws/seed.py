@@ -108,10 +108,11 @@ class Seed:
         with self._gate.lock:
             iam().users[user].policies["sandbox"] = policy
 
-    def add_key(self, user: str, age_days: float, *, status: str = "Active") -> Pair:
+    def add_key(self, user: str, age_days: float, *, status: str = "Active", key_id: str = "") -> Pair:
         """Give a user one more key, as old as that and known everywhere; the limit of two does not hold here."""
         with self._gate.lock:
             key = iam().users[user].create_access_key(prefix="AKIA", status=status)
+            key.access_key_id = key_id or key.access_key_id
             iam().access_keys[key.access_key_id] = key
             key.create_date = naive(self._clock.now() - timedelta(days=age_days))
             self._gate.keys.settle(key.access_key_id)

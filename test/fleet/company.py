@@ -8,14 +8,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import jsonschema  # type: ignore[import-untyped]
+
 from sandbox.aws import Pair
 from sandbox.bitbucket import Environment, Scope, Token
 from sandbox.wire import Seen
 from sandbox.world import Company, World
 from test.exposure import exposed
 from test.faults.runner import PACE, Runner
-from test.support import Result
+from test.support import ROOT, Result
 
+REPORT = json.loads((ROOT / "docs/fleet-report.schema.json").read_text(encoding="utf-8"))
 HEAD = "version: '1'\nworkspace: acme\n"
 
 
@@ -86,6 +89,10 @@ class Fleet:
         seen = [each for wire, start in zip(self.world.wires, before, strict=True) for each in wire.journal[start:]]
         assert exposed(self.secrets, ended.output) == [], ended.output
         code = -9 if ended.code is None else ended.code
+        for report in (self.folder / "reports").glob("*.json"):
+            content = json.loads(report.read_text())
+            if content["schema"] == "keyturn/fleet/1":
+                jsonschema.validate(content, REPORT)
         return Result(code, ended.output, tuple(sorted(seen, key=lambda each: each.at)))
 
     def locked(self, **variables: str) -> Result:

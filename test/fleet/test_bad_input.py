@@ -98,6 +98,16 @@ QUOTE = (
             changed("    IAM_USER_NAME: ci\n", "    IAM_USER_NAME: ci\n    ACTION: pull\n"),
             "keyturn.yaml:6: “ACTION” stands here a second time; the first is on line 4. Keep one.",
         ),
+        *(
+            (
+                changed("ci/ci", f"{sign}ci"),
+                f"keyturn.yaml:6: this is no YAML: while scanning for the next token, found character '{sign}' that cannot start any token. {QUOTE}",
+            )
+            for sign in "%`"
+        ),
+        (changed("ci/ci", "{ci}"), f"keyturn.yaml:6: jobs.keys.SECRET_ID: must be a text or a list of texts. {QUOTE}"),
+        (changed("ci/ci", "[ci]"), "keyturn.yaml:6: jobs.keys.SECRET_ID: must be one text, not a list."),
+        (changed("ci/ci", "ci: ci"), f"keyturn.yaml:6: this is no YAML: mapping values are not allowed here. {QUOTE}"),
         (changed("ci/ci", "@ci"), "keyturn.yaml:6: this is no YAML: while scanning for the next token, found character '@' that cannot start any token"),
         (
             HEAD + f"bitbucket:\n  - for: acme/*\n    BITBUCKET_ACCESS_TOKEN: {SECRET}\n" + KEYS,
@@ -114,8 +124,12 @@ QUOTE = (
                 HEAD + f"defaults:\n  {name}: 'true'\n" + KEYS,
                 f"keyturn.yaml:3: defaults.{name}: is for the run and belongs to the step, not into the file.",
             )
-            for name in ("DRY_RUN", "DEBUG", "REPORT_DIR", "SNS_TOPIC_ARN", "FLEET", "JOBS", "SHARE", "FORCE", "REVOKE",
-                         "ADOPT", "AWS_ENDPOINT_URL", "BITBUCKET_API_URL")
+            for name in ("DRY_RUN", "DEBUG", "REPORT_DIR", "SNS_TOPIC_ARN", "NOTIFY_URL", "NOTIFY_URL_FROM", "NOTIFY_ON", "FLEET",
+                         "FLEET_LOCK", "JOBS", "SHARE", "FORCE", "REVOKE", "ADOPT", "AWS_ENDPOINT_URL", "BITBUCKET_API_URL")
+        ),
+        (
+            HEAD + "jobs:\n  p:\n    ACTION: pull\n    SECRETS: a *\n    TARGETS: web:repository\n    PRUNE: 7\n",
+            "keyturn.yaml:7: jobs.p.PRUNE: a number is for one run and belongs to the step, with JOBS. Write true.",
         ),
         (HEAD + "defaults: {ACTION: pull}\n" + KEYS, "keyturn.yaml:2: defaults.ACTION: belongs to each job."),
         (HEAD + "defaults: {EACH: a}\n" + KEYS, "keyturn.yaml:2: defaults.EACH: there is no such variable."),

@@ -112,6 +112,7 @@ def test_a_dead_credential_is_one_line_and_the_rest_goes_on(services: Fleet) -> 
             "keyturn.yaml:10: jobs.app: app and keys/svc-0 both write AWS_ACCESS_KEY_ID in acme/svc-0:deployment:production.",
         ),
         (EACH.replace("acme/svc-*:dep", "acme/srv-*:dep"), "keyturn.yaml:14: jobs.app.TARGETS: no repository fits acme/srv-*. Is svc-2"),
+        (EACH.replace("EACH: acme/svc-*", "EACH: acme/srv-*"), "keyturn.yaml:5: jobs.keys.EACH: no repository fits acme/srv-*. Is svc-2"),
         (EACH.replace("acme/svc-*:dep", "acme/svc-7:dep"), "jobs.app.TARGETS: acme/svc-7 is not there, or no credential may see it. Is"),
         (
             "bitbucket:\n  - {for: 'acme/srv-*', BITBUCKET_ACCESS_TOKEN: $OTHER}\n" + EACH,
@@ -127,6 +128,18 @@ def test_what_the_world_shows_to_be_wrong_is_refused_before_anything_is_touched(
     result = services.run()
     assert (result.code, result.writes) == (1, []), result.output
     assert said in result.output
+
+
+def test_where_missing_secrets_are_kept_a_pattern_that_fits_nothing_is_a_warning(services: Fleet) -> None:
+    kept = EACH.replace("SECRETS:", "ON_MISSING: keep\n    SECRETS:")
+    services.write(kept.replace("TARGETS: acme/svc-*", "TARGETS: acme/srv-*"))
+    result = services.run()
+    assert result.code == 0, result.output
+    assert "WARNING: app: keyturn.yaml:15: jobs.app.TARGETS: no repository fits acme/srv-*. Is svc-2" in result.output
+    services.write(kept.replace("TARGETS: acme/svc-*", "TARGETS: acme/svc-7"))
+    result = services.run()
+    assert (result.code, result.writes) == (1, []), result.output
+    assert "jobs.app.TARGETS: acme/svc-7 is not there" in result.output
 
 
 def test_a_target_that_no_credential_fits_is_refused(services: Fleet) -> None:
@@ -201,6 +214,14 @@ def test_a_leaked_key_is_switched_off_by_its_id_without_a_commit(services: Fleet
     unknown = services.run(REVOKE="AKIAXXXXXXXXXXXXNONE")
     assert (unknown.code, unknown.writes) == (1, [])
     assert "no rotation of keyturn.yaml has a key AKIAXXXXXXXXXXXXNONE" in unknown.output
+
+
+def test_letters_that_fit_keys_of_several_jobs_are_refused(services: Fleet) -> None:
+    for slug in SERVICES[:2]:
+        services.world.aws.add_key(f"ci-{slug}", 3, key_id=f"AKIASAMELETTERS{slug[-1]}TEST")
+    result = services.run(JOBS="keys", REVOKE="TEST")
+    assert (result.code, result.writes) == (1, []), result.output
+    assert "REVOKE: TEST fits keys of several jobs: keys/svc-0, keys/svc-1. Give the whole id." in result.problems
 
 
 def test_a_leak_waits_for_the_hour_and_is_never_green_before_the_key_is_off(services: Fleet) -> None:

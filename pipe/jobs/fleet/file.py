@@ -75,6 +75,15 @@ class FleetFile:
     groups: tuple[Group, ...]
     problems: tuple[Problem, ...] = ()
 
+    def given(self, group: Group, name: str) -> Given | None:
+        """Return a variable as a group's jobs have it by the file."""
+        return group.values.get(name) or self.defaults.get(name)
+
+    def keeps(self, group: Group) -> bool:
+        """Tell whether a pattern that no repository fits is a warning for a group's jobs, and no error."""
+        given = self.given(group, "ON_MISSING")
+        return group.action == "pull" and given is not None and given.texts[0].lower() == "keep"
+
     def at(self, line: int, where: str = "") -> str:
         """Return a place in the file as problems name it."""
         return f"{self.name}:{line}{f': {where}' if where else ''}"
@@ -215,6 +224,11 @@ class _FileReader:
                 advice = f"Write the name of a variable of the step, as in ${name}"
                 stored = f", or give {name}_FROM" if f"{name}_FROM" in BY_NAME else ""
                 self._wrong(line, given.where, "a secret does not belong into this file", f"{advice}{stored}.")
+                return False
+            if name == "PRUNE" and text.isdecimal():
+                self._wrong(
+                    line, given.where, "a number is for one run and belongs to the step, with JOBS", "Write true."
+                )
                 return False
         return True
 

@@ -62,7 +62,7 @@ def each_of(group: Group, repositories: Collection[Repository]) -> Iterator[tupl
 def job_of(fleet: FleetFile, group: Group, each: str, own: Repository | None) -> FleetJob:
     """Return a job; TARGETS with what $each makes of it was read before with another name."""
     try:
-        targets = group.values.get("TARGETS") or fleet.defaults.get("TARGETS")
+        targets = fleet.given(group, "TARGETS")
         aims = aims_of(targets, each, fleet.workspace) if targets and group.action != "replicate" else ()
     except Misread:
         aims = ()

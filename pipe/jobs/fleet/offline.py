@@ -10,9 +10,8 @@ from pipe.jobs.fleet.jobs import each_of, job_of
 from pipe.jobs.fleet.lock import Lock
 from pipe.jobs.fleet.patterns import read_choice
 from pipe.jobs.fleet.places import Matched, by_the_lock, match, strays
+from pipe.jobs.fleet.result import SCHEMA
 from pipe.report import Table, View
-
-SCHEMA = "keyturn/fleet/1"
 
 
 class Offline:
@@ -48,8 +47,10 @@ class Offline:
         report = {
             "schema": SCHEMA, "exit_code": 0, "outcome": sentence, "waiting": waiting, "told": told,
             "jobs": [
-                {"job": each.job.name, "action": each.job.group.action, "places": len(each.allowed)} for each in matched
+                {"job": each.job.name, "action": each.job.group.action, "exit_code": 0, "changed": False,
+                 "waits": False, "outcome": f"{_count(len(each.allowed), 'place')} in the lock"} for each in matched
             ],
+            "credentials": [], "done": [], "failed": [], "not_done": [],
         }  # fmt: skip
         head = ("job", "action", "jobs", "places", "requests when idle", "when all rotate")
         return View(0, sentence, (Table(head, rows),), (*self._settings.told, *told, *waiting), report)

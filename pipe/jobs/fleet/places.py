@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from pipe.errors import Problem
-from pipe.jobs.fleet.file import FleetFile, Given, near
+from pipe.jobs.fleet.file import FleetFile, Group, near
 from pipe.jobs.fleet.jobs import FleetJob
 from pipe.jobs.fleet.lock import NONE, Line, Lock
-from pipe.jobs.fleet.patterns import Aim, Spot, place_name, spots_of
+from pipe.jobs.fleet.patterns import Aim, Pattern, Spot, place_name, read_pattern, spots_of
 from pipe.values import Repository, TargetKind
 
 
@@ -83,7 +83,12 @@ def match(fleet: FleetFile, job: FleetJob, inventory: Inventory, lock: Lock) -> 
     for line in lock.of(job.name):
         if line not in taken:
             _left(found, line, by_uuid.get(line.uuid), inventory)
-    found.problems += _unmatched(fleet, job, inventory, found)
+    targets = fleet.given(job.group, "TARGETS")
+    lines = [line for line, text in zip(targets.lines, targets.texts, strict=True) if text] if targets else []
+    known = [each.line for each in (*found.allowed, *found.unsure)]
+    for aim, at in zip(job.aims, lines, strict=False):
+        if aim.pattern and not aim.out and not any(_names(aim, each) for each in known):
+            _note_unfit(fleet, found, aim.pattern, fleet.at(at, f"jobs.{job.group.name}.TARGETS"), inventory)
     return found
 
 
@@ -127,30 +132,28 @@ def _label(spot: Spot) -> str:
     return f"{spot.repository.name} {spot.environment}"
 
 
-def _unmatched(fleet: FleetFile, job: FleetJob, inventory: Inventory, found: Matched) -> Iterator[Problem]:
-    """Yield a problem for each item of TARGETS that no repository fits."""
-    targets = job.group.values.get("TARGETS") or fleet.defaults.get("TARGETS")
-    known = [each.line for each in (*found.allowed, *found.unsure)]
-    for aim, line in zip(job.aims, _lines(targets), strict=False):
-        if aim.out or aim.pattern is None or not inventory.whole:
-            continue
-        fits = any(aim.pattern.fits(each) for each in inventory.repositories)
-        if fits or any(_names(aim, each) for each in known):
-            continue
-        what = (
-            f"{aim.pattern.name} is not there, or no credential may see it"
-            if aim.pattern.is_plain
-            else f"no repository fits {aim.pattern.name}"
-        )
-        yield Problem(fleet.at(line, f"jobs.{job.group.name}.TARGETS"), what, _nearest(aim, inventory))
+def match_each(fleet: FleetFile, group: Group, inventory: Inventory) -> Matched:
+    """Return what is to be said of EACH: its patterns that no repository fits."""
+    found = Matched(FleetJob(group))
+    for line, text in zip(group.each.lines, group.each.texts, strict=True) if group.each else ():
+        if group.of_repositories and not text.startswith("!"):
+            pattern = read_pattern(text, fleet.workspace)
+            _note_unfit(fleet, found, pattern, fleet.at(line, f"jobs.{group.name}.EACH"), inventory)
+    return found
 
 
-def _lines(targets: Given | None) -> Iterable[int]:
-    return [line for line, text in zip(targets.lines, targets.texts, strict=True) if text] if targets else ()
-
-
-def _nearest(aim: Aim, inventory: Inventory) -> str:
-    return near(aim.pattern.slug if aim.pattern else "", [each.slug for each in inventory.repositories])
+def _note_unfit(fleet: FleetFile, found: Matched, pattern: Pattern, where: str, inventory: Inventory) -> None:
+    """Note a pattern that no repository fits: as an error, or where ON_MISSING is `keep` as a warning."""
+    if not inventory.whole or any(pattern.fits(each) for each in inventory.repositories):
+        return
+    plain = f"{pattern.name} is not there, or no credential may see it"
+    what = plain if pattern.is_plain else f"no repository fits {pattern.name}"
+    near_by = near(pattern.slug, [each.slug for each in inventory.repositories])
+    problem = Problem(where, what, near_by)
+    if fleet.keeps(found.job.group) and not pattern.is_plain:
+        found.told.append(str(problem))
+    else:
+        found.problems.append(problem)
 
 
 def strays(jobs: Iterable[FleetJob], lock: Lock, inventory: Inventory) -> Mapping[str, str]:

@@ -21,7 +21,7 @@ from pipe.files import write_file
 from pipe.jobs.fleet.job import FleetSettings, workspaces_of
 from pipe.jobs.fleet.jobs import FleetJob, environ_of, read_fleet_job
 from pipe.jobs.fleet.lock import Lock, write_lock
-from pipe.jobs.fleet.places import Allowed, Inventory, Matched, strays
+from pipe.jobs.fleet.places import Allowed, Inventory, Matched, match_each, strays
 from pipe.jobs.fleet.result import Result, view
 from pipe.jobs.fleet.units import conflicts, units_of
 from pipe.jobs.fleet.world import Credential, World
@@ -91,7 +91,9 @@ class FleetRun:
         inventory = self._facts.list_repositories(workspaces_of(settings.fleet), lock)
         jobs = self._facts.jobs(inventory)
         matched = [self._facts.match(job, inventory, lock) for job in jobs]
-        self._refuse(matched, inventory)
+        of_each = [match_each(settings.fleet, group, inventory) for group in settings.fleet.groups]
+        self._told += [f"{each.job.group.name}: {text}" for each in of_each for text in each.told]
+        self._refuse([*of_each, *matched], inventory)
         if self._run.dry_run:
             self._write_lock(jobs, inventory, lock)
         units = [
@@ -247,7 +249,8 @@ class FleetRun:
             found = [work for work in rotations if _knew(work.action, named)]
         failed = [work.result.last for work in works if work.result and work.result.code]
         if len(found) > 1:
-            raise Refused([Problem("REVOKE", f"{named} fits several jobs: {', '.join(each.name for each in found)}")])
+            what = f"{named} fits keys of several jobs: {', '.join(each.name for each in found)}"
+            raise Refused([Problem("REVOKE", what, "Give the whole id.")])
         if not found:
             whose = f"aws iam get-access-key-last-used --access-key-id {named}"
             off = f"aws iam update-access-key --user-name <user> --access-key-id {named} --status Inactive"
