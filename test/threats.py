@@ -412,7 +412,7 @@ CONTROLS = (
         "A write probe deletes variables alone that have its proof.",
         "others",
         "destroy",
-        "pipe/jobs/doctor/check_probe.py",
+        "pipe/jobs/doctor/assumptions.py",
         "found is not None and found[2].lower() == _proof(found[1].lower())",
         "found is not None",
         "test/doctor/test_write_probe.py::test_only_what_has_a_probe_s_proof_is_deleted",

@@ -15,7 +15,7 @@ import pytest
 from pipe.clients.bitbucket import Bitbucket
 from pipe.clients.bitbucket_auth import bearer
 from pipe.errors import Refused
-from pipe.jobs.doctor.check_probe import FACTS, MARK, ProbeFacts, Verdict, as_json, check_probe, is_called_so, name_of
+from pipe.jobs.doctor.assumptions import FACTS, MARK, ProbeFacts, Verdict, as_json, check_probe, is_called_so, name_of
 from pipe.jobs.doctor.diagnosis import State
 from pipe.jobs.doctor.write_probe import write_probe
 from pipe.jobs.registry import read_settings

@@ -15,7 +15,7 @@ from pipe.clients.bitbucket import Bitbucket
 from pipe.clients.bitbucket_errors import pause_of
 from pipe.clients.http import Answer
 from pipe.errors import Busy, KeyturnError
-from pipe.jobs.doctor.check_probe import LONG, MARK, Heard, ProbeFacts, is_called_so, is_left_over, name_of, told
+from pipe.jobs.doctor.assumptions import LONG, MARK, Heard, ProbeFacts, is_called_so, is_left_over, name_of, told
 from pipe.retry import Deadline
 from pipe.values import Place, Target, Variable
 

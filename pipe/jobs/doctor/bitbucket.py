@@ -1,34 +1,39 @@
-"""Says of Bitbucket what was found; pure."""
+"""Looks at Bitbucket: the token's scopes, the targets, and what they hold."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import partial
 
 from pipe import scopes
+from pipe.clients.bitbucket import Bitbucket
 from pipe.errors import BadCredentials, KeyturnError
-from pipe.jobs.doctor.check_probe import is_left_over
+from pipe.jobs.doctor.assumptions import is_left_over
 from pipe.jobs.doctor.diagnosis import Check, bad, failed, good, note, unknown
-from pipe.jobs.doctor.observe_bitbucket import BitbucketFacts
+from pipe.retry import side_by_side
 from pipe.values import Needs, Target, TargetKind, Variable
 
 AREA = "Bitbucket"
 
 
-def check_bitbucket(facts: BitbucketFacts, needs: Needs, credentials: str) -> Iterator[Check]:
-    """Yield what is to be said of Bitbucket; `credentials` are the variables that hold them, for advice."""
-    refusals = {str(held): held for held in facts.held.values() if isinstance(held, BadCredentials)}
-    for refusal in refusals.values():
+def check_bitbucket(bitbucket: Bitbucket, needs: Needs, credentials: str) -> Iterator[Check]:
+    """Yield what is to be said of the targets; `credentials` are the variables that hold them. Nothing is written."""
+    answers = side_by_side(partial(_variables, bitbucket, target) for target in needs.targets)
+    refusals = [each for each in answers if isinstance(each, BadCredentials)]
+    for refusal in {str(each): each for each in refusals}.values():
         yield failed(AREA, "token", refusal)
-    if any(not isinstance(held, KeyturnError) for held in facts.held.values()):
+    if any(not isinstance(each, KeyturnError) for each in answers):
         yield good(AREA, "token", f"{credentials}: it is accepted")
-        yield from _scopes(facts.scopes)
-    for target, held in facts.held.items():
-        if isinstance(held, BadCredentials):
-            continue
-        if isinstance(held, KeyturnError):
-            yield failed(AREA, _name(target), held)
-        else:
-            yield from _held(needs, _name(target), held)
+        yield from _scopes(bitbucket.scopes)
+    for target, answer in zip(needs.targets, answers, strict=True):
+        if not isinstance(answer, KeyturnError):
+            yield from _held(needs, _name(target), answer)
+        elif answer not in refusals:
+            yield failed(AREA, _name(target), answer)
+
+
+def _variables(bitbucket: Bitbucket, target: Target) -> dict[str, Variable]:
+    return bitbucket.variables(bitbucket.find(target))
 
 
 def _scopes(told: frozenset[str]) -> Iterator[Check]:

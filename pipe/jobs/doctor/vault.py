@@ -1,0 +1,101 @@
+"""Looks at Vault: the log-in, what the token may do, and what the selectors find."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+from pipe.access.vault_session import VaultSession
+from pipe.clients.vault_self import OwnToken
+from pipe.errors import KeyturnError
+from pipe.jobs.doctor.diagnosis import Check, bad, failed, good, note, unknown
+from pipe.jobs.doctor.source import Looked, check_selectors, survey
+from pipe.retry import side_by_side
+from pipe.secrets import Engine
+from pipe.selectors import Selector
+from pipe.sources.source import FoundSecret
+from pipe.sources.vault import VaultSource
+from pipe.values import ClientToken
+
+AREA = "Vault"
+
+# A token that lives for longer than this outlives every run for no use, in seconds.
+LONG = 60 * 60
+# Secrets of one selector that are asked about.
+MOST = 100
+
+REVOKE = "auth/token/revoke-self"
+
+
+def check_vault(session: VaultSession, selectors: Sequence[Selector], *, fail_on_missing: bool) -> Iterator[Check]:
+    """Yield what is to be said of a Vault; one stays signed in, and nothing is written."""
+    source, own = VaultSource(session.kv, session, dry_run=True), OwnToken(session.vault)
+    try:
+        source.open()
+    except KeyturnError as error:
+        yield failed(AREA, "log-in", error)
+        return
+    yield good(AREA, "log-in", f"{session.access.address}: it takes it")
+    looks: list[Any] = [own.look, partial(survey, source, selectors, reads=False)]
+    answers: list[Any] = side_by_side(looks)
+    token, looked = answers
+    paths = list(dict.fromkeys(map(_path, _found(looked))))
+    may: Mapping[str, frozenset[str]] | KeyturnError
+    try:
+        may = own.capabilities([*paths, REVOKE])
+    except KeyturnError as error:
+        may = error
+    yield from _token(token)
+    if not (isinstance(may, KeyturnError) or may[REVOKE] & {"update", "root"}) and not token.batch:
+        yield note(AREA, "token", "it may not revoke itself, and lives on after the run",
+                   f"Grant `update` on {REVOKE}, as the policy `default` does.")  # fmt: skip
+    yield from check_selectors(AREA, looked, fail_on_missing=fail_on_missing)
+    yield from _versions(looked)
+    if isinstance(may, KeyturnError):
+        yield unknown(AREA, "policy", f"not told: {may.what}", "Grant `update` on sys/capabilities-self.")
+        return
+    allowed = [path for path in paths if may[path] & {"read", "root"}]
+    denied = [path for path in paths if path not in allowed]
+    if denied:
+        yield bad(AREA, "policy lacks", f"`read` on {_some(denied)}", "Grant it to the role's policy.")
+    if allowed:
+        yield good(AREA, "policy", f"`read` on {_some(allowed)}")
+
+
+def _token(token: ClientToken | KeyturnError) -> Iterator[Check]:
+    if isinstance(token, KeyturnError):
+        yield unknown(AREA, "token", "it may not look at itself", "Grant `read` on auth/token/lookup-self.")
+        return
+    minutes = f"{token.seconds // 60} minutes" if token.seconds >= 120 else f"{token.seconds} seconds"
+    life = f"it lives for {minutes if token.seconds else 'ever'}, by the policies {', '.join(token.policies)}"
+    if "root" in token.policies:
+        yield bad(AREA, "token", "it is root's, which may do everything", "Sign in by a role with a policy of its own.")
+    elif not token.seconds or token.seconds > LONG:
+        yield note(AREA, "token", life, "Set the role's token_ttl and token_max_ttl to 15m.")
+    else:
+        yield good(AREA, "token", life)
+
+
+def _versions(looked: Looked) -> Iterator[Check]:
+    """Yield the mounts on which the version of a secret is learned by reading it."""
+    read = [found for found in _found(looked) if found.engine is Engine.KV2 and found.content]
+    for mount in dict.fromkeys(found.mount for found in read):
+        yield note(
+            AREA, f"versions on {mount}", "each run reads the secrets to learn their versions",
+            f"Grant `scan` on {mount}/detailed-metadata/… (OpenBao), or `read` and `list` on {mount}/metadata/….",
+        )  # fmt: skip
+
+
+def _found(looked: Looked) -> list[FoundSecret]:
+    return [] if isinstance(looked, KeyturnError) else [found for each in looked for found in each.found[:MOST]]
+
+
+def _path(found: FoundSecret) -> str:
+    """Return the path at which the API reads a secret."""
+    below = found.address.removeprefix(f"{found.mount}/")
+    return f"{found.mount}/data/{below}" if found.engine is Engine.KV2 else f"{found.mount}/{below}"
+
+
+def _some(paths: Sequence[str]) -> str:
+    return ", ".join(paths[:3]) + (f" and {len(paths) - 3} more" if len(paths) > 3 else "")
