@@ -204,10 +204,10 @@ def open_beside(source: Source, looks: Iterable[Callable[[], T]]) -> tuple[datet
 
 
 def look(
-    source: Source, selectors: Sequence[Selector], known: Callable[[Selector, str], bool]
+    source: Source, known: Callable[[Selector, str], bool]
 ) -> tuple[tuple[SelectorResult, ...], Mapping[str, Content]]:
     """Return what each selector finds, and by address what was read anyway; raises ServiceError."""
-    looked = source.survey(selectors, known)
+    looked = source.survey(known)
     _tell(_errors(looked))
     found = [found for each in looked for found in each.found]
     return looked, {each.address: each.content for each in found if each.content is not None}

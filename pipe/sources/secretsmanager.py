@@ -104,13 +104,9 @@ class SecretsManagerSource:
         self._root = Home.of(aws.identity().arn, self._session.access.region).root("secretsmanager")
         return aws.now()
 
-    def survey(
-        self,
-        selectors: Sequence[Selector],
-        known: Callable[[Selector, str], bool],  # noqa: ARG002 - the lists tell all
-    ) -> tuple[SelectorResult, ...]:
+    def survey(self, known: Callable[[Selector, str], bool]) -> tuple[SelectorResult, ...]:  # noqa: ARG002 - the lists tell all
         """Tell which of the listed secrets there are for each selector, and in which version; see Source.survey."""
-        return tuple(self._look(selector) for selector in selectors)
+        return tuple(self._look(selector) for selector in self._selectors)
 
     def read_all(self, found: Sequence[FoundSecret]) -> list[Content | KeyturnError]:
         """Return what is in each secret, or why that cannot be told; see Source.read_all."""

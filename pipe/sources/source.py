@@ -84,7 +84,7 @@ class Single:
 
 
 class Source(Protocol):
-    """A place that secrets come from. Every method raises ServiceError."""
+    """The secrets of some selectors at one place that secrets come from. Every method raises ServiceError."""
 
     @property
     def origin(self) -> str:
@@ -93,10 +93,8 @@ class Source(Protocol):
     def open(self) -> datetime:
         """Sign in, and return the source's present time."""
 
-    def survey(
-        self, selectors: Sequence[Selector], known: Callable[[Selector, str], bool]
-    ) -> tuple[SelectorResult, ...]:
-        """Learn which secrets each selector finds and in which version, with the fewest requests.
+    def survey(self, known: Callable[[Selector, str], bool]) -> tuple[SelectorResult, ...]:
+        """Learn which secrets each of its selectors finds and in which version, with the fewest requests.
 
         `known` tells whether a selector's secret at an address may be unchanged; where it is not, and its version would
         cost a request of its own, its content is read at once. With an empty address it tells whether what the

@@ -115,13 +115,9 @@ class SsmSource:
         self._root = Home.of(aws.identity().arn, self._session.access.region).root("ssm")
         return aws.now()
 
-    def survey(
-        self,
-        selectors: Sequence[Selector],
-        known: Callable[[Selector, str], bool],  # noqa: ARG002 - the lists tell all
-    ) -> tuple[SelectorResult, ...]:
+    def survey(self, known: Callable[[Selector, str], bool]) -> tuple[SelectorResult, ...]:  # noqa: ARG002 - the lists tell all
         """Tell which of the listed parameters there are for each selector; see Source.survey."""
-        founds = ((selector, tuple(self._found(selector))) for selector in selectors)
+        founds = ((selector, tuple(self._found(selector))) for selector in self._selectors)
         return tuple(taken_away(SelectorResult(*each), {away: away for away in each[0].without}) for each in founds)
 
     def read_all(self, found: Sequence[FoundSecret]) -> list[Content | KeyturnError]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING
@@ -12,17 +12,13 @@ from pipe.errors import Denied, Invalid, KeyturnError, Missing, ServiceError, Un
 from pipe.retry import side_by_side
 from pipe.secrets import Content, Engine, Mount
 from pipe.selectors import BELOW, Selector, WrongSelector, check_no_wildcard
-from pipe.sources.kv import Kv, Session
-from pipe.sources.look import Look, mistake
-from pipe.sources.mounts import Mounts, locate, mounts_of
+from pipe.sources.folders import Kv, Session
 from pipe.sources.registry import SourceType
 from pipe.sources.source import FoundSecret, SelectorResult, Single, single
+from pipe.sources.survey import Survey, locate, mounts_of
 
 if TYPE_CHECKING:
     from pipe.access.vault_session import VaultSession
-
-# What a mount may answer that is another one than was guessed.
-_STRANGE = (Denied, Missing, Unsupported, Invalid, Unreadable)
 
 
 def selector_of(path: str, key: str, name: str) -> Selector:
@@ -52,9 +48,12 @@ class VaultSource:
     tell a version.
     """
 
-    def __init__(self, kv: Kv, session: Session, *, dry_run: bool = False, look_only: bool = False) -> None:
+    def __init__(
+        self, kv: Kv, session: Session, selectors: Sequence[Selector], *, dry_run: bool = False, look_only: bool = False
+    ) -> None:
         self._kv = kv
         self._session = session
+        self._selectors = selectors
         self._dry_run = dry_run
         self._look_only = look_only
 
@@ -68,22 +67,25 @@ class VaultSource:
         self._session.sign_in()
         return self._session.now()
 
-    def survey(
-        self, selectors: Sequence[Selector], known: Callable[[Selector, str], bool]
-    ) -> tuple[SelectorResult, ...]:
-        """Learn which secrets there are and in which version, with the fewest requests; see Source.survey.
+    def survey(self, known: Callable[[Selector, str], bool]) -> tuple[SelectorResult, ...]:
+        """Learn which secrets there are and in which version; see Source.survey.
 
-        What is known to have versions is of KV version 2, on a mount that most often has no slash in its path: there
-        the server is asked only where something is not as it would be then.
+        What is known to have versions is of KV version 2, on a mount that most often has no slash in its path: Vault is
+        asked for mounts only where something is not as it would be then.
         """
-        guessed = {each: Mount(each.path.partition("/")[0], Engine.KV2) for each in selectors if known(each, "")}
-        looked = self._look(known).at(guessed)
-        mounts = {**self._others(guessed, looked), **self._mounts(each for each in selectors if each not in guessed)}
-        looked |= self._look(known).at(mounts)
-        return tuple(looked[selector] for selector in selectors)
+        guess: dict[Selector, Mount | ServiceError] = {
+            each: Mount(each.path.partition("/")[0], Engine.KV2) for each in self._selectors if known(each, "")
+        }
+        looked: tuple[SelectorResult, ...] = ()
+        if len(guess) == len(self._selectors):
+            looked = self._survey(known).of(guess)
+            if not any(map(_is_strange, looked)):
+                return looked
+        mounts = mounts_of(self._kv, self._selectors)
+        return looked if mounts == guess else self._survey(known).of(mounts)
 
-    def _look(self, known: Callable[[Selector, str], bool]) -> Look:
-        return Look(self._kv, known, dry_run=self._dry_run, look_only=self._look_only)
+    def _survey(self, known: Callable[[Selector, str], bool]) -> Survey:
+        return Survey(self._kv, known, dry_run=self._dry_run, look_only=self._look_only)
 
     def read_all(self, found: Sequence[FoundSecret]) -> list[Content | KeyturnError]:
         """Return what is in each secret, or why that cannot be told; see Source.read_all."""
@@ -112,45 +114,22 @@ class VaultSource:
         """Sign out; raises ServiceError."""
         self._session.sign_out(leased=leased)
 
-    def _mounts(self, selectors: Iterable[Selector]) -> Mounts:
-        asked = list(selectors)
-        answers = mounts_of(self._kv, [selector.path for selector in asked])
-        return {selector: answers[selector.path] for selector in asked}
 
-    def _others(self, guessed: Mapping[Selector, Mount], looked: Mapping[Selector, SelectorResult]) -> Mounts:
-        """Return the selectors whose mounts are not those that were guessed, and what they are on.
-
-        Where the server cannot tell, nothing can be said about that which is not as expected.
-        """
-        suspects = {guessed[selector] for selector in guessed if _strange(looked[selector])}
-        others: dict[Selector, Mount | ServiceError] = {}
-        for selector, answer in self._mounts(each for each, mount in guessed.items() if mount in suspects).items():
-            guess = guessed[selector]
-            if isinstance(answer, ServiceError):
-                wrong = _strange(looked[selector])
-            else:
-                wrong = (answer.path, answer.engine) != (guess.path, guess.engine)
-            if wrong:
-                others[selector] = answer
-        return others
-
-
-def _strange(looked: SelectorResult) -> bool:
+def _is_strange(looked: SelectorResult) -> bool:
     """Tell whether something is not there or not allowed, as it would be on another mount."""
-    errors = [*looked.failed.values(), *([looked.problem] if looked.problem else [])]
-    return any(isinstance(error, _STRANGE) for error in errors) or not (errors or looked.found)
+    wrong = (Denied, Missing, Unsupported, Invalid, Unreadable)
+    return any(isinstance(error, wrong) for error in looked.errors.values()) or not (looked.errors or looked.found)
 
 
 def fetch(session: VaultSession, selector: Selector) -> Single:
     """Return the value of a selector's key; raises ServiceError."""
     session.sign_in()
-    mount = mounts_of(session.kv, [selector.path])[selector.path]
+    mount = mounts_of(session.kv, [selector])[selector]
     if isinstance(mount, ServiceError):
         raise mount
     located = locate(selector, mount)
-    wrong = mistake(located)
-    if wrong is not None:
-        raise wrong
+    if located.wrong is not None:
+        raise located.wrong
     content = session.kv.read(mount, located.path)
     if content.values is None:
         raise Missing(f"The current version of {selector.path} is deleted.", "Check SECRETS.")
@@ -161,6 +140,6 @@ SOURCE_TYPE = SourceType(
     example="secret/ci/db",
     placeholder="<mount>/<folder>/** *",
     selector=selector_of,
-    open=lambda session, _, dry_run: VaultSource(session.kv, session, dry_run=dry_run),
+    open=lambda session, selectors, dry_run: VaultSource(session.kv, session, selectors, dry_run=dry_run),
     fetch=fetch,
 )

@@ -20,8 +20,8 @@ def survey(
     """Survey what selectors mean; `known` are the addresses that may be unchanged, or whether all are."""
     selectors, problems = read_selectors(text)
     assert not problems
-    source = VaultSource(vault, vault, dry_run=dry_run)
-    return source.survey(selectors, lambda _, address: known if isinstance(known, bool) else address in known)
+    source = VaultSource(vault, vault, selectors, dry_run=dry_run)
+    return source.survey(lambda _, address: known if isinstance(known, bool) else address in known)
 
 
 def seen(looked: SelectorResult) -> list[tuple[str, str, int | None, bool]]:

@@ -126,7 +126,7 @@ def source_of(world: World, pair: Pair, text: str) -> tuple[SsmSource, tuple[Sel
     session = AwsSession(AwsAccess(REGION, world.aws_url, way), "a-test", Deadline(pace=0.01))
     source = SsmSource(session, selectors)
     source.open()
-    return source, source.survey(selectors, lambda *_: True)
+    return source, source.survey(lambda *_: True)
 
 
 def test_what_selectors_find(world: World, company: Company) -> None:

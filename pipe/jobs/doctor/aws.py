@@ -59,7 +59,7 @@ def check_aws(
                     found[preview.facts.user] = preview.facts.keys[0].id
         if isinstance(job, PullJob) and job.needs.selectors:
             source = source_type(job.source).open(session, job.needs.selectors, True)
-            looked = survey(source, job.needs.selectors, reads=True)
+            looked = survey(source, reads=True)
             yield from check_selectors(AREA, looked, fail_on_missing=job.needs.fail_on_missing)
             if not isinstance(looked, KeyturnError):
                 # No name has a colon.

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 
 from pipe.errors import KeyturnError
 from pipe.jobs.doctor.diagnosis import Check, bad, failed, good, note
-from pipe.selectors import Selector
 from pipe.sources.source import SelectorResult, Source
 
 Looked = tuple[SelectorResult, ...] | KeyturnError
 
 
-def survey(source: Source, selectors: Sequence[Selector], *, reads: bool) -> Looked:
+def survey(source: Source, *, reads: bool) -> Looked:
     """Return what selectors find; with `reads`, the first secret of each is read to see whether that is allowed."""
     try:
         source.open()
         # What may be unchanged is not read where its version can be had otherwise.
-        looked = source.survey(selectors, lambda *_: True)
+        looked = source.survey(lambda *_: True)
         some = [each for each in looked if each.found] if reads else []
         answers = zip(some, source.read_all([each.found[0] for each in some]), strict=True)
     except KeyturnError as error:

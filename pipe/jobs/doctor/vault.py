@@ -30,14 +30,14 @@ REVOKE = "auth/token/revoke-self"
 
 def check_vault(session: VaultSession, selectors: Sequence[Selector], *, fail_on_missing: bool) -> Iterator[Check]:
     """Yield what is to be said of a Vault; one stays signed in, and nothing is written."""
-    source, own = VaultSource(session.kv, session, dry_run=True), OwnToken(session.vault)
+    source, own = VaultSource(session.kv, session, selectors, dry_run=True), OwnToken(session.vault)
     try:
         source.open()
     except KeyturnError as error:
         yield failed(AREA, "log-in", error)
         return
     yield good(AREA, "log-in", f"{session.access.address}: it takes it")
-    looks: list[Any] = [own.look, partial(survey, source, selectors, reads=False)]
+    looks: list[Any] = [own.look, partial(survey, source, reads=False)]
     answers: list[Any] = side_by_side(looks)
     token, looked = answers
     paths = list(dict.fromkeys(map(_path, _found(looked))))

@@ -56,7 +56,7 @@ def observe(
     states = tuple({state.place.path: state for state in seen if isinstance(state, TargetState)}.values())
     for state in states:
         _complain(state, policy)
-    looked, materials = look(source, policy.selectors, partial(_known, states, policy))
+    looked, materials = look(source, partial(_known, states, policy))
     if policy.prune:
         looked = tuple(confirm(source, each, _brought(states, each, origin_digest(source.origin))) for each in looked)
     facts = PullFacts(now, source.origin, looked, materials, {}, states, refused)

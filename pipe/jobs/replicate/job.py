@@ -87,7 +87,7 @@ def replication(run: Run, job: ReplicateJob, deadline: Deadline, sign_ins: SignI
     return Replicate(
         job.replication,
         # Dynamic secrets are refused, and to read one is to make it.
-        source=VaultSource(vault.kv, vault, dry_run=True),
+        source=VaultSource(vault.kv, vault, job.replication.selectors, dry_run=True),
         sign_in=lambda: SecretsManager(aws.enter()),
         deadline=deadline,
         run=run.id,

@@ -54,7 +54,7 @@ def observe(store: Callable[[], SecretsManager], source: Source, policy: Replica
         """Tell whether a secret may be unchanged: it has a replica already. What is replicated has versions."""
         return not address or (source_tag(address) in replicated and not policy.force)
 
-    looked, materials = look(source, policy.selectors, known)
+    looked, materials = look(source, known)
     if policy.prune:
         looked = tuple(confirm(source, each, _brought(replicas, each, source.origin, policy)) for each in looked)
     facts = ReplicationFacts(now, source.origin, looked, materials, {}, replicas, run)

@@ -132,13 +132,13 @@ class Look:
     def _ask(self, job: PullJob) -> Asked:
         session = session_of(job.vault or job.aws, self._run.session_name, self._patience)
         source: Source = (
-            VaultSource(session.kv, session, dry_run=True, look_only=True)
+            VaultSource(session.kv, session, job.pull.selectors, dry_run=True, look_only=True)
             if isinstance(session, VaultSession)
             else source_type(job.source).open(session, job.pull.selectors, True)
         )
         try:
             now, _ = open_beside(source, ())
-            found, _ = look(source, job.pull.selectors, _known)
+            found, _ = look(source, _known)
             return asked_of(Observed(now, source.origin, found, {}, {}), job.pull)
         finally:
             source.close(leased=False)
@@ -146,14 +146,14 @@ class Look:
     def _replicas(self, job: ReplicateJob) -> Store:
         name, policy = self._run.session_name, job.replication
         session = vault_session(job.vault, name, self._patience)
-        source = VaultSource(session.kv, session, dry_run=True, look_only=True)
+        source = VaultSource(session.kv, session, policy.selectors, dry_run=True, look_only=True)
         prefixes = [policy.prefix] if policy.prefix else []
         try:
             aws = AwsSession(job.aws, name, self._patience)
             now, (replicas,) = open_beside(source, [lambda: SecretsManager(aws.enter()).listed(prefixes)])
             if isinstance(replicas, KeyturnError):
                 raise replicas
-            found, _ = look(source, policy.selectors, _known)
+            found, _ = look(source, _known)
             facts = Replicas(now, source.origin, found, {}, {}, replicas, self._run.id)
             return replicas_of(facts, policy, None).stores[0]
         finally:
