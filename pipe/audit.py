@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from pipe.errors import Busy, Unreadable
-from pipe.files import append_line
+from pipe.output import append_line
 from pipe.redact import one_line
 from pipe.values import stamp
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
-from pipe.overview import Overview
 from pipe.redact import clean, clean_data, encoded, one_line
+from pipe.report import Ended, failure_text
+from pipe.values import Build
 
 # What Amazon SNS takes: a subject of fewer than 100 characters, a message of 256 KiB in UTF-8.
 LONGEST_SUBJECT = 99
@@ -24,58 +24,6 @@ _CUT = ("plan", "done", "not_done", "targets", "keys", "problems", "failed")
 _SHORTENED = "The report is shortened to what a message can hold.\n\n"
 
 _VERDICTS = {1: "failed", 2: "partly done"}
-
-
-@dataclass(frozen=True)
-class Ended:
-    """How a run ended: its exit code, last line and report, and whether keys, secrets or targets were changed.
-
-    `changes` are the steps that have changed something, for people, and `seen` is how all is by now, None for what has
-    no page. `requests` are so many to each service.
-    """
-
-    code: int
-    last: str
-    report: Mapping[str, Any]
-    changed: bool = False
-    part: str = ""
-    changes: tuple[str, ...] = ()
-    seen: Overview | None = None
-    requests: Mapping[str, int] = field(default_factory=dict)
-
-    @property
-    def failures(self) -> tuple[str, ...]:
-        """What has failed, and what is overdue or broken, each as one text, for people."""
-        failed = (_failure(failure) for failure in self.report.get("failed", ()))
-        return tuple(
-            dict.fromkeys([*failed, *self.report.get("problems", ()), *(self.seen.problems if self.seen else ())])
-        )
-
-    def is_worth(self, when: str) -> bool:
-        """Tell whether NOTIFY_ON, `failure`, `change` or `always`, wants a notice of it."""
-        return when == "always" or self.code != 0 or (when == "change" and self.changed)
-
-
-@dataclass(frozen=True)
-class Build:
-    """Which action was run, and by which build of which repository; both are empty outside of Pipelines."""
-
-    action: str
-    repository: str = ""
-    number: str = ""
-
-    @property
-    def name(self) -> str:
-        """The build as people are told of it."""
-        if not (self.number and self.repository):
-            return "a run outside of Pipelines"
-        return f"build {self.number} of {self.repository}"
-
-    @property
-    def link(self) -> str:
-        """The address of the build's page, or an empty string."""
-        known = re.fullmatch(r"[\w.-]+/[\w.-]+", self.repository) and re.fullmatch(r"\d+", self.number)
-        return f"https://bitbucket.org/{self.repository}/pipelines/results/{self.number}" if known else ""
 
 
 @dataclass(frozen=True)
@@ -112,7 +60,7 @@ def _page(ended: Ended, build: Build) -> Iterator[str]:
     yield one_line(f"Keyturn, {build.action}, {build.name}")
     if build.link:
         yield clean(build.link)
-    yield from _section("Failed", [_failure(failure) for failure in ended.report.get("failed", ())])
+    yield from _section("Failed", [failure_text(failure) for failure in ended.report.get("failed", ())])
     yield from _section("Problems", ended.report.get("problems", ()))
     yield from _section("Not done", [_step(step) for step in ended.report.get("not_done", ())])
     yield from _section("Done", [_step(step) for step in ended.report.get("done", ())])
@@ -124,11 +72,6 @@ def _section(title: str, texts: Sequence[str]) -> Iterator[str]:
         yield from (f"- {one_line(text, LONGEST_LINE)}" for text in texts[:MANY])
         if len(texts) > MANY:
             yield f"- and {len(texts) - MANY} more"
-
-
-def _failure(failure: Mapping[str, str]) -> str:
-    step = "" if failure["do"] == "run" else f"{_step(failure)}: "
-    return f"{step}{failure['what']} {failure['check']}".strip()
 
 
 def _step(step: Mapping[str, str]) -> str:
@@ -155,3 +98,66 @@ def _shortened(items: Sequence[Any], over: int) -> list[Any]:
 
 def _ascii(text: str) -> str:
     return "".join(char if " " <= char <= "~" else "?" for char in text)
+
+
+# What Bitbucket takes: annotations of a report, and characters of a title, of a summary and of details.
+MOST_ANNOTATIONS = 1_000
+_TITLE, _SUMMARY, _DETAILS = 450, 450, 2_000
+
+# Changes that are named.
+_NAMED = 15
+
+
+@dataclass(frozen=True)
+class Insight:
+    """A report and its annotations, as Bitbucket takes them; no secret value is in them."""
+
+    name: str
+    report: Mapping[str, Any]
+    annotations: tuple[Mapping[str, Any], ...]
+
+
+def insight(ended: Ended, build: Build) -> Insight:
+    """Return what Code Insights shows of a run."""
+    seen = ended.seen
+    oldest = seen.oldest if seen else None
+    data: list[dict[str, Any]] = []
+    if oldest:
+        data.append(_field("Oldest active key", "TEXT", f"{oldest.user} {oldest.key}, {oldest.age} days"))
+    if seen and seen.keys:
+        data.append(_field("Overdue", "NUMBER", seen.overdue))
+    data.append(_field("Changed", "NUMBER", len(ended.changes)))
+    data += [_field(f"Requests to {name}", "NUMBER", number) for name, number in sorted(ended.requests.items())]
+    if build.link:
+        data.append(_field("Build", "LINK", {"text": build.name, "href": build.link}))
+    changes = [*ended.changes[:_NAMED], *([f"and {more} more"] if (more := len(ended.changes) - _NAMED) > 0 else [])]
+    details = "\n".join([one_line(ended.last, 1_000), *(one_line(f"- {each}", 200) for each in changes)])
+    report = {
+        "title": f"Keyturn {build.action}",
+        "details": details[:_DETAILS],
+        "report_type": "SECURITY",
+        "reporter": "Keyturn",
+        "result": "FAILED" if ended.code else "PASSED",
+        "data": data[:10],
+        **({"link": build.link} if build.link else {}),
+    }
+    problems = enumerate(ended.failures[:MOST_ANNOTATIONS], 1)
+    name = f"keyturn-{build.action}"
+    return Insight(
+        name, report, tuple(_annotation(f"{name}-{at}", text, failed=ended.code > 0) for at, text in problems)
+    )
+
+
+def _annotation(name: str, text: str, *, failed: bool) -> Mapping[str, Any]:
+    return {
+        "external_id": name,
+        "annotation_type": "BUG",
+        "summary": one_line(text, _SUMMARY),
+        "details": one_line(text, _DETAILS),
+        "severity": "HIGH" if failed else "MEDIUM",
+        "result": "FAILED" if failed else "IGNORED",
+    }
+
+
+def _field(title: str, kind: str, value: Any) -> dict[str, Any]:
+    return {"title": title, "type": kind, "value": one_line(value, _TITLE) if isinstance(value, str) else value}

@@ -7,9 +7,10 @@ from datetime import datetime
 from functools import cache
 from html import escape
 
-from pipe.notice import Build, Ended
 from pipe.overview import Held, KeyLife, Overview, Store
 from pipe.redact import one_line
+from pipe.report import Ended
+from pipe.values import Build
 
 # Returns a text as it may stand in a page.
 Shown = Callable[[str], str]

@@ -1,4 +1,4 @@
-"""What AWS has to allow each action, and whom a role has to trust: the one list of permissions.
+"""The one list of permissions: what AWS has to allow each action, whom a role has to trust, and Bitbucket's scopes.
 
 The docs, `ACTION: setup`, `ACTION: doctor` and `AWS_SESSION_POLICY: minimal` read it; tests hold `infra/` against it.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
@@ -24,6 +24,12 @@ NOBODY = "keyturn-doctor-nobody"
 
 # No name is known yet.
 NOTHING: Mapping[str, str] = {}
+
+# The scopes that a token of Bitbucket needs: as access tokens and OAuth consumers have them, and as API tokens do.
+READ_SCOPES, WRITE_SCOPES = ("pipeline", "read:pipeline:bitbucket"), ("pipeline:variable", "admin:pipeline:bitbucket")
+
+# Of the classic scopes, those with a colon write, and so do these.
+_ALSO_WRITE = frozenset({"webhook", "wiki"})
 
 
 @dataclass(frozen=True)
@@ -279,3 +285,25 @@ def trusts(arn: str) -> Policy:
 
 def _one_or_all(words: Sequence[str]) -> str | list[str]:
     return [*words] if len(words) > 1 else words[0]
+
+
+def scopes_needed(granted: Collection[str]) -> tuple[str, str]:
+    """Return the two scopes that reading and writing variables need, as a token of such scopes calls them."""
+    granular = any(scope.endswith(":bitbucket") for scope in granted)
+    return (READ_SCOPES[granular], WRITE_SCOPES[granular])
+
+
+def may_write_variables(granted: Collection[str]) -> bool:
+    """Tell whether a token of these scopes may write variables."""
+    return bool(set(granted) & set(WRITE_SCOPES))
+
+
+def scopes_beyond(granted: Collection[str]) -> list[str]:
+    """Return the scopes by which a token may write more than Keyturn does."""
+    return sorted(scope for scope in set(granted) - set(scopes_needed(granted)) if _writes(scope))
+
+
+def _writes(scope: str) -> bool:
+    if scope.endswith(":bitbucket"):
+        return not scope.startswith("read:")
+    return ":" in scope or scope in _ALSO_WRITE

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import logging
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from itertools import zip_longest
@@ -42,36 +42,48 @@ class Table:
 
 
 @dataclass(frozen=True)
-class View:
-    """What is shown in order, tables and texts; what is warned of; how it ends; and the report for machines.
+class Ended:
+    """How a run ended: its exit code, its last line, and all that is told of it.
 
-    `changed` is whether anything is not as it was; `part` is which part of several steps' work it is, such as 1of4.
-    `seen` is what the page of the run shows; None for what has no page.
+    `parts` are shown in order, then `warnings`; `report` is for machines. `changed` is whether keys, secrets or targets
+    are not as they were, `part` which share of several steps' work it is, such as 1of4. `seen` is what its page shows,
+    None for what has no page, `changes` are the steps that have changed something, `requests` so many to each service.
     """
 
-    exit_code: int
-    sentence: str
+    code: int
+    last: str
     parts: tuple[Table | str, ...] = ()
     warnings: tuple[str, ...] = ()
     report: Mapping[str, Any] = field(default_factory=dict)
     changed: bool = False
     part: str = ""
     seen: Overview | None = None
+    changes: tuple[str, ...] = ()
+    requests: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def failures(self) -> tuple[str, ...]:
+        """What has failed, and what is overdue or broken, each as one text, for people."""
+        failed = (failure_text(failure) for failure in self.report.get("failed", ()))
+        problems = (*self.report.get("problems", ()), *(self.seen.problems if self.seen else ()))
+        return tuple(dict.fromkeys([*failed, *problems]))
+
+    def is_worth(self, when: str) -> bool:
+        """Tell whether NOTIFY_ON, `failure`, `change` or `always`, wants a notice of it."""
+        return when == "always" or self.code != 0 or (when == "change" and self.changed)
 
 
-@runtime_checkable
-class Looks(Protocol):
-    """An action that changes nothing."""
-
-    def look(self) -> View:
-        """Return what there is to show; raises Refused and ServiceError."""
+def failure_text(failure: Mapping[str, str]) -> str:
+    """Return a failure of a report as people are told of it."""
+    step = "" if failure["do"] == "run" else f"{failure['do']} {failure['on']}: "
+    return f"{step}{failure['what']} {failure['check']}".strip()
 
 
 @runtime_checkable
 class Runs(Protocol):
-    """An action of several jobs, which plans and does each by itself."""
+    """A job that has no plan of its own: it looks, or runs several jobs."""
 
-    def run(self) -> View:
+    def run(self) -> Ended:
         """Do it, and return what there is to show; raises Refused and ServiceError."""
 
 
@@ -118,9 +130,9 @@ def plan_table(plan: Plan[AnyStep], style: Style, *, whole: bool = True) -> str:
     return table(("step", "on", "why"), rows, style, colours)
 
 
-def view_text(view: View, style: Style) -> str:
-    """Return what a view shows, its tables and texts one below the other."""
-    return "\n".join(_part(part, style) for part in view.parts)
+def parts_text(parts: Iterable[Table | str], style: Style) -> str:
+    """Return tables and texts, one below the other."""
+    return "\n".join(_part(part, style) for part in parts)
 
 
 def _part(part: Table | str, style: Style) -> str:

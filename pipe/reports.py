@@ -8,12 +8,13 @@ from datetime import UTC, datetime
 
 from pipe.access.notice import read_notice_alone
 from pipe.errors import KeyturnError, Unexpected
-from pipe.files import write_file
-from pipe.insights import insight
-from pipe.notice import Build, Ended, notice
+from pipe.notice import insight, notice
+from pipe.output import write_file
 from pipe.page import page
 from pipe.redact import clean_json
+from pipe.report import Ended
 from pipe.retry import Deadline
+from pipe.values import Build
 
 log = logging.getLogger("keyturn")
 

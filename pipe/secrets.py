@@ -131,3 +131,55 @@ class Tree:
 
     versions: Mapping[str, Version]
     folders: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Described:
+    """A secret without its values: the stages of each version that has any, and the tags.
+
+    `deleted` is one that waits for its deletion; `kms_key` is empty where it is AWS's own. `primary_region` is where
+    one that is replicated to other regions is written, `owner` the AWS service that manages it, if any, and `rotates`
+    is whether Secrets Manager itself changes it.
+    """
+
+    arn: str
+    stages: Mapping[str, frozenset[str]]
+    tags: Mapping[str, str]
+    deleted: bool = False
+    name: str = ""
+    kms_key: str = ""
+    changed: datetime | None = None
+    primary_region: str = ""
+    owner: str = ""
+    rotates: bool = False
+
+    @property
+    def is_replica(self) -> bool:
+        """Whether it is a copy that AWS keeps of a secret in another region, which takes no changes."""
+        return bool(self.primary_region) and self.primary_region != self.arn.split(":")[3]
+
+    def version(self, stage: str) -> str | None:
+        """Return the id of the version that carries a stage."""
+        return next((version for version, stages in self.stages.items() if stage in stages), None)
+
+
+@dataclass(frozen=True)
+class Body:
+    """All that is in one version of a secret of Secrets Manager, as text or as bytes."""
+
+    version: str
+    value: str | bytes = field(repr=False)
+
+    @property
+    def fields(self) -> dict[str, Any] | None:
+        """What the JSON object that it is holds; None where it is none."""
+        try:
+            text = self.value if isinstance(self.value, str) else "null"
+            value = json.loads(text, parse_constant=_refuse, parse_float=Number)
+        except (ValueError, RecursionError):
+            return None
+        return value if isinstance(value, dict) else None
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is no JSON")

@@ -14,16 +14,16 @@ from pipe import __version__
 from pipe.audit import kept_in
 from pipe.errors import KeyturnError, Refused, Unexpected
 from pipe.jobs.registry import OFFLINE, WITHOUT_PAGE, Settings, read_settings
-from pipe.notice import Build, Ended
+from pipe.output import CleanStream, Output
 from pipe.overview import Overview
 from pipe.plan import Action, AnyStep, Do, Failure, Outcome, Plan, Seen, Step
 from pipe.redact import clean, clean_lines, one_line
-from pipe.report import GREEN, RED, LineFormatter, Looks, Runs, Style, View, plan_table, view_text
+from pipe.report import GREEN, RED, Ended, LineFormatter, Runs, Style, parts_text, plan_table
 from pipe.reports import follow_up
 from pipe.retry import Deadline
 from pipe.settings.reader import learn_secrets
 from pipe.settings.variables import ACTIONS
-from pipe.terminal import CleanStream, Output
+from pipe.values import Build
 
 log = logging.getLogger("keyturn")
 
@@ -101,7 +101,7 @@ def _cut_short(action: str, code: int, last: str, problems: Iterable[tuple[str, 
     step = Step(Do.RUN, action, "")
     outcome = Outcome(failures=tuple(Failure(step, what, check) for what, check in problems), changed=code == 2)
     seen = None if action in WITHOUT_PAGE else Overview()
-    return Ended(code, last, outcome.as_json(Plan(()), last), outcome.changed, seen=seen)
+    return Ended(code, last, report=outcome.as_json(Plan(()), last), changed=outcome.changed, seen=seen)
 
 
 def _build(environ: Mapping[str, str], action: str) -> Build:
@@ -116,21 +116,16 @@ def _run(settings: Settings, deadline: Deadline, screen: _Screen) -> Ended:
         log.info("Keyturn %s, %s, %s.", __version__, settings.action, settings.run.build)
     with kept_in(settings.trail):
         started = settings.job.start(settings.run, deadline)
-        if isinstance(started, Looks):
-            ended = _show(started.look(), screen)
-        elif isinstance(started, Runs):
-            ended = _show(started.run(), screen)
-        else:
-            ended = _perform(started, settings, screen)
+        ended = _show(started.run(), screen) if isinstance(started, Runs) else _perform(started, settings, screen)
     return replace(ended, requests=settings.trail.requests)
 
 
-def _show(view: View, screen: _Screen) -> Ended:
-    """Show what an action has seen or done; return how it ended."""
-    screen.say(view_text(view, screen.style))
-    for warning in view.warnings:
+def _show(ended: Ended, screen: _Screen) -> Ended:
+    """Show what an action has seen or done."""
+    screen.say(parts_text(ended.parts, screen.style))
+    for warning in ended.warnings:
         log.warning("%s", warning)
-    return Ended(view.exit_code, view.sentence, view.report, view.changed, view.part, seen=view.seen)
+    return ended
 
 
 def _perform(action: Action[Seen, AnyStep], settings: Settings, screen: _Screen) -> Ended:
@@ -148,8 +143,10 @@ def _perform(action: Action[Seen, AnyStep], settings: Settings, screen: _Screen)
         outcome = action.carry_out(seen, plan) if begun else Outcome(failures=plan.failures, unmet=plan.unmet)
         last = action.summary(seen, plan, None if only_shown else outcome)
         now = _overview(lambda: action.overview(seen, plan, None if only_shown else outcome))
-        report = outcome.as_json(plan, last)
-        return Ended(outcome.exit_code, last, report, outcome.touched, changes=outcome.changes, seen=now)
+        return Ended(
+            outcome.exit_code, last, report=outcome.as_json(plan, last), changed=outcome.touched,
+            changes=outcome.changes, seen=now,
+        )  # fmt: skip
     except KeyturnError:
         raise
     except Exception as error:

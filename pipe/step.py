@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from pipe.redact import Secret, show, visible
+from pipe.values import stamp
 
 # Bitbucket's uuids, as its variables and tokens have them.
 UUID = re.compile(r"\{[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\}")
@@ -72,3 +79,30 @@ def _uuid(*texts: str | None) -> str:
     """Return the first text that is a uuid, with braces; an empty string where none is."""
     braced = (f"{{{text.strip('{}')}}}" for text in texts if text)
     return next((text for text in braced if UUID.fullmatch(text)), "")
+
+
+def claims_of(token: Secret) -> Mapping[str, str]:
+    """Return a JWT's claims as text, `exp`, `iat` and `nbf` as times in UTC; none for what is no JWT."""
+    parts = token.reveal().split(".")
+    if len(parts) != 3:
+        return {}
+    try:
+        claims = json.loads(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
+        if not isinstance(claims, dict):
+            return {}
+        told = {name: visible(_text(name, value)) for name, value in claims.items()}
+    except (ValueError, RecursionError):
+        return {}
+    show(*told.values())
+    return told
+
+
+def _text(name: str, value: Any) -> str:
+    if name in ("exp", "iat", "nbf") and isinstance(value, int | float):
+        try:
+            return stamp(datetime.fromtimestamp(value, UTC))
+        except (ValueError, OverflowError, OSError):
+            return str(value)
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
+    return value if isinstance(value, str) else json.dumps(value)

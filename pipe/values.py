@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any
 
 from pipe.redact import Secret
-from pipe.secrets import Number
 from pipe.selectors import Selector
 
 
@@ -151,6 +147,28 @@ OUTSIDE = "a run outside of Pipelines"
 
 
 @dataclass(frozen=True)
+class Build:
+    """Which action was run, and by which build of which repository; both are empty outside of Pipelines."""
+
+    action: str
+    repository: str = ""
+    number: str = ""
+
+    @property
+    def name(self) -> str:
+        """The build as people are told of it."""
+        if not (self.number and self.repository):
+            return OUTSIDE
+        return f"build {self.number} of {self.repository}"
+
+    @property
+    def link(self) -> str:
+        """The address of the build's page, or an empty string."""
+        known = re.fullmatch(r"[\w.-]+/[\w.-]+", self.repository) and re.fullmatch(r"\d+", self.number)
+        return f"https://bitbucket.org/{self.repository}/pipelines/results/{self.number}" if known else ""
+
+
+@dataclass(frozen=True)
 class Run:
     """This run, as other runs and people see it; `session_name` is what AWS's own log shows of it."""
 
@@ -162,110 +180,6 @@ class Run:
     def is_rerun_of(self, build: str) -> bool:
         """Tell whether this run is of the same build, as when somebody runs a failed step again."""
         return self.build == build != OUTSIDE
-
-
-@dataclass(frozen=True)
-class Described:
-    """A secret without its values: the stages of each version that has any, and the tags.
-
-    `deleted` is one that waits for its deletion; `kms_key` is empty where it is AWS's own. `primary_region` is where
-    one that is replicated to other regions is written, `owner` the AWS service that manages it, if any, and `rotates`
-    is whether Secrets Manager itself changes it.
-    """
-
-    arn: str
-    stages: Mapping[str, frozenset[str]]
-    tags: Mapping[str, str]
-    deleted: bool = False
-    name: str = ""
-    kms_key: str = ""
-    changed: datetime | None = None
-    primary_region: str = ""
-    owner: str = ""
-    rotates: bool = False
-
-    @property
-    def is_replica(self) -> bool:
-        """Whether it is a copy that AWS keeps of a secret in another region, which takes no changes."""
-        return bool(self.primary_region) and self.primary_region != self.arn.split(":")[3]
-
-    def version(self, stage: str) -> str | None:
-        """Return the id of the version that carries a stage."""
-        return next((version for version, stages in self.stages.items() if stage in stages), None)
-
-
-@dataclass(frozen=True)
-class Body:
-    """All that is in one version of a secret of Secrets Manager, as text or as bytes."""
-
-    version: str
-    value: str | bytes = field(repr=False)
-
-    @property
-    def fields(self) -> dict[str, Any] | None:
-        """What the JSON object that it is holds; None where it is none."""
-        try:
-            text = self.value if isinstance(self.value, str) else "null"
-            value = json.loads(text, parse_constant=_refuse, parse_float=Number)
-        except (ValueError, RecursionError):
-            return None
-        return value if isinstance(value, dict) else None
-
-
-def _refuse(constant: str) -> None:
-    raise ValueError(f"{constant} is no JSON")
-
-
-def state_variable_of(id_variable: str) -> str:
-    """Return the name of the variable in which a target remembers where the pair beside it is from."""
-    return f"KEYTURN_{id_variable}"
-
-
-@dataclass(frozen=True)
-class Rotation:
-    """Which key is rotated, when, and what its variables are called.
-
-    `revoke` is a leaked key's id, or the end of it, in capitals; empty where none has leaked. `adopt` is what targets
-    remember or hold and may be given up: ARNs of secrets, ids of keys, places.
-    """
-
-    user: str
-    secret_id: str
-    rotate_after: timedelta
-    deactivate_after: timedelta
-    delete_after: timedelta
-    id_variable: str
-    secret_variable: str
-    credentials_variable: str
-    force: bool
-    revoke: str
-    deactivate_if_used: bool
-    adopt: frozenset[str] = frozenset()
-
-    @property
-    def variables(self) -> tuple[str, ...]:
-        """The names of the variables that hold the pair."""
-        return tuple(filter(None, (self.id_variable, self.secret_variable, self.credentials_variable)))
-
-    @property
-    def breaks(self) -> bool:
-        """Whether a leaked key is switched off whoever still holds it."""
-        return self.force and bool(self.revoke)
-
-    @property
-    def state_variable(self) -> str:
-        """The name of the unsecured variable beside the pair in which a target remembers where it is from."""
-        return state_variable_of(self.id_variable)
-
-    @property
-    def grace(self) -> timedelta:
-        """How long a replaced key stays active after every target has the new one."""
-        return self.deactivate_after - self.rotate_after
-
-    @property
-    def recovery(self) -> timedelta:
-        """How long an inactive key is kept, so that it can be made active again."""
-        return self.delete_after - self.deactivate_after
 
 
 @dataclass(frozen=True)

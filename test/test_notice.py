@@ -9,10 +9,12 @@ import pytest
 
 from pipe.access.notice import read_notice, read_notice_alone
 from pipe.errors import Refused
-from pipe.notice import LARGEST_BODY, LONGEST_SUBJECT, MANY, Build, Ended, notice
+from pipe.notice import LARGEST_BODY, LONGEST_SUBJECT, MANY, notice
 from pipe.plan import Do, Failure, Outcome, Plan, Step
 from pipe.redact import learn
+from pipe.report import Ended
 from pipe.settings.reader import Reader
+from pipe.values import Build
 
 BUILD = Build("pull", "acme/shop", "17")
 WRITE = Step(Do.WRITE, "acme/shop Staging DB_PASSWORD", "version 2")
@@ -21,7 +23,7 @@ KEYS = {"AWS_ACCESS_KEY_ID": "AKIAXXXXXXXXXXXXTEST", "AWS_SECRET_ACCESS_KEY": "s
 
 
 def ended(outcome: Outcome[Step], plan: Plan[Step] = Plan(()), last: str = "Wrote it.") -> Ended:  # noqa: B008
-    return Ended(outcome.exit_code, last, outcome.as_json(plan, last), outcome.changed)
+    return Ended(outcome.exit_code, last, report=outcome.as_json(plan, last), changed=outcome.changed)
 
 
 def report_in(body: str) -> Any:
@@ -80,7 +82,7 @@ def test_the_body_is_for_people_first_and_then_for_machines() -> None:
 
 def test_a_report_of_another_shape_is_told_as_far_as_it_is_known() -> None:
     body = notice(
-        Ended(1, "deploy-bot: 1 problem", {"schema": "keyturn/status/1", "problems": ["too old"]}), BUILD
+        Ended(1, "deploy-bot: 1 problem", report={"schema": "keyturn/status/1", "problems": ["too old"]}), BUILD
     ).body
     assert "\nProblems:\n- too old\n\n{" in body
 

@@ -8,10 +8,11 @@ from html.parser import HTMLParser
 
 import pytest
 
-from pipe.notice import Build, Ended
 from pipe.overview import Overview
 from pipe.page import LARGEST, page
 from pipe.redact import learn
+from pipe.report import Ended
+from pipe.values import Build
 from test.page.samples import AT, MANY, key, one, samples
 
 BUILD = Build("status", "acme/shop", "17")
@@ -51,7 +52,7 @@ def test_every_key_is_there_and_what_is_overdue_comes_first() -> None:
 
 def test_the_mark_of_today_is_where_the_age_is() -> None:
     lives = (key("bot", "…AAAA", 0), key("bot", "…BBBB", 55), key("bot", "…CCCC", 110), key("bot", "…DDDD", 900))
-    text = page(Ended(0, "well", {}, seen=Overview(lives)), BUILD, AT)
+    text = page(Ended(0, "well", seen=Overview(lives)), BUILD, AT)
     assert re.findall(r"left:(\d+)%", text) == ["100", "87", "43", "0"]
 
 
@@ -66,7 +67,7 @@ def test_a_secret_hides_what_it_stands_in_and_nothing_else() -> None:
     # A value that is a word of the page's own code must not hide the page.
     learn("summary")
     lives = (key("bot hunter2-the-secret", "…AAAA", 3), key("other", "…BBBB", 3))
-    text = page(Ended(1, "it is hunter2-the-secret", {}, seen=Overview(lives)), BUILD, AT)
+    text = page(Ended(1, "it is hunter2-the-secret", seen=Overview(lives)), BUILD, AT)
     assert "hunter2" not in text
     assert text.count("(hidden: it holds a secret value)") == 2
     assert "other …\u2060BBBB" in text
@@ -75,11 +76,11 @@ def test_a_secret_hides_what_it_stands_in_and_nothing_else() -> None:
 def test_nothing_that_is_shown_is_taken_for_html() -> None:
     odd = "<b>&\"'"
     seen = Overview((replace(key(odd, odd, 3, odd), state=odd, next=odd),), problems=(odd,), unseen=(odd,))
-    text = page(Ended(1, odd, {"failed": [], "problems": [odd]}, changes=(odd,), seen=seen), BUILD, AT)
+    text = page(Ended(1, odd, report={"failed": [], "problems": [odd]}, changes=(odd,), seen=seen), BUILD, AT)
     assert "<b>&" not in text
     assert text.count("&lt;b&gt;&amp;") == 9
 
 
-@pytest.mark.parametrize("ended", [Ended(0, "done", {}), Ended(1, "failed", {"failed": []}, seen=Overview())])
+@pytest.mark.parametrize("ended", [Ended(0, "done"), Ended(1, "failed", report={"failed": []}, seen=Overview())])
 def test_a_run_that_has_seen_nothing_has_a_page_too(ended: Ended) -> None:
     assert "✔ done" in page(ended, BUILD, AT) or "✖ failed" in page(ended, BUILD, AT)

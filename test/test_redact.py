@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from pipe.output import CleanStream, Output
 from pipe.redact import (
     HIDDEN,
     Secret,
@@ -24,7 +25,6 @@ from pipe.redact import (
     show,
     visible,
 )
-from pipe.terminal import CleanStream, Output
 from test.encodings import OWN, forms, values
 
 KEY = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"

@@ -19,13 +19,13 @@ import pytest
 from pipe import redact
 from pipe.errors import Denied, KeyturnError, Problem, Refused
 from pipe.jobs.registry import Settings
-from pipe.notice import Build, Ended, notice
+from pipe.notice import notice
 from pipe.plan import Do, Failure, Outcome, Plan, Step
 from pipe.redact import Secret, learn, show
-from pipe.report import Table, View
+from pipe.report import Ended, Table
 from pipe.retry import Deadline
 from pipe.shell import main
-from pipe.values import Run
+from pipe.values import Build, Run
 from test.encodings import OWN, forms, is_strong, values
 from test.exposure import exposed
 
@@ -82,11 +82,11 @@ class Looks:
     def start(self, _: Run, __: Deadline) -> Looks:
         return self
 
-    def look(self) -> View:
+    def run(self) -> Ended:
         own = ("current", "…MPLE", "acme/shop Staging")
         table = Table(("what", "key", "on"), (own, *((text, "x", text) for text in self.said)))
         parts: tuple[Table | str, ...] = (table, *(f"The script:\n  do it {text}\n  done" for text in self.said))
-        return View(1, f"1 problem: {self.said[0]}", parts, tuple(self.said), {"seen": list(self.said)})
+        return Ended(1, f"1 problem: {self.said[0]}", parts, tuple(self.said), {"seen": list(self.said)})
 
 
 @dataclass(frozen=True)
@@ -164,7 +164,7 @@ def run(job: Any, folder: Path) -> Told:
     # A notice starts from what the run has found, as the report does.
     said = getattr(job, "said", ["nothing"])
     raw = {**report, "failed": [{"do": "write", "on": text, "what": text, "check": text} for text in said]}
-    told = notice(Ended(code, f"Failed: {said[0]}", raw), Build("pull", f"acme/{said[0]}", "17"))
+    told = notice(Ended(code, f"Failed: {said[0]}", report=raw), Build("pull", f"acme/{said[0]}", "17"))
     return Told(code, out.getvalue() + written, report, told.subject, told.body)
 
 

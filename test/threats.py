@@ -421,7 +421,7 @@ CONTROLS = (
         "A report is written through no link.",
         "others",
         "widen",
-        "pipe/files.py",
+        "pipe/output.py",
         "opened = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o666)\n",
         "beside = place / name; opened = os.open(beside, os.O_WRONLY | os.O_CREAT, 0o666)\n",
         "test/test_bad_surroundings.py::test_a_link_in_the_place_of_a_report_is_replaced_and_not_followed",

@@ -5,8 +5,8 @@ from __future__ import annotations
 from urllib.parse import urlsplit
 
 from pipe.clients.insights import PROXIES, CodeInsights
-from pipe.notice import Build
 from pipe.retry import Deadline
+from pipe.values import Build
 
 
 def code_insights(build: Build, commit: str, api: str, deadline: Deadline) -> CodeInsights:

@@ -10,10 +10,10 @@ from datetime import datetime
 from pipe.clients.aws import Aws, Endpoint, Terms
 from pipe.clients.aws_errors import NO_KEY
 from pipe.errors import BadCredentials, Busy, ServiceError
-from pipe.jwt import claims_of
 from pipe.permissions import Home, trusts_step
 from pipe.redact import Secret
 from pipe.retry import Deadline
+from pipe.step import claims_of
 from pipe.values import stamp
 
 _ASSUME = "sts:AssumeRoleWithWebIdentity"

@@ -10,9 +10,9 @@ from datetime import UTC, datetime, timedelta
 from pipe.clients.bitbucket_auth import Grant
 from pipe.clients.http import Answer
 from pipe.errors import Denied
-from pipe.jwt import claims_of
+from pipe.permissions import may_write_variables, scopes_beyond, scopes_needed
 from pipe.redact import Secret
-from pipe.scopes import excess, may_write, needed
+from pipe.step import claims_of
 from pipe.values import unstamp
 
 log = logging.getLogger("keyturn.bitbucket")
@@ -51,19 +51,19 @@ class Knowledge:
 
     def check(self) -> None:
         """Raise Denied where the token is known to lack what the run needs; what could be read was allowed."""
-        if self._writes and self._granted and not may_write(self._granted):
+        if self._writes and self._granted and not may_write_variables(self._granted):
             raise Denied(
                 f"The token in {self._advice} may not write variables: it needs the scopes "
-                f"{', '.join(needed(self._granted))}, and it has {', '.join(sorted(self._granted))}.",
+                f"{', '.join(scopes_needed(self._granted))}, and it has {', '.join(sorted(self._granted))}.",
                 "Make a token with these scopes.",
             )
 
     def _say_what_is_too_much(self) -> None:
-        more = excess(self._granted)
+        more = scopes_beyond(self._granted)
         if more:
             log.info(
                 "The token in %s may do more than Keyturn needs, which is %s: it also has %s.",
-                self._advice, " and ".join(needed(self._granted)), ", ".join(more),
+                self._advice, " and ".join(scopes_needed(self._granted)), ", ".join(more),
             )  # fmt: skip
 
     def _say_when_it_ends(self, token: Secret, now: datetime) -> None:

@@ -17,7 +17,7 @@ from pipe.clients.aws_transport import CHECK as TRANSPORT_CHECK
 from pipe.errors import Busy, Conflict, Denied, KeyturnError, Missing, ServiceError, Unreadable, WrongState
 from pipe.redact import Secret, learn, learn_all
 from pipe.retry import side_by_side
-from pipe.values import Body, Described
+from pipe.secrets import Body, Described
 
 CURRENT = "AWSCURRENT"
 

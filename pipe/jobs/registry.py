@@ -13,11 +13,11 @@ from pipe.audit import Trail
 from pipe.errors import Problem, Refused
 from pipe.plan import Action
 from pipe.redact import one_line
-from pipe.report import Looks, Runs
+from pipe.report import Runs
 from pipe.retry import Deadline
 from pipe.settings.reader import Reader, doubts_of
 from pipe.settings.variables import ACTIONS
-from pipe.values import OUTSIDE, Run
+from pipe.values import Build, Run
 
 # Each job's module, whose `read_job` reads what the job needs to know. Only the one that is asked for is imported,
 # since the services' libraries take longer to import than all else.
@@ -43,7 +43,7 @@ _WITHOUT_NOTICE = ("setup", "doctor")
 class Job(Protocol):
     """What a job needs to know, read from its variables."""
 
-    def start(self, run: Run, deadline: Deadline) -> Action[Any, Any] | Looks | Runs:
+    def start(self, run: Run, deadline: Deadline) -> Action[Any, Any] | Runs:
         """Return what does it; raises Refused and ServiceError."""
 
 
@@ -103,5 +103,6 @@ def _trail(reader: Reader, action: str, run: Run) -> Trail:
 
 def _run(reader: Reader) -> Run:
     repository, build = reader.plain("BITBUCKET_REPO_FULL_NAME"), reader.plain("BITBUCKET_BUILD_NUMBER")
-    name = f"build {build} of {repository}" if repository and build else OUTSIDE
-    return Run(secrets.token_hex(8), name, reader.session_name(), dry_run=reader.switch("DRY_RUN"))
+    return Run(
+        secrets.token_hex(8), Build("", repository, build).name, reader.session_name(), dry_run=reader.switch("DRY_RUN")
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import ipaddress
 import json
 import re
@@ -12,7 +13,6 @@ from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 from pipe.naming import NAME, reserved
-from pipe.pem import as_pem, kinds_of
 from pipe.redact import learn
 from pipe.selectors import Selector, read_selectors
 from pipe.sources.registry import SOURCES, stored_forms
@@ -370,3 +370,22 @@ def _is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+_BLOCK = re.compile(r"-----BEGIN ([A-Z0-9 ]+)-----.*?-----END \1-----", re.DOTALL)
+
+
+def as_pem(text: str) -> str:
+    """Return the PEM that a text is, or is the base64 of; an empty text where it is neither."""
+    if "-----BEGIN" in text:
+        return text
+    try:
+        decoded = base64.b64decode("".join(text.split()), validate=True).decode("ascii")
+    except ValueError:  # no base64, or not of ASCII
+        return ""
+    return decoded.strip() if "-----BEGIN" in decoded else ""
+
+
+def kinds_of(pem: str) -> frozenset[str]:
+    """Return what the blocks of a PEM text say that they are (`CERTIFICATE`, `EC PRIVATE KEY`)."""
+    return frozenset(_BLOCK.findall(pem))

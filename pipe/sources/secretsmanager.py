@@ -14,11 +14,10 @@ from pipe.clients.secretsmanager import SecretsManager
 from pipe.errors import Invalid, KeyturnError, Missing, WrongState
 from pipe.permissions import Home
 from pipe.retry import side_by_side
-from pipe.secrets import Content, Engine, Version
+from pipe.secrets import Body, Content, Described, Engine, Version
 from pipe.selectors import BELOW, TAG, Selector, WrongSelector, check_no_wildcard
 from pipe.sources.registry import SourceType
 from pipe.sources.source import FoundSecret, SelectorResult, Single, single, taken_away
-from pipe.values import Body, Described
 
 if TYPE_CHECKING:
     from pipe.access.aws import AwsSession

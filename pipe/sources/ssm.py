@@ -12,11 +12,10 @@ from pipe.errors import Denied, KeyturnError, Missing
 from pipe.permissions import Home, Permission, Permissions
 from pipe.redact import learn, learn_all
 from pipe.retry import side_by_side
-from pipe.secrets import Content, Engine, Version
+from pipe.secrets import Body, Content, Engine, Version
 from pipe.selectors import BELOW, Selector, WrongSelector, check_no_wildcard
 from pipe.sources.registry import SourceType
 from pipe.sources.source import FoundSecret, SelectorResult, Single, single, taken_away
-from pipe.values import Body
 
 if TYPE_CHECKING:
     from pipe.access.aws import AwsSession

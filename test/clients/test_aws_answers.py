@@ -22,7 +22,7 @@ import pytest
 
 from pipe.clients.secretsmanager import SecretVersions
 from pipe.errors import BadCredentials, Busy, Invalid, KeyturnError, Unreadable
-from pipe.values import Described
+from pipe.secrets import Described
 from sandbox.wire import Answer, Environ, Fault
 from sandbox.world import REGION, Company, World
 from sandbox.wrong import change

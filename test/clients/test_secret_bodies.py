@@ -11,7 +11,7 @@ from pipe.clients.secretsmanager import BATCH, SecretsManager
 from pipe.errors import Busy, Denied, KeyturnError, Missing, WrongState
 from pipe.redact import HIDDEN, clean
 from pipe.retry import IN_FLIGHT
-from pipe.values import Body
+from pipe.secrets import Body
 from sandbox.wire import Fault
 from sandbox.world import USER, Company, World
 from test.clients.test_aws import asked, aws_of

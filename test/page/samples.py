@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
 
-from pipe.notice import Build, Ended
 from pipe.overview import Held, KeyLife, Overview, Store
 from pipe.page import page
+from pipe.report import Ended
+from pipe.values import Build
 
 AT = datetime(2026, 11, 29, 2, 0, tzinfo=UTC)
 DAY = AT.date()
@@ -30,7 +31,7 @@ def one() -> Ended:
     changes = ("create the new key", "promote the new key", "publish acme/shop Production")
     lives = (key("deploy-bot", "…NX2D", 95), key("deploy-bot", "…ZIO2", 0, "acme/shop Production", "acme/shop Staging"))
     last = "Rotated deploy-bot's key: the new one is in 2 targets; …NX2D deactivates on 2026-12-09."
-    return Ended(0, last, {}, changed=True, changes=changes, seen=Overview(lives))
+    return Ended(0, last, changed=True, changes=changes, seen=Overview(lives))
 
 
 def keys(many: int) -> Ended:
@@ -44,7 +45,7 @@ def keys(many: int) -> Ended:
     problems = tuple(
         f"{each.user}: {each.key}: {each.next}: its grace period is over" for each in lives if each.overdue
     )
-    return Ended(1, f"{len(problems)} problems: {problems[0]}", {}, seen=Overview(tuple(lives), problems=problems))
+    return Ended(1, f"{len(problems)} problems: {problems[0]}", seen=Overview(tuple(lives), problems=problems))
 
 
 def stores(many: int) -> Ended:
@@ -62,15 +63,15 @@ def stores(many: int) -> Ended:
         for number in range(many)
     )
     unseen = ("access keys (neither IAM_USER_NAME nor SECRET_ID is given)",)
-    return Ended(0, "12,000 variables in 1,000 targets", {}, seen=Overview(stores=everything, unseen=unseen))
+    return Ended(0, "12,000 variables in 1,000 targets", seen=Overview(stores=everything, unseen=unseen))
 
 
 def holders(many: int) -> Ended:
     """Return one key that many repositories hold."""
     places = [f"acme/service-number-{number:04}-with-a-long-name Production" for number in range(many)]
-    return Ended(0, "deploy-bot: all is well", {}, seen=Overview((key("deploy-bot", "…ABCD", 40, *places),)))
+    return Ended(0, "deploy-bot: all is well", seen=Overview((key("deploy-bot", "…ABCD", 40, *places),)))
 
 
 def refused() -> Ended:
     failed = [{"do": "run", "on": "rotate", "what": "TARGETS: “<nowhere>” is no target.", "check": ""}]
-    return Ended(1, "Refused, nothing was touched: 1 problem, see above.", {"failed": failed}, seen=Overview())
+    return Ended(1, "Refused, nothing was touched: 1 problem, see above.", report={"failed": failed}, seen=Overview())

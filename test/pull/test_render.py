@@ -12,8 +12,7 @@ from pipe.clients.answer import About, parsed
 from pipe.clients.http import Answer
 from pipe.jobs.pull.render import LARGEST, Rendered, pick, render
 from pipe.redact import HIDDEN, clean
-from pipe.secrets import as_json
-from pipe.values import Body
+from pipe.secrets import Body, as_json
 
 WHAT = "secret/ci/db password"
 

@@ -17,11 +17,11 @@ from pipe.jobs.replicate.plan import LARGEST, decide, step_for
 from pipe.jobs.replicate.steps import Copy, Prune, PutBack, ReplicaPlan, Tag
 from pipe.plan import Do
 from pipe.redact import Secret
-from pipe.secrets import Content, Engine, Version
+from pipe.secrets import Content, Described, Engine, Version
 from pipe.selectors import Selector, read_selectors
 from pipe.sources.inventory import take_inventory
 from pipe.sources.source import FoundSecret, SelectorResult
-from pipe.values import Described, Replication
+from pipe.values import Replication
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 ORIGIN, OTHER = "https://vault.example ", "https://other.example "

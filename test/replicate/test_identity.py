@@ -21,10 +21,9 @@ from pipe.jobs.replicate.identity import (
     tags_of,
     token_of,
 )
-from pipe.secrets import Engine, Version
+from pipe.secrets import Described, Engine, Version
 from pipe.selectors import Selector
 from pipe.sources.source import FoundSecret
-from pipe.values import Described
 
 ORIGIN = "https://vault.example.com team"
 SELECTOR = Selector("secret/ci", "*", recursive=True)

@@ -11,10 +11,10 @@ import pytest
 
 from pipe.errors import Refused
 from pipe.jobs.rotate.decide import decide
-from pipe.jobs.rotate.facts import Holder, Intent, Noted, Record, Remembered, RotationFacts, TargetState
+from pipe.jobs.rotate.facts import Holder, Intent, Noted, Record, Remembered, Rotation, RotationFacts, TargetState
 from pipe.jobs.rotate.steps import KeyPlan
 from pipe.plan import Do
-from pipe.values import AccessKey, Identity, LastUse, Place, Rotation, Variable
+from pipe.values import AccessKey, Identity, LastUse, Place, Variable
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 OLD, NEW, LOST = "AKIAXXXXXXXXXXXXXOLD", "AKIAXXXXXXXXXXXXXNEW", "AKIAXXXXXXXXXXXXLOST"

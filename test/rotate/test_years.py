@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from pipe.jobs.registry import read_settings
-from pipe.values import Rotation
+from pipe.jobs.rotate.facts import Rotation
 from test.rotate.model.promises import DAY, State
 from test.rotate.model.runs import Settings, quick, run
 from test.rotate.model.services import SECRET, USER

@@ -22,7 +22,7 @@ from pipe.jobs.discover.findings import Findings, Holding, Key, findings_from, h
 from pipe.jobs.discover.job import DiscoverJob
 from pipe.jobs.discover.propose import propose
 from pipe.jobs.fleet.patterns import place_name
-from pipe.report import Table, Tone, View
+from pipe.report import Ended, Table, Tone
 from pipe.retry import IN_FLIGHT, Deadline, side_by_side
 from pipe.values import Place, Repository, Run, Target, TargetKind
 
@@ -46,7 +46,7 @@ class Discovery:
         self._api = api_of(job.access, self._sign_ins.fetcher, deadline, writes=False)
         self._bitbucket = Bitbucket.by(self._api, deadline)
 
-    def look(self) -> View:
+    def run(self) -> Ended:
         """Return what was found, and write the proposal into REPORT_DIR; raises ServiceError."""
         scope = tuple(each.name for each in self._job.scope)
         found = findings_from(self._earlier(), scope)
@@ -60,7 +60,7 @@ class Discovery:
             self._sign_ins.close()
         warnings = [f"{before} repositories were looked through by an earlier run; this one went on."] if before else []
         written = self._write(found)
-        return View(
+        return Ended(
             2 if found.unseen else 0,
             _sentence(found, written=written),
             tuple(_parts(found)),

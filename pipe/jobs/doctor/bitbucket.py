@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from functools import partial
 
-from pipe import scopes
 from pipe.clients.bitbucket import Bitbucket
 from pipe.errors import BadCredentials, KeyturnError
 from pipe.jobs.doctor.assumptions import is_left_over
 from pipe.jobs.doctor.diagnosis import Check, bad, failed, good, note, unknown
+from pipe.permissions import may_write_variables, scopes_beyond, scopes_needed
 from pipe.retry import side_by_side
 from pipe.values import Needs, Target, TargetKind, Variable
 
@@ -37,11 +37,11 @@ def _variables(bitbucket: Bitbucket, target: Target) -> dict[str, Variable]:
 
 
 def _scopes(told: frozenset[str]) -> Iterator[Check]:
-    read, write = scopes.needed(told)
-    more = scopes.excess(told)
+    read, write = scopes_needed(told)
+    more = scopes_beyond(told)
     if not told:
         yield unknown(AREA, "scopes", "Bitbucket has not told them", f"It needs {read} and {write}, and nothing else.")
-    elif not scopes.may_write(told):
+    elif not may_write_variables(told):
         why = f"it has {', '.join(sorted(told))}, so that it cannot write variables"
         yield bad(AREA, "scopes", why, f"Make a token with {read} and {write}.")
     elif more:

@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Any
 
 from pipe.errors import KeyturnError, Refused
-from pipe.report import Table, Tone, View, listed
+from pipe.report import Ended, Table, Tone, listed
 
 # The version of the report's shape; it changes when a field changes its meaning or goes.
 SCHEMA = "keyturn/doctor/1"
@@ -91,13 +91,13 @@ class Diagnosis:
         only = f"; {still} that only a run can tell" if still else ""
         return f"{actions}: all is well: {len(self.checks) - still} checks{only}"
 
-    def view(self) -> View:
+    def view(self) -> Ended:
         """Return it as it is shown: a table for each area, then what is too long for a table."""
         areas = tuple(dict.fromkeys(check.area for check in self.checks))
         tables = [_table(area, [check for check in self.checks if check.area == area]) for area in areas]
         tables += [self.plan] if self.plan else []
         details = dict.fromkeys(check.details for check in self.checks if check.details)
-        return View(1 if self.bad else 0, self.sentence, tuple(_spaced([*tables, *details])), report=self.as_json())
+        return Ended(1 if self.bad else 0, self.sentence, tuple(_spaced([*tables, *details])), report=self.as_json())
 
     def as_json(self) -> dict[str, Any]:
         """Return the report for machines; it holds no secret."""

@@ -23,7 +23,7 @@ from pipe.jobs.replicate.job import ReplicateJob
 from pipe.jobs.rotate.job import RotateJob
 from pipe.jobs.setup.job import Job, read_actions, read_meant, read_step
 from pipe.redact import Secret
-from pipe.report import View, listed
+from pipe.report import Ended, listed
 from pipe.retry import Deadline, side_by_side
 from pipe.settings.reader import Reader
 from pipe.settings.variables import STEP_TOKEN
@@ -93,7 +93,7 @@ class Doctor:
         self._credentials = access.variables if access else ""
         self._bitbucket = self._sign_ins.bitbucket(access) if access and _is_given(access) else None
 
-    def look(self) -> View:
+    def run(self) -> Ended:
         """Return what was found, area by area; nothing is written anywhere, unless by the probe."""
         job, actions = self._job, tuple(each.action for each in self._job.jobs)
         checks = [bad(SETTINGS, each.variable, each.what, each.advice) for each in job.problems]

@@ -11,7 +11,7 @@ from pipe.jobs.fleet.lock import Lock
 from pipe.jobs.fleet.patterns import read_choice
 from pipe.jobs.fleet.places import Matched, by_the_lock, match, strays
 from pipe.jobs.fleet.result import SCHEMA
-from pipe.report import Table, View
+from pipe.report import Ended, Table
 
 
 class Offline:
@@ -20,7 +20,7 @@ class Offline:
     def __init__(self, settings: FleetSettings) -> None:
         self._settings = settings
 
-    def run(self) -> View:
+    def run(self) -> Ended:
         """Return jobs, places and requests, and what waits for a line in the lock."""
         fleet, lock = self._settings.fleet, self._settings.lock or Lock(())
         matched: list[Matched] = []
@@ -53,7 +53,7 @@ class Offline:
             "credentials": [], "done": [], "failed": [], "not_done": [],
         }  # fmt: skip
         head = ("job", "action", "jobs", "places", "requests when idle", "when all rotate")
-        return View(0, sentence, (Table(head, rows),), (*self._settings.told, *told, *waiting), report)
+        return Ended(0, sentence, (Table(head, rows),), (*self._settings.told, *told, *waiting), report)
 
 
 def _unlocked(matched: Matched) -> list[str]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from pipe.errors import KeyturnError, problems_of
 from pipe.jobs.fleet.jobs import FleetJob
 from pipe.plan import Outcome, Plan
-from pipe.report import Table, Tone, View
+from pipe.report import Ended, Table, Tone
 
 if TYPE_CHECKING:
     from pipe.jobs.fleet.world import Credential
@@ -73,7 +73,7 @@ class Result:
 def view(
     results: Sequence[Result], credentials: Sequence[Credential], told: Sequence[str], waiting: Sequence[str], *,
     dry_run: bool, part: str, revoking: bool, locked: bool,
-) -> View:  # fmt: skip
+) -> Ended:  # fmt: skip
     """Return what is shown, and how the run ends."""
     changed = any(each.changed for each in results)
     code = 0
@@ -100,7 +100,7 @@ def view(
         *warnings[:MANY],
         *([f"… and {len(warnings) - MANY} more, see the report"] if len(warnings) > MANY else []),
     ]
-    return View(code, sentence, tuple(parts), tuple(shown), {
+    return Ended(code, sentence, tuple(parts), tuple(shown), {
         "schema": SCHEMA,
         "exit_code": code,
         "outcome": sentence,

@@ -17,7 +17,6 @@ from pipe.access.sign_ins import SignIns
 from pipe.clients.bitbucket import Bitbucket
 from pipe.clients.bitbucket_routes import Routes
 from pipe.errors import KeyturnError, Problem, Refused, Unexpected
-from pipe.files import write_file
 from pipe.jobs.fleet.job import FleetSettings, workspaces_of
 from pipe.jobs.fleet.jobs import FleetJob, environ_of, read_fleet_job
 from pipe.jobs.fleet.lock import Lock, write_lock
@@ -26,8 +25,9 @@ from pipe.jobs.fleet.result import Result, view
 from pipe.jobs.fleet.units import conflicts, units_of
 from pipe.jobs.fleet.world import Credential, World
 from pipe.jobs.rotate.action import Rotate
+from pipe.output import write_file
 from pipe.plan import Do, Outcome, Plan
-from pipe.report import View
+from pipe.report import Ended
 from pipe.retry import Deadline, side_by_side
 from pipe.values import Place, Run, Target
 
@@ -77,7 +77,7 @@ class FleetRun:
         self._lock = threading.Lock()
         self._told: list[str] = list(settings.told)
 
-    def run(self) -> View:
+    def run(self) -> Ended:
         """Look, plan and do, job by job; raises Refused before anything is touched, and ServiceError."""
         try:
             with _quiet():
@@ -85,7 +85,7 @@ class FleetRun:
         finally:
             self._sign_ins.close()
 
-    def _ran(self) -> View:
+    def _ran(self) -> Ended:
         settings = self._settings
         lock = settings.lock or Lock(())
         inventory = self._facts.list_repositories(workspaces_of(settings.fleet), lock)

@@ -8,9 +8,8 @@ import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
-from pipe.secrets import Version
+from pipe.secrets import Described, Version
 from pipe.sources.source import FoundSecret
-from pipe.values import Described
 
 # The number of the rules by which a secret becomes a replica's body; with other rules, all is written anew.
 RULES = 1

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 from pipe.errors import KeyturnError, Refused
 from pipe.jobs.replicate.identity import OWNER, SOURCE, is_current, of_origin, owner, source_tag, staged, token_of
-from pipe.secrets import Engine, Version
+from pipe.secrets import Described, Engine, Version
 from pipe.selectors import Selector
 from pipe.sources.inventory import Inventory, Live, Observed, confirm, look, open_beside, read, take_inventory
 from pipe.sources.source import FoundSecret, SelectorResult, Source
-from pipe.values import Described, Replication
+from pipe.values import Replication
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -9,8 +9,9 @@ from pipe.jobs.replicate.identity import CURRENT, OURS, SOURCE, VERSION, is_curr
 from pipe.jobs.replicate.observe import ReplicationFacts, wanted_of
 from pipe.jobs.replicate.steps import Copy, Prune, PutBack, ReplicaOutcome
 from pipe.overview import Held, Overview, Store
+from pipe.secrets import Described
 from pipe.sources.inventory import take_inventory
-from pipe.values import Described, Replication
+from pipe.values import Replication
 
 LABEL = "Secrets Manager"
 

@@ -28,11 +28,11 @@ from pipe.jobs.replicate.observe import ReplicationFacts, Wanted, name_of, wante
 from pipe.jobs.replicate.steps import Copy, Prune, PutBack, ReplicaPlan, Tag
 from pipe.plan import Do, Step
 from pipe.redact import Secret
-from pipe.secrets import Content, Engine, as_json
+from pipe.secrets import Content, Described, Engine, as_json
 from pipe.selectors import Selector, covers
 from pipe.sources.inventory import Inventory, named, no_key, take_inventory, too_many, why_kept
 from pipe.sources.source import SelectorResult
-from pipe.values import Described, Replication
+from pipe.values import Replication
 
 # Bytes that Secrets Manager takes, in UTF-8, and what it takes in a name.
 LARGEST = 65_536

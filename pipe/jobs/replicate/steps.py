@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pipe.jobs.replicate.observe import Wanted
 from pipe.plan import Do, Outcome, Plan, Step
 from pipe.redact import Secret
-from pipe.values import Described
+from pipe.secrets import Described
 
 
 class _Replica:

@@ -13,7 +13,7 @@ from pipe.apply import carry_out
 from pipe.audit import because
 from pipe.errors import KeyturnError, Refused
 from pipe.jobs.rotate.decide import decide
-from pipe.jobs.rotate.facts import RotationFacts, TargetState
+from pipe.jobs.rotate.facts import Rotation, RotationFacts, TargetState
 from pipe.jobs.rotate.journal import Journal
 from pipe.jobs.rotate.notes import SECRET, USER, VARIABLES
 from pipe.jobs.rotate.observe import observe, observe_targets
@@ -27,7 +27,7 @@ from pipe.jobs.rotate.work import Work
 from pipe.overview import Overview
 from pipe.plan import Do
 from pipe.retry import Deadline
-from pipe.values import AccessKey, Identity, KeyPair, Place, Rotation, Run, Target, Variable
+from pipe.values import AccessKey, Identity, KeyPair, Place, Run, Target, Variable
 
 if TYPE_CHECKING:
     from pipe.clients.aws import Aws

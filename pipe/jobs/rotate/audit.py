@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from pipe.jobs.rotate.facts import RotationFacts
-from pipe.values import Rotation
+from pipe.jobs.rotate.facts import Rotation, RotationFacts
 
 ALLOWED = timedelta(days=90)
 

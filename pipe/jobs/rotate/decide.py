@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from pipe.errors import Refused
-from pipe.jobs.rotate.facts import INTENT_LASTS, MOST_KEYS, Intent, RotationFacts, TargetState
+from pipe.jobs.rotate.facts import INTENT_LASTS, MOST_KEYS, Intent, Rotation, RotationFacts, TargetState
 from pipe.jobs.rotate.leak import without_room
 from pipe.jobs.rotate.left_over import gone_by, in_the_way_of, removals, waiting
 from pipe.jobs.rotate.new_key import NEW, holds, published, resumption_steps, rotation_steps, secret_made, verification
@@ -15,7 +15,7 @@ from pipe.jobs.rotate.refuse import refuse_contradictions, refuse_strangers
 from pipe.jobs.rotate.revoke import orders_of, refuse_foreign
 from pipe.jobs.rotate.steps import KeyFailure, KeyPlan, KeyStep
 from pipe.plan import Do
-from pipe.values import AccessKey, Rotation, last_four
+from pipe.values import AccessKey, last_four
 
 
 def decide(facts: RotationFacts, policy: Rotation) -> KeyPlan:

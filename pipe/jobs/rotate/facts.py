@@ -202,3 +202,55 @@ class RotationFacts:
         if intent is None or key.id in intent.keys:
             return False
         return intent.at - SKEW <= key.created <= intent.at + INTENT_LASTS + SKEW
+
+
+def state_variable_of(id_variable: str) -> str:
+    """Return the name of the variable in which a target remembers where the pair beside it is from."""
+    return f"KEYTURN_{id_variable}"
+
+
+@dataclass(frozen=True)
+class Rotation:
+    """Which key is rotated, when, and what its variables are called.
+
+    `revoke` is a leaked key's id, or the end of it, in capitals; empty where none has leaked. `adopt` is what targets
+    remember or hold and may be given up: ARNs of secrets, ids of keys, places.
+    """
+
+    user: str
+    secret_id: str
+    rotate_after: timedelta
+    deactivate_after: timedelta
+    delete_after: timedelta
+    id_variable: str
+    secret_variable: str
+    credentials_variable: str
+    force: bool
+    revoke: str
+    deactivate_if_used: bool
+    adopt: frozenset[str] = frozenset()
+
+    @property
+    def variables(self) -> tuple[str, ...]:
+        """The names of the variables that hold the pair."""
+        return tuple(filter(None, (self.id_variable, self.secret_variable, self.credentials_variable)))
+
+    @property
+    def breaks(self) -> bool:
+        """Whether a leaked key is switched off whoever still holds it."""
+        return self.force and bool(self.revoke)
+
+    @property
+    def state_variable(self) -> str:
+        """The name of the unsecured variable beside the pair in which a target remembers where it is from."""
+        return state_variable_of(self.id_variable)
+
+    @property
+    def grace(self) -> timedelta:
+        """How long a replaced key stays active after every target has the new one."""
+        return self.deactivate_after - self.rotate_after
+
+    @property
+    def recovery(self) -> timedelta:
+        """How long an inactive key is kept, so that it can be made active again."""
+        return self.delete_after - self.deactivate_after

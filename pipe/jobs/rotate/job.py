@@ -18,12 +18,13 @@ from pipe.clients.iam import AccessKeys
 from pipe.clients.secretsmanager import SecretVersions
 from pipe.errors import BadCredentials, KeyturnError, Mismatched, Problem, Refused
 from pipe.jobs.rotate.action import Rotate
+from pipe.jobs.rotate.facts import Rotation
 from pipe.jobs.rotate.notes import announced
 from pipe.jobs.rotate.secret_journal import SecretJournal
 from pipe.permissions import NOTHING, Home, Permissions
 from pipe.retry import Deadline
 from pipe.settings.reader import Reader
-from pipe.values import Identity, KeyPair, Needs, Rotation, Run, Target, last_four
+from pipe.values import Identity, KeyPair, Needs, Run, Target, last_four
 
 ROTATE, DEACTIVATE, DELETE = "ROTATE_AFTER_DAYS", "DEACTIVATE_AFTER_DAYS", "DELETE_AFTER_DAYS"
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pipe.jobs.rotate.facts import RotationFacts
+from pipe.jobs.rotate.facts import Rotation, RotationFacts
 from pipe.jobs.rotate.new_key import announcement, holds, published, rotation_steps, taken_over
 from pipe.jobs.rotate.old_keys import in_the_way, leaked_steps, who_may_break
 from pipe.jobs.rotate.steps import KeyStep
 from pipe.plan import Do
-from pipe.values import AccessKey, Rotation
+from pipe.values import AccessKey
 
 
 def without_room(

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from pipe.jobs.rotate.facts import RotationFacts, TargetState
+from pipe.jobs.rotate.facts import Rotation, RotationFacts, TargetState
 from pipe.jobs.rotate.steps import KeyStep
 from pipe.plan import Do
-from pipe.values import AccessKey, Rotation, last_four
+from pipe.values import AccessKey, last_four
 
 NEW = "the new key"
 

@@ -10,13 +10,13 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from pipe.errors import KeyturnError, Missing, Refused, ServiceError
-from pipe.jobs.rotate.facts import Holder, RotationFacts, TargetState
+from pipe.jobs.rotate.facts import Holder, Rotation, RotationFacts, TargetState, state_variable_of
 from pipe.jobs.rotate.journal import Entry, Journal
 from pipe.jobs.rotate.notes import remembered
 from pipe.jobs.rotate.old_keys import grace_is_over, recovery_is_over
 from pipe.jobs.rotate.revoke import WHOLE_ID
 from pipe.retry import side_by_side
-from pipe.values import AccessKey, Identity, LastUse, Rotation, Target, state_variable_of
+from pipe.values import AccessKey, Identity, LastUse, Target
 
 if TYPE_CHECKING:
     from pipe.clients.bitbucket import Bitbucket

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import date, datetime, timedelta
 
-from pipe.jobs.rotate.facts import QUIET, Noted, RotationFacts
+from pipe.jobs.rotate.facts import QUIET, Noted, Rotation, RotationFacts
 from pipe.jobs.rotate.steps import KeyStep
 from pipe.plan import Do
-from pipe.values import AccessKey, LastUse, Rotation, last_four
+from pipe.values import AccessKey, LastUse, last_four
 
 _ROOM = "REVOKE: it has leaked; makes room for the next rotation"
 

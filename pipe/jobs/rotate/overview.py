@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pipe.jobs.rotate.facts import RotationFacts
+from pipe.jobs.rotate.facts import Rotation, RotationFacts
 from pipe.jobs.rotate.preview import Fate, preview_of
 from pipe.jobs.rotate.steps import KeyOutcome, KeyPlan, KeyStep
 from pipe.jobs.rotate.words import activity, role_of
 from pipe.overview import KeyLife, Overview
 from pipe.plan import Do
-from pipe.values import Rotation, last_four
+from pipe.values import last_four
 
 
 def overview(facts: RotationFacts, policy: Rotation, plan: KeyPlan, outcome: KeyOutcome | None) -> Overview:

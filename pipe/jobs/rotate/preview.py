@@ -7,10 +7,10 @@ from datetime import date
 
 from pipe.errors import Problem, Refused
 from pipe.jobs.rotate.decide import decide
-from pipe.jobs.rotate.facts import RotationFacts
+from pipe.jobs.rotate.facts import Rotation, RotationFacts
 from pipe.jobs.rotate.steps import KeyPlan, KeyStep
 from pipe.plan import Do
-from pipe.values import AccessKey, Rotation
+from pipe.values import AccessKey
 
 # Steps that tell what becomes of a key.
 _FATES = frozenset({Do.KEEP, Do.REMOVE, Do.VERIFY, Do.DEACTIVATE, Do.DELETE})

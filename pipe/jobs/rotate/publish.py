@@ -9,12 +9,12 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from pipe.errors import KeyturnError, Unexpected
-from pipe.jobs.rotate.facts import TargetState
+from pipe.jobs.rotate.facts import Rotation, TargetState
 from pipe.jobs.rotate.journal import Journal
 from pipe.jobs.rotate.notes import ID, NEXT, with_notes
 from pipe.redact import Secret
 from pipe.retry import Deadline, side_by_side
-from pipe.values import KeyPair, Rotation, Variable, last_four
+from pipe.values import KeyPair, Variable, last_four
 
 if TYPE_CHECKING:
     from pipe.clients.bitbucket import Bitbucket

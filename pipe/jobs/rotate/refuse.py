@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from pipe.errors import Problem, Refused
-from pipe.jobs.rotate.facts import MOST_KEYS, RotationFacts, TargetState
+from pipe.jobs.rotate.facts import MOST_KEYS, Rotation, RotationFacts, TargetState
 from pipe.jobs.rotate.journal import LARGEST, Entry, list_of
 from pipe.jobs.rotate.old_keys import used
-from pipe.values import AccessKey, Rotation, last_four
+from pipe.values import AccessKey, last_four
 
 
 def refuse_contradictions(facts: RotationFacts, policy: Rotation, orders: frozenset[str]) -> None:

@@ -35,7 +35,8 @@ from pipe.jobs.rotate.journal import (
 )
 from pipe.redact import one_line
 from pipe.retry import Deadline
-from pipe.values import AccessKey, Described, KeyPair, Run, last_four
+from pipe.secrets import Described
+from pipe.values import AccessKey, KeyPair, Run, last_four
 
 if TYPE_CHECKING:
     from pipe.clients.secretsmanager import SecretVersions

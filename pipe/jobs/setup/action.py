@@ -8,11 +8,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from textwrap import wrap
 
-from pipe import scopes
 from pipe.jobs.setup import commands
 from pipe.jobs.setup.pipeline import Variables, pipeline
-from pipe.permissions import Statement
-from pipe.report import View, listed
+from pipe.permissions import READ_SCOPES, WRITE_SCOPES, Statement
+from pipe.report import Ended, listed
 from pipe.selectors import Selector
 from pipe.step import Step
 
@@ -59,7 +58,7 @@ class SetUp:
     vault: Vault | None = None
     uses_bitbucket: bool = False
 
-    def look(self) -> View:
+    def run(self) -> Ended:
         """Return the script, the pipeline as a comment, and what has to be filled in."""
         script = "\n".join(filter(None, (self._aws(), self._vault())))
         step = pipeline(self.step.environment, self.image, self.actions)
@@ -77,13 +76,13 @@ class SetUp:
         parts = (self._before(), script, _as_comment(f"bitbucket-pipelines.yml:\n\n{step}"), _told(missing))
         left = f"fill in what is in angle brackets ({len(missing)}, see above), run it" if missing else "run it"
         sentence = f"setup for {listed([*self.actions])}: {left}, then try it with ACTION: doctor"
-        return View(0, sentence, ("\n".join(filter(None, parts)),), (), report)
+        return Ended(0, sentence, ("\n".join(filter(None, parts)),), (), report)
 
     def _before(self) -> str:
         token = (
             "",
-            f"In Bitbucket: an access token with the scopes {scopes.READ[0]} and {scopes.WRITE[0]}, kept as a secured "
-            f"variable or where …_FROM says. A user's API token has {scopes.READ[1]} and {scopes.WRITE[1]} instead.",
+            f"In Bitbucket: an access token with the scopes {READ_SCOPES[0]} and {WRITE_SCOPES[0]}, kept as a secured "
+            f"variable or where …_FROM says. A user's API token has {READ_SCOPES[1]} and {WRITE_SCOPES[1]} instead.",
         )
         return _comment(
             f"What has to exist for Keyturn to {listed([*self.actions])}.",

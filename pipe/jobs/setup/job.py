@@ -19,7 +19,6 @@ from pipe.jobs.registry import MODULES
 from pipe.jobs.replicate.job import ReplicateJob
 from pipe.jobs.rotate.job import RotateJob
 from pipe.jobs.setup.action import SetUp, Vault
-from pipe.jwt import claims_of
 from pipe.permissions import Home, Statement
 from pipe.redact import Secret
 from pipe.retry import Deadline
@@ -27,7 +26,7 @@ from pipe.selectors import Selector
 from pipe.settings.reader import Reader, doubts_of
 from pipe.settings.variables import BY_NAME, DOING, STEP_TOKEN
 from pipe.sources.registry import source_type
-from pipe.step import Step, step_of
+from pipe.step import Step, claims_of, step_of
 from pipe.values import Run
 
 _STEP = (

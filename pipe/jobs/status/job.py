@@ -26,7 +26,7 @@ from pipe.jobs.rotate.job import RotateJob, read_rotate_job, rotation
 from pipe.jobs.status.rotation import status_of
 from pipe.jobs.status.view import All, view_of
 from pipe.overview import Store
-from pipe.report import View
+from pipe.report import Ended
 from pipe.retry import Deadline, side_by_side
 from pipe.settings.reader import Reader
 from pipe.sources.inventory import Observed, look, open_beside
@@ -76,7 +76,7 @@ class Look:
         self._run = run
         self._patience = deadline
 
-    def look(self) -> View:
+    def run(self) -> Ended:
         """Return what there is; raises Refused and ServiceError where keys or targets cannot be looked at.
 
         That a source or the replicas cannot is a problem like another.

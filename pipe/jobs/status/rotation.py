@@ -9,13 +9,13 @@ from typing import Any
 
 from pipe.errors import Problem
 from pipe.jobs.rotate.audit import ADVICE, breach_of
-from pipe.jobs.rotate.facts import RotationFacts
+from pipe.jobs.rotate.facts import Rotation, RotationFacts
 from pipe.jobs.rotate.preview import Fate, action_of, preview_of, since
 from pipe.jobs.rotate.steps import KeyPlan, KeyStep
 from pipe.jobs.rotate.words import activity, briefly, holding, last_sign_of_life, last_use, role_of, shown
 from pipe.plan import Do
 from pipe.report import Table, Tone
-from pipe.values import AccessKey, Rotation, last_four, stamp
+from pipe.values import AccessKey, last_four, stamp
 
 # The version of the report's shape; it changes when a field changes its meaning or goes.
 SCHEMA = "keyturn/status/1"

@@ -10,7 +10,7 @@ from typing import Any
 from pipe.jobs.rotate.overview import overview
 from pipe.jobs.status.rotation import SCHEMA, Status
 from pipe.overview import Held, Overview, Store
-from pipe.report import MANY, Table, Tone, View
+from pipe.report import MANY, Ended, Table, Tone
 from pipe.sources.inventory import count
 from pipe.values import stamp
 
@@ -30,7 +30,7 @@ class All:
     unseen: tuple[str, ...]
 
 
-def view_of(seen: All) -> View:
+def view_of(seen: All) -> Ended:
     """Return it as it is shown."""
     problems = (*(map(str, seen.keys.problems) if seen.keys else ()), *seen.problems)
     parts: list[Table | str] = []
@@ -43,7 +43,7 @@ def view_of(seen: All) -> View:
         parts += ["", Table(("not looked at",), tuple((each,) for each in seen.unseen))]
     lives = overview(seen.keys.facts, seen.keys.policy, seen.keys.plan, None).keys if seen.keys else ()
     stores = (*seen.stores, *((seen.replicas,) if seen.replicas else ()))
-    return View(
+    return Ended(
         1 if problems else 0,
         _sentence(seen, problems),
         tuple(parts[1:] if parts[:1] == [""] else parts),

@@ -7,8 +7,8 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+from pipe.jobs.rotate.facts import Rotation
 from pipe.jobs.rotate.secret_journal import INTENT
-from pipe.values import Rotation
 from test.rotate.model.explore import ASLEEP, HOUR, Event, finished, one_run
 from test.rotate.model.promises import DAY, State, is_new
 from test.rotate.model.runs import Ended, run

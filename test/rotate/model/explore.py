@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from pipe.values import Rotation
+from pipe.jobs.rotate.facts import Rotation
 from test.rotate.model.alike import key_of
 from test.rotate.model.promises import DAY, MINUTE, State, judge, judge_end, right
 from test.rotate.model.runs import Ended, Settings, run

@@ -6,11 +6,10 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
-from pipe.jobs.rotate.facts import INTENT_LASTS
+from pipe.jobs.rotate.facts import INTENT_LASTS, Rotation
 from pipe.jobs.rotate.journal import version_of
 from pipe.jobs.rotate.secret_journal import CURRENT, INTENT, PENDING, REVOKED
 from pipe.plan import Do
-from pipe.values import Rotation
 from test.rotate.model.runs import Ended, Settings
 from test.rotate.model.services import THIRD, Ground, Key, secret_of
 

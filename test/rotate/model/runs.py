@@ -17,12 +17,13 @@ from pipe.clients.iam import AccessKeys
 from pipe.clients.secretsmanager import SecretVersions
 from pipe.errors import BadCredentials, KeyturnError, Problem, Refused
 from pipe.jobs.rotate.action import Rotate
+from pipe.jobs.rotate.facts import Rotation
 from pipe.jobs.rotate.notes import announced
 from pipe.jobs.rotate.secret_journal import SecretJournal
 from pipe.plan import Do, Outcome
 from pipe.redact import Secret
 from pipe.retry import Deadline
-from pipe.values import Identity, KeyPair, Rotation, Run
+from pipe.values import Identity, KeyPair, Run
 from test.rotate.model.services import ACCOUNT, ID, KEY, SECRET, STATE, USER, Ground, Killed, Line, Places, Signer
 from test.rotate.model.services import target_of as target
 
