@@ -53,7 +53,7 @@ class Bitbucket:
         """Return the client of an API that others use, too.
 
         `known` are the places of targets that need not be looked for, `seen` is what was looked at, or why it could not
-        be, by the places' paths, unless it was written since.
+        be, by the places' paths; what is written there is noted in it.
         """
         made = cls.__new__(cls)
         made._set_up(api, deadline, known, seen)
@@ -131,7 +131,7 @@ class Bitbucket:
         return place, self.variables(place)
 
     def _looked_at(self, place: Place) -> dict[str, Variable]:
-        """Return a place's variables as this run has seen them, unless it has written there since."""
+        """Return a place's variables as this run has seen and written them."""
         if self._seen is None:
             return self.variables(place)
         if place.path not in self._seen:
@@ -141,7 +141,16 @@ class Bitbucket:
             raise seen
         return dict(seen)
 
-    def _write(self, place: Place) -> None:
+    def _note(self, place: Place, key: str, now: Variable | None) -> None:
+        """Note what a write has left of a variable in a place that was seen."""
+        seen = (self._seen or {}).get(place.path)
+        if isinstance(seen, dict) and now is None:
+            seen.pop(key, None)
+        elif isinstance(seen, dict) and now is not None:
+            seen[key] = now
+
+    def _forget(self, place: Place) -> None:
+        """Forget what was seen of a place where it is not certain what a write has left there."""
         if self._seen is not None:
             self._seen.pop(place.path, None)
 
@@ -183,11 +192,14 @@ class Bitbucket:
     def delete(self, place: Place, known: Variable) -> None:
         """Delete one variable; one that has gone already, or with its environment, is as good."""
         what = f"{known.key} in {place.label}"
-        self._write(place)
         try:
             self._api.ask(Request("DELETE", _path_of(place, known), what, what), _nothing)
         except Missing:
             log.debug("%s: %s was gone already", place.label, known.key)
+        except KeyturnError:
+            self._forget(place)
+            raise
+        self._note(place, known.key, None)
 
     def _create(
         self, place: Place, key: str, value: str, *, secured: bool, or_update: bool = True, longest: float = LAG
@@ -197,7 +209,6 @@ class Bitbucket:
         One that is there is updated, or returned as it is.
         """
         what = f"{key} in {place.label}"
-        self._write(place)
         body = {"key": key, "value": value, "secured": secured}
         request = Request("POST", place.path, what, place.label, body)
         perhaps_made = False
@@ -223,15 +234,15 @@ class Bitbucket:
 
     def _put(self, place: Place, known: Variable, body: Mapping[str, Any]) -> Variable:
         what = f"{known.key} in {place.label}"
-        self._write(place)
         return self._api.ask(Request("PUT", _path_of(place, known), what, what, body), _written(body))
 
     def _settled(self, place: Place, body: Mapping[str, Any], write: Callable[[], Variable]) -> Variable:
         """Write, and where no good answer comes, look: what the list shows as it was sent has been written."""
         try:
-            return write()
-        except ServiceError as error:
-            if not error.unclear or body["secured"]:
+            written = write()
+        except KeyturnError as error:
+            self._forget(place)
+            if not isinstance(error, ServiceError) or not error.unclear or body["secured"]:
                 raise
             try:
                 seen = self.variables(place).get(body["key"])
@@ -240,6 +251,8 @@ class Bitbucket:
             if seen is None or (seen.value, seen.secured) != (body["value"], False):
                 raise
             return seen
+        self._note(place, body["key"], written)
+        return written
 
     def _look_for(self, place: Place, key: str, longest: float) -> Variable:
         """Wait until a variable that the server says is there turns up in the list."""

@@ -84,6 +84,11 @@ class Bitbucket:
             place = Project(repository.workspace, project) if project else repository.project
             return self._store.move_repository(repository, place, to or slug)
 
+    def repositories(self, workspace: str) -> list[Repository]:
+        """Return a workspace's repositories."""
+        with self._store.lock:
+            return [each for each in self._store.repositories.values() if each.workspace.slug == workspace]
+
     def remove_repository(self, workspace: str, slug: str) -> None:
         """Take a repository away with its environments and all variables."""
         with self._store.lock:

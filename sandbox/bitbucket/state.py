@@ -6,6 +6,7 @@ import re
 import threading
 from collections import Counter
 from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import Any
 from uuid import NAMESPACE_DNS, uuid5
 
@@ -15,6 +16,7 @@ KINDS = ("Test", "Staging", "Production")
 _NAMESPACE = uuid5(NAMESPACE_DNS, "bitbucket.sandbox")
 
 
+@cache
 def braced(name: str) -> str:
     """Return the uuid that the thing of this full name has in every run."""
     return f"{{{uuid5(_NAMESPACE, name)}}}"
@@ -197,9 +199,10 @@ class Store:
 
     def repository(self, workspace: str, name: str) -> Repository | None:
         """Find a repository by its slug or its uuid in braces; `{}` stands for the workspace that the uuid is in."""
-        for found in self.repositories.values():
-            at_home = workspace.lower() in {found.workspace.slug, found.workspace.uuid}
-            if (at_home and name == found.slug) or ((at_home or workspace == "{}") and name.lower() == found.uuid):
+        by_uuid = self.repositories.get(name.lower())
+        fitting = [by_uuid] if by_uuid else [each for each in self.repositories.values() if each.slug == name]
+        for found in fitting:
+            if workspace.lower() in {found.workspace.slug, found.workspace.uuid} or (by_uuid and workspace == "{}"):
                 return found
         return None
 
@@ -209,7 +212,9 @@ class Store:
 
     def environments_of(self, repository: Repository) -> list[Environment]:
         """Return a repository's environments by kind, the oldest first."""
-        own = [found for found in self.environments.values() if found.repository == repository]
+        # The slug first: it is what tells most of many apart, and at once.
+        every = self.environments.values()
+        own = [each for each in every if each.repository.slug == repository.slug and each.repository == repository]
         return sorted(own, key=lambda found: KINDS.index(found.kind))
 
     def environment(self, repository: Repository, uuid: str) -> Environment | None:

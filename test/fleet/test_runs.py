@@ -63,6 +63,15 @@ def test_jobs_run_as_blocks_do_and_share_looks_and_sign_ins(services: Fleet) -> 
     assert [job["job"] for job in services.report["jobs"]][-1] == "app"
 
 
+def test_a_place_that_was_written_is_not_looked_at_again_for_the_next_job(services: Fleet) -> None:
+    for days, left in ((0, 0), (11, 0), (11, 0), (70, 3 * len(SERVICES))):
+        services.world.clock.move(days=days)
+        result = services.run()
+        assert result.code == 0, result.output
+    assert "3 changed, 1 idle" in result.last_line
+    assert len(of_bitbucket(result)) == 1 + len(SERVICES) + left
+
+
 def test_what_blocks_have_done_a_fleet_finds_done(services: Fleet) -> None:
     services.lock.unlink()
     for slug in SERVICES:
