@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import jsonschema  # type: ignore[import-untyped]
@@ -11,16 +10,10 @@ import pytest
 import yaml
 
 from pipe.jobs.registry import read_settings
-from sandbox.vault import ROLE
 from sandbox.world import World
 from test import fleet_schema
 from test.faults.runner import Runner
-from test.fleet.company import Fleet, of_bitbucket
-from test.readme import blocks
-from test.support import ROOT
-
-EXAMPLES = {path.name: path.read_text() for path in sorted((ROOT / "docs/fleet-examples").glob("*.yaml"))}
-EXAMPLES["many-repositories.md"] = next(blocks("yaml", ROOT / "docs/many-repositories.md")).text
+from test.fleet.examples import EXAMPLES, Example, example
 
 
 def test_the_schema_is_made_from_the_table() -> None:
@@ -50,40 +43,19 @@ def test_an_editor_is_told_what_is_wrong(text: str) -> None:
 
 
 def test_the_smallest_example_is_planned_run_and_idle(vaulted: World, runner: Runner, tmp_path: Path) -> None:
-    company = vaulted.seed()
-    vaulted.aws.refusals = 0
-    assert vaulted.vault is not None
-    bitbucket = vaulted.bitbucket
-    consumer = bitbucket.issue_token("oauth", bitbucket.add_workspace("acme"))
-    fleet = Fleet(vaulted, company, runner, tmp_path, consumer, secrets={consumer.secret, "database-password"})
-    slugs = ["website", "docs", *(f"svc-{number}" for number in range(8))]
-    for slug in slugs:
-        fleet.repository(slug, "Test", "Staging", "Production")
-    pair = vaulted.aws.add_user("deploy-bot-2", key_age_days=95)
-    for slug in (*slugs, "shop"):
-        vaulted.hand_over(bitbucket.add_environment("acme", slug, "Production"), pair)
-    vaulted.vault.put("secret/ci/bitbucket", {"secret": consumer.secret})
-    vaulted.vault.put("secret/ci/database", {"password": "database-password"})
-    text = (
-        EXAMPLES["10.yaml"]
-        .replace("https://vault.example.com:8200", vaulted.vault.url)
-        .replace("Ab12Cd34", consumer.user)
-    )
-    text = text.replace("arn:aws:iam::123456789012:role/keyturn", company.role_arn).replace(
-        ": deploy-bot\n", ": deploy-bot-2\n"
-    )
-    fleet.write(text.replace("VAULT_ROLE: keyturn", f"VAULT_ROLE: {ROLE}"), head="")
-    none = dict.fromkeys(("BITBUCKET_ACCESS_TOKEN", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"))
-    fleet.given = {**none, "BITBUCKET_STEP_OIDC_TOKEN": company.oidc_token}
-    fleet.locked()
-    first = fleet.run()
-    assert first.code == 0, first.output
-    assert len({fleet.held(slug) for slug in slugs}) == 1
-    assert vaulted.aws.signs(fleet.held("docs"))
-    staging = [bitbucket.value_of(fleet.environment(slug, "Staging"), "DB_PASSWORD") for slug in slugs]
-    assert staging == [None, *["database-password"] * 9]
-    idle = fleet.run()
-    assert (idle.code, [each for each in idle.writes if "oauth2" not in each]) == (0, []), idle.output
-    # The list, and one request for each of the places that either job has.
-    assert len([seen for seen in of_bitbucket(idle) if "/2.0/" in seen.operation]) == 1 + 11 + 10
-    assert json.loads((tmp_path / "reports/keyturn-fleet.json").read_text())["schema"] == "keyturn/fleet/1"
+    told(example("10.yaml", vaulted, runner, tmp_path))
+
+
+@pytest.mark.sample(0)
+@pytest.mark.parametrize("name", ["200.yaml", "1000.yaml"])
+def test_so_are_the_large_ones(vaulted: World, runner: Runner, tmp_path: Path, name: str) -> None:
+    told(example(name, vaulted, runner, tmp_path))
+
+
+def told(made: Example) -> None:
+    """See that no run asks more than the arithmetic says, and an idle one exactly that, and writes nothing."""
+    for chapter in made.story():
+        assert all(chapter.asked[name] <= allowed for name, allowed in chapter.allowed.items()), chapter
+        if chapter.what == "idle":
+            assert chapter.asked == chapter.allowed
+            assert [each for each in chapter.result.writes if "oauth2" not in each] == []
