@@ -273,7 +273,7 @@ class Bitbucket:
 def _repository(workspace: str, raw: Fields) -> Repository:
     project, owner = raw.object("project"), raw.object("workspace")
     return Repository(
-        workspace.lower(), raw.text("slug").lower(), raw.text("uuid").lower(), project.text("key").upper(),
+        workspace.lower(), raw.name("slug").lower(), raw.text("uuid").lower(), project.text("key").upper(),
         owner.text("uuid").lower(),
     )  # fmt: skip
 

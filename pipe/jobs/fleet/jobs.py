@@ -11,7 +11,7 @@ from pipe.jobs.fleet.file import Entry, FleetFile, Given, Group, aims_of, is_pat
 from pipe.jobs.fleet.patterns import Aim, Misread
 from pipe.jobs.registry import read_job, read_settings
 from pipe.permissions import NOTHING
-from pipe.redact import learn
+from pipe.redact import learn, show
 from pipe.settings.reader import Reader, learn_secrets
 from pipe.settings.variables import AWS, AWS_WAY, BITBUCKET_WAY, BY_NAME, VAULT, VAULT_WAY
 from pipe.values import Repository
@@ -66,7 +66,9 @@ def job_of(fleet: FleetFile, group: Group, each: str, own: Repository | None) ->
         aims = aims_of(targets, each, fleet.workspace) if targets and group.action != "replicate" else ()
     except Misread:
         aims = ()
-    return FleetJob(group, each, own, aims)
+    made = FleetJob(group, each, own, aims)
+    show(group.name, each, made.name)
+    return made
 
 
 def environ_of(
