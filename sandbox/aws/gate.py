@@ -6,12 +6,13 @@ import io
 import threading
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import cast
+from functools import cache
+from typing import Any, cast
 from urllib.parse import urlencode
 
 from moto.iam.models import User
 from moto.moto_api._internal.models import moto_api_backend
-from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+from moto.moto_server.werkzeug_app import create_backend_app
 
 from sandbox.aws import sessions
 from sandbox.aws.anywhere import Registry, RolesAnywhere
@@ -43,7 +44,6 @@ class Gate:
         self.tokens = Tokens(clock)
         # moto's models are plain dictionaries, which break when two requests change them at once.
         self.lock = threading.RLock()
-        self._moto = DomainDispatcherApplication(create_backend_app)
 
     def reset(self) -> None:
         """Forget everything."""
@@ -71,7 +71,7 @@ class Gate:
                 if call.service == "iam":
                     return self._iam(call, start_response)
                 if call.service in ("sts", "sns"):
-                    return cast(Iterable[bytes], self._moto(environ, start_response))
+                    return _moto(call, start_response)
             own = self.parameters if call.service == "ssm" else self.secrets
             answer = in_json(own.handle(call, principal, context_of(call, principal)))
         except Refused as refused:
@@ -93,13 +93,13 @@ class Gate:
         """Hand a request on to moto; a list of keys may be that from before the last write."""
         user = _user_of(call)
         if user is None:
-            return cast(Iterable[bytes], self._moto(call.environ, start_response))
+            return _moto(call, start_response)
         if call.action in _KEY_WRITES:
             self.stale.wrote(user.name, user.access_keys)
         before = self.stale.seen(user.name) if call.action == "ListAccessKeys" else None
         now, user.access_keys = user.access_keys, user.access_keys if before is None else before
         try:
-            return list(self._moto(call.environ, start_response))
+            return list(_moto(call, start_response))
         finally:
             user.access_keys = now
 
@@ -127,6 +127,16 @@ class Gate:
         if call.action == "GetAccessKeyLastUsed":
             self.keys.show_last_use(call.params.get("AccessKeyId", ""))
         return principal
+
+
+def _moto(call: Call, start_response: StartResponse) -> Iterable[bytes]:
+    return cast(Iterable[bytes], _moto_app(call.service)(call.environ, start_response))
+
+
+@cache
+def _moto_app(service: str) -> Any:
+    """Return moto's application of a service; its dispatcher for all of them reads its own folders at each request."""
+    return create_backend_app(cast(Any, service))
 
 
 def _answered(answer: Answer, start_response: StartResponse) -> Iterable[bytes]:

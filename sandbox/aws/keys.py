@@ -5,19 +5,20 @@ moto keeps users, keys and roles; its clock, and its own note of a key's last us
 
 from __future__ import annotations
 
+import hashlib
 import hmac
 import re
 import threading
 from collections import defaultdict
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 
+import moto.core.responses
 import moto.iam.models
 import moto.sns.models
 import moto.sts.models
-from botocore.auth import SigV4Auth
-from botocore.awsrequest import AWSRequest
-from botocore.credentials import Credentials
+from moto.core.utils import method_names_from_class
 from moto.iam.models import AccessKey, AccessKeyLastUsed, IAMBackend, Role, User, iam_backends
 from moto.sts.models import AssumedRole, STSBackend, sts_backends
 
@@ -41,11 +42,16 @@ def wind(clock: Clock) -> None:
         vars(module)["utcnow"] = utcnow
     # AWS shows a key's last use hours later; `Keys` keeps that book.
     vars(moto.iam.models)["mark_account_as_visited"] = _ignore
+    # It would look through all methods of a service at each request.
+    vars(moto.core.responses)["method_names_from_class"] = _methods
 
 
 def naive(moment: datetime) -> datetime:
     """Return an aware UTC time as moto keeps it."""
     return moment.replace(tzinfo=None, microsecond=0)
+
+
+_methods = cache(method_names_from_class)
 
 
 def _ignore(**_: Any) -> None:
@@ -172,20 +178,24 @@ def _unknown() -> Refused:
 
 
 def _holds(call: Call, secret: str) -> bool:
-    """Tell whether the request's signature was made with this secret."""
+    """Tell whether the request's signature (version 4) was made with this secret."""
     environ = call.environ
     signed = _SIGNED.search(environ["HTTP_AUTHORIZATION"])
     if not signed:
         return False
-    names = signed[1].split(";")
-    values = {name: environ.get(_variable(name), "") for name in names}
-    request = AWSRequest(
-        environ["REQUEST_METHOD"], f"http://{values.get('host')}{environ['RAW_URI']}", values, call.body
-    )
-    request.context["timestamp"] = environ.get("HTTP_X_AMZ_DATE", "")
-    auth = SigV4Auth(Credentials(call.access_key_id, secret), call.service, call.region)
-    expected = auth.signature(auth.string_to_sign(request, auth.canonical_request(request)), request)
-    return hmac.compare_digest(expected, signed[2])
+    path, _, query = environ["RAW_URI"].partition("?")
+    headers = (f"{name}:{' '.join(environ.get(_variable(name), '').split())}\n" for name in signed[1].split(";"))
+    request = "\n".join([
+        environ["REQUEST_METHOD"], path, "&".join(sorted(query.split("&"))), "".join(headers), signed[1],
+        hashlib.sha256(call.body).hexdigest(),
+    ])  # fmt: skip
+    moment = environ.get("HTTP_X_AMZ_DATE", "")
+    scope = (moment[:8], call.region, call.service, "aws4_request")
+    text = "\n".join(["AWS4-HMAC-SHA256", moment, "/".join(scope), hashlib.sha256(request.encode()).hexdigest()])
+    key = f"AWS4{secret}".encode()
+    for each in (*scope, text):
+        key = hmac.digest(key, each.encode(), "sha256")
+    return hmac.compare_digest(key.hex(), signed[2])
 
 
 def _variable(header: str) -> str:
