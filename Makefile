@@ -16,7 +16,8 @@ IMAGE_TESTS ?= test/image
 
 BIN    := .venv/bin
 READY  := .venv/ready
-PYTEST := $(BIN)/python -m pytest -n 2 --dist worksteal
+# pytest compiles the tests anew at each run where Python may not write down what it has compiled.
+PYTEST := env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest -n 2 --dist worksteal
 
 # Wheels alone, each with its hash; what they need is locked beside them. One package has no wheel: it is built with the
 # locked setuptools, since pip would fetch another one without a hash.

@@ -5,7 +5,6 @@ A world of its own is for a test alone that wants one with a peculiar start.
 
 from __future__ import annotations
 
-import random
 from collections import defaultdict
 from collections.abc import Iterator
 
@@ -15,7 +14,7 @@ from pipe import redact
 from sandbox.world import Company, World
 from test.faults.figures import pytest_terminal_summary
 from test.faults.runner import Runner, shared
-from test.faults.sample import ALL, SEED, SPOILT
+from test.faults.sample import ALL, SPOILT, some
 from test.support import Pipe, pipe_in
 
 # A hook is only heard from the outermost conftest when the workers are processes.
@@ -33,7 +32,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     left_out = set()
     for name, group in groups.items():
         [number] = group[0].get_closest_marker("sample").args  # type: ignore[union-attr]  # it is there, see above
-        left_out |= set(group) - set(random.Random(f"{SEED} {name}").sample(group, min(number, len(group))))
+        left_out |= set(group) - set(some(name, group, number))
     items[:] = [item for item in items if item not in left_out]
 
 

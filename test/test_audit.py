@@ -109,6 +109,7 @@ def test_a_rotation_a_pull_and_a_replication(auditor: Auditor) -> None:
         (Fault("PUT */variables/*", "cut-after", times=0), 2),
     ],
 )
+@pytest.mark.sample(3)
 def test_a_rotation_that_is_spoilt(auditor: Auditor, fault: Fault, code: int) -> None:
     auditor.world.aws.wire.spoil(fault)
     auditor.world.bitbucket.wire.spoil(fault)

@@ -35,6 +35,7 @@ def started(environ: dict[str, str], out: int | None, err: int | None = subproce
     [("closed", SETUP, 0), ("full", SETUP, 0), ("unread", SETUP, 0), ("full", REFUSED, 1)],
     ids=["closed", "full", "unread", "full, refused"],
 )
+@pytest.mark.sample(2)
 def test_a_stdout_that_takes_nothing_changes_nothing(stdout: str, environ: dict[str, str], code: int) -> None:
     reading, unread = os.pipe()
     os.close(reading)
@@ -47,6 +48,7 @@ def test_a_stdout_that_takes_nothing_changes_nothing(stdout: str, environ: dict[
 
 
 @pytest.mark.parametrize("variables", [{"PYTHONIOENCODING": "ascii"}, {"PYTHONIOENCODING": "latin-1"}, {"LC_ALL": "C"}])
+@pytest.mark.sample(1)
 def test_a_stdout_of_other_characters_gets_the_last_line_all_the_same(variables: dict[str, str]) -> None:
     running = started({**REFUSED, "TARGETS": "prod\udcff ✔ ü", **variables}, subprocess.PIPE, subprocess.STDOUT)
     output, _ = running.communicate(timeout=60)
@@ -146,6 +148,7 @@ def bad_folder(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     ["a pipe", "a file", "a device", "read-only", "too long", "in a circle", "with a folder in the report's place"],
     indirect=True,
 )
+@pytest.mark.sample(2)
 def test_a_report_that_cannot_be_written_is_said_and_changes_nothing(bad_folder: str) -> None:
     ended = run_bare({**SETUP, "REPORT_DIR": bad_folder})
     assert ended.returncode == 0

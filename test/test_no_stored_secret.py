@@ -119,7 +119,7 @@ def asked(result: Result, text: str) -> int:
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("place", [IN_VAULT, IN_AWS], ids=["vault", "secretsmanager"])
-@pytest.mark.sample(3)
+@pytest.mark.sample(2)
 def test_a_rotation_needs_nothing_but_the_steps_token(step: Step, place: str, kind: Kind) -> None:
     result = step.well("rotate", **step.credentials(kind, place))
     (pair,) = consumers(step.world, step.company)
@@ -132,7 +132,7 @@ def test_a_rotation_needs_nothing_but_the_steps_token(step: Step, place: str, ki
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("place", [IN_VAULT, IN_AWS], ids=["vault", "secretsmanager"])
-@pytest.mark.sample(3)
+@pytest.mark.sample(2)
 def test_a_pull_needs_nothing_but_the_steps_token(step: Step, place: str, kind: Kind) -> None:
     credentials = step.credentials(kind, place)
     result = step.well("pull", **credentials)
@@ -169,6 +169,7 @@ def test_a_status_needs_nothing_but_the_steps_token(step: Step) -> None:
         "ssm:bitbucket-token",
     ],
 )
+@pytest.mark.sample(2)
 def test_paths_are_those_of_selectors(step: Step, place: str) -> None:
     step.well("rotate", **step.credentials("access token", place))
 
@@ -212,7 +213,7 @@ def test_a_secret_may_be_whole_text_and_of_another_region_by_its_arn(step: Step)
         ("secretsmanager: ci/bitbucket", {}, "ci/bitbucket is no token"),
     ],
 )  # fmt: skip
-@pytest.mark.sample(12)
+@pytest.mark.sample(6)
 def test_what_cannot_be_fetched_is_named_before_anything_is_touched(
     step: Step, kind: Kind, place: str, values: dict[str, Any], said: str
 ) -> None:
@@ -292,6 +293,7 @@ def test_a_token_that_bitbucket_refuses_is_named_by_where_it_is_from(step: Step)
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("action", ["rotate", "pull"])
+@pytest.mark.sample(2)
 def test_a_token_without_the_scope_to_write_is_refused_before_anything_is_made(
     step: Step, action: str, kind: Kind
 ) -> None:

@@ -34,6 +34,7 @@ def test_a_run_that_changed_something(office: Office, when: str, notices: int) -
 
 @pytest.mark.parametrize(("when", "notices"), [("failure", 0), ("change", 0), ("always", 1)])
 @pytest.mark.parametrize("dry_run", ["true", "false"])
+@pytest.mark.sample(2)
 def test_a_run_that_changed_nothing(office: Office, when: str, notices: int, dry_run: str) -> None:
     if dry_run == "false":
         office.rotate()
@@ -42,6 +43,7 @@ def test_a_run_that_changed_nothing(office: Office, when: str, notices: int, dry
 
 
 @pytest.mark.parametrize("when", ["failure", "change", "always"])
+@pytest.mark.sample(1)
 def test_a_run_that_failed_half_way(office: Office, when: str, tmp_path: Path) -> None:
     office.world.bitbucket.wire.spoil(Fault("PUT */variables/*", "403", nth=3, times=1))
     result = office.rotate(NOTIFY_ON=when, REPORT_DIR=str(tmp_path))
@@ -149,6 +151,7 @@ def test_without_a_topic_nobody_is_told(office: Office) -> None:
 
 @pytest.mark.parametrize(("target", "code"), [("deployment:staging", 0), ("deployment:nowhere", 1)])
 @pytest.mark.parametrize(("topic", "said"), [("missing", "NotFound"), ("keyturn", "AuthorizationError")])
+@pytest.mark.sample(2)
 def test_a_notice_that_cannot_be_sent_is_said_and_changes_no_exit_code(
     office: Office, target: str, code: int, topic: str, said: str
 ) -> None:

@@ -122,7 +122,7 @@ def test_the_policy_of_rotate_is_enough_for_the_life_of_a_key(case: Case) -> Non
 
 
 @pytest.mark.parametrize("action", actions_of(ROTATE))
-@pytest.mark.sample(6)
+@pytest.mark.sample(3)
 def test_without_a_permission_a_rotation_says_which_and_breaks_nobody(case: Case, action: str) -> None:
     lacking = without(ROTATE, action)
     assert lacking != ROTATE
@@ -160,6 +160,7 @@ def test_the_policy_of_status_is_enough(case: Case) -> None:
 
 
 @pytest.mark.parametrize("action", actions_of(STATUS))
+@pytest.mark.sample(2)
 def test_without_a_permission_a_look_fails_and_says_which(case: Case, action: str) -> None:
     # Only a secret and a key that somebody has made by hand are not told by their versions' ids.
     case.world.aws.put_secret(SECRET, body_of(case.old))
@@ -184,6 +185,7 @@ def managed(vaulted: World, runner: Runner) -> ManagerCase:
 
 
 @pytest.mark.parametrize("action", actions_of(PULL))
+@pytest.mark.sample(2)
 def test_without_a_permission_a_pull_fails_and_says_which_or_finds_another_way(
     managed: ManagerCase, action: str
 ) -> None:

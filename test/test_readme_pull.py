@@ -135,6 +135,7 @@ def test_every_capability_is_tried() -> None:
 
 
 @pytest.mark.parametrize(("policy", "path", "capability"), DENIED, ids=lambda value: value.split()[-1])
+@pytest.mark.sample(2)
 def test_without_any_one_capability_it_is_named_or_not_needed(
     vaulted: World, vault: Vault, company: Company, policy: str, path: str, capability: str, tmp_path: Path
 ) -> None:

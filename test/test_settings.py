@@ -177,7 +177,7 @@ def told(variable: Variable, action: str, value: str) -> list[Problem]:
 
 @pytest.mark.parametrize("action", ["rotate", "pull", "replicate", "setup"])
 @pytest.mark.parametrize("variable", VARIABLES, ids=lambda variable: variable.name)
-@pytest.mark.sample(80)
+@pytest.mark.sample(40)
 def test_a_value_is_shown_unless_it_is_secret_or_beside_a_secret(variable: Variable, action: str) -> None:
     canary = "canary; in, a wrong place"
     shown = [problem for problem in told(variable, action, canary) if "canary" in str(problem)]
@@ -194,6 +194,7 @@ def test_a_value_is_shown_unless_it_is_secret_or_beside_a_secret(variable: Varia
      "x -----BEGIN PRIVATE KEY-----"],
 )  # fmt: skip
 @pytest.mark.parametrize("action", ["rotate", "pull", "replicate"])
+@pytest.mark.sample(4)
 def test_what_looks_like_credentials_is_shown_nowhere(action: str, credential: str) -> None:
     """Whoever mixes up two variables may have put a secret into any of them."""
     for variable in VARIABLES:
@@ -213,7 +214,7 @@ NASTY = (
 
 @pytest.mark.parametrize("action", ["rotate", "pull", "replicate", "setup", "doctor"])
 @pytest.mark.parametrize("value", NASTY, ids=range(len(NASTY)))
-@pytest.mark.sample(60)
+@pytest.mark.sample(25)
 def test_whatever_all_variables_hold_is_at_most_a_problem(value: str, action: str) -> None:
     with suppress(Refused):
         read_settings({**dict.fromkeys((variable.name for variable in VARIABLES), value), "ACTION": action})

@@ -75,7 +75,7 @@ def attempts_at(operation: str) -> int:
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)
-@pytest.mark.sample(8)
+@pytest.mark.sample(3)
 def test_a_page_is_not_taken_for_aws(world: World, questions: Questions, operation: str) -> None:
     for page, answer in PAGES.items():
         world.aws.wire.mend()
@@ -107,6 +107,7 @@ def test_a_redirect_says_where_it_leads_and_is_not_followed(world: World, questi
 
 
 @pytest.mark.parametrize("page", ["a portal", "no upstream"])
+@pytest.mark.sample(1)
 def test_what_may_be_asked_again_gets_over_a_page(world: World, questions: Questions, page: str) -> None:
     for operation in OPERATIONS:
         if operation != ONCE:
@@ -116,7 +117,7 @@ def test_what_may_be_asked_again_gets_over_a_page(world: World, questions: Quest
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)
-@pytest.mark.sample(8)
+@pytest.mark.sample(4)
 def test_whatever_a_field_holds_it_ends_in_an_error_of_ours(world: World, questions: Questions, operation: str) -> None:
     recorded = record(world, questions, operation)
     spoilt = list(mutations(recorded))

@@ -241,7 +241,7 @@ def changed(value: Any, place: tuple[Any, ...], new: Any) -> Any:
 
 
 @pytest.mark.parametrize("ask", ASKS)
-@pytest.mark.sample(6)
+@pytest.mark.sample(3)
 def test_no_field_of_an_answer_is_believed_unseen(filled: Bao, ask: str) -> None:
     recorded: list[Reply] = []
     relay = Front(filled.url)

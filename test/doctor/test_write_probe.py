@@ -180,7 +180,7 @@ def test_no_other_action_takes_it(action: str) -> None:
 @pytest.mark.parametrize(
     ("nth", "when"), list(itertools.product(range(LOOKED + 1, LOOKED + REQUESTS + 1), ("before", "after")))
 )
-@pytest.mark.sample(5)
+@pytest.mark.sample(3)
 def test_what_a_kill_leaves_is_named_and_deleted_by_the_next_probe(
     probing: Probing, lag: str, nth: int, when: str
 ) -> None:
@@ -216,7 +216,7 @@ def test_told_to_stop_it_deletes_what_it_has_made(probing: Probing, nth: int) ->
     ("nth", "kind"),
     [(nth, kind) for nth in range(FOUND + 1, FOUND + REQUESTS + 1) for kind in SPOILT],
 )
-@pytest.mark.sample(12)
+@pytest.mark.sample(5)
 def test_whatever_fails_nothing_is_left_that_is_not_named(probing: Probing, nth: int, kind: str) -> None:
     probing.world.bitbucket.wire.spoil(Fault("*", kind, nth=nth))
     facts = probing.here()

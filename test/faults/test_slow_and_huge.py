@@ -43,7 +43,7 @@ JOBS: Mapping[str, Variables] = {
 }
 
 
-@pytest.mark.sample(4)
+@pytest.mark.sample(2)
 @pytest.mark.parametrize("answer", TRIED)
 @pytest.mark.parametrize("service", JOBS)
 def test_a_run_ends_within_its_budget_and_300_mb(service: str, answer: str, vaulted: World, tmp_path: Path) -> None:

@@ -52,7 +52,7 @@ RUNS: Mapping[str, tuple[Scenario[Any], Sequence[str]]] = {
 }  # fmt: skip
 
 
-@pytest.mark.sample(6)
+@pytest.mark.sample(4)
 @pytest.mark.parametrize("name", RUNS)
 def test_a_field_that_is_not_what_it_should_be(
     name: str, vault_world: World, runner: Runner, conclude: Conclude

@@ -78,6 +78,7 @@ def test_what_the_lock_names_is_rotated_with_four_requests_a_target_and_looked_a
 
 
 @pytest.mark.parametrize("what", ["new", "moved in", "renamed in", "made anew", "environment made anew", "taken"])
+@pytest.mark.sample(3)
 def test_a_place_that_nobody_has_reviewed_gets_nothing_and_is_named(paid: Fleet, what: str) -> None:
     bitbucket = paid.world.bitbucket
     paid.repository("other", "Production", project="SHOP")

@@ -129,6 +129,7 @@ def test_a_dead_credential_is_one_line_and_the_rest_goes_on(services: Fleet) -> 
         ),
     ],
 )  # fmt: skip
+@pytest.mark.sample(3)
 def test_what_the_world_shows_to_be_wrong_is_refused_before_anything_is_touched(
     services: Fleet, text: str, said: str
 ) -> None:
@@ -259,7 +260,7 @@ TWELVE = """jobs:
 """
 
 
-@pytest.mark.sample(3)
+@pytest.mark.sample(2)
 @pytest.mark.parametrize("limit", [*range(1, 75, 1)])
 def test_wherever_the_hour_ends_no_consumer_breaks_and_the_next_hours_finish_it(fleet: Fleet, limit: int) -> None:
     slugs = [f"t-{number:02}" for number in range(12)]
@@ -292,7 +293,7 @@ def test_wherever_the_hour_ends_no_consumer_breaks_and_the_next_hours_finish_it(
     assert len(fleet.world.aws.keys("ci")) == 2
 
 
-@pytest.mark.sample(3)
+@pytest.mark.sample(2)
 @pytest.mark.parametrize("service", ["bitbucket", "aws"])
 @pytest.mark.parametrize("nth", range(1, 45))
 def test_killed_at_any_request_the_next_runs_end_in_the_right_state(services: Fleet, service: str, nth: int) -> None:

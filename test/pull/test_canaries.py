@@ -114,7 +114,7 @@ def test_13_a_server_that_repeats_what_was_sent(
         ("GET secret/data/*", "500-after", 4),
     ],
 )
-@pytest.mark.sample(2)
+@pytest.mark.sample(1)
 def test_13_many_requests_spoilt_with_all_canaries_in_hand(cage: Cage, operation: str, kind: str, nth: int) -> None:
     cage.case.spoil(Fault(operation, kind, nth=nth, times=40))
     cage.run()
@@ -143,7 +143,7 @@ MOODS = cycle(
 
 
 @pytest.mark.parametrize(("operation", "nth"), SPOTS)
-@pytest.mark.sample(5)
+@pytest.mark.sample(2)
 def test_13_every_request_spoilt(case: Case, tmp_path: Path, operation: str, nth: int) -> None:
     case.given |= {"DEBUG": "true", "REPORT_DIR": str(tmp_path), "PRUNE": "true", "FORCE": "true"}
     case.well()

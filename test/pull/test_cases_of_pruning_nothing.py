@@ -32,7 +32,7 @@ def other_address(case: Case) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("text", ["{", '{"pull":"1.bm90IHRoYXQ="}', '{"pull":"9.eJw="}', "[1]", '{"pull":17}'])
-@pytest.mark.sample(3)
+@pytest.mark.sample(2)
 def test_14_a_state_that_cannot_be_read_deletes_nothing(pruning: Case, text: str) -> None:
     for scope in (pruning.staging, pruning.production):
         pruning.world.bitbucket.set_variable(scope, STATE, text)
@@ -82,6 +82,7 @@ def test_14_a_single_secret_that_is_not_there_deletes_nothing(case: Case) -> Non
 
 
 @pytest.mark.parametrize("kind", ["500-before", "403", "429-hint"])
+@pytest.mark.sample(1)
 def test_14_a_list_that_fails_deletes_nothing(pruning: Case, kind: str) -> None:
     pruning.vault.remove("secret/ci/session")
     pruning.vault.wire.spoil(Fault("SCAN *", kind, times=0), Fault("LIST *", kind, times=0))
@@ -108,7 +109,7 @@ def test_14_a_folder_that_cannot_be_listed_deletes_nothing(case: Case) -> None:
     [("404 Not Found", {"errors": []}), ("200 OK", {"status": "ok"}), ("200 OK", {}), ("200 OK", {"data": {}})],
 )
 @pytest.mark.parametrize("operation", ["LIST secret/metadata/ci/mobile", "GET secret/metadata/ci/smtp"])
-@pytest.mark.sample(4)
+@pytest.mark.sample(2)
 def test_14_nothing_where_the_folder_above_has_just_listed_something_deletes_nothing(
     case: Case, operation: str, status: str, body: dict[str, Any]
 ) -> None:
@@ -137,6 +138,7 @@ def test_14_a_version_that_cannot_be_asked_for_deletes_nothing(case: Case) -> No
 
 
 @pytest.mark.parametrize("secrets", ["secret/cii/** *", "secret/ci/databas/** *", "secret/ci/mobile/** *"])
+@pytest.mark.sample(1)
 def test_14_another_prefix_deletes_nothing(pruning: Case, secrets: str) -> None:
     pruning.vault.remove("secret/ci/session")
     result = pruning.run(SECRETS=secrets, ON_MISSING="keep")
@@ -153,7 +155,7 @@ def test_14_a_typo_is_an_error(pruning: Case) -> None:
     [(8, 0, False), (8, 2, False), (8, 3, True), (40, 30, True), (40, 26, False)],
     ids=["8 of 26", "6 of 26", "5 of 26", "10 of 58", "14 of 58"],
 )
-@pytest.mark.sample(3)
+@pytest.mark.sample(2)
 def test_14_more_than_five_and_a_fifth_are_never_deleted_at_once(
     case: Case, before: int, after: int, goes: bool
 ) -> None:

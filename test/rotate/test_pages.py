@@ -25,7 +25,7 @@ OTHERS = (
 
 
 @pytest.mark.parametrize("page", PAGES)
-@pytest.mark.sample(3)
+@pytest.mark.sample(2)
 def test_a_create_that_a_page_answers_leaves_no_key(case: Case, page: str) -> None:
     case.spoil(Fault("iam.CreateAccessKey", "500-after", answer=lambda _: PAGES[page]))
     result = case.run()
@@ -40,7 +40,7 @@ def test_a_create_that_a_page_answers_leaves_no_key(case: Case, page: str) -> No
 
 @pytest.mark.parametrize("page", PAGES)
 @pytest.mark.parametrize("operation", READS)
-@pytest.mark.sample(5)
+@pytest.mark.sample(2)
 def test_a_page_before_anything_is_done_ends_the_run_as_nothing_done(case: Case, operation: str, page: str) -> None:
     case.spoil(Fault(operation, "call-answer", times=0, answer=lambda _: PAGES[page]))
     result = case.run()
@@ -55,7 +55,7 @@ def test_a_page_before_anything_is_done_ends_the_run_as_nothing_done(case: Case,
 
 @pytest.mark.parametrize("carried_out", [False, True])
 @pytest.mark.parametrize("number", range(len(OTHERS)))
-@pytest.mark.sample(5)
+@pytest.mark.sample(2)
 def test_a_page_at_any_other_request_is_healed_by_the_next_run(case: Case, number: int, carried_out: bool) -> None:
     page = list(PAGES.values())[(2 * number + carried_out) % len(PAGES)]
     kind = "500-after" if carried_out else "call-answer"

@@ -84,6 +84,7 @@ def pages(result_requests: list[str], ending: str) -> int:
 
 @pytest.mark.parametrize("links", ["default", "never"])
 @pytest.mark.parametrize(("environments", "variables"), [(3, 2), (99, 100), (101, 101), (200, 130), (201, 200)])
+@pytest.mark.sample(4)
 def test_nothing_due_costs_a_page_per_hundred(world: World, links: str, environments: int, variables: int) -> None:
     company = world.seed(key_age_days=5)
     world.moods.turn(f"next={links}")

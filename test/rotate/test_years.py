@@ -41,6 +41,7 @@ def rotation(days: str, *, secret: bool) -> Rotation:
 
 @pytest.mark.parametrize("secret", [True, False], ids=["with a secret", "without"])
 @pytest.mark.parametrize("days", ["14", "30", "60", "75/85/95", "90"])
+@pytest.mark.sample(4)
 def test_no_key_gets_older_than_the_thresholds_let_it(days: str, secret: bool) -> None:
     policy = rotation(days, secret=secret)
     settings = Settings(("one", "two") if secret else ("one",), policy)

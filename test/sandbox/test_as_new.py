@@ -180,7 +180,7 @@ def crowded(vault: Vault) -> None:
     [written, gone, added, allowed_otherwise, signed_in, set_up_otherwise, crowded],
     ids=lambda each: each.__name__,
 )
-@pytest.mark.sample(4)
+@pytest.mark.sample(2)
 def test_a_vault_that_is_seeded_again_is_as_it_was(vaulted: World, live: Callable[[Vault], None]) -> None:
     company = vaulted.seed()
     assert vaulted.vault is not None

@@ -97,6 +97,7 @@ def test_what_is_missing_is_named_and_nothing_else_is(known: bool, tmp_path: Pat
 
 
 @pytest.mark.parametrize("given", [{}, {**KNOWN, **ROTATE}, {**KNOWN, **PULL}, COMBINED])
+@pytest.mark.sample(2)
 def test_the_pipeline_is_valid_and_the_pipe_takes_it(given: dict[str, str], tmp_path: Path) -> None:
     text = commented(printed(given), "bitbucket-pipelines.yml:")
     file = tmp_path / "bitbucket-pipelines.yml"
