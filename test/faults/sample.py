@@ -44,8 +44,15 @@ def some(name: str, everything: Sequence[T], number: int) -> Sequence[T]:
 def single_faults(name: str, spots: Sequence[Spot], kinds: Sequence[str]) -> list[Faults]:
     """Return the faults of a scenario of this name, one for each run that is to be spoilt."""
     if SPOILT == ALL:
-        return [[(spot, kind)] for spot, kind in itertools.product(spots, kinds)]
+        return [[fault] for fault in _different(spots, kinds)]
     return [[fault] for fault in itertools.islice(_dealt(random.Random(f"{SEED} {name}"), spots, kinds), int(SPOILT))]
+
+
+def _different(spots: Sequence[Spot], kinds: Sequence[str]) -> Iterator[tuple[Spot, str]]:
+    """Yield all faults at all requests; a read that was carried out and one that was not leave the same behind."""
+    for spot, kind in itertools.product(spots, kinds):
+        if _writes(spot) or not kind.endswith("-after") or kind.replace("-after", "-before") not in kinds:
+            yield spot, kind
 
 
 def pairs_of_faults(name: str, spots: Sequence[Spot]) -> list[Faults]:
@@ -73,7 +80,7 @@ def _dealt(chance: random.Random, spots: Sequence[Spot], kinds: Sequence[str]) -
     Each time, it is a kind of fault that has been there least often.
     """
     operations: defaultdict[str, list[tuple[Spot, str]]] = defaultdict(list)
-    for spot, kind in itertools.product(spots, kinds):
+    for spot, kind in _different(spots, kinds):
         operations[_OWN.sub("*", spot.operation)].append((spot, kind))
     left = list(operations.values())
     chance.shuffle(left)
