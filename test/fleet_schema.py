@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from pipe.settings.rules import Choice, Number, Switch
-from pipe.settings.variable import Variable
+from pipe.settings.rules import Choice, Number, Switch, Variable
 from pipe.settings.variables import BITBUCKET_WAY, DOING, OF_THE_RUN, VARIABLES
 from test.support import ROOT
 

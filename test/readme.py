@@ -18,7 +18,7 @@ from pipe.jobs.setup import commands
 from pipe.naming import OBEYED
 from pipe.permissions import Home, Statement, document
 from pipe.selectors import Selector
-from pipe.settings.variable import Variable
+from pipe.settings.rules import Variable
 from pipe.settings.variables import BY_NAME, VARIABLES
 from pipe.step import Step
 from sandbox.moods import ALWAYS, MOODS

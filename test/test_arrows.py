@@ -69,9 +69,9 @@ PURE = (
 )  # fmt: skip
 ASKING = {"clients", "access", "retry", "apply"}
 LIBRARIES = {
-    "bitbucket_pipes_toolkit": ("settings/toolkit.py",),
+    "bitbucket_pipes_toolkit": ("settings/face.py",),
     "cerberus": ("settings/face.py",),
-    "colorama": ("settings/toolkit.py",),
+    "colorama": ("settings/face.py",),
     "boto3": ("clients/aws*.py",),
     "botocore": ("clients/aws*.py",),
     "cryptography": ("clients/certificate.py",),

@@ -6,7 +6,7 @@ import pytest
 
 from pipe.errors import Problem, Refused
 from pipe.jobs.registry import read_settings
-from pipe.settings.misnamed import misnamed
+from pipe.settings.reader import misnamed
 from pipe.settings.variables import VARIABLES
 from test.test_settings import LEAST, settings
 

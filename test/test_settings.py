@@ -15,7 +15,7 @@ from pipe.errors import Problem, Refused
 from pipe.jobs.registry import Settings, read_settings
 from pipe.jobs.rotate.job import RotateJob
 from pipe.redact import Secret
-from pipe.settings.variable import Variable
+from pipe.settings.rules import Variable
 from pipe.settings.variables import VARIABLES
 from pipe.values import Identity, KeyPair, Target, TargetKind
 from test.support import JWT

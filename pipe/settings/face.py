@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import logging
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -12,9 +13,20 @@ from cerberus import Validator
 from cerberus.errors import CUSTOM, BaseErrorHandler
 
 from pipe.errors import Problem
-from pipe.settings.toolkit import Pipe
-from pipe.settings.variable import Variable
+from pipe.settings.rules import Variable
 from pipe.settings.variables import ACTIONS, BY_NAME, VARIABLES
+
+# The toolkit adds a handler to the root logger, and colorama, which it starts, ends the process with a code for
+# terminals: both are undone.
+_root = logging.getLogger()
+_level, _handlers = _root.level, _root.handlers[:]
+
+from bitbucket_pipes_toolkit import Pipe  # noqa: E402 - what was before has to be known
+from colorama.initialise import reset_all  # noqa: E402 - see above
+
+_root.handlers[:] = _handlers
+_root.setLevel(_level)
+atexit.unregister(reset_all)
 
 _Complain = Callable[[str, Any, Problem], None]
 

@@ -1,4 +1,4 @@
-"""What the value of one variable has to be: each rule reads a text, and says what is wrong with one that it refuses."""
+"""One variable of the public interface, and its rule: it reads a text, and says what is wrong with one it refuses."""
 
 from __future__ import annotations
 
@@ -7,19 +7,31 @@ import ipaddress
 import json
 import re
 import ssl
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
+from pipe.errors import Problem
 from pipe.naming import NAME, reserved
-from pipe.redact import learn
+from pipe.redact import learn, one_line
 from pipe.selectors import Selector, read_selectors
 from pipe.sources.registry import SOURCES, stored_forms
 
 # `$NAME` alone is what a step's variable is called, and not what it holds.
 _UNEXPANDED = re.compile(r"\$(?:\{[A-Z_][A-Z0-9_]*\}|[A-Z_][A-Z0-9_]*)")
 _QUOTES = ('"', "'")
+_PRINTABLE = re.compile(r"[\x21-\x7e]+")
+# How many characters of a value are shown.
+_SHOWN = 80
+
+# What credentials of all kinds look like; whoever mixes up two variables may have put one into any of them.
+_CREDENTIAL = re.compile(
+    r"(ATATT|ATCTT|ATBB|hv[sbr]\.|eyJ).*|.*-----BEGIN .*"
+    r"|(?=.*[a-z])(?=.*[A-Z])(?=.*[0-9])[A-Za-z0-9/+=_.-]{30,}",
+    re.DOTALL,
+)
+
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
@@ -85,7 +97,7 @@ class Token:
                 raise Wrong(f"begins with {beginning}, so that it is of another kind", advice)
         if _is_quoted(text):
             raise Wrong("must not stand in quotes", "They are part of the value; leave them out.")
-        if not re.fullmatch(r"[\x21-\x7e]+", text):
+        if not _PRINTABLE.fullmatch(text):
             scheme = re.match(r"(bearer|basic|token) ", text, re.IGNORECASE)
             advice = f"Leave the word “{scheme[1]}” out." if scheme else ""
             raise Wrong("must be one word of printable characters", advice)
@@ -101,7 +113,7 @@ class Choice:
     def read(self, text: str) -> str:
         """Return the word as it is written here; raises Wrong."""
         if text.lower() not in self.words:
-            raise Wrong(f"must be {_or(self.words)}")
+            raise Wrong(f"must be {' or '.join(self.words)}")
         return text.lower()
 
 
@@ -149,7 +161,9 @@ class SwitchOrMost:
 
 @dataclass(frozen=True)
 class Address:
-    """An address: https, or http on this machine."""
+    """An address: https, or http on this machine. One that is a secret as a whole may have a query."""
+
+    secret: bool = False
 
     def read(self, text: str) -> str:
         """Return the address; raises Wrong."""
@@ -158,35 +172,18 @@ class Address:
             host, port = parts.hostname or "", parts.port
         except ValueError:
             parts, host, port = urlsplit(""), "", None
-        odd = parts.username or parts.password or parts.query or parts.fragment
-        if not host or port == 0 or odd:
-            lacks = "://" not in text and re.fullmatch(r"[\w.-]+(:\d+)?(/.*)?", text)
+        odd = parts.username or parts.password or parts.fragment or (parts.query and not self.secret)
+        shows = not (self.secret or odd or "@" in text)
+        if not host or port == 0 or odd or not _PRINTABLE.fullmatch(text):
+            lacks = shows and "://" not in text and re.fullmatch(r"[\w.-]+(:\d+)?(/.*)?", text)
+            without = "user or fragment" if self.secret else "user, query or fragment"
             raise Wrong(
-                "must be an address such as https://host/path, without user, query or fragment",
+                f"must be an address such as https://host/path, without {without}",
                 "It lacks https:// at its beginning." if lacks else "",
-                shows=not odd and "@" not in text,
+                shows=shows,
             )
         if parts.scheme != "https" and not (parts.scheme == "http" and _is_loopback(host)):
-            raise Wrong("must begin with https://", "http:// is for this machine only.")
-        return text
-
-
-@dataclass(frozen=True)
-class SecretAddress:
-    """An address that is a secret as a whole: https, or http on this machine."""
-
-    def read(self, text: str) -> str:
-        """Return the address; raises Wrong."""
-        try:
-            parts = urlsplit(text)
-            host, port = parts.hostname or "", parts.port
-        except ValueError:
-            parts, host, port = urlsplit(""), "", None
-        odd = not re.fullmatch(r"[\x21-\x7e]+", text) or parts.username or parts.password or parts.fragment
-        if not host or port == 0 or odd:
-            raise Wrong("must be an address such as https://host/path, without user or fragment", shows=False)
-        if parts.scheme != "https" and not (parts.scheme == "http" and _is_loopback(host)):
-            raise Wrong("must begin with https://", shows=False)
+            raise Wrong("must begin with https://", "http:// is for this machine only.", shows=shows)
         return text
 
 
@@ -340,12 +337,68 @@ def read(rule: Rule, text: str) -> Any:
         raise
 
 
+@dataclass(frozen=True)
+class Variable:
+    """One variable: which jobs take it, what its value must be, and what it means.
+
+    `default` is the text that stands for an empty or missing value, `shown_default` says in words what does where that
+    is no text. `secret` is a value that is never shown; `private` is one beside a secret, so that somebody who mixes
+    the two up puts the secret there: it is not shown either. `from_step` is taken from the step's own variable of that
+    name, by pipe.yml's default. `way` is the service that it signs in to; `of_run` belongs to a run, and not to one of
+    the jobs of a fleet. `also` has other names that people give it, with blanks between them.
+    """
+
+    name: str
+    rule: Rule
+    meaning: str
+    group: str = ""
+    jobs: frozenset[str] = frozenset()
+    default: str = ""
+    shown_default: str = ""
+    secret: bool = False
+    private: bool = False
+    from_step: bool = False
+    required: bool = False
+    way: str = ""
+    of_run: bool = False
+    also: str = ""
+
+    @property
+    def is_list(self) -> bool:
+        """Whether it may be given as NAME_COUNT, NAME_0, …, or as one text with commas."""
+        return isinstance(self.rule, Listing)
+
+    @property
+    def is_lines(self) -> bool:
+        """Whether it is a text of several lines, which may be given as a list, too."""
+        return isinstance(self.rule, Lines)
+
+    @property
+    def may_hold_a_secret(self) -> bool:
+        """Whether a value that the rule takes may be a secret: by mistake, too, where it has no form of its own."""
+        return self.secret or (self.private and not isinstance(self.rule, Lines | SessionPolicy | StoredSecret))
+
+    def problems(self, value: str | Sequence[str]) -> Iterator[Problem]:
+        """Yield what is wrong with a value, or with each item of a list; nothing that may be secret is repeated."""
+        texts = [value] if isinstance(value, str) else list(value)
+        if self.is_list and texts[0].startswith("["):
+            yield Problem(self.name, "must not be JSON", "Give a YAML list, or one text with commas.")
+            return
+        for text in texts:
+            try:
+                read(self.rule, text)
+            except Wrong as wrong:
+                shows = wrong.shows and self.may_show(text)
+                shown = f", not “{one_line(text, _SHOWN)}”" if shows else ""
+                yield Problem(self.name, f"{wrong.must}{shown}", wrong.advice or (wrong.hint if shows else ""))
+
+    def may_show(self, text: str) -> bool:
+        """Tell whether a value may be printed: whoever mixes up two variables may have put a secret into this one."""
+        return not (self.secret or self.private or _CREDENTIAL.fullmatch(text))
+
+
 def _is_quoted(text: str) -> bool:
     return len(text) > 1 and text[0] == text[-1] and text[0] in _QUOTES
-
-
-def _or(words: Sequence[str]) -> str:
-    return " or ".join(filter(None, words))
 
 
 def _json(text: str) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 from pipe.settings.rules import (
@@ -13,7 +14,6 @@ from pipe.settings.rules import (
     Number,
     Pattern,
     PrivateKey,
-    SecretAddress,
     SessionPolicy,
     StoredSecret,
     Switch,
@@ -21,9 +21,9 @@ from pipe.settings.rules import (
     TargetText,
     Text,
     Token,
+    Variable,
     VariableName,
 )
-from pipe.settings.variable import Variable
 from pipe.sources.registry import SOURCES, stored_forms
 
 # What Keyturn can do, and what of that `setup` and `doctor` are the way to.
@@ -66,18 +66,10 @@ _USER = Pattern(
 )  # fmt: skip
 _EMAIL = Pattern(r"[^@\s]+@[^@\s]+", "the e-mail address of an Atlassian account")
 _APP_PASSWORD = ("ATBB", "That is an app password, which Bitbucket does not take any more.")
-_ACCESS_TOKEN = Token(
-    (
-        ("ATATT", "That is a user's API token: give it as ATLASSIAN_API_TOKEN, with ATLASSIAN_ACCOUNT_EMAIL."),
-        _APP_PASSWORD,
-    )
-)
-_API_TOKEN = Token(
-    (
-        ("ATCTT", "That is an access token of a repository, project or workspace: give it as BITBUCKET_ACCESS_TOKEN."),
-        _APP_PASSWORD,
-    )
-)
+_USER_TOKEN = ("ATATT", "That is a user's API token: give it as ATLASSIAN_API_TOKEN, with ATLASSIAN_ACCOUNT_EMAIL.")
+_OTHER_TOKEN = (
+    "ATCTT", "That is an access token of a repository, project or workspace: give it as BITBUCKET_ACCESS_TOKEN.",
+)  # fmt: skip
 _SECRET = Pattern(
     r"(?!arn:)[\w/+=.@-]{1,512}|arn:aws[\w-]*:secretsmanager:[\w-]+:\d{12}:secret:[\w/+=.@-]+-[A-Za-z0-9]{6}",
     "a secret's name or ARN",
@@ -85,309 +77,232 @@ _SECRET = Pattern(
 )
 _DAYS = Number("days", 1, 9_999)
 
+
+def _group(
+    group: str, jobs: frozenset[str], *variables: Variable, way: str = "", of_run: bool = False
+) -> Iterator[Variable]:
+    """Yield variables with what they have in common, but for jobs that one names itself."""
+    for each in variables:
+        yield replace(each, group=group, jobs=each.jobs or jobs, way=way, of_run=of_run or each.of_run)
+
+
 VARIABLES = (
-    Variable(
-        "ACTION", ALWAYS, ANY, Choice(ACTIONS),
-        "What to do: `rotate`, `pull`, `replicate`; `status` to look at a key; for the way there, `setup` or "
-        "`doctor`.",
-        required=True,
+    *_group(
+        ALWAYS, ANY,
+        Variable("ACTION", Choice(ACTIONS),
+                 "What to do: `rotate`, `pull`, `replicate`; `status` to look at a key; for the way there, `setup` "
+                 "or `doctor`.", required=True),
+        Variable("TARGETS", Listing(TargetText()),
+                 "Where the result is written; a list. `[workspace/repository:]deployment:<environment>`, "
+                 "`[workspace/repository:]repository` or `[<workspace>:]workspace`. `discover`: which repositories, "
+                 "such as `acme/*` or `project:PLAT/*`.", jobs=WRITING,
+                 shown_default="the step's own deployment environment", also="TARGET ENVIRONMENT"),
     ),
-    Variable(
-        "TARGETS", ALWAYS, WRITING, Listing(TargetText()),
-        "Where the result is written; a list. `[workspace/repository:]deployment:<environment>`, "
-        "`[workspace/repository:]repository` or `[<workspace>:]workspace`. `discover`: which repositories, such as "
-        "`acme/*` or `project:PLAT/*`.",
-        shown_default="the step's own deployment environment",
+    *_group(
+        ALWAYS, TO_BITBUCKET,
+        Variable("BITBUCKET_ACCESS_TOKEN", Token((_USER_TOKEN, _APP_PASSWORD)),
+                 "A repository, project or workspace access token (1).", secret=True, from_step=True,
+                 also="BITBUCKET_TOKEN"),
+        Variable("ATLASSIAN_ACCOUNT_EMAIL", _EMAIL, "The Atlassian account that `ATLASSIAN_API_TOKEN` belongs to (1).",
+                 private=True, from_step=True, also="ATLASSIAN_EMAIL BITBUCKET_EMAIL"),
+        Variable("ATLASSIAN_API_TOKEN", Token((_OTHER_TOKEN, _APP_PASSWORD)), "A user's API token (1).", secret=True,
+                 from_step=True, also="BITBUCKET_API_TOKEN"),
+        Variable("BITBUCKET_OAUTH_CLIENT_ID", Token(), "The key of an OAuth consumer (1).", private=True,
+                 from_step=True),
+        Variable("BITBUCKET_OAUTH_CLIENT_SECRET", Token(), "The consumer's secret (1).", secret=True, from_step=True),
+        Variable("BITBUCKET_ACCESS_TOKEN_FROM", StoredSecret(),
+                 f"Where to fetch the access token at run time: {stored_forms()} (1).", private=True),
+        Variable("ATLASSIAN_API_TOKEN_FROM", StoredSecret(), "The same for the API token (1).", private=True),
+        Variable("BITBUCKET_OAUTH_CLIENT_SECRET_FROM", StoredSecret(), "The same for the consumer's secret (1).",
+                 private=True),
+        way="Bitbucket",
     ),
-    Variable(
-        "BITBUCKET_ACCESS_TOKEN", ALWAYS, TO_BITBUCKET, _ACCESS_TOKEN,
-        "A repository, project or workspace access token (1).", secret=True, from_step=True,
+    *_group(
+        ALWAYS, ANY,
+        Variable("DRY_RUN", Switch(("offline",)),
+                 "Show the plan and write nothing. With `fleet`, `offline` compares the file and its lock and asks "
+                 "nobody.", default="false"),
+        Variable("DEBUG", Switch(), "More of Keyturn's own log; never a library's.", default="false"),
+        Variable("SNS_TOPIC_ARN", _TOPIC,
+                 "An Amazon SNS topic that gets a notice of the run; needs a way into AWS (2).", also="SNS_TOPIC"),
+        Variable("NOTIFY_URL", Address(secret=True),
+                 "An `https://` address that gets the notice as JSON, such as an incoming webhook of Slack's; it is "
+                 "a secret.", secret=True),
+        Variable("NOTIFY_URL_FROM", StoredSecret(), "Where to fetch that address at run time (1).", private=True),
+        Variable("NOTIFY_ON", Choice(("failure", "change", "always")),
+                 "When: on `failure`, on `change` (something was changed, or failure), or `always`.",
+                 default="failure"),
+        Variable("REPORT_DIR", Text(),
+                 "A folder for the report as JSON, the page and the record of changes; what cannot be written is "
+                 "only said."),
+        of_run=True,
     ),
-    Variable(
-        "ATLASSIAN_ACCOUNT_EMAIL", ALWAYS, TO_BITBUCKET, _EMAIL,
-        "The Atlassian account that `ATLASSIAN_API_TOKEN` belongs to (1).", private=True, from_step=True,
+    *_group(
+        AWS, ANY,
+        Variable("AWS_OIDC_ROLE_ARN", _ROLE,
+                 "The role to assume with the step's OIDC token (`oidc: true`); wins over keys (2).", from_step=True,
+                 also="AWS_ROLE OIDC_ROLE_ARN"),
+        Variable("AWS_ACCESS_KEY_ID", Pattern(r"\w{16,128}", "an access key id"), "An access key (2).", private=True,
+                 from_step=True),
+        Variable("AWS_SECRET_ACCESS_KEY", Token(), "The access key's secret (2).", secret=True, from_step=True),
+        Variable("AWS_SESSION_TOKEN", Token(), "The session token that belongs to temporary keys.", secret=True,
+                 from_step=True),
+        Variable("AWS_ROLE_ARN", _ROLE, "A role to assume by the access key."),
+        Variable("AWS_ROLESANYWHERE_TRUST_ANCHOR_ARN",
+                 Pattern(rf"{_ANYWHERE}:trust-anchor/[\w-]+", "the ARN of a trust anchor"),
+                 "IAM Roles Anywhere: the trust anchor (2)."),
+        Variable("AWS_ROLESANYWHERE_PROFILE_ARN", Pattern(rf"{_ANYWHERE}:profile/[\w-]+", "the ARN of a profile"),
+                 "The profile (2)."),
+        Variable("AWS_ROLESANYWHERE_ROLE_ARN", _ROLE, "The role (2)."),
+        Variable("AWS_ROLESANYWHERE_CERTIFICATE", Certificates("AWS_ROLESANYWHERE_PRIVATE_KEY"),
+                 "The certificate: PEM, or base64 of it (2).", private=True),
+        Variable("AWS_ROLESANYWHERE_PRIVATE_KEY", PrivateKey("AWS_ROLESANYWHERE_CERTIFICATE"),
+                 "The certificate's private key, likewise (2).", secret=True, from_step=True),
+        Variable("AWS_ROLESANYWHERE_CHAIN", Certificates("AWS_ROLESANYWHERE_PRIVATE_KEY"),
+                 "Certificates between it and the anchor, likewise, if any.", private=True),
+        way="AWS",
     ),
-    Variable(
-        "ATLASSIAN_API_TOKEN", ALWAYS, TO_BITBUCKET, _API_TOKEN,
-        "A user's API token (1).", secret=True, from_step=True,
+    *_group(
+        AWS, ANY,
+        Variable("AWS_SESSION_POLICY", SessionPolicy(),
+                 "Narrows the role's session: a policy as JSON, or `minimal`, which is the smallest one for this "
+                 "very run.", private=True),
+        Variable("AWS_SESSION_SECONDS", Number("seconds", 900, 43_200),
+                 "How many seconds the role's session lasts at most.", default="3600"),
+        Variable("AWS_DEFAULT_REGION", _REGION,
+                 "The region, e.g. `eu-central-1`; needed for secrets in AWS, but for a `SECRET_ID` that is an ARN.",
+                 from_step=True, also="AWS_REGION"),
+        Variable("ALLOWED_AWS_ACCOUNT_IDS", Listing(_ACCOUNT),
+                 "A list; any other account is refused before anything is touched."),
+        Variable("AWS_ENDPOINT_URL", Address(), "Overrides the AWS endpoint; for the sandbox.", of_run=True),
     ),
-    Variable(
-        "BITBUCKET_OAUTH_CLIENT_ID", ALWAYS, TO_BITBUCKET, Token(),
-        "The key of an OAuth consumer (1).", private=True, from_step=True,
+    *_group(
+        ROTATE, ROTATION,
+        Variable("IAM_USER_NAME", _USER, "Whose access key is rotated.",
+                 shown_default="the user whom the keys belong to", also="IAM_USER IAM_USERNAME"),
+        Variable("SECRET_ID", _SECRET,
+                 "The AWS Secrets Manager secret that holds the pair: name or ARN. Needed for more than one target.",
+                 also="SECRET_NAME SECRET_ARN"),
+        Variable("ROTATE_AFTER_DAYS", _DAYS, "The age in days at which a key is replaced.", default="90"),
+        Variable("DEACTIVATE_AFTER_DAYS", _DAYS, "The age at which the replaced key is made inactive.",
+                 shown_default="`ROTATE_AFTER_DAYS` and 10 more, or a quarter more where that is less"),
+        Variable("DELETE_AFTER_DAYS", _DAYS, "The age at which the replaced key is deleted.",
+                 shown_default="the same again"),
+        Variable("ACCESS_KEY_ID_VARIABLE", VariableName(), "The name of the id's variable in Bitbucket.",
+                 default="AWS_ACCESS_KEY_ID"),
+        Variable("SECRET_ACCESS_KEY_VARIABLE", VariableName(),
+                 "The name of the secret's variable in Bitbucket; always secured.", default="AWS_SECRET_ACCESS_KEY"),
+        Variable("FORCE", Switch(),
+                 "Rotate now, whatever the key's age. With `pull` and `replicate`: write everything, changed or not.",
+                 jobs=ANY, default="false", of_run=True),
+        Variable("REVOKE",
+                 Pattern(r"[A-Z0-9]{4,128}|(?i:true|false)", "an access key's id, or its last letters, at least four"),
+                 "A key has leaked: its id, or its last letters, at least four. A key in use is replaced first; then "
+                 "it goes inactive in the same run.", jobs=ROTATION | {"fleet"}, of_run=True),
+        Variable("CREDENTIALS_VARIABLE", VariableName(),
+                 "The name of one more secured variable, which gets the pair as a credentials file in base64."),
+        Variable("IF_STILL_USED", Choice(("postpone", "deactivate")),
+                 "What to do with an old key that is still in use when its time is up: `postpone` or `deactivate`.",
+                 default="postpone"),
     ),
-    Variable(
-        "BITBUCKET_OAUTH_CLIENT_SECRET", ALWAYS, TO_BITBUCKET, Token(),
-        "The consumer's secret (1).", secret=True, from_step=True,
+    *_group(
+        PULL, SELECTING,
+        Variable("SOURCE", Choice(tuple(SOURCES)),
+                 "Where the secrets come from: `vault`, which is OpenBao, too, or for `pull` also "
+                 f"{' or '.join(f'`{name}`' for name in SOURCES if name != 'vault')}.",
+                 default="vault"),
+        Variable("SECRETS", Lines(),
+                 "Which secrets: selectors, one a line or separated by `;`. Needed by both. For `secretsmanager`: a "
+                 "name, an ARN, `ci/**` or `tag:<key>=<value>`; a name may have a stage or version behind a colon. "
+                 "For `ssm`: a parameter's name or `/ci/**`.", private=True),
+        Variable("SECURED", Switch(), "Write secured variables; `pull` only.", jobs=PULL_ONLY, default="true"),
+        Variable("PRUNE", SwitchOrMost(),
+                 "Delete what Keyturn has written and the source has no more: `true`, which refuses more than five "
+                 "and a fifth of what a selector or a target has, or how many at most.", default="false"),
+        Variable("ON_MISSING", Choice(("fail", "keep")),
+                 "What to do when a named secret or key is not there: `fail`, or `keep` its variables.",
+                 default="fail"),
+        Variable("ENCODE", Choice(("base64",)),
+                 "`base64` for values that a variable cannot hold as they are, such as several lines; `pull` only.",
+                 jobs=PULL_ONLY),
+        Variable("TRIM", Choice(("newline",)),
+                 "`newline` leaves out one line break at the end of a value; `pull` only.", jobs=PULL_ONLY),
     ),
-    Variable(
-        "BITBUCKET_ACCESS_TOKEN_FROM", ALWAYS, TO_BITBUCKET, StoredSecret(),
-        f"Where to fetch the access token at run time: {stored_forms()} (1).",
-        private=True,
+    *_group(
+        ELSEWHERE, ANY,
+        Variable("ADOPT", Listing(),
+                 "`replicate`: `true` takes over secrets of the same name in Secrets Manager that Keyturn did not "
+                 "write. `rotate`: what is given up: the ARN of a secret that a target remembers, the id of a key "
+                 "that it holds, a place outside `TARGETS`.", jobs=REPLICATE_ONLY | ROTATION | {"fleet"}, of_run=True),
     ),
-    Variable(
-        "ATLASSIAN_API_TOKEN_FROM", ALWAYS, TO_BITBUCKET, StoredSecret(),
-        "The same for the API token (1).", private=True,
+    *_group(
+        REPLICATE, REPLICATE_ONLY,
+        Variable("AWS_SECRET_PREFIX", Pattern(r"[\w/+=.@-]{1,400}", "the beginning of names, such as vault/"),
+                 "What the replicas' names begin with, e.g. `vault/`."),
+        Variable("KMS_KEY_ID", Pattern(r"[\w:/-]{1,2048}", "a key's id or ARN"),
+                 "The KMS key that new replicas are encrypted with.", shown_default="the account's own",
+                 also="KMS_KEY KMS_KEY_ARN"),
+        Variable("RECOVERY_WINDOW_DAYS", Number("days", 7, 30),
+                 "How many days a deleted replica can be restored, from 7 to 30.", default="30"),
     ),
-    Variable(
-        "BITBUCKET_OAUTH_CLIENT_SECRET_FROM", ALWAYS, TO_BITBUCKET, StoredSecret(),
-        "The same for the consumer's secret (1).", private=True,
+    *_group(
+        VAULT, ANY,
+        Variable("VAULT_ADDR", Address(),
+                 "The address; `http://` only on this machine. A `/v1` or `/ui` at its end is dropped. Needed for "
+                 "`SOURCE` `vault`.", from_step=True, also="VAULT_URL VAULT_ADDRESS"),
+        Variable("VAULT_NAMESPACE", Pattern(r"[\w./-]{1,200}", "a namespace"), "The namespace.", from_step=True),
+        Variable("VAULT_CACERT", Certificates(usable=True),
+                 "The certificates to trust instead of the usual ones: PEM, or base64 of it.", private=True,
+                 from_step=True),
     ),
-    Variable(
-        "DRY_RUN", ALWAYS, ANY, Switch(("offline",)),
-        "Show the plan and write nothing. With `fleet`, `offline` compares the file and its lock and asks nobody.",
-        default="false",
+    *_group(
+        VAULT, ANY,
+        Variable("VAULT_AUTH_METHOD", Choice(METHODS),
+                 "How to sign in: `jwt`, `approle`, `token`, `aws`, `userpass`, `kubernetes` or `ldap`.",
+                 shown_default="`jwt` with the step's OIDC token, else by what is given"),
+        Variable("VAULT_AUTH_PATH", Pattern(r"[\w./-]{1,200}", "a path"), "Where the method is mounted.",
+                 shown_default="the method's name"),
+        Variable("VAULT_ROLE", Pattern(r"[\w.-]{1,200}", "a role's name"),
+                 "The role, for `jwt`, `aws` and `kubernetes`."),
+        Variable("VAULT_ROLE_ID", Text(), "The role's id, for `approle`.", private=True),
+        Variable("VAULT_SECRET_ID", Token(), "The secret id, for `approle`.", secret=True, from_step=True),
+        Variable("VAULT_WRAPPED_SECRET_ID", Token(), "Or a wrapping token of the secret id.", secret=True,
+                 from_step=True),
+        Variable("VAULT_TOKEN", Token(), "The token, for `token`.", secret=True, from_step=True),
+        Variable("VAULT_USERNAME", Text(), "The user, for `userpass` and `ldap`.", private=True),
+        Variable("VAULT_PASSWORD", Text(), "The password, for `userpass` and `ldap`.", secret=True, from_step=True),
+        way="Vault",
     ),
-    Variable("DEBUG", ALWAYS, ANY, Switch(), "More of Keyturn's own log; never a library's.", default="false"),
-    Variable(
-        "SNS_TOPIC_ARN", ALWAYS, ANY, _TOPIC,
-        "An Amazon SNS topic that gets a notice of the run; needs a way into AWS (2).",
+    *_group(
+        FLEET, OF_FLEETS,
+        Variable("FLEET", Text(), "The fleet file, in the step's clone.", default="keyturn.yaml"),
+        Variable("FLEET_LOCK", Text(), "The lock: which places the file's jobs may write, by uuid; reviewed like code.",
+                 default="keyturn.lock"),
+        Variable("JOBS", Listing(Pattern(r"[a-z0-9-]+(/[\w.*-]+)?", "the names of jobs of the fleet file")),
+                 "Only these jobs; a list of `service-keys`, `service-keys/svc-a` or `service-keys/svc-*`.",
+                 shown_default="all jobs"),
+        Variable("SHARE", Pattern(r"parallel|[1-9]\d{0,3}/[1-9]\d{0,3}", "parallel, or a share such as 2/4"),
+                 "This step's share of the jobs: `2/4`, or `parallel` for Bitbucket's own parallel steps.",
+                 shown_default="all of it"),
+        of_run=True,
     ),
-    Variable(
-        "NOTIFY_URL", ALWAYS, ANY, SecretAddress(),
-        "An `https://` address that gets the notice as JSON, such as an incoming webhook of Slack's; it is a secret.",
-        secret=True,
+    *_group(
+        SETUP, WAY_THERE,
+        Variable("SETUP_ACTIONS", Listing(Choice(DOING)),
+                 "For which actions, a list of `rotate`, `pull` and `replicate`.",
+                 shown_default="those that the other variables are for"),
+        Variable("WRITE_PROBE", Switch(),
+                 "`doctor`: try writing, too, in the first of `TARGETS`, with throw-away variables that are deleted "
+                 "again. `DRY_RUN` shows the requests.", jobs=ANY, default="false"),
+        of_run=True,
     ),
-    Variable(
-        "NOTIFY_URL_FROM", ALWAYS, ANY, StoredSecret(),
-        "Where to fetch that address at run time (1).", private=True,
-    ),
-    Variable(
-        "NOTIFY_ON", ALWAYS, ANY, Choice(("failure", "change", "always")),
-        "When: on `failure`, on `change` (something was changed, or failure), or `always`.", default="failure",
-    ),
-    Variable(
-        "REPORT_DIR", ALWAYS, ANY, Text(),
-        "A folder for the report as JSON, the page and the record of changes; what cannot be written is only said.",
-    ),
-    Variable(
-        "AWS_OIDC_ROLE_ARN", AWS, ANY, _ROLE,
-        "The role to assume with the step's OIDC token (`oidc: true`); wins over keys (2).", from_step=True,
-    ),
-    Variable(
-        "AWS_ACCESS_KEY_ID", AWS, ANY, Pattern(r"\w{16,128}", "an access key id"),
-        "An access key (2).", private=True, from_step=True,
-    ),
-    Variable("AWS_SECRET_ACCESS_KEY", AWS, ANY, Token(), "The access key's secret (2).", secret=True, from_step=True),
-    Variable(
-        "AWS_SESSION_TOKEN", AWS, ANY, Token(),
-        "The session token that belongs to temporary keys.", secret=True, from_step=True,
-    ),
-    Variable("AWS_ROLE_ARN", AWS, ANY, _ROLE, "A role to assume by the access key."),
-    Variable(
-        "AWS_ROLESANYWHERE_TRUST_ANCHOR_ARN", AWS, ANY,
-        Pattern(rf"{_ANYWHERE}:trust-anchor/[\w-]+", "the ARN of a trust anchor"),
-        "IAM Roles Anywhere: the trust anchor (2).",
-    ),
-    Variable(
-        "AWS_ROLESANYWHERE_PROFILE_ARN", AWS, ANY, Pattern(rf"{_ANYWHERE}:profile/[\w-]+", "the ARN of a profile"),
-        "The profile (2).",
-    ),
-    Variable("AWS_ROLESANYWHERE_ROLE_ARN", AWS, ANY, _ROLE, "The role (2)."),
-    Variable(
-        "AWS_ROLESANYWHERE_CERTIFICATE", AWS, ANY, Certificates("AWS_ROLESANYWHERE_PRIVATE_KEY"),
-        "The certificate: PEM, or base64 of it (2).", private=True,
-    ),
-    Variable(
-        "AWS_ROLESANYWHERE_PRIVATE_KEY", AWS, ANY, PrivateKey("AWS_ROLESANYWHERE_CERTIFICATE"),
-        "The certificate's private key, likewise (2).", secret=True, from_step=True,
-    ),
-    Variable(
-        "AWS_ROLESANYWHERE_CHAIN", AWS, ANY, Certificates("AWS_ROLESANYWHERE_PRIVATE_KEY"),
-        "Certificates between it and the anchor, likewise, if any.", private=True,
-    ),
-    Variable(
-        "AWS_SESSION_POLICY", AWS, ANY, SessionPolicy(),
-        "Narrows the role's session: a policy as JSON, or `minimal`, which is the smallest one for this very run.",
-        private=True,
-    ),
-    Variable(
-        "AWS_SESSION_SECONDS", AWS, ANY, Number("seconds", 900, 43_200),
-        "How many seconds the role's session lasts at most.", default="3600",
-    ),
-    Variable(
-        "AWS_DEFAULT_REGION", AWS, ANY, _REGION,
-        "The region, e.g. `eu-central-1`; needed for secrets in AWS, but for a `SECRET_ID` that is an ARN.",
-        from_step=True,
-    ),
-    Variable(
-        "ALLOWED_AWS_ACCOUNT_IDS", AWS, ANY, Listing(_ACCOUNT),
-        "A list; any other account is refused before anything is touched.",
-    ),
-    Variable("AWS_ENDPOINT_URL", AWS, ANY, Address(), "Overrides the AWS endpoint; for the sandbox."),
-    Variable(
-        "IAM_USER_NAME", ROTATE, ROTATION, _USER,
-        "Whose access key is rotated.", shown_default="the user whom the keys belong to",
-    ),
-    Variable(
-        "SECRET_ID", ROTATE, ROTATION, _SECRET,
-        "The AWS Secrets Manager secret that holds the pair: name or ARN. Needed for more than one target.",
-    ),
-    Variable("ROTATE_AFTER_DAYS", ROTATE, ROTATION, _DAYS, "The age in days at which a key is replaced.", default="90"),
-    Variable(
-        "DEACTIVATE_AFTER_DAYS", ROTATE, ROTATION, _DAYS,
-        "The age at which the replaced key is made inactive.",
-        shown_default="`ROTATE_AFTER_DAYS` and 10 more, or a quarter more where that is less",
-    ),
-    Variable(
-        "DELETE_AFTER_DAYS", ROTATE, ROTATION, _DAYS,
-        "The age at which the replaced key is deleted.", shown_default="the same again",
-    ),
-    Variable(
-        "ACCESS_KEY_ID_VARIABLE", ROTATE, ROTATION, VariableName(),
-        "The name of the id's variable in Bitbucket.", default="AWS_ACCESS_KEY_ID",
-    ),
-    Variable(
-        "SECRET_ACCESS_KEY_VARIABLE", ROTATE, ROTATION, VariableName(),
-        "The name of the secret's variable in Bitbucket; always secured.", default="AWS_SECRET_ACCESS_KEY",
-    ),
-    Variable(
-        "FORCE", ROTATE, ANY, Switch(),
-        "Rotate now, whatever the key's age. With `pull` and `replicate`: write everything, changed or not.",
-        default="false",
-    ),
-    Variable(
-        "REVOKE", ROTATE, ROTATION | {"fleet"},
-        Pattern(
-            r"[A-Z0-9]{4,128}|(?i:true|false)", "an access key's id, or its last letters, at least four",
-        ),
-        "A key has leaked: its id, or its last letters, at least four. A key in use is replaced first; then it goes "
-        "inactive in the same run.",
-    ),
-    Variable(
-        "CREDENTIALS_VARIABLE", ROTATE, ROTATION, VariableName(),
-        "The name of one more secured variable, which gets the pair as a credentials file in base64.",
-    ),
-    Variable(
-        "IF_STILL_USED", ROTATE, ROTATION, Choice(("postpone", "deactivate")),
-        "What to do with an old key that is still in use when its time is up: `postpone` or `deactivate`.",
-        default="postpone",
-    ),
-    Variable(
-        "SOURCE", PULL, SELECTING, Choice(tuple(SOURCES)),
-        "Where the secrets come from: `vault`, which is OpenBao, too, or for `pull` also "
-        f"{' or '.join(f'`{name}`' for name in SOURCES if name != 'vault')}.",
-        default="vault",
-    ),
-    Variable(
-        "SECRETS", PULL, SELECTING, Lines(),
-        "Which secrets: selectors, one a line or separated by `;`. Needed by both. For `secretsmanager`: a name, "
-        "an ARN, `ci/**` or `tag:<key>=<value>`; a name may have a stage or version behind a colon. For `ssm`: a "
-        "parameter's name or `/ci/**`.",
-        private=True,
-    ),
-    Variable("SECURED", PULL, PULL_ONLY, Switch(), "Write secured variables; `pull` only.", default="true"),
-    Variable(
-        "PRUNE", PULL, SELECTING, SwitchOrMost(),
-        "Delete what Keyturn has written and the source has no more: `true`, which refuses more than five and a fifth "
-        "of what a selector or a target has, or how many at most.",
-        default="false",
-    ),
-    Variable(
-        "ON_MISSING", PULL, SELECTING, Choice(("fail", "keep")),
-        "What to do when a named secret or key is not there: `fail`, or `keep` its variables.", default="fail",
-    ),
-    Variable(
-        "ENCODE", PULL, PULL_ONLY, Choice(("base64",)),
-        "`base64` for values that a variable cannot hold as they are, such as several lines; `pull` only.",
-    ),
-    Variable(
-        "TRIM", PULL, PULL_ONLY, Choice(("newline",)),
-        "`newline` leaves out one line break at the end of a value; `pull` only.",
-    ),
-    Variable(
-        "ADOPT", ELSEWHERE, REPLICATE_ONLY | ROTATION | {"fleet"}, Listing(),
-        "`replicate`: `true` takes over secrets of the same name in Secrets Manager that Keyturn did not write. "
-        "`rotate`: what is given up: the ARN of a secret that a target remembers, the id of a key that it holds, a "
-        "place outside `TARGETS`.",
-    ),
-    Variable(
-        "AWS_SECRET_PREFIX", REPLICATE, REPLICATE_ONLY,
-        Pattern(r"[\w/+=.@-]{1,400}", "the beginning of names, such as vault/"),
-        "What the replicas' names begin with, e.g. `vault/`.",
-    ),
-    Variable(
-        "KMS_KEY_ID", REPLICATE, REPLICATE_ONLY, Pattern(r"[\w:/-]{1,2048}", "a key's id or ARN"),
-        "The KMS key that new replicas are encrypted with.", shown_default="the account's own",
-    ),
-    Variable(
-        "RECOVERY_WINDOW_DAYS", REPLICATE, REPLICATE_ONLY, Number("days", 7, 30),
-        "How many days a deleted replica can be restored, from 7 to 30.", default="30",
-    ),
-    Variable(
-        "VAULT_ADDR", VAULT, ANY, Address(),
-        "The address; `http://` only on this machine. A `/v1` or `/ui` at its end is dropped. Needed for `SOURCE` "
-        "`vault`.",
-        from_step=True,
-    ),
-    Variable(
-        "VAULT_NAMESPACE", VAULT, ANY, Pattern(r"[\w./-]{1,200}", "a namespace"),
-        "The namespace.", from_step=True,
-    ),
-    Variable(
-        "VAULT_CACERT", VAULT, ANY, Certificates(usable=True),
-        "The certificates to trust instead of the usual ones: PEM, or base64 of it.", private=True, from_step=True,
-    ),
-    Variable(
-        "VAULT_AUTH_METHOD", VAULT, ANY, Choice(METHODS),
-        "How to sign in: `jwt`, `approle`, `token`, `aws`, `userpass`, `kubernetes` or `ldap`.",
-        shown_default="`jwt` with the step's OIDC token, else by what is given",
-    ),
-    Variable(
-        "VAULT_AUTH_PATH", VAULT, ANY, Pattern(r"[\w./-]{1,200}", "a path"),
-        "Where the method is mounted.", shown_default="the method's name",
-    ),
-    Variable(
-        "VAULT_ROLE", VAULT, ANY, Pattern(r"[\w.-]{1,200}", "a role's name"),
-        "The role, for `jwt`, `aws` and `kubernetes`.",
-    ),
-    Variable("VAULT_ROLE_ID", VAULT, ANY, Text(), "The role's id, for `approle`.", private=True),
-    Variable("VAULT_SECRET_ID", VAULT, ANY, Token(), "The secret id, for `approle`.", secret=True, from_step=True),
-    Variable(
-        "VAULT_WRAPPED_SECRET_ID", VAULT, ANY, Token(),
-        "Or a wrapping token of the secret id.", secret=True, from_step=True,
-    ),
-    Variable("VAULT_TOKEN", VAULT, ANY, Token(), "The token, for `token`.", secret=True, from_step=True),
-    Variable("VAULT_USERNAME", VAULT, ANY, Text(), "The user, for `userpass` and `ldap`.", private=True),
-    Variable(
-        "VAULT_PASSWORD", VAULT, ANY, Text(),
-        "The password, for `userpass` and `ldap`.", secret=True, from_step=True,
-    ),
-    Variable(
-        "FLEET", FLEET, OF_FLEETS, Text(),
-        "The fleet file, in the step's clone.", default="keyturn.yaml",
-    ),
-    Variable(
-        "FLEET_LOCK", FLEET, OF_FLEETS, Text(),
-        "The lock: which places the file's jobs may write, by uuid; reviewed like code.", default="keyturn.lock",
-    ),
-    Variable(
-        "JOBS", FLEET, OF_FLEETS, Listing(Pattern(r"[a-z0-9-]+(/[\w.*-]+)?", "the names of jobs of the fleet file")),
-        "Only these jobs; a list of `service-keys`, `service-keys/svc-a` or `service-keys/svc-*`.",
-        shown_default="all jobs",
-    ),
-    Variable(
-        "SHARE", FLEET, OF_FLEETS, Pattern(r"parallel|[1-9]\d{0,3}/[1-9]\d{0,3}", "parallel, or a share such as 2/4"),
-        "This step's share of the jobs: `2/4`, or `parallel` for Bitbucket's own parallel steps.",
-        shown_default="all of it",
-    ),
-    Variable(
-        "SETUP_ACTIONS", SETUP, WAY_THERE, Listing(Choice(DOING)),
-        "For which actions, a list of `rotate`, `pull` and `replicate`.",
-        shown_default="those that the other variables are for",
-    ),
-    Variable(
-        "WRITE_PROBE", SETUP, ANY, Switch(),
-        "`doctor`: try writing, too, in the first of `TARGETS`, with throw-away variables that are deleted again. "
-        "`DRY_RUN` shows the requests.", default="false",
-    ),
-    Variable(
-        "BITBUCKET_API_URL", ELSEWHERE, TO_BITBUCKET, Address(),
-        "Overrides Bitbucket's API; for the sandbox.", default="https://api.bitbucket.org/2.0",
-    ),
-    Variable(
-        "STATE_VARIABLE", ELSEWHERE, PULL_ONLY, VariableName(own=True),
-        "The unsecured variable in which a target remembers what was pulled; never a value.",
-        default="KEYTURN_STATE",
+    *_group(
+        ELSEWHERE, ANY,
+        Variable("BITBUCKET_API_URL", Address(), "Overrides Bitbucket's API; for the sandbox.", jobs=TO_BITBUCKET,
+                 default="https://api.bitbucket.org/2.0", of_run=True),
+        Variable("STATE_VARIABLE", VariableName(own=True),
+                 "The unsecured variable in which a target remembers what was pulled; never a value.", jobs=PULL_ONLY,
+                 default="KEYTURN_STATE"),
     ),
 )  # fmt: skip
 
@@ -397,27 +312,12 @@ BY_NAME = {variable.name: variable for variable in VARIABLES}
 TAKE_OVER = replace(BY_NAME["ADOPT"], rule=Switch())
 
 # Ways to sign in: of several levels that give one, the nearest counts as a whole.
-BITBUCKET_WAY = frozenset({
-    "BITBUCKET_ACCESS_TOKEN", "ATLASSIAN_ACCOUNT_EMAIL", "ATLASSIAN_API_TOKEN", "BITBUCKET_OAUTH_CLIENT_ID",
-    "BITBUCKET_OAUTH_CLIENT_SECRET", "BITBUCKET_ACCESS_TOKEN_FROM", "ATLASSIAN_API_TOKEN_FROM",
-    "BITBUCKET_OAUTH_CLIENT_SECRET_FROM",
-})  # fmt: skip
-AWS_WAY = frozenset(
-    name for name in BY_NAME
-    if name.startswith("AWS_ROLESANYWHERE_")
-    or name in {"AWS_OIDC_ROLE_ARN", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_ROLE_ARN"}
-)  # fmt: skip
-VAULT_WAY = frozenset(
-    name for name in BY_NAME
-    if name.startswith("VAULT_") and name not in {"VAULT_ADDR", "VAULT_NAMESPACE", "VAULT_CACERT"}
-)  # fmt: skip
+BITBUCKET_WAY, AWS_WAY, VAULT_WAY = (
+    frozenset(each.name for each in VARIABLES if each.way == way) for way in ("Bitbucket", "AWS", "Vault")
+)
 
 # What belongs to a run and not to one of its jobs: a fleet file has none of it.
-OF_THE_RUN = frozenset({
-    "DRY_RUN", "DEBUG", "REPORT_DIR", "SNS_TOPIC_ARN", "NOTIFY_URL", "NOTIFY_URL_FROM", "NOTIFY_ON", "FLEET",
-    "FLEET_LOCK", "JOBS", "SHARE", "FORCE", "REVOKE", "ADOPT", "AWS_ENDPOINT_URL", "BITBUCKET_API_URL",
-    "SETUP_ACTIONS", "WRITE_PROBE",
-})  # fmt: skip
+OF_THE_RUN = frozenset(each.name for each in VARIABLES if each.of_run)
 
 # What Bitbucket hands to every pipe of a step, and what of it is secret.
 STEP_TOKEN = "BITBUCKET_STEP_OIDC_TOKEN"  # noqa: S105 - a variable's name

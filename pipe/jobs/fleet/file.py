@@ -11,7 +11,7 @@ from pipe.errors import Problem
 from pipe.jobs.fleet.document import QUOTE, Fault, Many, Map, Node, Text, read_document
 from pipe.jobs.fleet.patterns import Aim, Choice, Misread, read_aim, read_choice
 from pipe.redact import learn
-from pipe.settings.misnamed import meant
+from pipe.settings.reader import meant
 from pipe.settings.variables import BITBUCKET_WAY, BY_NAME, DOING, OF_THE_RUN
 from pipe.values import TargetKind
 
