@@ -114,7 +114,7 @@ def endless(connection: socket.socket) -> None:
 
 
 def bomb(*codings: str) -> Script:
-    body = zlib.compress(b" " * 2**20 * 64, 9, wbits=31)
+    body = zlib.compress(b" " * 2**20 * 64, 1, wbits=31)
     for _ in codings[1:]:
         body = gzip.compress(body)
     return answering(body, f"Content-Encoding: {', '.join(codings)}")
