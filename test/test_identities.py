@@ -203,6 +203,7 @@ def test_a_step_without_a_token_is_told_the_line_of_its_pipeline(vaulted: World,
 
 @pytest.mark.parametrize("action", ["rotate", "pull"])
 @pytest.mark.parametrize("bound", [False, True])
+@pytest.mark.sample(3)
 def test_the_right_token_is_let_in(vaulted: World, company: Company, action: str, bound: bool) -> None:
     production = company.environments["Production"]
     if bound:

@@ -96,6 +96,7 @@ def test_the_end_of_a_consumers_tokens_is_no_news(world: World, company: Company
 
 @pytest.mark.parametrize("told", [True, False], ids=["told", "untold"])
 @pytest.mark.parametrize("kind", ["repository", "api-token", "oauth"])
+@pytest.mark.sample(3)
 def test_the_scopes_of_the_docs_are_enough_and_no_more(
     world: World, company: Company, pipe: Pipe, kind: Kind, told: bool
 ) -> None:

@@ -196,6 +196,7 @@ def test_no_value_gets_out_anywhere_in_any_form(value: str, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("value", OWN, ids=ascii)
+@pytest.mark.sample(12)
 def test_no_word_of_keyturn_s_own_is_lost(value: str, tmp_path: Path) -> None:
     show("acme/shop", "Staging", "DB_PASSWORD", "secret/ci/db")
     before = {name: run(job(["nothing"]), tmp_path) for name, job in JOBS.items()}

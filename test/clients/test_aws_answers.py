@@ -297,6 +297,7 @@ def http(body: bytes, *headers: bytes, status: bytes = b"200 OK") -> bytes:
 
 @pytest.mark.parametrize("where", ["in the head", "in the body"])
 @pytest.mark.parametrize("operation", [ONCE, "secretsmanager.PutSecretValue"])
+@pytest.mark.sample(2)
 def test_an_answer_that_trickles_in_is_given_up(
     world: World,
     company: Company,

@@ -146,6 +146,7 @@ def test_creating_what_a_spoilt_answer_hid_is_no_conflict(
     [("401", BadCredentials), ("403", Denied), ("429-bare", Busy), ("429-hint", Busy), ("429-reset", Busy),
      ("500-before", Busy), ("502-before", Busy), ("503-before", Busy), ("cut-before", Busy)],
 )  # fmt: skip
+@pytest.mark.sample(5)
 def test_what_a_refusal_means(
     world: World, client: Bitbucket, place: Place, kind: str, error: type[KeyturnError]
 ) -> None:

@@ -78,6 +78,7 @@ def test_an_answer_of_any_status_is_an_answer_and_leads_nowhere(status: str) -> 
     ],
     ids=["body", "chunks", "a chunk's size", "a header", "the status", "100 Continue", "nothing"],
 )
+@pytest.mark.sample(4)
 def test_no_answer_outlives_its_time_however_it_trickles(begin: bytes, piece: bytes, over: threading.Event) -> None:
     # It would go on until the test is over; by the socket's timeout alone, each piece comes in time.
     error = failure(trickling(begin, piece, over), Deadline(pace=0.03))

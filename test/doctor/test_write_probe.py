@@ -122,6 +122,7 @@ def otherwise(facts: ProbeFacts) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("mood", SAYS)
+@pytest.mark.sample(6)
 def test_what_is_otherwise_is_said_and_nothing_else(probing: Probing, mood: str) -> None:
     probing.world.moods.turn(mood)
     facts = probing.here()

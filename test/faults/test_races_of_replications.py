@@ -35,7 +35,7 @@ def test_two_runs_started_together(name: str, attempt: int, vaulted: World, runn
     assert stage.leaks(told) == []
 
 
-@pytest.mark.sample(3)
+@pytest.mark.sample(2)
 @pytest.mark.parametrize(
     "name",
     ["first run", "one changed", "edited by hand", "edited by hand and changed", "pruned", "restored", "taken over"],

@@ -37,6 +37,7 @@ def test_an_example_is_sound(tmp_path: Path, name: str) -> None:
     ["jobs: {a: {ACTION: rotate}}", "version: 2\njobs: {}", "version: 1\njobs: {a: {ACTION: rotate, VAULT_TOKEN: s}}",
      "version: 1\njobs: {a: {ACTION: rotate, TARGET: x}}", "version: 1\ndefaults: {DRY_RUN: true}\njobs: {a: {ACTION: pull}}"],
 )  # fmt: skip
+@pytest.mark.sample(3)
 def test_an_editor_is_told_what_is_wrong(text: str) -> None:
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate(yaml.safe_load(text), fleet_schema.schema())

@@ -112,7 +112,7 @@ SPOILT = {
 
 
 @pytest.mark.parametrize("text", SPOILT.values(), ids=SPOILT)
-@pytest.mark.sample(4)
+@pytest.mark.sample(2)
 def test_case_1_a_state_that_cannot_be_read_is_said_once_and_all_is_written_and_nothing_pruned(
     case: Case, text: str
 ) -> None:

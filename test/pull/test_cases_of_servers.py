@@ -83,6 +83,7 @@ def test_15_a_second_token_that_is_refused_too_ends_it(case: Case) -> None:
 
 
 @pytest.mark.parametrize("operation", [LOGIN, "SCAN *", "GET secret/data/ci/session"])
+@pytest.mark.sample(1)
 def test_15_a_sealed_server_is_called_sealed(case: Case, operation: str) -> None:
     case.vault.wire.spoil(Fault(operation, "503-before", times=0))
     result = case.run()
@@ -95,7 +96,7 @@ def test_15_a_sealed_server_is_called_sealed(case: Case, operation: str) -> None
 
 @pytest.mark.parametrize("status", ["412 Precondition Failed", "472 Standby", "473 Standby"])
 @pytest.mark.parametrize("operation", [LOGIN, "SCAN *", "GET secret/data/*"])
-@pytest.mark.sample(4)
+@pytest.mark.sample(2)
 def test_15_a_standby_that_is_behind_is_asked_again(case: Case, operation: str, status: str) -> None:
     case.vault.wire.spoil(answering(operation, status, {"errors": ["required index state not present"]}, times=2))
     case.well()
@@ -167,7 +168,7 @@ def test_15_a_run_told_to_stop_before_any_write_writes_nothing(case: Case, opera
     ],
     ids=["versions", "values", "targets", "every write", "some writes"],
 )
-@pytest.mark.sample(3)
+@pytest.mark.sample(1)
 def test_15_the_token_is_revoked_after_a_run_that_fails(case: Case, fault: Fault, code: int) -> None:
     case.put("secret/ci/bulk", many(BULK))
     case.spoil(fault)

@@ -85,6 +85,7 @@ PEM = "-----BEGIN PRIVATE KEY-----\r\nMIIEvQIBADANBgkqhkiG9w0B\r\n-----END PRIVA
 
 
 @pytest.mark.parametrize("value", [PEM, "ends in one\n", "old\rmac", "\n"])
+@pytest.mark.sample(2)
 def test_case_5_many_lines_are_refused_or_base64_of_every_byte(case: Case, value: str) -> None:
     case.put(APP, {"pem": value, "plain": LONG})
     assert f"{APP} pem: the value has more than one line" in case.refused()

@@ -74,7 +74,7 @@ def test_the_smallest_policy_is_enough(case: Case) -> None:
 
 
 @pytest.mark.parametrize("without", [*NEEDED])
-@pytest.mark.sample(5)
+@pytest.mark.sample(3)
 def test_the_permission_that_is_missing_is_named_and_the_rest_is_done(kept: Case, without: str) -> None:
     by_user(kept, smallest(without))
     unrest(kept)
@@ -178,7 +178,7 @@ def test_what_passes_is_waited_for(case: Case, operation: str, kind: str) -> Non
     "operation", ["PutSecretValue", "TagResource", "UpdateSecretVersionStage", "RestoreSecret", "DeleteSecret"]
 )
 @pytest.mark.parametrize("kind", ["429-bare", "500-after"])
-@pytest.mark.sample(4)
+@pytest.mark.sample(2)
 def test_a_change_whose_answer_is_lost_is_no_failure(kept: Case, operation: str, kind: str) -> None:
     unrest(kept)
     kept.spoil(Fault(f"secretsmanager.{operation}", kind))
@@ -252,6 +252,7 @@ def test_a_vault_that_is_down_ends_the_run_and_says_so(kept: Case) -> None:
 
 @pytest.mark.parametrize(("first", "code"), [("cut-after", 2), ("cut-before", 1)])
 @pytest.mark.parametrize("second", ["html-403", "403"])
+@pytest.mark.sample(2)
 def test_a_refusal_after_an_attempt_that_may_have_been_carried_out_is_looked_at(
     case: Case, first: str, second: str, code: int
 ) -> None:

@@ -52,6 +52,7 @@ def unpruned(case: Case, result: Result, name: str = SESSION) -> None:
 
 
 @WAYS
+@pytest.mark.sample(1)
 def test_it_is_kept_and_named(kept: Case, end: Callable[[Case], None]) -> None:
     end(kept)
     for _ in range(2):
@@ -62,7 +63,7 @@ def test_it_is_kept_and_named(kept: Case, end: Callable[[Case], None]) -> None:
 
 @WAYS
 @pytest.mark.parametrize("days", [7, 30])
-@pytest.mark.sample(3)
+@pytest.mark.sample(1)
 def test_prune_schedules_its_deletion(pruning: Case, end: Callable[[Case], None], days: int) -> None:
     end(pruning)
     now = pruning.world.clock.now()
@@ -198,7 +199,7 @@ def test_two_steps_with_selectors_of_their_own_share_a_prefix_in_peace(case: Cas
 
 
 @pytest.mark.parametrize(("before", "after", "goes"), [(8, 3, True), (8, 2, False), (40, 30, True), (40, 26, False)])
-@pytest.mark.sample(2)
+@pytest.mark.sample(1)
 def test_more_than_five_and_a_fifth_are_never_deleted_at_once(case: Case, before: int, after: int, goes: bool) -> None:
     case.heard(case.vault.put_many("secret/ci/bulk", before))
     case.given["PRUNE"] = "true"

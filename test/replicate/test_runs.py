@@ -60,7 +60,7 @@ WRITES = [
 @pytest.mark.parametrize(
     ("operation", "newer"), [*((each, True) for each in (*LOOKS, *WRITES)), *((each, False) for each in WRITES)]
 )
-@pytest.mark.sample(3)
+@pytest.mark.sample(2)
 def test_a_whole_run_in_the_middle_of_another(case: Case, second: Runner, operation: str, newer: bool) -> None:
     case.given["PRUNE"] = "true"
     case.well()

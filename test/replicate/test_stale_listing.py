@@ -67,6 +67,7 @@ def test_a_move_that_is_not_shown_yet(kept: Case) -> None:
 
 
 @pytest.mark.parametrize("edits", [1, 2, 3])
+@pytest.mark.sample(1)
 def test_edits_that_are_not_shown_yet_before_a_move(kept: Case, edits: int) -> None:
     kept.edit("ci/chat")
     kept.aws.freeze()

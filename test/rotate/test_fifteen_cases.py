@@ -16,6 +16,7 @@ STORE = "secretsmanager.PutSecretValue"
 
 
 @pytest.mark.parametrize("kind", ["cut-after", "500-after", "503-after", "stall-after", "cut-before"])
+@pytest.mark.sample(3)
 def test_01_lost_reply_of_the_create(case: Case, kind: str) -> None:
     case.spoil(Fault("iam.CreateAccessKey", kind, seconds=STALL))
     result = case.run()
@@ -28,6 +29,7 @@ def test_01_lost_reply_of_the_create(case: Case, kind: str) -> None:
 
 
 @pytest.mark.parametrize("how", ["for a while", "told to stop", "for good", "for good, with no deletion"])
+@pytest.mark.sample(2)
 def test_02_store_fails(case: Case, how: str) -> None:
     # Before the pair, the announcement, the list of targets and the marker of the replaced key are written.
     passing = Fault(STORE, "503-before", nth=4, times=5)
@@ -90,6 +92,7 @@ def test_01_after_a_lost_reply_no_key_is_deleted_that_another_run_may_have_made(
 
 
 @pytest.mark.parametrize("how", ["soft", "hard", "killed", "killed at the id"])
+@pytest.mark.sample(2)
 def test_03_crash_between_the_two_writes(case: Case, how: str) -> None:
     case.given["TARGETS"] = "deployment:production"
     case.world.aws.put_secret(SECRET, body_of(case.old))
@@ -123,6 +126,7 @@ def test_03_crash_between_the_two_writes(case: Case, how: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["403", "503-before", "gone"])
+@pytest.mark.sample(2)
 def test_04_some_targets_fail(case: Case, kind: str) -> None:
     bitbucket, names = case.world.bitbucket, ("Staging", "Production", "Europe", "Asia", "Africa")
     for name in names[2:]:

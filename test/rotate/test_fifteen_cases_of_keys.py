@@ -24,6 +24,7 @@ def test_06_orphan(case: Case) -> None:
 
 
 @pytest.mark.parametrize("why", ["made later", "used", "held by a target", "use unknown"])
+@pytest.mark.sample(2)
 def test_06_orphan_that_may_be_a_persons(case: Case, why: str) -> None:
     case.killed("iam.CreateAccessKey")
     case.world.clock.move(minutes=120)
@@ -62,6 +63,7 @@ def test_07_two_keys_at_first_run_and_none(case: Case, status: str) -> None:
 
 
 @pytest.mark.parametrize("how", ["unevenly", "not at all", "somebody else's"])
+@pytest.mark.sample(2)
 def test_08_key_not_yet_usable(case: Case, how: str) -> None:
     if how == "unevenly":
         # Refused four times, known once, refused once more.

@@ -65,6 +65,7 @@ def test_a_key_that_somebody_makes_by_hand_meanwhile_is_no_other_run(case: Case)
 
 
 @pytest.mark.parametrize("body", [b"{}", b'{"Versions": []}', b'{"Versions": null}'])
+@pytest.mark.sample(1)
 def test_a_list_that_lacks_a_version_with_a_label_is_no_proof_of_another_run(case: Case, body: bytes) -> None:
     case.replaced(days=10)
     case.well()

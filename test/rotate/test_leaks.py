@@ -121,7 +121,7 @@ def test_a_run_without_secret_id(world: World, company: Company, pipe: Pipe, ear
 
 
 @pytest.mark.parametrize(("operation", "nth", "kind"), SPOILT)
-@pytest.mark.sample(7)
+@pytest.mark.sample(4)
 def test_a_run_with_one_request_spoilt(
     world: World, company: Company, pipe: Pipe, ears: Ears, operation: str, nth: int, kind: str
 ) -> None:

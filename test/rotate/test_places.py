@@ -175,6 +175,7 @@ def test_a_target_remembers_whose_key_it_has_and_from_which_secret(world: World,
 
 
 @pytest.mark.parametrize("how", ["region", "name"])
+@pytest.mark.sample(1)
 def test_another_secret_is_not_begun_beside_the_one_that_targets_remember(
     world: World, company: Company, pipe: Pipe, how: str
 ) -> None:

@@ -51,7 +51,7 @@ def test_130_variables_and_lists_that_lag(world: World, links: str, known: bool)
     fill(world, test, 130)
     if known:
         world.hand_over(test, company.old_key)
-    world.moods.turn(f"next={links}", "lag=5")
+    world.moods.turn(f"next={links}", "lag=2")
     pipe = pipe_in(world, company)
     first = pipe(TARGETS="deployment:test")
     assert first.code == 0, first.output
@@ -68,7 +68,7 @@ def test_130_variables_and_lists_that_lag(world: World, links: str, known: bool)
 
 def test_a_run_right_after_another_finds_it_done(world: World, company: Company, pipe: Pipe) -> None:
     """The lists still show the old id; writing the pair again is right, making a key is not."""
-    world.bitbucket.lag = 5.0
+    world.bitbucket.lag = 2.0
     assert pipe().code == 0
     keys = statuses(world)
     result = pipe()

@@ -70,6 +70,7 @@ def commented(text: str, heading: str) -> str:
         ({**ROTATE, "SETUP_ACTIONS": "pull"}, "pull"),
     ],
 )
+@pytest.mark.sample(3)
 def test_the_actions_that_are_meant(given: dict[str, str], actions: str) -> None:
     ended = run_bare({"ACTION": "setup", **given})
     assert ended.stdout.splitlines()[-1].startswith(f"✔ setup for {actions}: ")
