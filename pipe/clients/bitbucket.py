@@ -175,7 +175,7 @@ class Bitbucket:
     def create(self, place: Place, key: str, value: str, *, longest: float = LAG) -> Variable:
         """Create one unsecured variable; return it as it is where somebody else has created it before.
 
-        Raises Busy where the list does not show that one within so many seconds.
+        Raises ServiceError where the list does not show that one within so many seconds.
         """
         return self._create(place, key, value, secured=False, or_update=False, longest=longest)
 
@@ -265,7 +265,8 @@ class Bitbucket:
                 break
             self._patience.wait(pause)
             waited, pause = waited + pause, min(4.0, pause + 1.0)
-        raise Busy(
+        # Not Busy: the time to look has passed, and nothing is written anew for it.
+        raise ServiceError(
             f"Bitbucket says that {key} exists in {place.label}, but its list does not show it.", "Run again later."
         )
 

@@ -161,6 +161,7 @@ def test_a_state_that_is_there_although_the_list_did_not_show_it_is_looked_for(
     result = pipe(**ALONE)
     assert (result.code, result.asked("iam.CreateAccessKey")) == (code, []), result.output
     assert said in result.last_line
+    assert len(result.asked("POST")) == 2
     assert statuses(world) == {company.old_key.access_key_id: "Active"}
 
 

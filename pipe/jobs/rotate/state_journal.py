@@ -28,7 +28,7 @@ class StateVariable(Protocol):
     """One variable of one target."""
 
     def create(self, value: str) -> Variable:
-        """Create it, unsecured; return it as it is where it is there already, raises Busy where it is not shown."""
+        """Create it, unsecured; return it as it is where it is there; raises ServiceError where no list shows it."""
 
     def write(self, value: str, known: Variable) -> Variable:
         """Update it, unsecured."""
