@@ -244,6 +244,20 @@ def allowing(permissions: Iterable[Permission]) -> list[Statement]:
     ]
 
 
+def joined(statements: Iterable[Statement]) -> list[Statement]:
+    """Return statements of which those that allow the same on several resources are one."""
+    found: dict[str, Statement] = {}
+    for each in statements:
+        same = found.setdefault(json.dumps([each["Action"], each.get("Condition")]), dict(each))
+        both = [*_listed(same["Resource"]), *_listed(each["Resource"])]
+        same["Resource"] = _one_or_all(list(dict.fromkeys(both)))
+    return list(found.values())
+
+
+def _listed(resources: str | list[str]) -> list[str]:
+    return [resources] if isinstance(resources, str) else resources
+
+
 def trusts_step(home: Home, issuer: str, audience: str, subject: str) -> Policy:
     """Return a role's trust in Bitbucket's steps.
 

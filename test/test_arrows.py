@@ -93,7 +93,7 @@ JOBS = {
     "doctor": {"rotate", "pull", "replicate", "setup"},
     "setup": {"rotate", "pull", "replicate", "registry"},
     "replicate": {"pull"},
-    "fleet": {"rotate", "registry"},
+    "fleet": {"rotate", "registry", "status", "doctor", "setup"},
     "discover": {"fleet"},
 }
 

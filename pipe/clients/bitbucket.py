@@ -110,11 +110,12 @@ class Bitbucket:
         An environment's uuid tells where its variables are, so that they are asked for beside the list of environments.
         Raises Denied, too, where an answer has told that the token lacks a scope that the run needs.
         """
-        found = self._looked(target)
+        found = self.peek(target)
         self._api.check()
         return found
 
-    def _looked(self, target: Target) -> tuple[Place, dict[str, Variable]]:
+    def peek(self, target: Target) -> tuple[Place, dict[str, Variable]]:
+        """Return what `look` does, whatever scopes the token lacks."""
         known = self._known.get(target)
         if known is not None:
             return known, self._looked_at(known)

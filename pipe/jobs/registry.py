@@ -82,8 +82,9 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
 
 
 def read_job(reader: Reader, action: str) -> Any:
-    """Return what the job of an action needs to know."""
-    return import_module(MODULES[action]).read_job(reader)
+    """Return what the job of an action needs to know; one that looks, looks at a fleet where FLEET is given."""
+    whole = action in ("status", "setup", "doctor") and reader.is_given("FLEET")
+    return import_module(MODULES["fleet" if whole else action]).read_job(reader)
 
 
 def _action(reader: Reader) -> str:

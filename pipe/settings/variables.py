@@ -43,7 +43,7 @@ ROTATION = frozenset({"rotate", "status"}) | WAY_THERE
 WRITING = ROTATION | {"pull"}
 TO_BITBUCKET = WRITING | {"discover"}
 SELECTING = frozenset({"pull", "replicate", "status"}) | WAY_THERE
-OF_FLEETS = frozenset({"fleet"}) | WAY_THERE
+OF_FLEETS = frozenset({"fleet", "status"}) | WAY_THERE
 PULL_ONLY, REPLICATE_ONLY = SELECTING - {"replicate"}, SELECTING - {"pull"}
 
 _ROLE = Pattern(
@@ -275,7 +275,9 @@ VARIABLES = (
     ),
     *_group(
         FLEET, OF_FLEETS,
-        Variable("FLEET", Text(), "The fleet file, in the step's clone.", default="keyturn.yaml"),
+        Variable("FLEET", Text(),
+                 "The fleet file, in the step's clone; given to `status`, `doctor` or `setup`, they look at the whole "
+                 "fleet.", default="keyturn.yaml"),
         Variable("FLEET_LOCK", Text(), "The lock: which places the file's jobs may write, by uuid; reviewed like code.",
                  default="keyturn.lock"),
         Variable("JOBS", Listing(Pattern(r"[a-z0-9-]+(/[\w.*-]+)?", "the names of jobs of the fleet file")),

@@ -33,7 +33,7 @@ def check_bitbucket(bitbucket: Bitbucket, needs: Needs, credentials: str) -> Ite
 
 
 def _variables(bitbucket: Bitbucket, target: Target) -> dict[str, Variable]:
-    return bitbucket.variables(bitbucket.find(target))
+    return bitbucket.peek(target)[1]
 
 
 def _scopes(told: frozenset[str]) -> Iterator[Check]:

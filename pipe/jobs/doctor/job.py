@@ -84,35 +84,39 @@ def read_job(reader: Reader) -> DoctorJob:
 class Doctor:
     """Tries what some jobs need; what is not needed, or cannot be asked for want of settings, is left out."""
 
-    def __init__(self, job: DoctorJob, run: Run, deadline: Deadline) -> None:
+    def __init__(self, job: DoctorJob, run: Run, deadline: Deadline, sign_ins: SignIns | None = None) -> None:
         self._job = job
         self._run = run
         self._deadline = deadline
-        self._sign_ins = SignIns(run.session_name, deadline, kept=True)
+        self._sign_ins = sign_ins or SignIns(run.session_name, deadline, kept=True)
         access = next((each.targets.access for each in job.jobs if not isinstance(each, ReplicateJob)), None)
         self._credentials = access.variables if access else ""
         self._bitbucket = self._sign_ins.bitbucket(access) if access and _is_given(access) else None
 
     def run(self) -> Ended:
         """Return what was found, area by area; nothing is written anywhere, unless by the probe."""
+        try:
+            return self.diagnose().view()
+        finally:
+            # Not before all is known: Bitbucket's token may be fetched by Vault's sign-in.
+            self._sign_ins.close()
+
+    def diagnose(self) -> Diagnosis:
+        """Return what was found; the sign-ins stay open."""
         job, actions = self._job, tuple(each.action for each in self._job.jobs)
         checks = [bad(SETTINGS, each.variable, each.what, each.advice) for each in job.problems]
         checks = checks or [good(SETTINGS, "variables", f"all that {listed(actions)} must know is given")]
         probed = None
-        try:
-            for found in side_by_side(self._looks()):
-                if isinstance(found, KeyturnError):
-                    raise found
-                checks += found
-            if job.probes and not self._run.dry_run and self._bitbucket and job.needs.targets:
-                # Alone, so that nothing else is in the way of what it measures.
-                probed = write_probe(self._bitbucket, job.needs.targets[0], self._deadline)
-                checks += check_probe(probed)
-        finally:
-            # Not before all is known: Bitbucket's token may be fetched by Vault's sign-in.
-            self._sign_ins.close()
+        for found in side_by_side(self._looks()):
+            if isinstance(found, KeyturnError):
+                raise found
+            checks += found
+        if job.probes and not self._run.dry_run and self._bitbucket and job.needs.targets:
+            # Alone, so that nothing else is in the way of what it measures.
+            probed = write_probe(self._bitbucket, job.needs.targets[0], self._deadline)
+            checks += check_probe(probed)
         planned = plan() if job.probes and self._run.dry_run else None
-        return Diagnosis(actions, tuple(checks), as_json(probed) if probed else None, planned).view()
+        return Diagnosis(actions, tuple(checks), as_json(probed) if probed else None, planned)
 
     def _looks(self) -> list[Callable[[], list[Check]]]:
         job, needs, sign_ins = self._job, self._job.needs, self._sign_ins

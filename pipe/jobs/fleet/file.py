@@ -89,6 +89,13 @@ class FleetFile:
         return f"{self.name}:{line}{f': {where}' if where else ''}"
 
 
+def names_of_step(fleet: FleetFile) -> list[str]:
+    """Return the names of the step's variables that the file asks for."""
+    parts = [fleet.defaults, *(each.values for each in fleet.entries), *(each.values for each in fleet.groups)]
+    texts = (text for values in parts for given in values.values() for text in given.texts)
+    return sorted({found[1] for text in texts if (found := _OF_STEP.fullmatch(text))})
+
+
 def is_pattern(text: str) -> bool:
     """Tell whether an item of EACH means repositories, and not a name."""
     return "/" in text or "project:" in text

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +20,7 @@ from pipe.settings.variables import AWS, BITBUCKET_WAY, BY_NAME, OF_THE_RUN, VAU
 from pipe.values import Run
 
 if TYPE_CHECKING:
+    from pipe.jobs.setup.job import SetupJob
     from pipe.report import Runs
 
 # Ordered for a run of named jobs alone, and handed on to these.
@@ -46,6 +47,7 @@ class FleetSettings:
     revoke: str = ""
     offline: bool = False
     told: tuple[str, ...] = ()
+    action: str = "fleet"
 
     def start(self, run: Run, deadline: Deadline) -> Runs:
         """Return what runs it; nothing has been asked yet."""
@@ -53,13 +55,18 @@ class FleetSettings:
             from pipe.jobs.fleet.offline import Offline  # noqa: PLC0415 - it imports no client
 
             return Offline(self)
+        if self.action != "fleet":
+            from pipe.jobs.fleet.look import FleetDoctor, FleetStatus  # noqa: PLC0415 - see below
+
+            look = FleetStatus if self.action == "status" else FleetDoctor
+            return look(self, replace(run, dry_run=False), deadline)
         from pipe.jobs.fleet.run import FleetRun  # noqa: PLC0415 - the clients take long to import
 
         return FleetRun(self, run, deadline)
 
     def wants(self, job: str) -> bool:
         """Tell whether JOBS names a job, or a whole group of jobs; all where it names none."""
-        return not self.names or any(_fits(name, job) for name in self.names)
+        return not self.names or any(fits(name, job) for name in self.names)
 
     def shares(self, unit: str) -> bool:
         """Tell whether a unit of jobs, by its first one's name, is in this step's share."""
@@ -67,23 +74,27 @@ class FleetSettings:
         return zlib.crc32(unit.encode()) % parts == part - 1
 
 
-def _fits(name: str, job: str) -> bool:
+def fits(name: str, job: str) -> bool:
+    """Tell whether an item of JOBS means a job."""
     if "*" in name:
         before, _, after = name.partition("*")
         return job.startswith(before) and job.endswith(after) and len(job) >= len(before) + len(after)
     return name == job or job.startswith(f"{name}/")
 
 
-def read_job(reader: Reader) -> FleetSettings:
-    """Return the fleet, as its file and the step say it."""
-    step, offline = reader.environ, reader.value("DRY_RUN") == "offline"
-    root, name, lock_name = Path(reader.plain("BITBUCKET_CLONE_DIR")), reader.text("FLEET"), reader.text("FLEET_LOCK")
-    content = _content(reader, root / name, "FLEET", needed=True)
-    fleet = read_file(content or b"", name, reader.plain("BITBUCKET_WORKSPACE"))
-    if content is not None:
-        reader.problems += fleet.problems
-    orders = _orders(reader)
-    sound = content is not None and not fleet.problems
+def read_job(reader: Reader) -> FleetSettings | SetupJob:
+    """Return the fleet, as its file and the step say it; `setup` is told what it needs."""
+    step, action = reader.environ, reader.text("ACTION")
+    if action == "setup":
+        from pipe.jobs.fleet.setup import read_setup  # noqa: PLC0415 - no other action needs it
+
+        return read_setup(reader)
+    if action == "doctor" and reader.switch("WRITE_PROBE"):
+        reader.problem("WRITE_PROBE", "tries writing in the first of TARGETS, and not in a fleet")
+    offline, looks = reader.value("DRY_RUN") == "offline", action != "fleet"
+    fleet, sound = read_fleet(reader)
+    lock = read_locked(reader, fleet, needed=offline or looks or not reader.switch("DRY_RUN"), sound=sound)
+    orders = {"DRY_RUN": "false"} if looks else _orders(reader)
     accesses = tuple(_accesses(reader, fleet, orders, offline=offline)) if sound else ()
     for group in fleet.groups if sound else ():
         job = sample_of(fleet, group)
@@ -96,24 +107,41 @@ def read_job(reader: Reader) -> FleetSettings:
             environ.given.pop(known, None)
         environ.given["BITBUCKET_ACCESS_TOKEN"] = "read-before"  # noqa: S105 - it stands for one that is read apart
         reader.problems += read_fleet_job(fleet, job, environ)[1]
-    lock = None
-    locked = _content(reader, root / lock_name, "FLEET_LOCK", needed=offline or not reader.switch("DRY_RUN"))
-    if locked is not None and sound:
-        lock, problems = read_lock(locked, lock_name, workspaces_of(fleet))
-        reader.problems += problems
     names = tuple(reader.listed("JOBS"))
     groups = [group.name for group in fleet.groups]
     for wanted in names if sound else ():
-        if not any(_fits(wanted.partition("/")[0], group) for group in groups):
+        if not any(fits(wanted.partition("/")[0], group) for group in groups):
             reader.problem("JOBS", f"{fleet.name} has no job “{wanted}”", near(wanted.partition("/")[0], groups))
     return FleetSettings(
         fleet, lock, step, accesses, orders, names, _share(reader), reader.text("REPORT_DIR"),
-        _revoke(reader, named=bool(names)), offline, tuple(_unused(reader, fleet)),
+        "" if looks else _revoke(reader, named=bool(names)), offline, tuple(_unused(reader, fleet)), action,
     )  # fmt: skip
 
 
-def _content(reader: Reader, path: Path, variable: str, *, needed: bool) -> bytes | None:
+def read_fleet(reader: Reader) -> tuple[FleetFile, bool]:
+    """Return the fleet file, and whether nothing is wrong with it by itself."""
+    name = reader.text("FLEET")
+    content = _content(reader, name, "FLEET", needed=True)
+    fleet = read_file(content or b"", name, reader.plain("BITBUCKET_WORKSPACE"))
+    if content is not None:
+        reader.problems += fleet.problems
+    return fleet, content is not None and not fleet.problems
+
+
+def read_locked(reader: Reader, fleet: FleetFile, *, needed: bool, sound: bool = True) -> Lock | None:
+    """Return the lock; None where there is none, or where the file is not sound."""
+    name = reader.text("FLEET_LOCK")
+    content = _content(reader, name, "FLEET_LOCK", needed=needed)
+    if content is None or not sound:
+        return None
+    lock, problems = read_lock(content, name, workspaces_of(fleet))
+    reader.problems += problems
+    return lock
+
+
+def _content(reader: Reader, name: str, variable: str, *, needed: bool) -> bytes | None:
     """Return a file of the clone; None where it is not there, which is noted where it is needed."""
+    path = Path(reader.plain("BITBUCKET_CLONE_DIR"), name)
     try:
         return path.read_bytes()
     except OSError as error:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from pipe.errors import Problem, Refused
 from pipe.jobs.fleet.file import Entry, FleetFile, Given, Group, aims_of, is_pattern, value_of
-from pipe.jobs.fleet.patterns import Aim, Misread
+from pipe.jobs.fleet.patterns import Aim, Misread, read_choice
 from pipe.jobs.registry import read_job, read_settings
 from pipe.permissions import NOTHING
 from pipe.redact import learn, show
@@ -57,6 +57,15 @@ def each_of(group: Group, repositories: Collection[Repository]) -> Iterator[tupl
         yield from ((name, None) for name in group.each.texts)
     else:
         yield from ((repository.slug, repository) for repository in sorted(repositories, key=lambda one: one.name))
+
+
+def jobs_of(fleet: FleetFile, group: Group, repositories: Iterable[Repository]) -> list[FleetJob]:
+    """Return a group's jobs; the repositories are those that EACH may mean."""
+    known: list[Repository] = []
+    if group.each and group.of_repositories:
+        choice = read_choice(group.each.texts, fleet.workspace)
+        known = [each for each in repositories if choice.fits(each)]
+    return [job_of(fleet, group, *each) for each in each_of(group, known)]
 
 
 def job_of(fleet: FleetFile, group: Group, each: str, own: Repository | None) -> FleetJob:
@@ -161,7 +170,7 @@ def read_fleet_job(fleet: FleetFile, job: FleetJob, environ: Environ) -> tuple[A
     except Refused as refused:
         lacking = environ.missing.keys()
         return None, problems + [
-            _placed(fleet, job, environ, each) for each in refused.problems if each.variable not in lacking
+            placed(fleet, job, environ, each) for each in refused.problems if each.variable not in lacking
         ]
 
 
@@ -178,7 +187,7 @@ def check_fleet_job(fleet: FleetFile, job: FleetJob, environ: Environ) -> list[P
         if name in BY_NAME.keys() - _OF_STEP - environ.missing.keys()
     ]
     told = [each for each in reader.problems if each.variable in environ.where and not each.lacks]
-    return [_placed(fleet, job, environ, each) for each in (*told, *needed)]
+    return [placed(fleet, job, environ, each) for each in (*told, *needed)]
 
 
 def somewhere(job: FleetJob) -> tuple[str, ...]:
@@ -202,7 +211,7 @@ def _missing(fleet: FleetFile, environ: Environ, name: str) -> Problem:
     )  # fmt: skip
 
 
-def _placed(fleet: FleetFile, job: FleetJob, environ: Environ, problem: Problem) -> Problem:
+def placed(fleet: FleetFile, job: FleetJob, environ: Environ, problem: Problem) -> Problem:
     """Return a problem at the line that is the reason for it, else at the job's."""
     given = environ.where.get(problem.variable)
     if given:

@@ -6,11 +6,10 @@ from collections import Counter
 from collections.abc import Sequence
 
 from pipe.jobs.fleet.job import FleetSettings
-from pipe.jobs.fleet.jobs import each_of, job_of
+from pipe.jobs.fleet.jobs import jobs_of
 from pipe.jobs.fleet.lock import Lock
-from pipe.jobs.fleet.patterns import read_choice
 from pipe.jobs.fleet.places import Matched, by_the_lock, match, strays
-from pipe.jobs.fleet.result import SCHEMA
+from pipe.jobs.fleet.result import Result, report_of
 from pipe.report import Ended, Table
 
 
@@ -27,11 +26,7 @@ class Offline:
         for group in fleet.groups:
             lines = [line for line in lock.lines if line.job.partition("/")[0] == group.name]
             inventory = by_the_lock(Lock(lines))
-            known = inventory.repositories
-            if group.each and group.of_repositories:
-                choice = read_choice(group.each.texts, fleet.workspace)
-                known = tuple(each for each in known if choice.fits(each))
-            matched += [match(fleet, job_of(fleet, group, *each), inventory, lock) for each in each_of(group, known)]
+            matched += [match(fleet, job, inventory, lock) for job in jobs_of(fleet, group, inventory.repositories)]
         matched = [each for each in matched if self._settings.wants(each.job.name)]
         waiting = [f"{each.job.name}: {spot}" for each in matched for spot in [*each.waiting, *_unlocked(each)]]
         told = [f"{each.job.name}: {text}" for each in matched for text in each.told]
@@ -44,14 +39,8 @@ class Offline:
         sentence = f"Offline: {_count(len(matched), 'job')}, {_count(places, 'place')} in the lock; nobody was asked."
         if waiting:
             sentence = f"{sentence} {_count(len(waiting), 'place')} waits for a line in the lock, see above."
-        report = {
-            "schema": SCHEMA, "exit_code": 0, "outcome": sentence, "waiting": waiting, "told": told,
-            "jobs": [
-                {"job": each.job.name, "action": each.job.group.action, "exit_code": 0, "changed": False,
-                 "waits": False, "outcome": f"{_count(len(each.allowed), 'place')} in the lock"} for each in matched
-            ],
-            "credentials": [], "done": [], "failed": [], "not_done": [],
-        }  # fmt: skip
+        results = [Result(each.job, 0, f"{_count(len(each.allowed), 'place')} in the lock") for each in matched]
+        report = report_of(0, sentence, results, (), told=told, waiting=waiting)
         head = ("job", "action", "jobs", "places", "requests when idle", "when all rotate")
         return Ended(0, sentence, (Table(head, rows),), (*self._settings.told, *told, *waiting), report)
 

@@ -82,9 +82,7 @@ def view(
         code = 2 if changed else 1
     if any(each.code for each in results):
         code = 2 if changed or revoking or any(each.code == 2 for each in results) else 1
-    refused = sum(each.api.refused for each in credentials)
-    asked = sum(each.api.asked for each in credentials)
-    sentence = _sentence(results, code, asked, refused, dry_run=dry_run, locked=locked)
+    sentence = _sentence(results, code, asking(credentials), dry_run=dry_run, locked=locked)
     parts: list[Table | str] = [_groups(results), "", _credentials(credentials)]
     for title, chosen in (
         ("Changed:", [each for each in results if each.changed and not each.code]),
@@ -95,12 +93,23 @@ def view(
         lines = _lines(chosen)
         parts += ["", title, *(f"  {line}" for line in lines[:MANY])] if lines else []
         parts += [f"  … and {len(lines) - MANY} more"] if len(lines) > MANY else []
+    report = report_of(code, sentence, results, credentials, told=told, waiting=waiting)
+    return Ended(code, sentence, tuple(parts), warnings_of(told, waiting), report, changed, part)
+
+
+def warnings_of(told: Sequence[str], waiting: Sequence[str]) -> tuple[str, ...]:
+    """Return what is warned of; of many, the report has all."""
     warnings = [*told, *(f"{text}; it gets nothing until the lock names it." for text in waiting)]
-    shown = [
-        *warnings[:MANY],
-        *([f"… and {len(warnings) - MANY} more, see the report"] if len(warnings) > MANY else []),
-    ]
-    return Ended(code, sentence, tuple(parts), tuple(shown), {
+    more = [f"… and {len(warnings) - MANY} more, see the report"] if len(warnings) > MANY else []
+    return (*warnings[:MANY], *more)
+
+
+def report_of(
+    code: int, sentence: str, results: Sequence[Result], credentials: Sequence[Credential], *,
+    told: Sequence[str], waiting: Sequence[str],
+) -> dict[str, Any]:  # fmt: skip
+    """Return the report for machines; it holds no secret."""
+    return {
         "schema": SCHEMA,
         "exit_code": code,
         "outcome": sentence,
@@ -120,7 +129,7 @@ def view(
             for each in results for do, on, what, check in each.failures
         ],
         "not_done": [{"do": "run", "on": each.job.name} for each in results if each.waits],
-    }, changed, part)  # fmt: skip
+    }  # fmt: skip
 
 
 def _lines(results: Sequence[Result]) -> list[str]:
@@ -154,11 +163,17 @@ def _credentials(credentials: Sequence[Credential]) -> Table:
     return Table(("credential for", "requests", "of", "refused"), rows)
 
 
-def _sentence(results: Sequence[Result], code: int, asked: int, refused: int, *, dry_run: bool, locked: bool) -> str:
+def asking(credentials: Sequence[Credential]) -> str:
+    """Say how many requests a run has made."""
+    refused = sum(each.api.refused for each in credentials)
+    asked = sum(each.api.asked for each in credentials)
+    return f"{asked:,} requests to Bitbucket, {f'{refused:,}' if refused else 'none'} refused"
+
+
+def _sentence(results: Sequence[Result], code: int, requests: str, *, dry_run: bool, locked: bool) -> str:
     counts = Counter(each.word for each in results)
     jobs = f"{len(results):,} job{'' if len(results) == 1 else 's'}"
     what = ", ".join(f"{count:,} {word}" for word, count in counts.items())
-    asking = f"{asked:,} requests to Bitbucket, {f'{refused:,}' if refused else 'none'} refused"
     begin = (
         "Dry run, nothing was written: "
         if dry_run
@@ -167,4 +182,4 @@ def _sentence(results: Sequence[Result], code: int, asked: int, refused: int, *,
     none = "" if locked else " There is no lock yet, so that no place may be written."
     first = next((each for each in results if each.code), None)
     why = f" {first.job.name}: {first.last}" if first else ""
-    return f"{begin}{jobs}{f': {what}' if what else ''}; {asking}.{none}{why}"
+    return f"{begin}{jobs}{f': {what}' if what else ''}; {requests}.{none}{why}"

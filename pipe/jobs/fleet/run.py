@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from pipe.access.sign_ins import SignIns
 from pipe.clients.bitbucket import Bitbucket
@@ -29,6 +29,7 @@ from pipe.output import write_file
 from pipe.plan import Do, Outcome, Plan
 from pipe.report import Ended
 from pipe.retry import Deadline, side_by_side
+from pipe.settings.variables import DOING
 from pipe.values import Place, Run, Target
 
 log = logging.getLogger("keyturn.fleet")
@@ -47,7 +48,10 @@ _NOW: ContextVar[str] = ContextVar("_NOW", default="")
 
 @dataclass
 class Work:
-    """One job of a run: its places with their credentials, what does it, and how urgent that is (less is more)."""
+    """One job of a run: its places with their credentials, what does it, and how urgent that is (less is more).
+
+    `found` is what a look has found.
+    """
 
     matched: Matched
     places: list[tuple[Target, Place, Credential, Allowed]] = field(default_factory=list)
@@ -58,6 +62,7 @@ class Work:
     newest: float = 0.0
     held: Credential | None = None
     result: Result | None = None
+    found: Any = None
 
     @property
     def name(self) -> str:
@@ -66,7 +71,9 @@ class Work:
 
 
 class FleetRun:
-    """One run of a fleet."""
+    """One run of a fleet, of its jobs of these actions."""
+
+    actions: ClassVar[Sequence[str]] = DOING
 
     def __init__(self, settings: FleetSettings, run: Run, deadline: Deadline) -> None:
         self._settings = settings
@@ -97,7 +104,7 @@ class FleetRun:
         if self._run.dry_run:
             self._write_lock(jobs, inventory, lock)
         units = [
-            [each for each in unit if settings.wants(each.job.name)]
+            [each for each in unit if settings.wants(each.job.name) and each.job.group.action in self.actions]
             for unit in units_of(matched)
             if settings.shares(min(each.job.name for each in unit))
         ]
@@ -121,7 +128,12 @@ class FleetRun:
             told += [f"{line}: {why}" for line, why in strays(jobs, lock, inventory).items()]
         told += [f"{each.name}: {each.dead}" for each in self._facts.credentials if each.dead]
         waiting = [f"{work.name}: {text}" for work in everything for text in work.matched.waiting]
-        results = [work.result for work in everything if work.result is not None]
+        return self._view(everything, told, waiting)
+
+    def _view(self, works: Sequence[Work], told: Sequence[str], waiting: Sequence[str]) -> Ended:
+        """Return what is shown."""
+        settings = self._settings
+        results = [work.result for work in works if work.result is not None]
         part = "" if settings.share == (1, 1) else f"{settings.share[0]}of{settings.share[1]}"
         return view(
             results, self._facts.credentials, told, waiting, dry_run=self._run.dry_run, part=part,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
 from urllib.parse import unquote
@@ -16,9 +16,9 @@ from pipe.clients.bitbucket_places import place_of
 from pipe.errors import Busy, Invalid, KeyturnError, Missing, Problem, ServiceError
 from pipe.jobs.fleet.file import Entry
 from pipe.jobs.fleet.job import FleetSettings
-from pipe.jobs.fleet.jobs import FleetJob, each_of, job_of
+from pipe.jobs.fleet.jobs import FleetJob, jobs_of
 from pipe.jobs.fleet.lock import Line, Lock, line_of
-from pipe.jobs.fleet.patterns import Spot, read_choice, spots_of
+from pipe.jobs.fleet.patterns import Spot, spots_of
 from pipe.jobs.fleet.places import Allowed, Inventory, Matched, by_the_lock, match
 from pipe.retry import Deadline, Gate, side_by_side
 from pipe.values import Place, Repository, Target, TargetKind
@@ -80,14 +80,7 @@ class World:
     def jobs(self, inventory: Inventory) -> list[FleetJob]:
         """Return every job of the file."""
         fleet = self._settings.fleet
-        found = []
-        for group in fleet.groups:
-            known: Sequence[Repository] = ()
-            if group.each and group.of_repositories:
-                choice = read_choice(group.each.texts, fleet.workspace)
-                known = [each for each in inventory.repositories if choice.fits(each)]
-            found += [job_of(fleet, group, *each) for each in each_of(group, known)]
-        return found
+        return [job for group in fleet.groups for job in jobs_of(fleet, group, inventory.repositories)]
 
     def match(self, job: FleetJob, inventory: Inventory, lock: Lock) -> Matched:
         """Return what a job may write, and name the credential that each place needs."""

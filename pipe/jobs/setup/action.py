@@ -6,6 +6,7 @@ import re
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import starmap
 from textwrap import wrap
 
 from pipe.jobs.setup import commands
@@ -43,9 +44,9 @@ class Vault:
 class SetUp:
     """One set-up: what the actions need, each empty or None where none needs it.
 
-    `grants` are the role's policies by name. `actions` has the variables of each action's pipe, and `image` is the pipe
-    as a pipeline names it. `gaps` says for each variable that is missing what stands for it and what it means, `doubts`
-    what may be wrong.
+    `grants` are the policies of each role, by the role's ARN and by name, `vaults` the ways to be asked for secrets.
+    `actions` has the variables of each action's pipe, and `image` is the pipe as a pipeline names it. `gaps` says for
+    each variable that is missing what stands for it and what it means, `doubts` what may be wrong.
     """
 
     step: Step
@@ -53,14 +54,13 @@ class SetUp:
     actions: Mapping[str, Variables]
     gaps: Mapping[str, tuple[str, str]]
     doubts: tuple[str, ...] = ()
-    role_arn: str = ""
-    grants: Mapping[str, Sequence[Statement]] = field(default_factory=dict)
-    vault: Vault | None = None
+    grants: Mapping[str, Mapping[str, Sequence[Statement]]] = field(default_factory=dict)
+    vaults: tuple[Vault, ...] = ()
     uses_bitbucket: bool = False
 
     def run(self) -> Ended:
         """Return the script, the pipeline as a comment, and what has to be filled in."""
-        script = "\n".join(filter(None, (self._aws(), self._vault())))
+        script = "\n".join([*starmap(self._aws, self.grants.items()), *map(self._vault, self.vaults)])
         step = pipeline(self.step.environment, self.image, self.actions)
         used = set(_GAP.findall(script + step))
         missing = {name: gap for name, gap in self.gaps.items() if used & {*_GAP.findall(gap[0])}}
@@ -84,27 +84,23 @@ class SetUp:
             f"In Bitbucket: an access token with the scopes {READ_SCOPES[0]} and {WRITE_SCOPES[0]}, kept as a secured "
             f"variable or where …_FROM says. A user's API token has {READ_SCOPES[1]} and {WRITE_SCOPES[1]} instead.",
         )
+        doing = "run the fleet" if "fleet" in self.actions else listed([*self.actions])
         return _comment(
-            f"What has to exist for Keyturn to {listed([*self.actions])}.",
+            f"What has to exist for Keyturn to {doing}.",
             "Commands for a POSIX shell. Running them again is harmless: a command that ends in || says what is there "
             "already, and the next one updates it.",
             *(token if self.uses_bitbucket else ()),
             *(f"WARNING: {doubt}" for doubt in self.doubts),
         )
 
-    def _aws(self) -> str:
-        if not self.role_arn:
-            return ""
+    def _aws(self, role_arn: str, grants: Mapping[str, Sequence[Statement]]) -> str:
         return _comment(
-            f"In AWS: the provider of Bitbucket's tokens, and the role {self.role_arn.rpartition('/')[2]}, which "
+            f"In AWS: the provider of Bitbucket's tokens, and the role {role_arn.rpartition('/')[2]}, which "
             f"trusts {self._whom()}.",
             "A role of that name gets this trust: for another repository, give another AWS_OIDC_ROLE_ARN.",
-        ) + commands.aws(self.step, self.role_arn, self.grants)
+        ) + commands.aws(self.step, role_arn, grants)
 
-    def _vault(self) -> str:
-        vault = self.vault
-        if not vault:
-            return ""
+    def _vault(self, vault: Vault) -> str:
         to_whom = f"a policy, which whoever VAULT_AUTH_METHOD {vault.method} signs in as has to get."
         sign_in = ""
         if vault.method == "jwt":

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from importlib import import_module
 from typing import cast
 
 from pipe import __version__, permissions
-from pipe.access.aws import AwsAccess
+from pipe.access.aws import AwsAccess, WebIdentity
 from pipe.access.notice import read_notice
 from pipe.access.stored import Stored
 from pipe.access.vault import VaultAccess
@@ -67,8 +68,8 @@ class SetupJob:
 def read_job(reader: Reader) -> SetupJob:
     """Return what is set up: the jobs as the runs would read them, whose step has a token and signs in by roles."""
     actions = read_actions(reader)
-    step = _whole(reader, read_step(reader))
-    _fill(reader, actions)
+    step = whole_step(reader)
+    fill(reader, actions)
     jobs: dict[str, Job] = {}
     variables = {}
     for action in actions:
@@ -93,8 +94,9 @@ def read_meant(reader: Reader, action: str) -> Job:
     return cast(Job, import_module(MODULES[action]).read_job(reader))
 
 
-def _whole(reader: Reader, step: Step) -> Step:
+def whole_step(reader: Reader) -> Step:
     """Return the step with what stands for all of it that is not known."""
+    step = read_step(reader)
     reader.gap(STEP_TOKEN, reader.plain(STEP_TOKEN))
     known = {
         "BITBUCKET_WORKSPACE": step.workspace,
@@ -106,7 +108,7 @@ def _whole(reader: Reader, step: Step) -> Step:
     return replace(step, workspace=workspace, workspace_uuid=workspace_uuid, repository_uuid=uuid)
 
 
-def _fill(reader: Reader, actions: tuple[str, ...]) -> None:
+def fill(reader: Reader, actions: tuple[str, ...]) -> None:
     """Let texts stand for what no run needs, but a set-up does: roles for the token, and names that limit rights."""
     region, accounts = reader.text("AWS_DEFAULT_REGION"), reader.listed("ALLOWED_AWS_ACCOUNT_IDS")
     partition = next((name for beginning, name in _PARTITIONS.items() if region.startswith(beginning)), "aws")
@@ -158,59 +160,60 @@ _OWN = "Bitbucket hands it to every step; see Repository settings, OpenID Connec
 
 def setup(job: SetupJob) -> SetUp:
     """Return the set-up of this version of the pipe; what is doubtful is told in it."""
-    grants = dict(_grants(job))
     return SetUp(
         job.step,
         f"docker://your-account/keyturn:{__version__}",
         job.variables,
         {name: (stands, _meaning(name)) for name, stands in job.gaps.items()},
         tuple(map(str, job.doubts)),
-        job.role_arn if grants else "",
-        grants,
-        _vault(job),
+        _grants(job),
+        _vaults(job),
         uses_bitbucket=any(not isinstance(each, ReplicateJob) for each in job.jobs.values()),
     )
 
 
-def _grants(job: SetupJob) -> Iterator[tuple[str, Sequence[Statement]]]:
-    """Yield the policies of the role, by name."""
-    for name, each in job.jobs.items():
+def _grants(job: SetupJob) -> dict[str, dict[str, list[Statement]]]:
+    """Return the policies of each role, by name: what all jobs of an action need is one."""
+    found: defaultdict[str, defaultdict[str, list[Statement]]] = defaultdict(lambda: defaultdict(list))
+    for each in job.jobs.values():
         stored = _stored(each)
         if stored and isinstance(stored.access, AwsAccess):
-            kind = source_type(stored.source)
-            home = Home.of(job.role_arn, kind.region(stored.selector) or stored.access.region)
+            kind, role = source_type(stored.source), _role(stored.access, job)
+            home = Home.of(role, kind.region(stored.selector) or stored.access.region)
             needed = kind.fetch_permissions(home, stored.selector) if kind.fetch_permissions else ()
-            yield "token", permissions.allowing(needed)
+            found[role]["token"] += permissions.allowing(needed)
         if not each.aws:
             continue
-        home = Home.of(job.role_arn, each.aws.region)
-        yield name, permissions.allowing(each.permissions(home))
+        role = _role(each.aws, job)
+        home = Home.of(role, each.aws.region)
+        found[role][each.action] += permissions.allowing(each.permissions(home))
         key = each.replication.kms_key if isinstance(each, ReplicateJob) else ""
         if key:
-            yield "key", permissions.kms(home, key if key.startswith("arn:") else "*")
+            found[role]["key"] += permissions.kms(home, key if key.startswith("arn:") else "*")
     if job.topic:
-        yield "notice", permissions.notice(job.topic)
+        found[job.role_arn]["notice"] += permissions.notice(job.topic)
+    return {role: {name: permissions.joined(each) for name, each in own.items()} for role, own in found.items()}
 
 
-def _vault(job: SetupJob) -> Vault | None:
-    """Return how Vault is asked, which is the same for all jobs that ask it: their variables are the same."""
-    access: VaultAccess | None = None
-    selectors: list[Selector] = []
+def _role(access: AwsAccess, job: SetupJob) -> str:
+    return access.role_arn if isinstance(access.way, WebIdentity) else job.role_arn
+
+
+def _vaults(job: SetupJob) -> tuple[Vault, ...]:
+    """Return how each Vault is asked for what all jobs need of it."""
+    found: defaultdict[VaultAccess, dict[Selector, None]] = defaultdict(dict)
     for each in job.jobs.values():
         stored = _stored(each)
         if stored and isinstance(stored.access, VaultAccess):
-            access = stored.access
-            selectors.append(stored.selector)
+            found[stored.access][stored.selector] = None
         if isinstance(each, PullJob) and each.vault:
-            access = each.vault
-            selectors += each.pull.selectors
+            found[each.vault] |= dict.fromkeys(each.pull.selectors)
         if isinstance(each, ReplicateJob):
-            access = each.vault
-            selectors += each.replication.selectors
-    if not access:
-        return None
-    role = access.role or ROLE
-    return Vault(access.address, access.namespace, access.method, access.path, role, tuple(dict.fromkeys(selectors)))
+            found[each.vault] |= dict.fromkeys(each.replication.selectors)
+    return tuple(
+        Vault(each.address, each.namespace, each.method, each.path, each.role or ROLE, tuple(selectors))
+        for each, selectors in found.items()
+    )
 
 
 def _stored(job: Job) -> Stored | None:

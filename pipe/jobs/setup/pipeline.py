@@ -18,7 +18,7 @@ def pipeline(environment: str, image: str, actions: Mapping[str, Variables]) -> 
     Beside a rotation stands the one for a leaked key, so that nobody needs a commit on that day.
     """
     lines = ["pipelines:", "  custom:", "    keyturn:", *_step(environment, image, actions)]
-    if "rotate" in actions:
+    if rotates := actions.keys() & {"rotate", "fleet"}:
         asked = [
             "    # A key has leaked: Run pipeline, and give its id. Without, the run is",
             "    # refused and lists the keys.",
@@ -27,7 +27,10 @@ def pipeline(environment: str, image: str, actions: Mapping[str, Variables]) -> 
             "          - name: REVOKE",
             '            default: "true"',
         ]
-        lines += [*asked, *_step(environment, image, {"rotate": {"REVOKE": "$REVOKE", **actions["rotate"]}})]
+        lines += [
+            *asked,
+            *_step(environment, image, {each: {"REVOKE": "$REVOKE", **actions[each]} for each in rotates}),
+        ]
     return "\n".join(lines) + "\n"
 
 

@@ -1,0 +1,92 @@
+"""Looks at a whole fleet and changes nothing: the keys of its rotations, or all that its jobs need."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from pipe.errors import KeyturnError
+from pipe.jobs.doctor.diagnosis import Check, Diagnosis, State, failed, good
+from pipe.jobs.doctor.job import Doctor, DoctorJob
+from pipe.jobs.fleet.places import Inventory
+from pipe.jobs.fleet.result import Result, asking, report_of, warnings_of
+from pipe.jobs.fleet.run import FleetRun, Work
+from pipe.jobs.setup.job import read_step
+from pipe.jobs.status.rotation import KEY_HEAD, TARGET_HEAD, Status, status_of
+from pipe.report import MANY, Ended, Table, Tone
+from pipe.settings.reader import Reader
+from pipe.settings.variables import STEP_TOKEN
+
+
+class FleetStatus(FleetRun):
+    """One look at the keys and targets of a fleet's rotations."""
+
+    actions = ("rotate",)
+
+    def _decide(self, work: Work) -> Result:
+        status = status_of(work.action.observe(ask_all=True), work.action.policy)
+        work.found = status
+        return Result(work.matched.job, status.exit_code, status.sentence)
+
+    def _view(self, works: Sequence[Work], told: Sequence[str], waiting: Sequence[str]) -> Ended:
+        results = [work.result for work in works if work.result is not None]
+        seen: dict[str, Status] = {work.name: work.found for work in works if work.found}
+        worst = [each for each in results if each.code or each.waits]
+        code = 1 if worst or any(each.dead for each in self._facts.credentials) else 0
+        sentence = f"{len(results):,} rotations, {len(worst):,} with a problem; {asking(self._facts.credentials)}."
+        sentence += "".join(f" {each.job.name}: {each.last}" for each in worst[:1])
+        report = report_of(code, sentence, results, self._facts.credentials, told=told, waiting=waiting)
+        report["jobs"] = [
+            job | ({"status": seen[job["job"]].as_json()} if job["job"] in seen else {}) for job in report["jobs"]
+        ]
+        problems = [f"{each.job.name}: {each.last}" for each in worst]
+        keys = [(name, *row) for name, status in seen.items() for row in status.key_rows()]
+        parts = (Table(("job", *KEY_HEAD), tuple(keys)), "", *_targets(seen))
+        return Ended(code, sentence, parts, warnings_of([*problems, *told], waiting), report)
+
+
+def _targets(seen: dict[str, Status]) -> tuple[Table | str, ...]:
+    """Return the targets; of many, those that hold another key than the current one, and a count of the others."""
+    rows = [
+        ((name, *row), target.key_id == status.facts.record.current)
+        for name, status in seen.items()
+        for row, target in zip(status.target_rows(), status.facts.targets, strict=True)
+    ]
+    told = [(row, current) for row, current in rows if not current or len(rows) <= MANY]
+    tones = tuple(Tone.PLAIN if current else Tone.DOUBTFUL for _, current in told)
+    more = f"{len(rows) - len(told):,} more targets hold the current key."
+    table = Table(("job", *TARGET_HEAD), tuple(row for row, _ in told), tones)
+    return (table, more) if len(told) < len(rows) else (table,)
+
+
+class FleetDoctor(FleetRun):
+    """Tries what each job of a fleet needs; who signs in alike does so once, and what is the same is told once."""
+
+    def _begin(self, work: Work) -> None:
+        """Leave the sign-in to the doctor, who tells what is wrong with it."""
+
+    def _do(self, work: Work, inventory: Inventory) -> Result:  # noqa: ARG002 - what is gone is told as it is
+        reader = Reader(self._settings.step)
+        job = DoctorJob((work.job,), (), read_step(reader), has_token=bool(reader.plain(STEP_TOKEN)))
+        sign_ins = self._sign_ins.with_bitbucket(self._client(work))
+        work.found = Doctor(job, self._run, self._patience, sign_ins).diagnose().checks
+        return Result(work.matched.job, 0, "was looked at")
+
+    def _view(self, works: Sequence[Work], told: Sequence[str], waiting: Sequence[str]) -> Ended:
+        jobs_of: dict[Check, list[str]] = {}
+        for work in works:
+            if work.result and work.result.code:
+                work.found = (failed("fleet", "job", KeyturnError(work.result.last)),)
+            for check in work.found or ():
+                jobs_of.setdefault(check, []).append(work.name)
+        told_whole = {check: jobs for check, jobs in jobs_of.items() if len(jobs) > 1 or check.state is not State.GOOD}
+        checks = [_named(check, jobs) for check, jobs in told_whole.items()]
+        fine = len(jobs_of) - len(told_whole)
+        checks += [good("fleet", "jobs", f"{fine:,} more checks of {len(works):,} jobs")] if fine else []
+        actions = tuple(dict.fromkeys(work.matched.job.group.action for work in works))
+        return replace(Diagnosis(actions, tuple(checks)).view(), warnings=warnings_of(told, waiting))
+
+
+def _named(check: Check, jobs: Sequence[str]) -> Check:
+    """Return a check of one job with the job's name."""
+    return check if len(jobs) > 1 else replace(check, what=f"{jobs[0]}: {check.what}")

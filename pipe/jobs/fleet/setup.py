@@ -1,0 +1,39 @@
+"""What has to exist for all jobs of a fleet, as far as the file and its lock tell."""
+
+from __future__ import annotations
+
+from pipe.jobs.fleet.file import names_of_step
+from pipe.jobs.fleet.job import fits, read_fleet, read_locked
+from pipe.jobs.fleet.jobs import environ_of, jobs_of, placed, sample_of, somewhere
+from pipe.jobs.fleet.places import by_the_lock
+from pipe.jobs.setup.job import Job, SetupJob, fill, read_meant, whole_step
+from pipe.settings.reader import Reader, doubts_of
+
+
+def read_setup(reader: Reader) -> SetupJob:
+    """Return what is set up: what all jobs need, once; EACH by a pattern is what the lock has for it."""
+    step = whole_step(reader)
+    fleet, sound = read_fleet(reader)
+    lock = read_locked(reader, fleet, needed=False, sound=sound)
+    known = by_the_lock(lock).repositories if lock else ()
+    groups, names = fleet.groups if sound else (), reader.listed("JOBS")
+    wanted = [job for group in groups for job in jobs_of(fleet, group, known) or [sample_of(fleet, group)]]
+    wanted = [job for job in wanted if not names or any(fits(name, job.name) for name in names)]
+    jobs: dict[str, Job] = {}
+    gaps = dict(reader.gaps)
+    # Each job, and one more for each further way to Bitbucket, whose token may have to be fetched.
+    pairs = [(job, fleet.entries[0] if fleet.entries else None) for job in wanted]
+    pairs += [(wanted[0], entry) for entry in fleet.entries[1:] if wanted]
+    for job, entry in pairs:
+        environ = environ_of(fleet, job, reader.environ, somewhere(job), entry=entry)
+        own = Reader(environ.given)
+        own.gaps = {**gaps, **{name: f"${variable}" for name, variable in environ.missing.items()}}
+        fill(own, (job.group.action,))
+        lenient = own.lenient(job.group.action)
+        jobs[f"{job.name} {entry.text if entry else ''}"] = read_meant(lenient, job.group.action)
+        reader.problems += [placed(fleet, job, environ, problem) for problem in lenient.problems]
+        reader.gaps |= lenient.gaps
+    fill(reader, ())
+    variables = {"fleet": {"FLEET": reader.text("FLEET"), **{name: f"${name}" for name in names_of_step(fleet)}}}
+    role = reader.text("AWS_OIDC_ROLE_ARN")
+    return SetupJob(step, role, reader.text("SNS_TOPIC_ARN"), jobs, variables, reader.gaps, doubts_of(reader))
