@@ -23,6 +23,9 @@ from sandbox.world import REGION, Company, World
 from test.authority import Authority, Issued
 from test.works import ACTIONS, Works
 
+# It keeps the services' descriptions, once read.
+SESSION = boto3.Session()
+
 
 @dataclass
 class Request:
@@ -109,10 +112,11 @@ class Bench:
 
     def client(self, service: str, given: dict[str, Any]) -> Any:
         keys = given["credentials"]
-        return boto3.Session(keys["accessKeyId"], keys["secretAccessKey"], keys["sessionToken"], REGION).client(
-            service,
-            endpoint_url=self.world.aws_url,  # type: ignore[call-overload]
-        )
+        make: Any = SESSION.client
+        return make(
+            service, REGION, endpoint_url=self.world.aws_url, aws_access_key_id=keys["accessKeyId"],
+            aws_secret_access_key=keys["secretAccessKey"], aws_session_token=keys["sessionToken"],
+        )  # fmt: skip
 
 
 @pytest.fixture

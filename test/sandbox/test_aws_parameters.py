@@ -12,10 +12,15 @@ from botocore.exceptions import ClientError
 from sandbox.aws import Pair
 from sandbox.world import REGION, USER, Company, World
 
+# It keeps the service's long description, once read.
+SESSION = boto3.Session()
+
 
 def client(world: World, pair: Pair) -> Any:
-    session = boto3.Session(pair.access_key_id, pair.secret_access_key, region_name=REGION)
-    return session.client("ssm", endpoint_url=world.aws_url)
+    return SESSION.client(
+        "ssm", REGION, endpoint_url=world.aws_url,
+        aws_access_key_id=pair.access_key_id, aws_secret_access_key=pair.secret_access_key,
+    )  # fmt: skip
 
 
 @pytest.fixture

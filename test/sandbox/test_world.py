@@ -79,24 +79,7 @@ def end(started: Started, number: int) -> None:
         os.killpg(started.process.pid, 0)
 
 
-def test_what_it_prints_runs_the_pipe_in_every_way() -> None:
-    with sandbox() as started:
-        old = {pair["key"] for pair in started.control("GET", "check").json().values()}
-        assert "✔ Rotated deploy-bot's key" in paste(started.command("rotate-by-keys"))
-        assert "assumed-role/keyturn" in paste(started.command("rotate"))
-        started.control("POST", "clock", days="10")
-        by_token = paste(started.command("rotate"))
-        assert "assumed-role/keyturn" in by_token
-        assert "✔ Deactivated" in by_token
-        assert "Staging" in paste(started.command("pull"))
-        assert "12 secrets" in paste(started.command("replicate"))
-        check = started.control("GET", "check")
-        assert check.status_code == 200
-        assert old.isdisjoint(pair["key"] for pair in check.json().values())
-        end(started, signal.SIGTERM)
-
-
-def test_it_says_what_runs_where_and_ends_on_ctrl_c() -> None:
+def test_it_says_what_runs_where_and_what_it_prints_runs_the_pipe_in_every_way() -> None:
     with sandbox() as started:
         assert len(started.lines) < 20
         assert max(map(len, started.lines)) <= 120
@@ -110,6 +93,18 @@ def test_it_says_what_runs_where_and_ends_on_ctrl_c() -> None:
         checkout, image = (set(re.findall(r"\w+=(?:'[^']*'|\S+)", script)) for script in scripts)
         assert checkout == image
         assert f"AWS_ENDPOINT_URL={aws}" in image
+        old = {pair["key"] for pair in started.control("GET", "check").json().values()}
+        assert "✔ Rotated deploy-bot's key" in paste(started.command("rotate-by-keys"))
+        assert "assumed-role/keyturn" in paste(started.command("rotate"))
+        started.control("POST", "clock", days="10")
+        by_token = paste(started.command("rotate"))
+        assert "assumed-role/keyturn" in by_token
+        assert "✔ Deactivated" in by_token
+        assert "Staging" in paste(started.command("pull"))
+        assert "12 secrets" in paste(started.command("replicate"))
+        check = started.control("GET", "check")
+        assert check.status_code == 200
+        assert old.isdisjoint(pair["key"] for pair in check.json().values())
         end(started, signal.SIGINT)
 
 
@@ -124,17 +119,6 @@ def test_a_taken_port_is_said_in_one_line() -> None:
     assert (ran.returncode, ran.stdout) == (1, "")
     assert ran.stderr == (
         f"✖ The sandbox could not be started: port {server.server_port} cannot be used: address already in use.\n"
-    )
-
-
-def test_an_unknown_mood_is_said_in_one_line() -> None:
-    ran = subprocess.run(
-        [sys.executable, "-m", "sandbox", "--mood=size=absent,put=merge"],
-        cwd=ROOT, capture_output=True, text=True, encoding="utf-8", timeout=60, check=False,
-    )  # fmt: skip
-    assert (ran.returncode, ran.stdout) == (1, "")
-    assert ran.stderr.startswith(
-        "✖ The sandbox could not be started: there is no mood put=merge; there are put=replace,"
     )
 
 
