@@ -28,14 +28,20 @@ RUN cp -R /tmp/pipe /opt/keyturn/lib/python3*/site-packages/ \
     && $python -c "import importlib, pkgutil, pipe; [importlib.import_module(each.name) \
          for each in pkgutil.walk_packages(pipe.__path__, 'pipe.')]"
 
-# What no run needs goes: the descriptions of services that are not asked, which are two fifths of all of it, boto3's
-# examples, and the commands that packages bring. The same source gives the same files, whatever the clone's times and
+# What no run needs goes: the descriptions of services that are not asked, which are two fifths of all of it, and their
+# endpoints, in a file that each run with AWS reads whole; boto3's examples, and the commands that packages bring. The same source gives the same files, whatever the clone's times and
 # umask are.
 COPY pipe.yml /image/pipe.yml
 RUN services=$(/opt/keyturn/bin/python -I -B -c "import typing, pipe.clients.aws as aws; \
          print(*typing.get_args(aws.Service), sep='|')") \
     && find /opt/keyturn/lib/python3*/site-packages/botocore/data -mindepth 1 -maxdepth 1 -type d \
          -regextype egrep ! -regex ".*/($services)" -exec rm -r {} + \
+    && /opt/keyturn/bin/python -I -B -c "import json, pathlib, sys, botocore; \
+         path = pathlib.Path(botocore.__file__).parent / 'data' / 'endpoints.json'; \
+         told = json.loads(path.read_text()); \
+         [each.update(services={name: one for name, one in each['services'].items() if name in sys.argv[1].split('|')}) \
+          for each in told['partitions']]; \
+         path.write_text(json.dumps(told))" "$services" \
     && rm -r /opt/keyturn/lib/python3*/site-packages/boto3/data /opt/keyturn/lib/python3*/site-packages/boto3/examples \
     && find /opt/keyturn/bin -type f -delete \
     && mkdir /image/opt \

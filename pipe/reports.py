@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 
-from pipe.access.notice import read_notice_alone
+from pipe.access.notify import read_notice_alone
 from pipe.errors import KeyturnError, Unexpected
 from pipe.notice import insight, notice
 from pipe.output import write_file
@@ -61,10 +61,10 @@ def _show(environ: Mapping[str, str], build: Build, ended: Ended, *, at_once: bo
     if not (build.link and commit):
         return
     # Only who is shown somewhere pays for what asks.
-    from pipe.access.insights import code_insights  # noqa: PLC0415
+    from pipe.clients.insights import CodeInsights  # noqa: PLC0415
 
     shown = insight(ended, build)
-    reports = code_insights(build, commit, api, Deadline(0.0 if at_once else BUDGET, pace=PACE))
+    reports = CodeInsights(build.repository, commit, api, Deadline(0.0 if at_once else BUDGET, pace=PACE))
     reports.write(shown.name, shown.report, shown.annotations)
 
 

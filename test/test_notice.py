@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pipe.access.notice import read_notice, read_notice_alone
+from pipe.access.notify import read_notice, read_notice_alone
 from pipe.errors import Refused
 from pipe.notice import LARGEST_BODY, LONGEST_SUBJECT, MANY, notice
 from pipe.plan import Do, Failure, Outcome, Plan, Step

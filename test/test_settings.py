@@ -10,7 +10,7 @@ from datetime import timedelta
 import pytest
 
 from pipe.access.aws import Keys, WebIdentity
-from pipe.access.bitbucket import AccessToken, ApiToken
+from pipe.access.bitbucket import ACCESS_TOKEN, API_TOKEN, Credential
 from pipe.errors import Problem, Refused
 from pipe.jobs.registry import Settings, read_settings
 from pipe.jobs.rotate.job import RotateJob
@@ -56,7 +56,7 @@ def test_the_least_and_its_defaults() -> None:
     assert least.action == "rotate"
     assert least_job.targets.places == (Target(TargetKind.DEPLOYMENT, "acme", "shop", "production"),)
     assert least_job.targets.access.url == "https://api.bitbucket.org/2.0"
-    assert least_job.targets.access.credential == AccessToken(Secret("token-of-a-test"))
+    assert least_job.targets.access.credential == Credential(ACCESS_TOKEN, Secret("token-of-a-test"))
     assert least_job.aws.pair == KeyPair("AKIAXXXXXXXXXXXXTEST", Secret("secret-of-a-test"))
     assert (least_job.aws.endpoint, least_job.aws.policy, least_job.aws.allowed_accounts) == (None, "", ())
     rotation = least_job.rotation
@@ -98,7 +98,7 @@ def test_the_steps_token_alone_is_not_used() -> None:
 def test_an_email_with_an_api_token() -> None:
     given = {"BITBUCKET_ACCESS_TOKEN": "", "ATLASSIAN_ACCOUNT_EMAIL": "a@b.example", "ATLASSIAN_API_TOKEN": "api-token"}
     access = job(**given).targets.access
-    assert access.credential == ApiToken("a@b.example", Secret("api-token"))
+    assert access.credential == Credential(API_TOKEN, Secret("api-token"), "a@b.example")
     assert access.variables == "ATLASSIAN_ACCOUNT_EMAIL and ATLASSIAN_API_TOKEN"
 
 

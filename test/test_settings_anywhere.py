@@ -8,8 +8,7 @@ from typing import Any
 
 import pytest
 
-from pipe.access.aws import AwsAccess, Keys, WebIdentity
-from pipe.access.certificate import Anywhere
+from pipe.access.aws import Anywhere, AwsAccess, Keys, WebIdentity
 from pipe.errors import Refused
 from pipe.jobs.registry import read_settings
 from pipe.jobs.rotate.job import RotateJob

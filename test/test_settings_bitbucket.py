@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pipe.access.aws import AwsAccess
-from pipe.access.bitbucket import AccessToken, ApiToken, BitbucketAccess, Consumer
+from pipe.access.bitbucket import BitbucketAccess, Credential
 from pipe.access.stored import Stored
 from pipe.access.vault import VaultAccess
 from pipe.redact import Secret
@@ -33,16 +33,20 @@ def wrong(**variables: str) -> list[str]:
 
 def stored_of(**variables: str) -> Stored:
     credential = access(**variables).credential
-    assert isinstance(credential, AccessToken)
-    assert isinstance(credential.token, Stored)
-    return credential.token
+    assert credential.variable == "BITBUCKET_ACCESS_TOKEN"
+    assert isinstance(credential.secret, Stored)
+    return credential.secret
 
 
 def test_the_three_kinds() -> None:
-    assert access(BITBUCKET_ACCESS_TOKEN="a-token").credential == AccessToken(Secret("a-token"))
-    assert access(**EMAIL, **API_TOKEN).credential == ApiToken("a@b.example", Secret("api-token-of-a-test"))
+    assert access(BITBUCKET_ACCESS_TOKEN="a-token").credential == Credential(
+        "BITBUCKET_ACCESS_TOKEN", Secret("a-token")
+    )
+    assert access(**EMAIL, **API_TOKEN).credential == Credential(
+        "ATLASSIAN_API_TOKEN", Secret("api-token-of-a-test"), "a@b.example"
+    )
     consumer = access(**CLIENT_ID, **CLIENT_SECRET)
-    assert consumer.credential == Consumer("an-id", Secret("a-client-secret"))
+    assert consumer.credential == Credential("BITBUCKET_OAUTH_CLIENT_SECRET", Secret("a-client-secret"), "an-id")
     assert consumer.variables == "BITBUCKET_OAUTH_CLIENT_ID and BITBUCKET_OAUTH_CLIENT_SECRET"
 
 
@@ -51,7 +55,7 @@ def test_each_secret_may_be_fetched(name: str) -> None:
     found = access(**VAULT, **{f"{name}_FROM": PLACE}, **BESIDE[name])
     assert f"{name}_FROM" in found.variables
     credential = found.credential
-    secret = credential.secret if isinstance(credential, Consumer) else credential.token
+    secret = credential.secret
     assert isinstance(secret, Stored)
     assert (secret.variable, secret.selector) == (f"{name}_FROM", Selector("secret/ci/bitbucket", "token"))
     assert isinstance(secret.access, VaultAccess)

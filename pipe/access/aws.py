@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pipe.access.certificate import Anywhere, read_anywhere, wants_anywhere
-from pipe.access.step_token import WHERE_EMPTY, lacks_token
-from pipe.errors import KeyturnError
+from pipe.errors import KeyturnError, Problem, Refused
 from pipe.permissions import Home, Statement, compact, document, keepers, kms, notice
 from pipe.redact import Secret
+from pipe.report import who
 from pipe.retry import Deadline
 from pipe.settings.reader import Reader
 from pipe.settings.variables import STEP_TOKEN
@@ -20,6 +20,17 @@ from pipe.values import Identity, KeyPair
 if TYPE_CHECKING:
     from pipe.clients.aws import Aws
 
+log = logging.getLogger("keyturn")
+
+# Why a variable that somebody has made is empty in a step all the same.
+WHERE_EMPTY = (
+    "Secured variables are empty in pull requests of forks, and a deployment's variables in steps without "
+    "`deployment:`."
+)
+ANCHOR, PROFILE, ROLE, CERTIFICATE, KEY, CHAIN = (
+    f"AWS_ROLESANYWHERE_{name}"
+    for name in ("TRUST_ANCHOR_ARN", "PROFILE_ARN", "ROLE_ARN", "CERTIFICATE", "PRIVATE_KEY", "CHAIN")
+)
 
 # How many seconds a session may last where a role is assumed by temporary keys.
 LONGEST_CHAINED = 3_600
@@ -48,6 +59,21 @@ class WebIdentity:
 
 
 @dataclass(frozen=True)
+class Anywhere:
+    """A role of IAM Roles Anywhere, with the anchor and the profile that lead to it.
+
+    `certificate` and `chain`, which may be empty, are PEM; `key` is the certificate's private key.
+    """
+
+    trust_anchor: str
+    profile: str
+    role_arn: str
+    certificate: str
+    key: Secret
+    chain: str
+
+
+@dataclass(frozen=True)
 class AwsAccess:
     """How AWS is asked: where, as whom, and with which session, `policy` being JSON that narrows it, or empty.
 
@@ -70,6 +96,13 @@ class AwsAccess:
     def pair(self) -> KeyPair | None:
         """The access key that signs the run, if it is one."""
         return self.way.pair if isinstance(self.way, Keys) and not self.way.role_arn else None
+
+
+def lacks_token(reader: Reader, variable: str, what: str) -> None:
+    """Note that a variable asks for the step's token, which is not there."""
+    in_pipelines = bool(reader.plain("BITBUCKET_BUILD_NUMBER"))
+    where = "" if in_pipelines else " Only a step of Pipelines has such a token."
+    reader.problem(variable, what, f"Put `oidc: true` into the step ({STEP_TOKEN}).{where}", lacks=STEP_TOKEN)
 
 
 def read_aws(reader: Reader, allowed: Allowed) -> AwsAccess:
@@ -104,7 +137,7 @@ def _way(reader: Reader) -> WebIdentity | Anywhere | Keys | None:
             lacks_token(reader, "AWS_OIDC_ROLE_ARN", "the step has no OIDC token")
         return WebIdentity(role_arn, Secret(token)) if role_arn else None
     if wants_anywhere(reader):
-        return read_anywhere(reader)
+        return _anywhere(reader)
     return _keys(reader)
 
 
@@ -125,6 +158,27 @@ def _keys(reader: Reader) -> Keys | None:
     if not (key_id and secret):
         return None
     return Keys(KeyPair(key_id, Secret(secret)), Secret(token) if token else None, role_arn)
+
+
+def wants_anywhere(reader: Reader) -> bool:
+    """Tell whether anything of IAM Roles Anywhere is given but the key, which steps have that do not ask for it."""
+    return any(map(reader.is_given, (ANCHOR, PROFILE, ROLE, CERTIFICATE, CHAIN)))
+
+
+def _anywhere(reader: Reader) -> Anywhere:
+    """Return what is given of IAM Roles Anywhere; whether a certificate is what it should be is seen at sign-in."""
+    for name in (ANCHOR, PROFILE, ROLE, CERTIFICATE, KEY):
+        if not reader.is_given(name):
+            reader.missing(name, "needed, since other variables of IAM Roles Anywhere are given")
+    anchor, profile, role = reader.text(ANCHOR), reader.text(PROFILE), reader.text(ROLE)
+    if anchor and profile and anchor.split(":")[:5] != profile.split(":")[:5]:
+        reader.problem(PROFILE, f"must be of the same account and region as {ANCHOR}")
+    if anchor and role and anchor.split(":")[1] != role.split(":")[1]:
+        reader.problem(ROLE, f"must be of the same partition of AWS as {ANCHOR}")
+    if reader.is_given("AWS_SESSION_POLICY"):
+        advice = "Put it into the profile, as its session policy."
+        reader.problem("AWS_SESSION_POLICY", "IAM Roles Anywhere takes none", advice)
+    return Anywhere(anchor, profile, role, reader.text(CERTIFICATE), Secret(reader.text(KEY)), reader.text(CHAIN))
 
 
 def _policy(reader: Reader, way: WebIdentity | Anywhere | Keys | None, region: str, allowed: Allowed) -> str:
@@ -173,7 +227,8 @@ class AwsSession:
         self.access = access
         self._session_name = session_name
         self._patience = deadline
-        self._lock = threading.Lock()
+        # Who enters asks who has signed in, which signs in.
+        self._lock = threading.RLock()
         self._aws: Aws | None = None
         self._identity: Identity | None = None
         self._admitted = False
@@ -182,7 +237,19 @@ class AwsSession:
     def sign_in(self) -> Aws:
         """Return the session, whoever that is; raises Refused and ServiceError."""
         with self._lock:
-            return self._signed_in()
+            if self._aws is None:
+                # AWS's library takes as long to import as all else; what does not ask AWS does not pay for it.
+                from pipe.access.aws_sign_in import sign_in  # noqa: PLC0415 - see above
+
+                self._aws = sign_in(self.access, self._session_name, self._patience)
+            return self._aws
+
+    def identity(self) -> Identity:
+        """Return who has signed in, whoever that is; raises Refused and ServiceError."""
+        with self._lock:
+            if self._identity is None:
+                self._identity = self.sign_in().identity()
+            return self._identity
 
     def enter(self) -> Aws:
         """Return the session, once it is said who one is and that this is allowed; raises Refused and ServiceError."""
@@ -190,39 +257,34 @@ class AwsSession:
             if self._failed is not None:
                 raise self._failed
             try:
-                aws = self._signed_in()
                 if not self._admitted:
-                    self._admit(self._identified(aws))
+                    self.admit(self.identity())
             except KeyturnError as error:
                 self._failed = error
                 raise
-            return aws
-
-    def identity(self) -> Identity:
-        """Return who has signed in, whoever that is; raises Refused and ServiceError."""
-        with self._lock:
-            return self._identified(self._signed_in())
-
-    def _identified(self, aws: Aws) -> Identity:
-        if self._identity is None:
-            self._identity = aws.identity()
-        return self._identity
+            return self.sign_in()
 
     def admit(self, caller: Identity) -> None:
-        """Say who has signed in; raises Refused where that is not allowed."""
-        with self._lock:
-            self._admit(caller)
-
-    def _signed_in(self) -> Aws:
-        if self._aws is None:
-            # AWS's library takes as long to import as all else together; what does not ask AWS does not pay for it.
-            from pipe.access.aws_sign_in import sign_in  # noqa: PLC0415 - see above
-
-            self._aws = sign_in(self.access, self._session_name, self._patience)
-        return self._aws
-
-    def _admit(self, caller: Identity) -> None:
-        from pipe.access.aws_sign_in import admit  # noqa: PLC0415 - see above
-
-        admit(self.access, caller)
+        """Say who has signed in; raises Refused for an account's root, and for one that is not among those allowed."""
+        log.info("%s.", who(caller, self.access.region))
+        why = objection(self.access, caller)
+        if why:
+            raise Refused([why])
         self._admitted = True
+
+
+def objection(access: AwsAccess, caller: Identity) -> Problem | None:
+    """Return why somebody who has signed in must not go on; None where nothing is against it."""
+    if caller.arn.endswith(":root"):
+        return Problem(
+            "AWS_ACCESS_KEY_ID",
+            "this is the key of the account's root user, who can do everything and cannot be narrowed",
+            "Delete it (AWS Console, Security credentials), and give a role or a user of its own.",
+        )
+    if access.allowed_accounts and caller.account not in access.allowed_accounts:
+        allowed = ", ".join(access.allowed_accounts)
+        return Problem(
+            "ALLOWED_AWS_ACCOUNT_IDS",
+            f"these credentials belong to account {caller.account}, which is not among them: {allowed}",
+        )
+    return None

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pipe.access.step_token import WHERE_EMPTY
+from pipe.access.aws import WHERE_EMPTY
 from pipe.access.stored import Fetcher, Stored, read_secret
 from pipe.clients.bitbucket import Bitbucket
 from pipe.clients.bitbucket_api import ALLOWANCE, Api
-from pipe.clients.bitbucket_auth import Authorization, basic, bearer, consumer
+from pipe.clients.bitbucket_auth import basic, bearer, consumer
 from pipe.redact import Secret
 from pipe.retry import Deadline, Gate
 from pipe.settings.reader import Reader
@@ -60,44 +60,21 @@ _KINDS = f"{ACCESS_TOKEN}, {EMAIL} with {API_TOKEN}, or {CLIENT_ID} with {CLIENT
 
 
 @dataclass(frozen=True)
-class AccessToken:
-    """A repository's, project's or workspace's access token."""
+class Credential:
+    """What is given of the variable that holds the secret: an access token, a user's API token, a consumer's secret.
 
-    token: Secret | Stored
+    `name` is the email of the user's Atlassian account, or the consumer's id; a consumer gets access tokens by it.
+    """
 
-    @property
-    def variables(self) -> str:
-        """The variable that holds it, for advice."""
-        return _name(ACCESS_TOKEN, self.token)
-
-
-@dataclass(frozen=True)
-class ApiToken:
-    """A user's API token, and the email of the Atlassian account."""
-
-    email: str
-    token: Secret | Stored
-
-    @property
-    def variables(self) -> str:
-        """The variables that hold both, for advice."""
-        return f"{EMAIL} and {_name(API_TOKEN, self.token)}"
-
-
-@dataclass(frozen=True)
-class Consumer:
-    """An OAuth consumer, which gets access tokens that live for an hour or two."""
-
-    client_id: str
+    variable: str
     secret: Secret | Stored
+    name: str | None = None
 
     @property
     def variables(self) -> str:
-        """The variables that hold both, for advice."""
-        return f"{CLIENT_ID} and {_name(CLIENT_SECRET, self.secret)}"
-
-
-Credential = AccessToken | ApiToken | Consumer
+        """The variables that hold it, for advice."""
+        name = {API_TOKEN: f"{EMAIL} and ", CLIENT_SECRET: f"{CLIENT_ID} and "}.get(self.variable, "")
+        return name + (self.secret.variable if isinstance(self.secret, Stored) else self.variable)
 
 
 @dataclass(frozen=True)
@@ -147,11 +124,11 @@ def read_bitbucket(reader: Reader) -> BitbucketAccess:
         _together(reader, EMAIL, API_TOKEN, reader.is_given(EMAIL), api_token is not None)
     elif CLIENT_SECRET in given:
         _together(reader, CLIENT_ID, CLIENT_SECRET, reader.is_given(CLIENT_ID), client_secret is not None)
-    credential: Credential = AccessToken(token or Secret(""))
+    credential = Credential(ACCESS_TOKEN, token or Secret(""))
     if given[:1] == [API_TOKEN]:
-        credential = ApiToken(email, api_token or Secret(""))
+        credential = Credential(API_TOKEN, api_token or Secret(""), email)
     elif given[:1] == [CLIENT_SECRET]:
-        credential = Consumer(client_id, client_secret or Secret(""))
+        credential = Credential(CLIENT_SECRET, client_secret or Secret(""), client_id)
     return BitbucketAccess(url, credential)
 
 
@@ -163,13 +140,9 @@ def _together(reader: Reader, name: str, secret: str, has_name: bool, has_secret
         reader.missing(secret, f"needed together with {name}", f"Or give {secret}_FROM.")
 
 
-def _name(variable: str, secret: Secret | Stored) -> str:
-    return secret.variable if isinstance(secret, Stored) else variable
-
-
 def bitbucket_of(access: BitbucketAccess, fetcher: Fetcher, deadline: Deadline, *, writes: bool = True) -> Bitbucket:
     """Return the client for the credentials that were given; nothing has been asked or fetched yet."""
-    return Bitbucket.by(api_of(access, fetcher, deadline, writes=writes), deadline)
+    return Bitbucket(api_of(access, fetcher, deadline, writes=writes))
 
 
 def api_of(
@@ -182,16 +155,9 @@ def api_of(
     gate: Gate | None = None,
 ) -> Api:
     """Return the API for the credentials that were given; nothing has been asked or fetched yet."""
-    authorization = _authorization(access, fetcher, deadline)
+    given, secret = access.credential, fetcher.of(access.credential.secret)
+    if given.variable == CLIENT_SECRET:
+        authorization = consumer(access.url, given.name or "", secret, access.variables, deadline)
+    else:
+        authorization = bearer(secret) if given.name is None else basic(given.name, secret)
     return Api(access.url, authorization, access.variables, deadline, writes=writes, limit=limit, gate=gate)
-
-
-def _authorization(access: BitbucketAccess, fetcher: Fetcher, deadline: Deadline) -> Authorization:
-    match access.credential:
-        case AccessToken(token):
-            return bearer(fetcher.of(token))
-        case ApiToken(email, token):
-            return basic(email, fetcher.of(token))
-        case credential:
-            secret = fetcher.of(credential.secret)
-            return consumer(access.url, credential.client_id, secret, access.variables, deadline)

@@ -1,18 +1,23 @@
-"""Sends a notice: signs in for it alone, and takes little time."""
+"""Whom a notice of the run goes to, and how it is sent: by a sign-in for it alone, in little time."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from functools import partial
+from typing import TYPE_CHECKING
 
-from pipe.access.notice import NoticeSettings
-from pipe.access.stored import Fetcher
-from pipe.clients.webhook import Webhook
+from pipe.access.aws import AwsAccess, read_aws
+from pipe.access.stored import Fetcher, Stored, read_secret
 from pipe.errors import KeyturnError, Refused
 from pipe.notice import Notice
 from pipe.redact import Secret
 from pipe.retry import Deadline
+from pipe.settings.reader import Reader
+
+if TYPE_CHECKING:
+    from pipe.clients.aws import Aws
 
 log = logging.getLogger("keyturn")
 
@@ -21,6 +26,46 @@ BUDGET = 15.0
 
 # Of the usual time for an answer so much: the run's end waits for it.
 PACE = 0.25
+
+
+@dataclass(frozen=True)
+class NoticeSettings:
+    """The topic, empty where none is wanted, when it gets a notice, and how AWS is asked, None where that is unknown.
+
+    `url` is an address that gets the notice, too, None where none is wanted.
+    """
+
+    topic: str
+    when: str
+    aws: AwsAccess | None
+    session_name: str
+    url: Secret | Stored | None
+
+
+def read_notice(reader: Reader) -> NoticeSettings:
+    """Return whom a notice goes to; a topic needs a way to sign in to AWS, whatever the action."""
+    topic = reader.text("SNS_TOPIC_ARN")
+    return NoticeSettings(
+        topic=topic,
+        when=reader.text("NOTIFY_ON") or "failure",
+        aws=_access(reader, topic) if topic else None,
+        session_name=reader.session_name(),
+        url=read_secret(reader, "NOTIFY_URL"),
+    )
+
+
+def read_notice_alone(environ: Mapping[str, str]) -> NoticeSettings:
+    """Return whom a notice goes to as far as the environment tells, whatever else is wrong with it."""
+    return read_notice(Reader(environ))
+
+
+def _access(reader: Reader, topic: str) -> AwsAccess | None:
+    """Return how AWS is asked in the topic's own region; None where a wrong address or role would be."""
+    # Its minimal policy has the topic in any case.
+    access = read_aws(reader, lambda _: [])
+    if reader.complained("AWS_ENDPOINT_URL") or reader.complained("AWS_OIDC_ROLE_ARN"):
+        return None
+    return replace(access, region=topic.split(":")[3]) if access.way else None
 
 
 def send(settings: NoticeSettings, notice: Notice, *, at_once: bool) -> None:
@@ -49,14 +94,28 @@ def _publish(settings: NoticeSettings, notice: Notice, deadline: Deadline) -> No
     if settings.aws is None:
         raise Refused(["there is no way to sign in to AWS for it, see above."])
     # Only who has a topic pays for AWS's library.
-    from pipe.access.aws_sign_in import sign_in  # noqa: PLC0415
-    from pipe.clients.sns import Topic  # noqa: PLC0415
+    from pipe.access.aws_sign_in import sign_in  # noqa: PLC0415 - see above
 
     log.info("Sending a notice to %s.", settings.topic)
-    Topic(sign_in(settings.aws, settings.session_name, deadline), settings.topic).publish(notice.subject, notice.body)
+    publish(sign_in(settings.aws, settings.session_name, deadline), settings.topic, notice.subject, notice.body)
+
+
+def publish(aws: Aws, topic: str, subject: str, body: str) -> None:
+    """Publish a message to a topic in the session's region; raises ServiceError."""
+    sns = aws.client("sns")
+    aws.ask(
+        "sns:Publish",
+        lambda: sns.publish(TopicArn=topic, Subject=subject, Message=body),
+        "Check SNS_TOPIC_ARN, and that the identity has sns:Publish on the topic; if the topic is encrypted, also "
+        "kms:GenerateDataKey and kms:Decrypt on its key.",
+        # Asking again after an unclear answer may publish twice; a notice that is lost would be worse.
+        attempts=3,
+    )
 
 
 def _post(settings: NoticeSettings, notice: Notice, deadline: Deadline) -> None:
+    from pipe.clients.webhook import Webhook  # noqa: PLC0415 - few runs have such an address
+
     fetched = Fetcher(settings.session_name, deadline).of(settings.url) if settings.url else Secret("")
     log.info("Sending a notice to the address in NOTIFY_URL.")
     Webhook(fetched if isinstance(fetched, Secret) else fetched(), deadline).post(

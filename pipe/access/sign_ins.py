@@ -8,8 +8,7 @@ from copy import copy
 from pipe.access.aws import AwsAccess, AwsSession
 from pipe.access.bitbucket import BitbucketAccess, bitbucket_of
 from pipe.access.stored import Fetcher, Session, Stored, session_of
-from pipe.access.vault import VaultAccess
-from pipe.access.vault_session import VaultSession
+from pipe.access.vault import VaultAccess, VaultSession
 from pipe.clients.bitbucket import Bitbucket
 from pipe.errors import Refused
 from pipe.retry import Deadline
@@ -65,8 +64,8 @@ class SignIns:
 
     def fetcher_of(self, access: BitbucketAccess) -> Fetcher:
         """Return what fetches a credential; what several are fetched from is signed in to once."""
-        for stored in (each for each in vars(access.credential).values() if isinstance(each, Stored)):
-            self.session(stored.access)
+        if isinstance(access.credential.secret, Stored):
+            self.session(access.credential.secret.access)
         return self.fetcher
 
     def close(self) -> None:

@@ -7,8 +7,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 
 from pipe.access.aws import AwsAccess, AwsSession, read_aws
-from pipe.access.vault import VaultAccess, read_vault
-from pipe.access.vault_session import VaultSession, vault_session
+from pipe.access.vault import VaultAccess, VaultSession, read_vault
 from pipe.errors import Invalid, KeyturnError, Missing, Refused, ServiceError, Stopped, problems_of
 from pipe.permissions import Home, Statement, allowing, keepers, kms
 from pipe.redact import Secret
@@ -78,7 +77,7 @@ def session_of(
     """Return the sign-in that the settings name; nothing has been asked yet. Raises Refused where they name none."""
     match access:
         case VaultAccess():
-            return vault_session(access, session_name, deadline, kept=kept)
+            return VaultSession(access, session_name, deadline, kept=kept)
         case AwsAccess():
             return AwsSession(access, session_name, deadline)
         case _:

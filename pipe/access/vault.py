@@ -1,15 +1,26 @@
-"""How Vault or OpenBao is asked."""
+"""Access to Vault or OpenBao: the variables that say how, and one sign-in for all of a run."""
 
 from __future__ import annotations
 
 import re
+import threading
 from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-from pipe.access.aws import AwsAccess, read_aws
-from pipe.access.step_token import WHERE_EMPTY, lacks_token
+from pipe.access.aws import WHERE_EMPTY, AwsAccess, lacks_token, read_aws
+from pipe.errors import KeyturnError, Problem, Refused
 from pipe.redact import Secret
+from pipe.retry import Deadline
 from pipe.settings.reader import Reader
 from pipe.settings.variables import METHODS, STEP_TOKEN
+
+if TYPE_CHECKING:
+    from pipe.clients.vault_logins import Login, Token, WrappedAppRole
+
+# Where Kubernetes puts a pod's own token.
+SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount/token")
 
 # What addresses have behind Vault's own where they were copied from a browser or a script.
 _BEHIND = re.compile(r"/(v1|ui(/.*)?)/*$")
@@ -101,3 +112,97 @@ def _method(reader: Reader, token: str) -> str:
         f"Put `oidc: true` into the step, or give what another method needs: {', '.join(METHODS)}. {WHERE_EMPTY}",
     )
     return ""
+
+
+class VaultSession:
+    """One sign-in for all of a run that need it, made by who needs it first; nothing is asked before that.
+
+    One that is `kept` is others', too: who signs out leaves it to `end`.
+    """
+
+    def __init__(self, access: VaultAccess, session_name: str, deadline: Deadline, *, kept: bool = False) -> None:
+        # Who does not ask Vault does not pay for its library.
+        from pipe.clients.vault import Vault  # noqa: PLC0415 - see above
+        from pipe.clients.vault_kv import Kv  # noqa: PLC0415 - see above
+
+        self.access = access
+        self.vault = Vault(access.address, namespace=access.namespace, ca=access.ca, deadline=deadline)
+        self.kv = Kv(self.vault)
+        self._session_name = session_name
+        self._patience = deadline
+        self._lock = threading.Lock()
+        self._signed_in = False
+        self._kept, self._leased = kept, False
+        self._failed: KeyturnError | None = None
+
+    @property
+    def origin(self) -> str:
+        """The server's address and the namespace."""
+        return f"{self.access.address} {self.access.namespace}"
+
+    def sign_in(self) -> None:
+        """Sign in, unless that was done; what has failed is not tried again. Raises Refused and ServiceError."""
+        with self._lock:
+            if self._failed is not None:
+                raise self._failed
+            if self._signed_in:
+                return
+            try:
+                self.vault.sign_in(self._login())
+            except KeyturnError as error:
+                self._failed = error
+                raise
+            self._signed_in = True
+
+    def now(self) -> datetime:
+        """Return Vault's present time."""
+        return self.vault.now()
+
+    def sign_out(self, *, leased: bool) -> None:
+        """Give back the token; with `leased`, leave it to expire."""
+        self._leased = self._leased or leased
+        if not self._kept:
+            self.end()
+
+    def end(self) -> None:
+        """Give back the token, unless somebody has leased what ends with it."""
+        self.vault.sign_out(leased=self._leased)
+
+    def _login(self) -> Login | WrappedAppRole | Token:
+        from pipe.clients import vault_logins as logins  # noqa: PLC0415 - as above
+
+        access, path = self.access, self.access.path
+        secret = access.secret or Secret("")
+        match access.method:
+            case "token":
+                return logins.Token(secret)
+            case "approle" if access.wrapped:
+                return logins.WrappedAppRole(access.name, secret, access.role, path)
+            case "approle":
+                return logins.by_app_role(access.name, secret, path)
+            case "userpass":
+                return logins.by_userpass(access.name, secret, path)
+            case "ldap":
+                return logins.by_ldap(access.name, secret, path)
+            case "kubernetes":
+                return logins.by_kubernetes(access.role, _service_account(), path)
+            case "aws":
+                # AWS's library takes as long to import as all else together.
+                from pipe.access.aws_sign_in import sign_in  # noqa: PLC0415 - see above
+                from pipe.clients.aws_roles import proof  # noqa: PLC0415 - see above
+
+                if access.aws is None:
+                    raise Refused([Problem("VAULT_AUTH_METHOD", "aws needs credentials of AWS")])
+                aws = sign_in(access.aws, self._session_name, self._patience)
+                return logins.by_aws(access.role, lambda: proof(aws), path)
+            case _:
+                return logins.by_jwt(access.role, secret, path)
+
+
+def _service_account() -> Secret:
+    """Return the pod's own token; raises Refused."""
+    try:
+        return Secret(SERVICE_ACCOUNT.read_text(encoding="ascii").strip())
+    except (OSError, UnicodeDecodeError):
+        what = f"kubernetes needs the pod's own token at {SERVICE_ACCOUNT}"
+        raise Refused([Problem("VAULT_AUTH_METHOD", what)]) from None

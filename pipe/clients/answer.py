@@ -88,10 +88,6 @@ class Fields:
             raise self.wrong(name, "a number that cannot be")
         return int(value)
 
-    def flag(self, name: str) -> bool:
-        """Return a yes or no that must be there."""
-        return self._due(name, self.optional_flag(name))
-
     def optional_flag(self, name: str) -> bool | None:
         """Return a yes or no, None where there is none."""
         return self._typed(name, bool, "true or false")

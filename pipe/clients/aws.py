@@ -18,8 +18,8 @@ from botocore.credentials import Credentials
 
 from pipe.clients.answer import Fields
 from pipe.clients.aws_transport import CHECK, Transport
-from pipe.errors import ServiceError
-from pipe.redact import Secret
+from pipe.errors import Conflict, Denied, Invalid, Missing, ServiceError, WrongState
+from pipe.redact import Secret, learn
 from pipe.retry import Deadline
 from pipe.values import Identity, KeyPair
 
@@ -45,6 +45,20 @@ _SECOND_REGION = {
     "aws": ("us-east-1", "us-west-2"),
     "aws-cn": ("cn-north-1", "cn-northwest-1"),
     "aws-us-gov": ("us-gov-west-1", "us-gov-east-1"),
+}
+
+# Reads that tell what is allowed, as boto3 knows them, and the parameter that names what each is about; of a list,
+# one item is enough.
+_READS = {
+    "iam:ListAccessKeys": ("list_access_keys", "UserName"),
+    "iam:GetAccessKeyLastUsed": ("get_access_key_last_used", "AccessKeyId"),
+    "secretsmanager:ListSecrets": ("list_secrets", ""),
+    "secretsmanager:BatchGetSecretValue": ("batch_get_secret_value", "SecretIdList"),
+    "secretsmanager:DescribeSecret": ("describe_secret", "SecretId"),
+    "secretsmanager:ListSecretVersionIds": ("list_secret_version_ids", "SecretId"),
+    "secretsmanager:GetSecretValue": ("get_secret_value", "SecretId"),
+    "ssm:DescribeParameters": ("describe_parameters", ""),
+    "ssm:GetParameters": ("get_parameters", "Names"),
 }
 
 
@@ -104,12 +118,12 @@ class Aws:
         and connections.
         """
         credentials = Credentials(pair.id, pair.secret.reveal(), token.reveal() if token else None)
-        return cls(credentials, endpoint, transport or _transport(deadline), identity)
+        return cls(credentials, endpoint, transport or Transport(deadline), identity)
 
     @classmethod
     def anonymous(cls, endpoint: Endpoint, deadline: Deadline) -> Aws:
         """Return a session that cannot sign."""
-        return cls(None, endpoint, _transport(deadline))
+        return cls(None, endpoint, Transport(deadline))
 
     def signed(self, answer: Fields) -> Aws:
         """Return the session of the credentials that STS has answered to this one with."""
@@ -180,6 +194,26 @@ class Aws:
             self._identity = _identity(answer, "" if not credentials or credentials.token else credentials.access_key)
         return self._identity
 
+    def may(self, action: str, name: str) -> bool:
+        """Tell whether an action that reads is allowed, by doing it; what is not there may be asked about, too.
+
+        Raises ServiceError where that cannot be told.
+        """
+        call, parameter = _READS[action]
+        several = parameter.endswith(("List", "Names"))
+        given: dict[str, Any] = {parameter: [name] if several else name} if parameter else {"MaxResults": 1}
+        service: Any = action.partition(":")[0]
+        request = partial(getattr(self.client(service), call), **given)
+        try:
+            # Nothing depends on it, so that nobody waits long.
+            answer = self.ask(action, request, f"Check the names that the settings give, and {CHECK}.", attempts=2)
+        except Denied:
+            return False
+        except (Missing, Conflict, WrongState, Invalid):
+            return True
+        learn(answer.optional_text("SecretString") or "")
+        return True
+
     def checkers(self, pair: KeyPair) -> list[Callable[[], Identity]]:
         """Return questions, one per endpoint, that ask once who an access key is; they raise as `ask_once` does."""
         other = self._with(pair)
@@ -220,8 +254,3 @@ def _session() -> boto3.Session:
     It holds no credentials: each client is given its own.
     """
     return boto3.Session(botocore_session=botocore.session.Session(session_vars=_NOTHING_ELSE))
-
-
-def _transport(deadline: Deadline) -> Transport:
-    core: Any = _session()._session
-    return Transport(deadline, core.get_config_variable("ca_bundle") or "")

@@ -9,7 +9,6 @@ from collections import defaultdict
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 from urllib.parse import urlsplit
@@ -18,19 +17,22 @@ import botocore.exceptions
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 
 from pipe.audit import change
+from pipe.clients import http
 from pipe.clients.answer import About, Fields, page_of
 from pipe.clients.aws_errors import is_busy, is_throttled, meaning_of, said_of
 from pipe.clients.http import Answer, Door
-from pipe.errors import Busy, Invalid, KeyturnError, ServiceError, Unreadable
+from pipe.errors import Busy, KeyturnError, ServiceError, Unreadable
 from pipe.retry import Deadline, Gate
 
 log = logging.getLogger("keyturn.aws")
 
 CHECK = "AWS_DEFAULT_REGION and AWS_ENDPOINT_URL"
 
+# Whose authorities are trusted: AWS's tools have a variable of their own, which goes first.
+BUNDLES = ("AWS_CA_BUNDLE", *http.BUNDLES)
+
 # What is no word of AWS's is botocore's own, where an answer had none.
 _CODE = re.compile(r"(?!Unknown$)[A-Za-z][A-Za-z0-9_.:#-]*")
-_CERTIFICATE = re.compile(r"-----BEGIN ([A-Z ]*CERTIFICATE)-----.*?-----END \1-----", re.DOTALL)
 
 
 class _Here(threading.local):
@@ -43,13 +45,12 @@ class _Here(threading.local):
 class Transport:
     """Makes all requests of a run to AWS, whoever signs them: each one once and in time, and never redirected.
 
-    Nothing but KeyturnError leaves it, whatever botocore raises. `ca_file` names a file of authorities (PEM) to trust
-    instead of the usual ones. Its `now` is AWS's own clock, so that the machine's decides nothing.
+    Nothing but KeyturnError leaves it, whatever botocore raises. Its `now` is AWS's own clock, so that the machine's
+    decides nothing.
     """
 
-    def __init__(self, deadline: Deadline, ca_file: str = "") -> None:
+    def __init__(self, deadline: Deadline) -> None:
         self.deadline = deadline
-        self._ca_file = ca_file
         self._doors: dict[str, Door] = {}
         self._lock = threading.Lock()
         # One for each service: that one of them is throttled says nothing about the others.
@@ -132,22 +133,8 @@ class Transport:
     def _door(self, root: str) -> Door:
         with self._lock:
             if root not in self._doors:
-                check = f"{CHECK}, and AWS_CA_BUNDLE" if self._ca_file else CHECK
-                self._doors[root] = Door("AWS", root, check, self.deadline, ca=self._authorities())
+                self._doors[root] = Door("AWS", root, CHECK, self.deadline, bundles=BUNDLES)
             return self._doors[root]
-
-    def _authorities(self) -> str:
-        """Return the certificates of the file, without what people write between them."""
-        if not self._ca_file:
-            return ""
-        try:
-            text = Path(self._ca_file).read_text(encoding="utf-8", errors="replace")
-        except OSError:
-            text = ""
-        ca = "\n".join(each[0] for each in _CERTIFICATE.finditer(text))
-        if not ca:
-            raise Invalid("The file that AWS_CA_BUNDLE names holds no certificates (PEM).", "Check AWS_CA_BUNDLE.")
-        return ca
 
     def _failure(self, error: Exception, action: str, check: str) -> KeyturnError:
         """Return what it means that botocore has raised something."""

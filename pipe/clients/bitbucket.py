@@ -7,17 +7,16 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from types import MappingProxyType
-from typing import Any, Self
+from typing import Any
 from urllib.parse import quote
 
 from pipe.clients.answer import Fields
-from pipe.clients.bitbucket_api import Api, Asks, Pages
-from pipe.clients.bitbucket_auth import Authorization
+from pipe.clients.bitbucket_api import Api, Routes
 from pipe.clients.bitbucket_errors import Request
+from pipe.clients.bitbucket_lists import Pages
 from pipe.clients.bitbucket_places import Environment, Places, braced, likely_place
 from pipe.clients.http import Answer
 from pipe.errors import Busy, Conflict, KeyturnError, Missing, ServiceError
-from pipe.retry import Deadline
 from pipe.values import Place, Repository, Target, Variable
 
 log = logging.getLogger("keyturn.bitbucket")
@@ -31,46 +30,19 @@ Seen = dict[str, dict[str, Variable] | KeyturnError]
 
 
 class Bitbucket:
-    """Environments and variables of the repositories and workspaces that a token can reach.
+    """Environments and variables of the repositories and workspaces that an API's tokens can reach.
 
-    `url` is the API's root, `advice` names the variables that hold the credentials, `writes` tells whether they are to
-    write variables. Every method raises ServiceError.
+    `known` are the places of targets that need not be looked for, `seen` is what was looked at, or why it could not be,
+    by the places' paths; what is written there is noted in it. Every method raises ServiceError.
     """
 
     def __init__(
-        self, url: str, authorization: Authorization, advice: str, deadline: Deadline, *, writes: bool = True
-    ) -> None:
-        self._set_up(Api(url, authorization, advice, deadline, writes=writes), deadline)
-
-    @classmethod
-    def by(
-        cls,
-        api: Asks,
-        deadline: Deadline,
-        known: Mapping[Target, Place] = MappingProxyType({}),
-        seen: Seen | None = None,
-    ) -> Self:
-        """Return the client of an API that others use, too.
-
-        `known` are the places of targets that need not be looked for, `seen` is what was looked at, or why it could not
-        be, by the places' paths; what is written there is noted in it.
-        """
-        made = cls.__new__(cls)
-        made._set_up(api, deadline, known, seen)
-        return made
-
-    def _set_up(
-        self,
-        api: Asks,
-        deadline: Deadline,
-        known: Mapping[Target, Place] = MappingProxyType({}),
-        seen: Seen | None = None,
+        self, api: Api | Routes, known: Mapping[Target, Place] = MappingProxyType({}), seen: Seen | None = None
     ) -> None:
         self._api = api
         self._known = known
         self._seen = seen
-        self._pages = Pages(self._api, deadline)
-        self._patience = deadline
+        self._pages = Pages(api)
         self._places = Places(self._pages)
 
     @property
@@ -194,7 +166,7 @@ class Bitbucket:
         """Delete one variable; one that has gone already, or with its environment, is as good."""
         what = f"{known.key} in {place.label}"
         try:
-            self._api.ask(Request("DELETE", _path_of(place, known), what, what), _nothing)
+            self._api.ask(Request("DELETE", _path_of(place, known), what, what), lambda _: None)
         except Missing:
             log.debug("%s: %s was gone already", place.label, known.key)
         except KeyturnError:
@@ -264,7 +236,7 @@ class Bitbucket:
                 return found
             if waited >= longest:
                 break
-            self._patience.wait(pause)
+            self._api.deadline.wait(pause)
             waited, pause = waited + pause, min(4.0, pause + 1.0)
         # Not Busy: the time to look has passed, and nothing is written anew for it.
         raise ServiceError(
@@ -305,10 +277,6 @@ def _written(body: Mapping[str, Any]) -> Callable[[Fields], Variable]:
         return variable
 
     return read
-
-
-def _nothing(_: Fields) -> None:
-    pass
 
 
 def _path_of(place: Place, known: Variable) -> str:

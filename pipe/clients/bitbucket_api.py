@@ -1,26 +1,22 @@
-"""Bitbucket's API: single requests, and lists page by page."""
+"""Bitbucket's API: single requests, by one credential or several."""
 
 from __future__ import annotations
 
 import json
-import logging
 import re
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from contextlib import nullcontext
-from functools import partial
-from math import ceil
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 from pipe.audit import change
 from pipe.clients.answer import About, Fields, fields
-from pipe.clients.bitbucket_auth import Authorization, Grant
+from pipe.clients.bitbucket_auth import Authorization, Grant, Knowledge
 from pipe.clients.bitbucket_errors import Request, error_of, refusal
-from pipe.clients.bitbucket_token import Knowledge
 from pipe.clients.http import Answer, Door
-from pipe.errors import Busy, KeyturnError, Missing, ServiceError, Stopped, Unreadable
-from pipe.retry import Deadline, Gate, side_by_side
+from pipe.errors import Busy, Denied, Stopped, Unreadable
+from pipe.retry import Deadline, Gate
 
 T = TypeVar("T")
 
@@ -36,40 +32,6 @@ REFUSED_FOR = 15.0
 # Bitbucket says that a limit is near, not how much of it is left. Of the smallest, 1,000 requests an hour, what is left
 # is taken to be enough for this many more requests and for writing down what was done.
 NEARLY = 100
-
-
-class Asks(Protocol):
-    """Bitbucket's API, as one credential or several may use it; see `Api`."""
-
-    @property
-    def url(self) -> str:
-        """The root."""
-
-    @property
-    def exhausted(self) -> bool:
-        """See Api."""
-
-    @property
-    def granted(self) -> frozenset[str]:
-        """See Api."""
-
-    def begin(self, path: str) -> None:
-        """See Api."""
-
-    def check(self) -> None:
-        """See Api."""
-
-    def retry(self, request: Callable[[], T]) -> T:
-        """See Api."""
-
-    def ask(self, request: Request, read: Callable[[Fields], T]) -> T:
-        """See Api."""
-
-    def ask_once(self, request: Request, read: Callable[[Fields], T]) -> T:
-        """See Api."""
-
-    def raw(self, request: Request) -> Answer:
-        """See Api."""
 
 
 class Api:
@@ -96,7 +58,7 @@ class Api:
         self._advice = advice
         self._authorization = authorization
         self._knowledge = Knowledge(advice, writes=writes)
-        self._patience = deadline
+        self.deadline = deadline
         self._gate = gate or Gate()
         self._lock = threading.Lock()
         self._throttled = False
@@ -129,7 +91,7 @@ class Api:
         Raises Stopped where nothing new may be begun in this run.
         """
         while self._in_a_row and not self.exhausted and time.monotonic() < self._doubtful_until:
-            self._patience.wait(0.5)
+            self.deadline.wait(0.5)
         if self.exhausted:
             raise Stopped(
                 "Bitbucket's rate limit is used up for this hour.", "Run again later; what is done is kept in mind."
@@ -147,7 +109,7 @@ class Api:
     def retry(self, request: Callable[[], T]) -> T:
         """Make requests that may be repeated, patiently, and note a rate limit that cannot be waited for."""
         try:
-            return self._patience.retry(request)
+            return self.deadline.retry(request)
         except Busy as error:
             self._throttled = self._throttled or error.throttled
             raise
@@ -187,7 +149,7 @@ class Api:
             self.refused += 1
             self._in_a_row += 1
             if self._in_a_row == 1 or pause:
-                seconds = self._patience.real(max(REFUSED_FOR, (pause or 0.0) + 1.0))
+                seconds = self.deadline.real(max(REFUSED_FOR, (pause or 0.0) + 1.0))
                 self._doubtful_until = max(self._doubtful_until, time.monotonic() + seconds)
 
     def raw(self, request: Request) -> Answer:
@@ -228,130 +190,67 @@ class Api:
         return answer
 
 
-log = logging.getLogger("keyturn.bitbucket")
+class Routes:
+    """One job's way to Bitbucket: `apis` by the paths of its places, which alone it may write, and `other`."""
 
-PAGE = 100
-MOST_PAGES = 100
+    def __init__(self, apis: Mapping[str, Api], other: Api, deadline: Deadline) -> None:
+        self._apis = apis
+        self._other = other
+        self.deadline = deadline
+        self._all: Collection[Api] = {id(each): each for each in (*apis.values(), other)}.values()
 
-# A pause in seconds before a list that contradicts itself is read once more: it may have been changed meanwhile.
-PAUSE = 1.0
+    @property
+    def url(self) -> str:
+        """The API's root."""
+        return self._other.url
 
+    @property
+    def exhausted(self) -> bool:
+        """Whether any credential's limit is used up."""
+        return any(each.exhausted for each in self._all)
 
-class Pages:
-    """Reads whole lists by an API.
+    @property
+    def granted(self) -> frozenset[str]:
+        """The scopes that all tokens have, as far as they are told."""
+        told = [each.granted for each in self._all if each.granted]
+        return frozenset.intersection(*told) if told else frozenset()
 
-    `next` of a page can be missing (BCLOUD-20796), lead to the same page again, or nowhere (BCLOUD-13806); `size` was
-    right wherever it was seen.
-    """
+    def begin(self, path: str) -> None:
+        """See Api."""
+        self._of(path).begin(path)
 
-    def __init__(self, api: Asks, deadline: Deadline) -> None:
-        self._api = api
-        self._patience = deadline
+    def check(self) -> None:
+        """See Api."""
+        for each in self._all:
+            each.check()
 
-    def all(self, path: str, what: str, subject: str) -> tuple[Fields, ...]:
-        """Return a list's objects, once each; raises Busy where there are fewer than the list tells of."""
-        for last in (False, True):
-            reading = _Reading(self._api, path, what, subject)
-            found, told = reading.whole()
-            if len(found) >= told:
-                return found
-            if not last:
-                self._patience.wait(PAUSE)
-        raise Busy(
-            f"Bitbucket's list of {what} tells of {told} and shows {len(found)}.",
-            "Run again later; if it stays so, Bitbucket has a problem, or a proxy keeps old answers.",
-        )
+    def retry(self, request: Callable[[], T]) -> T:
+        """See Api; which limit is reached is noted where it is."""
+        return self.deadline.retry(request)
 
+    def ask(self, request: Request, read: Callable[[Fields], T]) -> T:
+        """See Api; raises Denied for a write to any place but the job's."""
+        return self._checked(request).ask(request, read)
 
-class _Reading:
-    """One reading of a list."""
+    def ask_once(self, request: Request, read: Callable[[Fields], T]) -> T:
+        """See Api; raises Denied for a write to any place but the job's."""
+        return self._checked(request).ask_once(request, read)
 
-    def __init__(self, api: Asks, path: str, what: str, subject: str) -> None:
-        self._api = api
-        self._url = f"{api.url}{path}?pagelen={PAGE}&page="
-        self._what = what
-        self._subject = subject
-        self._asked: set[str] = set()
-        self._found: dict[str, Fields] = {}
+    def raw(self, request: Request) -> Answer:
+        """See Api; raises Denied for a write to any place but the job's."""
+        return self._checked(request).raw(request)
 
-    def whole(self) -> tuple[tuple[Fields, ...], int]:
-        """Return what the list shows, and how many there are at least by what it tells."""
-        page = self._page(self._url + "1")
-        size, values = page.optional_number("size"), page.objects("values")
-        if size is not None and size < len(values):
-            # What a page shows contradicts it.
-            size = None
-        told = size or 0
-        self._take(page)
-        # Once the first page has told how many there are, the others are asked for side by side.
-        last = min(max(1, ceil(told / len(values))), MOST_PAGES) if values else 1
-        urls = [self._url + str(number) for number in range(2, last + 1)]
-        for later in side_by_side(partial(self._page_if_there, url) for url in urls):
-            if isinstance(later, KeyturnError):
-                raise later
-            if later is not None:
-                page = later
-                self._take(page)
-                # One that was made meanwhile may be on a page that was read before it.
-                told = max(told, page.optional_number("size") or 0)
-        for number in range(last + 1, MOST_PAGES + 1):
-            link = self._link(page)
-            # Without `size` only a page on which there is nothing new is the end: pages may be shorter than asked for.
-            unsure = size is None and bool(page.objects("values"))
-            if not link and not unsure and len(self._found) >= told:
-                break
-            followed = self._followed(link) if link else None
-            following = followed if followed and self._take(followed) else self._next_by_number(number)
-            if following is None:
-                if link and followed is None and size is None:
-                    # It leads on, to nothing that is there.
-                    told = len(self._found) + 1
-                break
-            page = following
-            told = max(told, page.optional_number("size") or 0)
-        else:
-            told = max(told, len(self._found) + bool(self._link(page)))
-        return tuple(self._found.values()), told
+    def _checked(self, request: Request) -> Api:
+        if request.writes and not any(_is_below(request.path, path) for path in self._apis):
+            raise Denied(
+                f"{request.what} was not written: the fleet's lock does not name that place.", "Check FLEET_LOCK."
+            )
+        return self._of(request.path)
 
-    def _page(self, url: str) -> Fields:
-        self._asked.add(url)
-        return self._api.ask(Request("GET", url, self._what, self._subject), _same)
-
-    def _page_if_there(self, url: str) -> Fields | None:
-        """Return a page; past the last one, some lists are not found."""
-        try:
-            return self._page(url)
-        except Missing:
-            return None
-
-    def _followed(self, link: str) -> Fields | None:
-        """Return the page that `next` leads to; None where it leads nowhere."""
-        try:
-            return self._page(link)
-        except Busy:
-            raise
-        except ServiceError as error:
-            log.debug("%s's next page is not there: %s", self._what, error)
-            return None
-
-    def _next_by_number(self, number: int) -> Fields | None:
-        """Return a page where it has something new."""
-        url = self._url + str(number)
-        page = None if url in self._asked else self._page_if_there(url)
-        return page if page is not None and self._take(page) else None
-
-    def _link(self, page: Fields) -> str:
-        """Return where `next` leads; empty where that has been asked for already, or is not below the API's root."""
-        link = page.optional_text("next") or ""
-        return link if link.startswith(f"{self._api.url}/") and link not in self._asked else ""
-
-    def _take(self, page: Fields) -> int:
-        """Note what a page shows; return how much of it is new."""
-        before = len(self._found)
-        for value in page.objects("values"):
-            self._found.setdefault(value.text("uuid"), value)
-        return len(self._found) - before
+    def _of(self, path: str) -> Api:
+        relative = path.removeprefix(self.url).partition("?")[0]
+        return next((api for place, api in self._apis.items() if _is_below(relative, place)), self._other)
 
 
-def _same(page: Fields) -> Fields:
-    return page
+def _is_below(path: str, place: str) -> bool:
+    return path == place or path.startswith(f"{place}/")

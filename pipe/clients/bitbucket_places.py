@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from urllib.parse import quote
 
 from pipe.clients.answer import Fields
-from pipe.clients.bitbucket_api import Pages
+from pipe.clients.bitbucket_lists import Pages
 from pipe.errors import Invalid, Missing, ServiceError
 from pipe.redact import show
 from pipe.values import Place, Repository, Target, TargetKind
@@ -31,7 +31,8 @@ class Places:
             return Place(f"workspace {target.workspace}", place_of(target))
         if target.kind is TargetKind.REPOSITORY:
             return Place(f"repository {target.full_repository}", place_of(target))
-        return _environment_of(target, *self._environment(target))
+        listed = self._listed(_repository_of(target), target.full_repository)
+        return _environment_of(target, *_named(listed, target))
 
     def lacks(self, place: Place) -> bool:
         """Tell whether a repository's list of environments proves that a place is not there any more."""
@@ -48,9 +49,6 @@ class Places:
         """Return a repository's deployment environments."""
         target = Target(TargetKind.REPOSITORY, repository.workspace, repository.uuid)
         return self._listed(_repository_of(target), repository.name)
-
-    def _environment(self, target: Target) -> tuple[str, str]:
-        return _named(self._listed(_repository_of(target), target.full_repository), target)
 
     def _listed(self, repository: str, subject: str) -> tuple[Environment, ...]:
         with self._lock:

@@ -46,12 +46,14 @@ _DEEPEST = 20
 class Cause:
     """Why there was no answer, in words that name the place and nothing that was sent.
 
-    `sent` tells whether the request may have been carried out, `passing` whether asking again may help.
+    `sent` tells whether the request may have been carried out, `passing` whether asking again may help, `untrusted`
+    whether nobody who is trusted vouches for the certificate.
     """
 
     words: str
     sent: bool
     passing: bool
+    untrusted: bool = False
 
 
 def pools(manager: Manager) -> Manager:
@@ -84,7 +86,7 @@ def cause_of(error: BaseException, place: str, proxy: str = "") -> Cause:
 def _of_one(error: BaseException, at: str, proxy: str, *, sent: bool) -> Cause | None:
     match error:
         case ssl.SSLCertVerificationError():
-            return Cause(f"the certificate of {at} could not be verified: {error.verify_message}", False, False)
+            return Cause(f"the certificate of {at} could not be verified: {error.verify_message}", False, False, True)
         case ssl.SSLError():
             return _tls(error, at, sent=sent)
         case socket.gaierror() | NameResolutionError():

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
+import os
 import re
 import ssl
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -26,6 +27,10 @@ from pipe.errors import Busy, Invalid, KeyturnError, ServiceError, Unreadable
 from pipe.retry import IN_FLIGHT, Deadline
 
 log = logging.getLogger("keyturn.http")
+
+# The files of authorities (PEM) that are trusted instead of the usual ones, as curl, OpenSSL and requests call them:
+# where something between looks into TLS, its authority is in there. The first that is given counts.
+BUNDLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE")
 
 # The longest answer that is read, in bytes as they are when unpacked: a hundred variables of 32 KiB are 3 MiB.
 LARGEST = 8 * 2**20
@@ -78,12 +83,21 @@ class Door:
     """The way to one service at `root`, below which every request stays; many threads may use it at the same time.
 
     `service` is its name and `check` names the variables to look at, both for errors. `ca` is PEM and replaces the
-    authorities that are trusted otherwise, `proxy` those of the environment, which is asked for proxies alone, never
-    for credentials. Raises Invalid where `root` is no address or `ca` no certificates.
+    authorities that are trusted otherwise, `proxy` those of the environment, which is asked for proxies and for the
+    files that `bundles` name, never for credentials. Raises Invalid where `root` is no address or what is to be
+    trusted no certificates.
     """
 
     def __init__(
-        self, service: str, root: str, check: str, deadline: Deadline, *, ca: str = "", proxy: str = ""
+        self,
+        service: str,
+        root: str,
+        check: str,
+        deadline: Deadline,
+        *,
+        ca: str = "",
+        proxy: str = "",
+        bundles: Sequence[str] = BUNDLES,
     ) -> None:
         self._service = service
         self._root = root.rstrip("/")
@@ -91,7 +105,7 @@ class Door:
         self._patience = deadline
         self._place = self._placed(root)
         self._proxy = ""
-        self._connections = self._connected(self._trusted(ca), proxy)
+        self._connections = self._connected(self._trusted(ca, bundles), proxy)
         self._clock: tuple[datetime, float] | None = None
         self._answered = False
         self._failing_since: float | None = None
@@ -182,6 +196,8 @@ class Door:
         """Return the error for a request without a whole answer; the library's own words repeat what was sent."""
         cause = cause_of(error, self._place, self._proxy)
         check = f"Check the network, any proxy, and {self._check}."
+        if cause.untrusted:
+            check = f"If a proxy looks into TLS, name the file of its authority in {BUNDLES[0]}; check {self._check}."
         if cause.sent:
             said = f"{self._service} gave no good answer about {what}: {cause.words}."
             return Busy(said, check, unclear=True) if cause.passing else Unreadable(said, check)
@@ -203,16 +219,16 @@ class Door:
             pass
         raise Invalid(f"{self._service}'s address is none that can be asked.", f"Check {self._check}.")
 
-    def _trusted(self, ca: str) -> ssl.SSLContext | None:
+    def _trusted(self, ca: str, bundles: Sequence[str]) -> ssl.SSLContext | None:
         """Return what a server's certificate is verified by; None where no connection needs it."""
         if not ca and urlsplit(self._root).scheme == "http":
             return None
+        name = "" if ca else next((each for each in bundles if os.environ.get(each)), "")
         try:
-            return _trusting(ca, certifi.where())
+            return _trusting(ca, os.environ[name] if name else certifi.where())
         except (ssl.SSLError, ValueError, TypeError, OSError):
-            raise Invalid(
-                f"The authorities to trust for {self._service} are no certificates as PEM.", f"Check {self._check}."
-            ) from None
+            what = f"The file that {name} names holds" if name else f"The authorities to trust for {self._service} are"
+            raise Invalid(f"{what} no certificates as PEM.", f"Check {name or self._check}.") from None
 
     def _connected(self, trust: ssl.SSLContext | None, proxy: str) -> urllib3.PoolManager:
         """Return the connections, through the proxy, or one that the environment has for this address."""

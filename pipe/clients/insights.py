@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from pipe.clients.http import Door
-from pipe.errors import Busy, KeyturnError, ServiceError
+from pipe.errors import Busy, ServiceError
 from pipe.retry import Deadline
 
 # The proxy speaks plain http alone, and only for this address; where it is in a pipe, and in the step itself.
@@ -22,9 +22,12 @@ _CHECK = "the step's proxy at port 29418; outside of Pipelines there is none"
 
 
 class CodeInsights:
-    """The reports on one commit; `proxies` are the places where the step's proxy may be."""
+    """The reports on one commit; `api` is another Bitbucket than the real one, if any is given."""
 
-    def __init__(self, repository: str, commit: str, deadline: Deadline, proxies: Sequence[str] = PROXIES) -> None:
+    def __init__(self, repository: str, commit: str, api: str, deadline: Deadline) -> None:
+        # One on this machine, which is the sandbox, is its own proxy.
+        at = urlsplit(api)
+        proxies = [f"http://{at.netloc}"] if at.scheme == "http" and at.netloc else PROXIES
         self._path = f"{ROOT}/repositories/{repository}/commit/{quote(commit, safe='')}/reports"
         self._patience = deadline
         self._doors = [Door("Code Insights", ROOT, _CHECK, deadline, proxy=proxy) for proxy in proxies]
@@ -54,8 +57,4 @@ class CodeInsights:
         headers = {"Content-Type": "application/json"} if sent is not None else {}
         answer = self._doors[0].ask(method, url, "the report", headers=headers, body=sent)
         if answer.status >= 300 and not (missing and answer.status == 404):
-            raise _refused(answer.status)
-
-
-def _refused(status: int) -> KeyturnError:
-    return ServiceError(f"Code Insights refuses the report ({status}).", f"Check {_CHECK}.")
+            raise ServiceError(f"Code Insights refuses the report ({answer.status}).", f"Check {_CHECK}.")

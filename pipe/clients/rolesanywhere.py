@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from urllib.parse import quote, urlsplit
 
 from pipe.clients.answer import About, Fields, fields
+from pipe.clients.aws_transport import BUNDLES
 from pipe.clients.certificate import Grant, SigningCertificate, all_to_check, first_to_check
 from pipe.clients.http import Answer, Door
 from pipe.errors import Busy, Denied, KeyturnError, ServiceError, Unreadable
@@ -43,7 +44,7 @@ class RolesAnywhere:
         self._grant = grant
         self._papers = papers
         self._url = (url or grant.address).rstrip("/") + "/sessions"
-        self._door = Door(ABOUT.service, self._url, ABOUT.check, deadline)
+        self._door = Door(ABOUT.service, self._url, ABOUT.check, deadline, bundles=BUNDLES)
         self._patience = deadline
 
     def now(self) -> datetime:

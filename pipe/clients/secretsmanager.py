@@ -5,8 +5,7 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -14,7 +13,7 @@ from pipe.clients.answer import About, Fields
 from pipe.clients.aws import Aws
 from pipe.clients.aws_errors import meaning_of
 from pipe.clients.aws_transport import CHECK as TRANSPORT_CHECK
-from pipe.errors import Busy, Conflict, Denied, KeyturnError, Missing, ServiceError, Unreadable, WrongState
+from pipe.errors import Busy, Denied, KeyturnError, Missing, ServiceError, Unreadable, WrongState
 from pipe.redact import Secret, learn, learn_all
 from pipe.retry import side_by_side
 from pipe.secrets import Body, Described
@@ -97,7 +96,7 @@ class SecretsManager:
 
         Raises Missing, and WrongState where the secret waits for its deletion.
         """
-        return _body(self._get(name, stage=stage, version=version))
+        return _body(self.get(name, stage=stage, version=version))
 
     def read_many(self, names: Sequence[str]) -> Bodies:
         """Return what is in the current versions of secrets, or why that cannot be told, by what names them here."""
@@ -121,14 +120,14 @@ class SecretsManager:
         Raises Conflict where it is there, WrongState where it waits for its deletion.
         """
         more = {"KmsKeyId": kms_key} if kms_key else {}
-        self._create(name, SecretString=body.reveal(), ClientRequestToken=version, Tags=_tags(tags), **more)
+        self.make(name, SecretString=body.reveal(), ClientRequestToken=version, Tags=_tags(tags), **more)
 
     def put(self, name: str, body: Secret, version: str) -> None:
         """Write a version and make it the current one; a version that is there stays where it is.
 
         Raises Conflict where that is there with another body, and WrongState where the secret waits for its deletion.
         """
-        self._put(name, body.reveal(), version)
+        self.write(name, body.reveal(), version)
 
     def move(self, name: str, stage: str, *, to: str | None, away_from: str | None) -> None:
         """Move a label between versions, or off one; raises WrongState where it is not where it was thought to be."""
@@ -170,15 +169,18 @@ class SecretsManager:
         request = partial(self._client.tag_resource, SecretId=name, Tags=_tags(tags))
         self._aws.ask("secretsmanager:TagResource", request, self._check, changes=name)
 
-    def _get(self, name: str, **which: str) -> Fields:
+    def get(self, name: str, **which: str) -> Fields:
+        """Return what AWS answers about a version, by `stage` or `version`; it is not hidden from what is printed."""
         given = {"SecretId": name, "VersionStage": which.get("stage"), "VersionId": which.get("version")}
         request = partial(self._client.get_secret_value, **{key: value for key, value in given.items() if value})
         return self._aws.ask("secretsmanager:GetSecretValue", request, CHECK_READ)
 
-    def _create(self, name: str, **more: Any) -> None:
+    def make(self, name: str, **more: Any) -> None:
+        """Make a secret with what is given, by AWS's names."""
         self._write("CreateSecret", self._client.create_secret, Name=name, **more)
 
-    def _put(self, name: str, body: str, version: str, *, attempts: int = 6, **more: Any) -> Fields:
+    def write(self, name: str, body: str, version: str, *, attempts: int = 6, **more: Any) -> Fields:
+        """Write a version, with what else is given by AWS's names; return AWS's answer."""
         given = {"SecretId": name, "ClientRequestToken": version, "SecretString": body, **more}
         return self._write("PutSecretValue", self._client.put_secret_value, version, attempts=attempts, **given)
 
@@ -231,59 +233,6 @@ class SecretsManager:
 
         name = given.get("Name") or given["SecretId"]
         return self._aws.ask(action, request, self._check, attempts=attempts, changes=name)
-
-
-@dataclass(frozen=True)
-class Page:
-    """One version of a secret: its id, its body, which is not hidden from what is printed, and when it was made.
-
-    The body is empty where it is binary.
-    """
-
-    version: str
-    body: str = field(repr=False)
-    created: datetime
-
-
-class SecretVersions:
-    """The versions of the one secret that SECRET_ID names. Every method raises ServiceError."""
-
-    def __init__(self, aws: Aws, secret_id: str) -> None:
-        self._secrets = SecretsManager(aws, check="Check SECRET_ID and AWS_DEFAULT_REGION.")
-        self.secret_id = secret_id
-
-    def describe(self) -> Described | None:
-        """Return the secret, or None where there is none."""
-        return self._secrets.describe(self.secret_id)
-
-    def all_versions(self) -> dict[str, datetime | None]:
-        """Return the ids of all versions, of those without a stage, too, and when each was made."""
-        return self._secrets.versions(self.secret_id)
-
-    def read(self, *, version: str = "", stage: str = "") -> Page:
-        """Return a version by its id or by a stage; raises Missing where there is none."""
-        answer = self._secrets._get(self.secret_id, version=version, stage=stage)
-        created = answer.moment("CreatedDate").astimezone(UTC)
-        return Page(answer.text("VersionId"), answer.optional_text("SecretString") or "", created)
-
-    def create(self) -> None:
-        """Make the secret, empty; one that is there already is done."""
-        try:
-            self._secrets._create(self.secret_id)
-        except Conflict:
-            return
-
-    def put(self, version: str, body: str, stage: str, *, attempts: int = 6) -> frozenset[str]:
-        """Write a version under an id of our choice; raises Conflict where that id is there with another body.
-
-        Return the stages that it has: where it was there already, AWS has changed none.
-        """
-        answer = self._secrets._put(self.secret_id, body, version, VersionStages=[stage], attempts=attempts)
-        return frozenset(answer.optional_texts("VersionStages") or ())
-
-    def move(self, stage: str, *, to: str | None, away_from: str | None) -> None:
-        """Move a stage between versions, or off one; raises WrongState where it is not where it was thought to be."""
-        self._secrets.move(self.secret_id, stage, to=to, away_from=away_from)
 
 
 def _is_of(arn: str, name: str) -> bool:

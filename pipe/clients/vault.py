@@ -5,16 +5,23 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
+from typing import Any
 
 from pipe.clients.vault_api import Answer, Api, Question
-from pipe.clients.vault_logins import Login, Token, WrappedAppRole, mount_of, refused, unwrapped
+from pipe.clients.vault_logins import Login, Token, WrappedAppRole, refused, unwrapped
 from pipe.errors import BadCredentials, Busy, Denied, KeyturnError, ServiceError
-from pipe.redact import Secret
+from pipe.redact import Secret, show
 from pipe.retry import Deadline
+from pipe.values import ClientToken
 
 log = logging.getLogger("keyturn.vault")
+
+# Paths that one request asks about.
+MANY = 100
 
 _REVOKE = Question(lambda vault: vault.auth.token.revoke_self())
 
@@ -97,6 +104,23 @@ class Vault:
                 raise
         return self._insist(question, renewed.token)
 
+    def own_token(self) -> ClientToken:
+        """Return what is known of the token; raises Denied where it may not look at itself."""
+        data = self.ask(Question(lambda vault: vault.auth.token.lookup_self())).data
+        policies = [*(data.optional_texts("policies") or ()), *(data.optional_texts("identity_policies") or ())]
+        show(*policies)
+        seconds = data.optional_number("ttl") or 0
+        return ClientToken(tuple(dict.fromkeys(policies)), seconds, data.optional_text("type") == "batch")
+
+    def capabilities(self, paths: Sequence[str]) -> Mapping[str, frozenset[str]]:
+        """Return what the token may do on each of some paths; raises Denied where it may not ask."""
+        told: dict[str, frozenset[str]] = {}
+        for start in range(0, len(paths), MANY):
+            asked = list(paths[start : start + MANY])
+            data = self.ask(Question(partial(_capabilities, asked))).data
+            told |= {path: frozenset(data.optional_texts(path) or ()) for path in asked}
+        return told
+
     def _insist(self, question: Question, token: Secret | None) -> Answer:
         def attempt() -> Answer:
             try:
@@ -127,12 +151,12 @@ class Vault:
 
     def _signed_in_by(self, login: Login) -> _SignedIn:
         began = time.monotonic()
-        question = Question(login.call(), repeatable=login.repeatable, explain=refused(login))
+        question = Question(login.call, repeatable=login.repeatable, explain=refused(login))
         auth = self._insist(question, None).auth
         token = auth.optional_text("client_token")
         if not token:
             raise BadCredentials(
-                f"Vault's answer to the log-in at {mount_of(login)} has no token.",
+                f"Vault's answer to the log-in at auth/{login.mount} has no token.",
                 "Check that the role asks for no second factor.",
             )
         seconds = auth.optional_number("lease_duration") or 0
@@ -140,3 +164,7 @@ class Vault:
         ours = auth.optional_text("token_type") in (None, "service")
         # Vault counts in whole seconds, so that some tokens end within the last one.
         return _SignedIn(Secret(token), ours=ours, ends=began + seconds - 1 if seconds else None)
+
+
+def _capabilities(paths: list[str], vault: Any) -> object:
+    return vault.sys.get_capabilities(paths)

@@ -1,11 +1,11 @@
-"""The ways to log in to Vault, one class each."""
+"""The ways to log in to Vault, and what a refused log-in means."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import ClassVar, Protocol
+from dataclasses import dataclass, field
+from typing import Any
 from urllib.parse import quote
 
 from pipe.clients.answer import known_words
@@ -36,78 +36,22 @@ _KNOWN = re.compile(
     r"wrapping token is not valid or does not exist",
     re.IGNORECASE,
 )
+_CHECK_USER = "Check VAULT_USERNAME and VAULT_PASSWORD."
 _UNKNOWN_ROLE = re.compile(r"role .*(could not be found|not found)|(invalid|missing) role\b(?! or)")
 
 
-class Login(Protocol):
-    """One way to sign in; `method` is Vault's name for it."""
-
-    @property
-    def method(self) -> str:
-        """Vault's name for it."""
-
-    @property
-    def auth_path(self) -> str:
-        """Where it is mounted below auth/; empty for the method's name."""
-
-    @property
-    def repeatable(self) -> bool:
-        """Whether it may be asked again where it may have been carried out."""
-
-    def call(self) -> Call:
-        """Return the request, made anew for each log-in."""
-
-    def advice(self) -> str:
-        """Return what to check where Vault refuses it."""
-
-
 @dataclass(frozen=True)
-class Jwt:
-    """A step's OIDC token."""
+class Login:
+    """One way to sign in: Vault's name for it, where it is mounted below auth/, its request, and what to check.
 
-    role: str
-    token: Secret
-    auth_path: str = ""
-    method: ClassVar[str] = "jwt"
-    repeatable: ClassVar[bool] = True
+    `advice` is for a refusal. One that is not `repeatable` may not be asked again where it may have been carried out.
+    """
 
-    def call(self) -> Call:
-        """Return the request."""
-        return lambda vault: vault.auth.jwt.jwt_login(
-            self.role, self.token.reveal(), use_token=False, path=_mount(self)
-        )
-
-    def advice(self) -> str:
-        """Return the token's claims beside what the role has to bind; never the token."""
-        claims = {name: one_line(value, 120) for name, value in claims_of(self.token).items()}
-        if not claims:
-            return "The step's token is no JWT; check that the step has `oidc: true`."
-        lines = [f"The step's token has exp {claims.get('exp', 'none')}."]
-        for setting, names in _BINDINGS.items():
-            has = ", ".join(f"{name} {claims[name]}" for name in names if name in claims)
-            lines.append(f"{setting} must fit {has or f'a token without {names[0]}'}.")
-        return " ".join(lines)
-
-
-@dataclass(frozen=True)
-class AppRole:
-    """A role's id and a secret id, which may be good for one log-in only."""
-
-    role_id: str
-    secret_id: Secret
-    auth_path: str = ""
-    method: ClassVar[str] = "approle"
-    repeatable: ClassVar[bool] = False
-
-    def call(self) -> Call:
-        """Return the request."""
-        return lambda vault: vault.auth.approle.login(
-            self.role_id, self.secret_id.reveal(), use_token=False, mount_point=_mount(self)
-        )
-
-    def advice(self) -> str:
-        """Return what to check."""
-        return "Check VAULT_ROLE_ID and VAULT_SECRET_ID: a secret id can be used up or expired."
+    method: str
+    mount: str
+    call: Call = field(repr=False)
+    advice: str
+    repeatable: bool = True
 
 
 @dataclass(frozen=True)
@@ -117,7 +61,7 @@ class WrappedAppRole:
     role_id: str
     wrapping_token: Secret
     role: str = ""
-    auth_path: str = ""
+    mount: str = "approle"
 
 
 @dataclass(frozen=True)
@@ -127,90 +71,64 @@ class Token:
     token: Secret
 
 
-@dataclass(frozen=True)
-class Userpass:
-    """A user of Vault's own."""
-
-    username: str
-    password: Secret
-    auth_path: str = ""
-    method: ClassVar[str] = "userpass"
-    repeatable: ClassVar[bool] = True
-
-    def call(self) -> Call:
-        """Return the request."""
-        # Of the two methods whose paths end with a name, hvac quotes only the other one's.
-        return lambda vault: vault.auth.userpass.login(
-            quote(self.username), self.password.reveal(), use_token=False, mount_point=quote(_mount(self))
-        )
-
-    def advice(self) -> str:
-        """Return what to check."""
-        return "Check VAULT_USERNAME and VAULT_PASSWORD."
+def by_jwt(role: str, token: Secret, mount: str = "jwt") -> Login:
+    """Return the log-in by a step's OIDC token."""
+    return Login("jwt", mount, lambda vault: vault.auth.jwt.jwt_login(
+        role, token.reveal(), use_token=False, path=mount
+    ), _beside(token))  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Ldap(Userpass):
-    """A user of a directory."""
-
-    method: ClassVar[str] = "ldap"
-
-    def call(self) -> Call:
-        """Return the request."""
-        return lambda vault: vault.auth.ldap.login(
-            self.username, self.password.reveal(), use_token=False, mount_point=_mount(self)
-        )
+def by_app_role(role_id: str, secret_id: Secret, mount: str = "approle") -> Login:
+    """Return the log-in by a role's id and a secret id, which may be good for one log-in only."""
+    return Login("approle", mount, lambda vault: vault.auth.approle.login(
+        role_id, secret_id.reveal(), use_token=False, mount_point=mount
+    ), "Check VAULT_ROLE_ID and VAULT_SECRET_ID: a secret id can be used up or expired.", repeatable=False)  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Kubernetes:
-    """A service account's token."""
-
-    role: str
-    token: Secret
-    auth_path: str = ""
-    method: ClassVar[str] = "kubernetes"
-    repeatable: ClassVar[bool] = True
-
-    def call(self) -> Call:
-        """Return the request."""
-        return lambda vault: vault.auth.kubernetes.login(
-            self.role, self.token.reveal(), use_token=False, mount_point=_mount(self)
-        )
-
-    def advice(self) -> str:
-        """Return what to check."""
-        return "Check the role's bound_service_account_names and bound_service_account_namespaces (VAULT_ROLE)."
+def by_userpass(username: str, password: Secret, mount: str = "userpass") -> Login:
+    """Return the log-in of a user of Vault's own."""
+    # Of the two methods whose paths end with a name, hvac quotes only the other one's.
+    return Login("userpass", mount, lambda vault: vault.auth.userpass.login(
+        quote(username), password.reveal(), use_token=False, mount_point=quote(mount)
+    ), _CHECK_USER)  # fmt: skip
 
 
-@dataclass(frozen=True)
-class AwsIam:
-    """Whoever signs `proof`: a call that returns the log-in's four `iam_…` fields, signed anew each time."""
+def by_ldap(username: str, password: Secret, mount: str = "ldap") -> Login:
+    """Return the log-in of a user of a directory."""
+    return Login("ldap", mount, lambda vault: vault.auth.ldap.login(
+        username, password.reveal(), use_token=False, mount_point=mount
+    ), _CHECK_USER)  # fmt: skip
 
-    role: str
-    proof: Callable[[], Mapping[str, str]]
-    auth_path: str = ""
-    method: ClassVar[str] = "aws"
-    repeatable: ClassVar[bool] = True
 
-    def call(self) -> Call:
-        """Return the request."""
+def by_kubernetes(role: str, token: Secret, mount: str = "kubernetes") -> Login:
+    """Return the log-in by a service account's token."""
+    return Login("kubernetes", mount, lambda vault: vault.auth.kubernetes.login(
+        role, token.reveal(), use_token=False, mount_point=mount
+    ), "Check the role's bound_service_account_names and bound_service_account_namespaces (VAULT_ROLE).")  # fmt: skip
+
+
+def by_aws(role: str, proof: Callable[[], Mapping[str, str]], mount: str = "aws") -> Login:
+    """Return the log-in of whoever signs `proof`: a call that returns four `iam_…` fields, signed anew each time."""
+
+    def call(vault: Any) -> object:
         # hvac signs such a proof itself, but for one STS alone and not by a session's credentials.
-        return plain("POST", f"{mount_of(self)}/login", body={"role": self.role, **self.proof()})
+        return plain("POST", f"auth/{mount}/login", body={"role": role, **proof()})(vault)
 
-    def advice(self) -> str:
-        """Return what to check."""
-        return "Check the role's bound_iam_principal_arn (VAULT_ROLE), and the credentials of AWS."
-
-
-def mount_of(login: Login | WrappedAppRole) -> str:
-    """Return the path of a log-in's mount."""
-    return f"auth/{_mount(login)}"
+    return Login(
+        "aws", mount, call, "Check the role's bound_iam_principal_arn (VAULT_ROLE), and the credentials of AWS."
+    )
 
 
-def _mount(login: Login | WrappedAppRole) -> str:
-    method = "approle" if isinstance(login, WrappedAppRole) else login.method
-    return login.auth_path.strip("/") or method
+def _beside(token: Secret) -> str:
+    """Return a token's claims beside what the role has to bind; never the token."""
+    claims = {name: one_line(value, 120) for name, value in claims_of(token).items()}
+    if not claims:
+        return "The step's token is no JWT; check that the step has `oidc: true`."
+    lines = [f"The step's token has exp {claims.get('exp', 'none')}."]
+    for setting, names in _BINDINGS.items():
+        has = ", ".join(f"{name} {claims[name]}" for name in names if name in claims)
+        lines.append(f"{setting} must fit {has or f'a token without {names[0]}'}.")
+    return " ".join(lines)
 
 
 def refused(login: Login) -> Explain:
@@ -220,38 +138,39 @@ def refused(login: Login) -> Explain:
         if refusal.foreign:
             return None
         status, said = refusal.status, known_words(_KNOWN, refusal.said) or "no known reason"
-        what = f"Vault refuses the log-in by {login.method} at {mount_of(login)} ({status}): {said}."
+        what = f"Vault refuses the log-in by {login.method} at auth/{login.mount} ({status}): {said}."
         if "namespace" in said:
             return Missing(what, "Check VAULT_NAMESPACE.")
         if status in (404, 405):
             return Missing(what, f"Check VAULT_AUTH_PATH: is {login.method} mounted there?")
         if status == 403 and "permission denied" in said:
             # A mount that is not there is denied in the very same words.
-            return BadCredentials(what, f"Check VAULT_AUTH_PATH: is {login.method} mounted there? {login.advice()}")
+            return BadCredentials(what, f"Check VAULT_AUTH_PATH: is {login.method} mounted there? {login.advice}")
         if status == 400 and _UNKNOWN_ROLE.search(refusal.said):
             return BadCredentials(what, "Check VAULT_ROLE: there is no such role at that mount.")
-        return BadCredentials(what, login.advice()) if status in (400, 401, 403) else None
+        return BadCredentials(what, login.advice) if status in (400, 401, 403) else None
 
     return explain
 
 
-def unwrapped(login: WrappedAppRole, ask: Callable[[Question, Secret], Answer]) -> AppRole:
+def unwrapped(login: WrappedAppRole, ask: Callable[[Question, Secret], Answer]) -> Login:
     """Return the log-in with the secret id out of its wrap; raises BadCredentials, an alarm, for a wrap not as made.
 
     `ask` makes a request with a client token.
     """
     token = login.wrapping_token
     lookup = plain("POST", "sys/wrapping/lookup", body={"token": token.reveal()})
+    mount = f"auth/{login.mount}"
     made_by = ask(Question(lookup, explain=_spent), token).data.optional_text("creation_path") or ""
     role = re.escape(login.role) if login.role else "[^/]+"
-    if not re.fullmatch(f"{re.escape(mount_of(login))}/role/{role}/secret-id", made_by):
+    if not re.fullmatch(f"{re.escape(mount)}/role/{role}/secret-id", made_by):
         raise BadCredentials(
             f"ALARM: VAULT_WRAPPED_SECRET_ID wraps what {made_by or 'nobody'} made, and no secret id of "
-            f"{mount_of(login)}/role/{login.role or '…'}/secret-id. It was not unwrapped.",
+            f"{mount}/role/{login.role or '…'}/secret-id. It was not unwrapped.",
             "Somebody may have exchanged it; check VAULT_AUTH_PATH and VAULT_ROLE, and who hands the wrap on.",
         )
     given = ask(Question(lambda vault: vault.sys.unwrap(), repeatable=False, explain=_spent), token)
-    return AppRole(login.role_id, Secret(given.data.text("secret_id")), login.auth_path)
+    return by_app_role(login.role_id, Secret(given.data.text("secret_id")), login.mount)
 
 
 def _spent(refusal: Refusal) -> KeyturnError | None:

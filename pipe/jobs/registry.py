@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any, Protocol
 
-from pipe.access.notice import read_notice
+from pipe.access.notify import read_notice
 from pipe.audit import Trail
 from pipe.errors import Problem, Refused
 from pipe.plan import Action

@@ -56,7 +56,6 @@ class Rule(Protocol):
         """Return what a text says; raises Wrong."""
 
 
-@dataclass(frozen=True)
 class Text:
     """Any text at all, of several lines, too."""
 
@@ -146,7 +145,6 @@ class Number:
         raise Wrong(f"must be a whole number of {self.of}, from {self.least} to {self.most:,}", hint=hint)
 
 
-@dataclass(frozen=True)
 class SwitchOrMost:
     """`true` or `false`, or how many at most."""
 
@@ -214,7 +212,6 @@ class Listing:
         return self.item.read(text)
 
 
-@dataclass(frozen=True)
 class Lines:
     """Lines, or a text with semicolons."""
 
@@ -267,7 +264,6 @@ class PrivateKey:
         return pem
 
 
-@dataclass(frozen=True)
 class SessionPolicy:
     """`minimal`, or a policy of IAM as JSON."""
 
@@ -281,7 +277,6 @@ class SessionPolicy:
         return policy
 
 
-@dataclass(frozen=True)
 class StoredSecret:
     """Where one key of one secret is stored."""
 
@@ -294,7 +289,6 @@ class StoredSecret:
         return source, selectors[0]
 
 
-@dataclass(frozen=True)
 class TargetText:
     """A target as it is written, whose workspace and repository may be the step's own."""
 

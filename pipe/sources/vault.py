@@ -18,7 +18,7 @@ from pipe.sources.source import FoundSecret, SelectorResult, Single, single
 from pipe.sources.survey import Survey, locate, mounts_of
 
 if TYPE_CHECKING:
-    from pipe.access.vault_session import VaultSession
+    from pipe.access.vault import VaultSession
 
 
 def selector_of(path: str, key: str, name: str) -> Selector:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from uuid import uuid4
 
+from pipe.access.notify import publish
 from pipe.clients.aws import Aws, Endpoint, Terms
 from pipe.clients.aws_roles import by_assumed_role, by_web_identity
 from pipe.clients.iam import AccessKeys
-from pipe.clients.secretsmanager import Bodies, SecretsManager, SecretVersions
-from pipe.clients.sns import Topic
+from pipe.clients.secret_versions import SecretVersions
+from pipe.clients.secretsmanager import Bodies, SecretsManager
 from pipe.errors import KeyturnError
 from pipe.redact import Secret
 from pipe.retry import Deadline
@@ -71,7 +72,7 @@ class Questions:
             "secretsmanager.TagResource": lambda: secrets.tag(NAME, {"a": "1"}),
             "secretsmanager.DeleteSecret": lambda: secrets.delete("ci/another", 7),
             "secretsmanager.RestoreSecret": lambda: secrets.restore(NAME),
-            "sns.Publish": lambda: Topic(self.aws, self._topic).publish("a subject", "a body"),
+            "sns.Publish": lambda: publish(self.aws, self._topic, "a subject", "a body"),
         }
 
     def be_impatient(self) -> None:

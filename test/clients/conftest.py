@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from pipe.clients.aws_transport import BUNDLES
 from test.clients.vault_bao import Bao
 from test.clients.vault_front import Front
 
@@ -24,3 +25,10 @@ def front(bao: Bao) -> Iterator[Front]:
     opened = Front(bao.url)
     yield opened
     opened.close()
+
+
+@pytest.fixture(autouse=True)
+def _no_authorities_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no file of authorities that whoever runs the tests has named be trusted."""
+    for name in BUNDLES:
+        monkeypatch.delenv(name, raising=False)

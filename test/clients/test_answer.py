@@ -32,7 +32,11 @@ def test_fields_are_read_by_their_types() -> None:
     assert (told.text("text"), told.optional_text("empty"), told.number("number"), told.number("whole")) == (
         "t", "", 7, 7,
     )  # fmt: skip
-    assert (told.flag("flag"), told.object("object").text("text"), told.texts("texts")) == (False, "in", ("a", ""))
+    assert (told.optional_flag("flag"), told.object("object").text("text"), told.texts("texts")) == (
+        False,
+        "in",
+        ("a", ""),
+    )
     assert [each.text("text") for each in told.objects("objects")] == ["one", "two"]
     assert told.moment("moment").year == 2026
     assert ("text" in told, "null" in told, "nothing" in told) == (True, False, False)
@@ -48,7 +52,7 @@ WRONG: dict[str, tuple[Callable[[Fields, str], object], list[Any]]] = {
     "a text": (Fields.text, ["", 7, True, [], {}, 1.5]),
     "a text or none": (Fields.optional_text, [7, True, [], {}]),
     "a number": (Fields.number, ["some-value", True, [], {}, 1.5, -1, 10**18, 10**400, float("inf"), float("nan")]),
-    "a flag": (Fields.flag, ["some-value", 0, 1, [], {}]),
+    "a flag or none": (Fields.optional_flag, ["some-value", 0, 1, [], {}]),
     "a moment": (Fields.moment, ["some-value", 0, [], {}]),
     "an object": (Fields.object, ["some-value", 7, True, []]),
     "objects": (Fields.objects, ["some-value", 7, {}, [7], [None], [[]], [{}, "x"]]),
@@ -68,7 +72,7 @@ def test_a_field_of_a_wrong_type_is_named_and_not_shown(read_as: Callable[[Field
 
 
 @pytest.mark.parametrize("given", [{}, {"name": None}])
-@pytest.mark.parametrize("due", ["a text", "a number", "a flag", "a moment", "an object", "objects", "texts"])
+@pytest.mark.parametrize("due", ["a text", "a number", "a moment", "an object", "objects", "texts"])
 def test_a_field_that_is_due_and_missing_is_named(due: str, given: dict[str, Any]) -> None:
     with pytest.raises(Unreadable, match=r"its field `name` is (missing|null)"):
         WRONG[due][0](Fields(given, ABOUT), "name")

@@ -18,12 +18,14 @@ import pytest
 from pipe.clients.aws import Aws, Endpoint, Terms
 from pipe.clients.aws_roles import by_web_identity
 from pipe.clients.bitbucket import Bitbucket
+from pipe.clients.bitbucket_api import Api
 from pipe.clients.bitbucket_auth import bearer
 from pipe.clients.iam import AccessKeys
-from pipe.clients.secretsmanager import SecretsManager, SecretVersions
+from pipe.clients.secret_versions import SecretVersions
+from pipe.clients.secretsmanager import SecretsManager
 from pipe.clients.vault import Vault
 from pipe.clients.vault_kv import Kv
-from pipe.clients.vault_logins import Jwt
+from pipe.clients.vault_logins import by_jwt
 from pipe.errors import Busy, KeyturnError
 from pipe.redact import Secret
 from pipe.retry import Deadline
@@ -169,7 +171,7 @@ def _raised(found: Iterable[object]) -> None:
 
 def of_bitbucket(url: str) -> Asks:
     def new() -> Bitbucket:
-        return Bitbucket(f"{url}/2.0", bearer(Secret(TOKEN)), "THE_VARIABLE", once())
+        return Bitbucket(Api(f"{url}/2.0", bearer(Secret(TOKEN)), "THE_VARIABLE", once()))
 
     client = new()
     uuid, base = "{" + ID + "}", "/repositories/acme/shop/"
@@ -195,7 +197,7 @@ def of_bitbucket(url: str) -> Asks:
 
 
 def of_vault(url: str) -> Asks:
-    login = Jwt("keyturn", Secret(TOKEN))
+    login = by_jwt("keyturn", Secret(TOKEN))
 
     def signed_in() -> Vault:
         vault = Vault(url, deadline=once())

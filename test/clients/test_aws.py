@@ -11,7 +11,7 @@ import pytest
 from pipe.clients.aws import Aws, Endpoint, Terms
 from pipe.clients.aws_roles import by_web_identity
 from pipe.clients.iam import AccessKeys
-from pipe.clients.secretsmanager import SecretVersions
+from pipe.clients.secret_versions import SecretVersions
 from pipe.errors import (
     BadCredentials,
     Busy,

@@ -16,7 +16,7 @@ from uuid import uuid4
 
 import pytest
 
-from pipe.clients.secretsmanager import SecretVersions
+from pipe.clients.secret_versions import SecretVersions
 from pipe.errors import BadCredentials, Busy, Invalid, KeyturnError, Unreadable
 from pipe.secrets import Described
 from sandbox.wire import Answer, Environ, Fault

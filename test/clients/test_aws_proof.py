@@ -10,8 +10,7 @@ import pytest
 import requests
 
 from pipe.clients.aws import Aws, Endpoint, Terms
-from pipe.clients.aws_proof import SERVER_ID, proof
-from pipe.clients.aws_roles import by_web_identity
+from pipe.clients.aws_roles import SERVER_ID, by_web_identity, proof
 from pipe.redact import HIDDEN, Secret, clean
 from pipe.retry import Deadline
 from pipe.values import KeyPair

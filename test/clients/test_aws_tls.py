@@ -51,19 +51,26 @@ def who(url: str) -> str:
     return Aws.with_keys(pair, None, Endpoint("eu-central-1", url), Deadline(pace=0.1)).identity().user
 
 
+@pytest.mark.parametrize("name", ["SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "AWS_CA_BUNDLE"])
 def test_a_bundle_replaces_the_usual_authorities(
-    served: tuple[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    served: tuple[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     url, ca = served
-    with pytest.raises(ServiceError, match=r"certificate of .* could not be verified"):
+    with pytest.raises(ServiceError, match=r"certificate of .* could not be verified") as raised:
         who(url)
-    bundle = tmp_path / "bundle.pem"
+    assert "SSL_CERT_FILE" in raised.value.check
+    bundle, other = tmp_path / "bundle.pem", tmp_path / "other.pem"
     bundle.write_text(f"# Főtanúsítvány\n{ca}\n# another\n{authority()[0]}", encoding="utf-8")
-    monkeypatch.setenv("AWS_CA_BUNDLE", str(bundle))
+    monkeypatch.setenv(name, str(bundle))
     assert who(url) == "a-user"
-    bundle.write_text(authority()[0])
+    other.write_text(authority()[0])
+    monkeypatch.setenv(name, str(other))
     with pytest.raises(ServiceError, match="could not be verified"):
         who(url)
+    # What is AWS's alone goes first.
+    monkeypatch.setenv("SSL_CERT_FILE", str(other))
+    monkeypatch.setenv("AWS_CA_BUNDLE", str(bundle))
+    assert who(url) == "a-user"
 
 
 def test_a_bundle_that_is_none_is_told(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pipe.clients.bitbucket import Bitbucket
+from pipe.clients.bitbucket_api import Api
 from pipe.clients.bitbucket_auth import basic, bearer
 from pipe.errors import BadCredentials, Busy, Denied, KeyturnError, Missing, ServiceError
 from pipe.redact import Secret
@@ -28,7 +29,7 @@ def place(client: Bitbucket) -> Place:
 
 def client_of(world: World, token: str, url: str = "") -> Bitbucket:
     root = url or f"{world.bitbucket_url}/2.0"
-    return Bitbucket(root, bearer(Secret(token)), "THE_VARIABLE", Deadline(pace=0.1))
+    return Bitbucket(Api(root, bearer(Secret(token)), "THE_VARIABLE", Deadline(pace=0.1)))
 
 
 def asked(world: World, prefix: str) -> int:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from pipe.clients.bitbucket import Bitbucket
+from pipe.clients.bitbucket_api import Api
 from pipe.clients.bitbucket_auth import bearer, consumer, token_url
 from pipe.errors import BadCredentials, Busy, Denied, KeyturnError, ServiceError
 from pipe.redact import Secret, clean
@@ -41,7 +42,7 @@ def client(world: World, registered: Token) -> Bitbucket:
 def client_of(world: World, client_id: str, secret: str | Callable[[], Secret]) -> Bitbucket:
     deadline, url = Deadline(pace=0.01), f"{world.bitbucket_url}/2.0"
     given = Secret(secret) if isinstance(secret, str) else secret
-    return Bitbucket(url, consumer(url, client_id, given, ADVICE, deadline), ADVICE, deadline)
+    return Bitbucket(Api(url, consumer(url, client_id, given, ADVICE, deadline), ADVICE, deadline))
 
 
 def asked(world: World, prefix: str) -> list[int]:
@@ -93,8 +94,8 @@ def test_a_consumer_that_is_revoked_during_the_run_ends_it_at_once(
 
 def test_a_given_token_that_is_refused_is_asked_with_once(world: World, company: Company) -> None:
     client = Bitbucket(
-        f"{world.bitbucket_url}/2.0", bearer(Secret(company.token.secret)), "THE_VARIABLE", Deadline(pace=0.01)
-    )  # fmt: skip
+        Api(f"{world.bitbucket_url}/2.0", bearer(Secret(company.token.secret)), "THE_VARIABLE", Deadline(pace=0.01))
+    )
     place = client.find(PRODUCTION)
     world.bitbucket.revoke_token(company.token)
     with pytest.raises(BadCredentials, match="refuses the credentials"):
@@ -145,7 +146,7 @@ def test_the_token_is_hidden_from_the_moment_it_exists(world: World, registered:
     try:
         url, deadline = f"{server.url}/2.0", Deadline(pace=0.01)
         authorization = consumer(url, registered.user, Secret(registered.secret), ADVICE, deadline)
-        Bitbucket(url, authorization, ADVICE, deadline).find(PRODUCTION)
+        Bitbucket(Api(url, authorization, ADVICE, deadline)).find(PRODUCTION)
     finally:
         server.close()
     assert [header.partition(" ")[0] for header in seen] == ["Basic", "Bearer"]

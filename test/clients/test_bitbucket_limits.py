@@ -10,7 +10,7 @@ from functools import partial
 import pytest
 
 from pipe.clients.bitbucket import Bitbucket
-from pipe.clients.bitbucket_api import NEARLY
+from pipe.clients.bitbucket_api import NEARLY, Api
 from pipe.clients.bitbucket_auth import bearer
 from pipe.errors import Busy
 from pipe.redact import Secret
@@ -25,7 +25,7 @@ PRODUCTION = Target(TargetKind.DEPLOYMENT, "acme", "shop", "production")
 
 def client_of(world: World, company: Company, url: str = "", deadline: Deadline | None = None) -> Bitbucket:
     root = url or f"{world.bitbucket_url}/2.0"
-    return Bitbucket(root, bearer(Secret(company.token.secret)), "THE_VARIABLE", deadline or Deadline(pace=0.1))
+    return Bitbucket(Api(root, bearer(Secret(company.token.secret)), "THE_VARIABLE", deadline or Deadline(pace=0.1)))
 
 
 @pytest.fixture

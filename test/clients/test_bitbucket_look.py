@@ -7,6 +7,7 @@ import threading
 import pytest
 
 from pipe.clients.bitbucket import Bitbucket
+from pipe.clients.bitbucket_api import Api
 from pipe.clients.bitbucket_auth import bearer
 from pipe.errors import Denied, Invalid, Missing
 from pipe.redact import Secret
@@ -20,7 +21,7 @@ UNKNOWN = "{00000000-0000-4000-8000-000000000000}"
 
 
 def client_of(world: World, token: str) -> Bitbucket:
-    return Bitbucket(f"{world.bitbucket_url}/2.0", bearer(Secret(token)), "THE_VARIABLE", Deadline(pace=0.1))
+    return Bitbucket(Api(f"{world.bitbucket_url}/2.0", bearer(Secret(token)), "THE_VARIABLE", Deadline(pace=0.1)))
 
 
 @pytest.fixture

@@ -9,8 +9,7 @@ from email.utils import format_datetime
 import jwt
 import pytest
 
-from pipe.clients.bitbucket_auth import Grant
-from pipe.clients.bitbucket_token import Knowledge
+from pipe.clients.bitbucket_auth import Grant, Knowledge
 from pipe.clients.http import Answer
 from pipe.errors import Denied
 from pipe.redact import Secret

@@ -249,12 +249,30 @@ def test_a_certificate_is_verified_by_the_given_authority_and_no_other(
             assert not isinstance(raised.value, Busy)
         known = tmp_path / "known.pem"
         known.write_text(tls.ca)
-        for variable in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
-            monkeypatch.setenv(variable, str(known))
-        with pytest.raises(ServiceError, match="certificate"):
-            ask(tls.url)
         monkeypatch.setattr("certifi.where", lambda: str(known))
         assert ask(tls.url).status == 200
+
+
+@pytest.mark.parametrize("name", ["SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"])
+def test_a_file_of_authorities_that_the_step_names_is_trusted_and_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    mine, other = tmp_path / "mine.pem", tmp_path / "other.pem"
+    other.write_text(authority()[0])
+    with TlsServer() as tls:
+        mine.write_text(f"# Főtanúsítvány\n{tls.ca}", encoding="utf-8")
+        monkeypatch.setenv(name, str(mine))
+        assert ask(tls.url).status == 200
+        monkeypatch.setenv(name, str(other))
+        with pytest.raises(ServiceError, match="could not be verified") as raised:
+            ask(tls.url)
+        assert "SSL_CERT_FILE" in raised.value.check
+        # What is given for the service itself goes first.
+        assert door(tls.url, ca=tls.ca).ask("GET", f"{tls.url}/v1/x", "its health").status == 200
+    for path in (tmp_path / "none.pem", tmp_path):
+        monkeypatch.setenv(name, str(path))
+        with pytest.raises(Invalid, match=f"{name} names holds no certificates"):
+            door("https://vault.example")
 
 
 def test_no_older_tls_is_spoken_whatever_the_machine_allows() -> None:

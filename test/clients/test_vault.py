@@ -8,12 +8,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-import requests
 
 from pipe.clients.vault import Vault
 from pipe.clients.vault_api import Question, plain
 from pipe.clients.vault_kv import Kv
-from pipe.clients.vault_logins import Token, Userpass
+from pipe.clients.vault_logins import Token, by_userpass
 from pipe.errors import BadCredentials, Busy, Denied, Invalid, ServiceError
 from pipe.redact import Secret
 from pipe.retry import Deadline
@@ -133,13 +132,13 @@ def test_no_redirect_is_followed(bao: Bao, front: Front, status: int) -> None:
     assert (len(front.seen), other.seen) == (2, [])
 
 
-def test_the_machine_gives_neither_token_nor_password_nor_authorities(
+def test_the_machine_gives_neither_token_nor_password(
     bao: Bao, front: Front, monkeypatch: pytest.MonkeyPatch, tmp_path: Any
 ) -> None:
     (tmp_path / ".vault-token").write_text(bao.root)
     (tmp_path / ".netrc").write_text("machine 127.0.0.1 login alice password secret\n")
     (tmp_path / ".netrc").chmod(0o600)
-    given = {"HOME": str(tmp_path), "VAULT_TOKEN": bao.root, "REQUESTS_CA_BUNDLE": "/nonexistent", "VAULT_CACERT": "x"}
+    given = {"HOME": str(tmp_path), "VAULT_TOKEN": bao.root, "VAULT_CACERT": "x"}
     for name, value in given.items():
         monkeypatch.setenv(name, value)
     with pytest.raises(Denied, match="`read` on `sys/mounts`"):
@@ -200,17 +199,6 @@ def test_a_given_authority_is_trusted_and_no_other(
     assert "VAULT_CACERT" in refused.value.check
 
 
-def test_the_environments_authorities_do_not_count(
-    bao: Bao, tls: TlsServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Any
-) -> None:
-    bundle = tmp_path / "ca.pem"
-    bundle.write_text(tls.ca)
-    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(bundle))
-    assert requests.get(tls.url, timeout=5).ok
-    with pytest.raises(ServiceError, match="certificate"):
-        as_root(bao, tls.url).ask(READ)
-
-
 def test_an_answer_that_is_not_vaults_ends_the_run() -> None:
     def page(_: Environ, start_response: StartResponse) -> list[bytes]:
         start_response("200 OK", [("Content-Type", "text/html")])
@@ -224,7 +212,7 @@ def test_an_answer_that_is_not_vaults_ends_the_run() -> None:
     without = Front()
     without.reply("POST *", Reply(200, {"auth": {"client_token": "", "mfa_requirement": {}}}))
     with pytest.raises(BadCredentials, match="no token"):
-        vault_at(without.url).sign_in(Userpass("alice", Secret("correct-horse-battery")))
+        vault_at(without.url).sign_in(by_userpass("alice", Secret("correct-horse-battery")))
     without.close()
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import requests
 
-from pipe.clients.vault_logins import AppRole, WrappedAppRole
+from pipe.clients.vault_logins import WrappedAppRole, by_app_role
 from pipe.errors import Busy, ServiceError
 from pipe.redact import Secret
 from test.clients.vault_bao import Bao
@@ -37,7 +37,7 @@ def wrapped(bao: Bao, path: str, body: Any = None, **headers: str) -> Secret:
 
 
 def test_a_role_signs_in_with_its_ids_once(bao: Bao, approle: str) -> None:
-    login = AppRole(role_id(bao, approle), secret_id(bao, approle), approle)
+    login = by_app_role(role_id(bao, approle), secret_id(bao, approle), approle)
     assert signed_in(bao.url, login) == f"auth/{approle}/login"
     error = refusal(bao.url, login)
     assert "invalid role or secret ID" in error.what
@@ -107,6 +107,6 @@ def test_what_may_have_used_up_the_secret_id_is_not_repeated(bao: Bao, front: Fr
 def test_an_approle_log_in_with_an_unclear_end_is_not_repeated(bao: Bao, front: Front, status: int) -> None:
     front.reply("POST /v1/auth/approle/login", Reply(503), Reply(429), Reply(status))
     with pytest.raises(ServiceError, match="not asked again") as error:
-        vault_at(front.url).sign_in(AppRole("id", Secret("a-secret-id")))
+        vault_at(front.url).sign_in(by_app_role("id", Secret("a-secret-id")))
     assert not isinstance(error.value, Busy)
     assert len(front.seen) == 3

@@ -13,7 +13,7 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
-from pipe.clients.vault_logins import AwsIam
+from pipe.clients.vault_logins import by_aws
 from sandbox.aws import Aws
 from sandbox.aws.seed import Pair
 from sandbox.clock import Clock
@@ -86,12 +86,12 @@ def test_whoever_signs_for_aws_signs_in(aws: Aws, server_id: str) -> None:
     pair = aws.add_user("ci", key_age_days=1)
     sts = aws.start()
     vault = vault_of_aws(sts, "ci", f"arn:aws:iam::{aws.account}:user/ci", server_id)
-    assert "s.of-aws" in signed_in(vault.url, AwsIam("ci", signed_as(pair, sts, server_id)))
-    assert "VAULT_ROLE:" in refusal(vault.url, AwsIam("nix", signed_as(pair, sts, server_id))).check
+    assert "s.of-aws" in signed_in(vault.url, by_aws("ci", signed_as(pair, sts, server_id)))
+    assert "VAULT_ROLE:" in refusal(vault.url, by_aws("nix", signed_as(pair, sts, server_id))).check
     other = aws.add_user("other", key_age_days=1)
-    assert "does not belong" in refusal(vault.url, AwsIam("ci", signed_as(other, sts, server_id))).what
+    assert "does not belong" in refusal(vault.url, by_aws("ci", signed_as(other, sts, server_id))).what
     forged = Pair(pair.access_key_id, "x" * 40)
-    assert "403 from STS" in refusal(vault.url, AwsIam("ci", signed_as(forged, sts, server_id))).what
+    assert "403 from STS" in refusal(vault.url, by_aws("ci", signed_as(forged, sts, server_id))).what
     if server_id:
-        assert "Server-ID" in refusal(vault.url, AwsIam("ci", signed_as(pair, sts))).what
+        assert "Server-ID" in refusal(vault.url, by_aws("ci", signed_as(pair, sts))).what
     vault.close()

@@ -10,8 +10,7 @@ import pytest
 
 from pipe.clients.vault import Vault
 from pipe.clients.vault_kv import Kv
-from pipe.clients.vault_logins import Token, Userpass, WrappedAppRole
-from pipe.clients.vault_self import OwnToken
+from pipe.clients.vault_logins import Token, WrappedAppRole, by_userpass
 from pipe.errors import BadCredentials, Busy, Denied, Invalid, KeyturnError, Missing, ServiceError
 from pipe.redact import Secret
 from pipe.secrets import Engine, Mount, Tree
@@ -20,7 +19,7 @@ from test.clients.vault_front import Front, Reply
 from test.clients.vault_signing import vault_at
 
 TWO, ONE = Mount("kv-two", Engine.KV2), Mount("kv-one", Engine.KV1)
-USER = Userpass("alice", Secret("correct-horse-battery"))
+USER = by_userpass("alice", Secret("correct-horse-battery"))
 
 Ask = Callable[[Vault], object]
 ASKS: dict[str, Ask] = {
@@ -33,8 +32,8 @@ ASKS: dict[str, Ask] = {
     "read": lambda vault: Kv(vault).read(TWO, "ci/db"),
     "deleted": lambda vault: Kv(vault).read(TWO, "ci/gone"),
     "read of version 1": lambda vault: Kv(vault).read(ONE, "ci/db"),
-    "look": lambda vault: OwnToken(vault).look(),
-    "capabilities": lambda vault: OwnToken(vault).capabilities(["kv-two/data/ci/db"]),
+    "look": lambda vault: vault.own_token(),
+    "capabilities": lambda vault: vault.capabilities(["kv-two/data/ci/db"]),
     "log-in": lambda vault: vault.sign_in(USER),
 }
 

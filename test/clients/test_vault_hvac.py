@@ -11,7 +11,7 @@ import pytest
 
 from pipe.clients.vault_api import Call, Question
 from pipe.clients.vault_kv import Kv
-from pipe.clients.vault_logins import Jwt, Ldap, Login, Token, Userpass
+from pipe.clients.vault_logins import Login, Token, by_jwt, by_ldap, by_userpass
 from pipe.errors import Busy, Invalid, ServiceError
 from pipe.redact import Secret
 from pipe.retry import side_by_side
@@ -100,9 +100,9 @@ def test_a_page_is_no_success(front: Front, call: Call) -> None:
 
 @pytest.mark.parametrize(
     "login",
-    [Userpass("a/../b", Secret("a-password")), Userpass("b", Secret("a-password"), "x/../y"),
-     Ldap("a/../b", Secret("a-password")), Ldap("..", Secret("a-password")),
-     Jwt("ci", Secret("a.b.c"), "../sys"), Jwt("ci", Secret("a.b.c"), "a//b")],
+    [by_userpass("a/../b", Secret("a-password")), by_userpass("b", Secret("a-password"), "x/../y"),
+     by_ldap("a/../b", Secret("a-password")), by_ldap("..", Secret("a-password")),
+     by_jwt("ci", Secret("a.b.c"), "../sys"), by_jwt("ci", Secret("a.b.c"), "a//b")],
 )  # fmt: skip
 def test_no_log_in_leads_to_another_path(front: Front, login: Login) -> None:
     with pytest.raises(Invalid, match="no path that Vault can have"):
@@ -127,8 +127,8 @@ def test_no_secret_leads_to_another_path(front: Front, path: str) -> None:
 def test_a_users_name_is_quoted(bao: Bao, front: Front, name: str) -> None:
     path = bao.auth("userpass")
     front.rule(f"POST /v1/auth/{path}/*", lambda _: Reply(200, {"auth": {"client_token": "s.x"}}))
-    vault_at(front.url).sign_in(Userpass(name, Secret("a-password"), path))
-    vault_at(front.url).sign_in(Ldap(name, Secret("a-password"), path))
+    vault_at(front.url).sign_in(by_userpass(name, Secret("a-password"), path))
+    vault_at(front.url).sign_in(by_ldap(name, Secret("a-password"), path))
     one, other = front.seen
     assert one.operation == other.operation
     assert "?" not in one.operation

@@ -10,7 +10,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from pipe.clients.vault_logins import AppRole, AwsIam, Jwt, Kubernetes, Ldap, Login, Token, Userpass
+from pipe.clients.vault_logins import Login, Token, by_app_role, by_aws, by_jwt, by_kubernetes, by_ldap, by_userpass
 from pipe.errors import Denied, Missing, ServiceError
 from pipe.redact import Secret
 from test.clients.vault_bao import Bao
@@ -50,7 +50,7 @@ def issuer(bao: Bao) -> str:
 
 
 def test_a_step_signs_in_with_its_token(bao: Bao, issuer: str) -> None:
-    assert signed_in(bao.url, Jwt("ci", step_token(), issuer)) == f"auth/{issuer}/login"
+    assert signed_in(bao.url, by_jwt("ci", step_token(), issuer)) == f"auth/{issuer}/login"
 
 
 @pytest.mark.parametrize(
@@ -62,7 +62,7 @@ def test_a_refused_step_sees_the_reason_and_its_claims_beside_what_binds_them(
     bao: Bao, issuer: str, claims: dict[str, Any], reason: str
 ) -> None:
     token = step_token(**claims)
-    error = refusal(bao.url, Jwt("ci", token, issuer))
+    error = refusal(bao.url, by_jwt("ci", token, issuer))
     assert f"jwt at auth/{issuer} (400): " in error.what
     assert reason in error.what
     shown = jwt.decode(token.reveal(), options={"verify_signature": False})
@@ -79,29 +79,29 @@ def test_a_refused_step_sees_the_reason_and_its_claims_beside_what_binds_them(
 
 def test_a_token_of_another_key_or_none_at_all_is_refused_without_being_shown(bao: Bao, issuer: str) -> None:
     forged = step_token(ec.generate_private_key(ec.SECP256R1()))
-    assert f"repositoryUuid {REPOSITORY}" in refusal(bao.url, Jwt("ci", forged, issuer)).check
+    assert f"repositoryUuid {REPOSITORY}" in refusal(bao.url, by_jwt("ci", forged, issuer)).check
     for garbage in ("no-token-at-all", "a.b.c", "e30.W10.e30", "e30.bm90IGpzb24.e30"):
-        error = refusal(bao.url, Jwt("ci", Secret(garbage), issuer))
+        error = refusal(bao.url, by_jwt("ci", Secret(garbage), issuer))
         assert "oidc: true" in error.check
         assert garbage not in str(error)
 
 
 def test_a_token_may_lack_claims(bao: Bao, issuer: str) -> None:
     bare = Secret(jwt.encode({"exp": 99**99}, SIGNER, algorithm="ES256"))
-    check = refusal(bao.url, Jwt("ci", bare, issuer)).check
+    check = refusal(bao.url, by_jwt("ci", bare, issuer)).check
     assert "must fit a token without iss" in check
 
 
 def test_an_unknown_role_mount_or_namespace_names_its_variable(bao: Bao, issuer: str) -> None:
-    assert "VAULT_ROLE:" in refusal(bao.url, Jwt("nix", step_token(), issuer)).check
-    assert "VAULT_AUTH_PATH:" in refusal(bao.url, Jwt("ci", step_token(), "nix")).check
-    assert "VAULT_AUTH_PATH:" in refusal(bao.url, Jwt("ci", step_token(), bao.auth("userpass")), ServiceError).check
+    assert "VAULT_ROLE:" in refusal(bao.url, by_jwt("nix", step_token(), issuer)).check
+    assert "VAULT_AUTH_PATH:" in refusal(bao.url, by_jwt("ci", step_token(), "nix")).check
+    assert "VAULT_AUTH_PATH:" in refusal(bao.url, by_jwt("ci", step_token(), bao.auth("userpass")), ServiceError).check
     old = Front()
     old.reply("*", Reply(404, {"errors": ["no handler for route 'auth/jwt/login'"]}))
-    assert "VAULT_AUTH_PATH:" in refusal(old.url, Jwt("ci", step_token()), Missing).check
+    assert "VAULT_AUTH_PATH:" in refusal(old.url, by_jwt("ci", step_token()), Missing).check
     old.close()
     with pytest.raises(Missing, match="namespace not found") as error:
-        vault_at(bao.url, "nix").sign_in(Jwt("ci", step_token(), issuer))
+        vault_at(bao.url, "nix").sign_in(by_jwt("ci", step_token(), issuer))
     assert "VAULT_NAMESPACE" in error.value.check
 
 
@@ -109,9 +109,10 @@ def test_the_mount_is_the_methods_name_where_none_is_given() -> None:
     front = Front()
     front.rule("*", lambda _: Reply(200, {"auth": {"client_token": "s.a-token", "lease_duration": 60}}))
     logins: list[Login] = [
-        Jwt("r", step_token()), AppRole("i", Secret("not-to-be-shown")), Userpass("u", Secret("not-to-be-shown")),
-        Ldap("u", Secret("not-to-be-shown")), Kubernetes("r", step_token()),
-        AwsIam("r", lambda: {"iam_request_url": "x"}),
+        by_jwt("r", step_token()), by_app_role("i", Secret("not-to-be-shown")),
+        by_userpass("u", Secret("not-to-be-shown")),
+        by_ldap("u", Secret("not-to-be-shown")), by_kubernetes("r", step_token()),
+        by_aws("r", lambda: {"iam_request_url": "x"}),
     ]  # fmt: skip
     for login in logins:
         vault_at(front.url).sign_in(login)
@@ -135,9 +136,10 @@ def test_a_user_signs_in_with_a_password(bao: Bao) -> None:
     path = bao.auth("userpass", "team/users")
     bao.write(f"auth/{path}/users/alice.b", {"password": "correct-horse-battery"})
     assert (
-        signed_in(bao.url, Userpass("alice.b", Secret("correct-horse-battery"), path)) == f"auth/{path}/login/alice.b"
+        signed_in(bao.url, by_userpass("alice.b", Secret("correct-horse-battery"), path))
+        == f"auth/{path}/login/alice.b"
     )
-    error = refusal(bao.url, Userpass("alice.b", Secret("wrong-horse"), path))
+    error = refusal(bao.url, by_userpass("alice.b", Secret("wrong-horse"), path))
     assert "invalid username or password" in error.what
     assert "VAULT_PASSWORD" in error.check
     assert "wrong-horse" not in str(error)
@@ -154,8 +156,8 @@ def test_a_directorys_user_signs_in() -> None:
     front = Front()
     front.rule("POST /v1/auth/corp/ldap/login/alice%20b", login)
     front.rule("GET /v1/auth/token/lookup-self", lambda request: Reply(200, {"data": {"path": request.headers}}))
-    assert "s.of-a-directory" in signed_in(front.url, Ldap("alice b", Secret("correct-horse-battery"), "corp/ldap"))
-    error = refusal(front.url, Ldap("alice b", Secret("wrong-horse"), "corp/ldap"))
+    assert "s.of-a-directory" in signed_in(front.url, by_ldap("alice b", Secret("correct-horse-battery"), "corp/ldap"))
+    error = refusal(front.url, by_ldap("alice b", Secret("wrong-horse"), "corp/ldap"))
     assert "failed to bind as user" in error.what
     assert "VAULT_USERNAME" in error.check
     front.close()
@@ -167,7 +169,7 @@ def test_of_a_refused_log_in_nothing_is_repeated(reason: str | list[str]) -> Non
     said = [each.format(password[:6], password) for each in ([reason] if isinstance(reason, str) else reason)]
     front = Front()
     front.reply("*", Reply(400, {"errors": said if isinstance(reason, list) else said[0]}))
-    error = refusal(front.url, Userpass("alice", Secret(password)))
+    error = refusal(front.url, by_userpass("alice", Secret(password)))
     assert password[:6] not in str(error)
     told = "user is locked" if "locked" in str(reason) else "no known reason"
     assert f"(400): {told}." in error.what
@@ -200,7 +202,7 @@ def test_a_service_account_signs_in(bao: Bao) -> None:
             f"auth/{path}/role/{role}",
             {"bound_service_account_names": name, "bound_service_account_namespaces": "ci"},
         )  # fmt: skip
-    assert signed_in(bao.url, Kubernetes("ci", token, path)) == f"auth/{path}/login"
-    assert "VAULT_ROLE:" in refusal(bao.url, Kubernetes("nix", token, path)).check
-    assert "bound_service_account_names" in refusal(bao.url, Kubernetes("other", token, path)).check
+    assert signed_in(bao.url, by_kubernetes("ci", token, path)) == f"auth/{path}/login"
+    assert "VAULT_ROLE:" in refusal(bao.url, by_kubernetes("nix", token, path)).check
+    assert "bound_service_account_names" in refusal(bao.url, by_kubernetes("other", token, path)).check
     cluster.close()

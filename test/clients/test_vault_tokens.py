@@ -9,7 +9,7 @@ import pytest
 
 from pipe.clients.vault import Vault
 from pipe.clients.vault_api import Question, plain
-from pipe.clients.vault_logins import Token, Userpass
+from pipe.clients.vault_logins import Login, Token, by_userpass
 from pipe.errors import Denied
 from pipe.redact import Secret
 from pipe.retry import side_by_side
@@ -27,11 +27,16 @@ def users(bao: Bao) -> str:
     return bao.auth("userpass")
 
 
-def user(bao: Bao, users: str, **fields: Any) -> Userpass:
-    """Make a user who signs in there and may do what is asked here, with tokens as the fields say."""
+def user(bao: Bao, users: str, **fields: Any) -> Login:
+    """Make a user and return the log-in, see `made`."""
+    return by_userpass(made(bao, users, **fields), Secret(PASSWORD), users)
+
+
+def made(bao: Bao, users: str, **fields: Any) -> str:
+    """Make a user who signs in there and may do what is asked here, with tokens as the fields say; return the name."""
     policy = bao.policy(**{"sys/mounts": "read", "sys/internal/ui/mounts/*": "read"})
     bao.write(f"auth/{users}/users/{policy}", {"password": PASSWORD, "token_policies": [policy], **fields})
-    return Userpass(policy, Secret(PASSWORD), users)
+    return policy
 
 
 def test_a_log_in_is_asked_again(bao: Bao, front: Front, users: str) -> None:
@@ -128,11 +133,11 @@ def test_a_token_that_has_outlived_its_time_is_replaced_by_one_log_in(
     bao: Bao, front: Front, users: str, kind: str
 ) -> None:
     vault = vault_at(front.url)
-    login = user(bao, users, token_ttl="1s", token_type=kind)
-    vault.sign_in(login)
+    name = made(bao, users, token_ttl="1s", token_type=kind)
+    vault.sign_in(by_userpass(name, Secret(PASSWORD), users))
     first = token_of(vault, front)
     outlive(bao, first)
-    bao.write(f"auth/{users}/users/{login.username}", {"token_ttl": "5m"})
+    bao.write(f"auth/{users}/users/{name}", {"token_ttl": "5m"})
     answers = side_by_side([lambda: vault.ask(READ)] * 8)
     assert not [answer for answer in answers if isinstance(answer, Exception)]
     assert len(front.asked("POST */login/*")) == 2
@@ -141,10 +146,10 @@ def test_a_token_that_has_outlived_its_time_is_replaced_by_one_log_in(
 
 def test_a_log_in_that_does_not_help_is_made_once(bao: Bao, front: Front, users: str) -> None:
     vault = vault_at(front.url)
-    login = user(bao, users, token_ttl="1s")
-    vault.sign_in(login)
+    name = made(bao, users, token_ttl="1s")
+    vault.sign_in(by_userpass(name, Secret(PASSWORD), users))
     outlive(bao, token_of(vault, front))
-    bao.write(f"auth/{users}/users/{login.username}/password", {"password": "another one now"})
+    bao.write(f"auth/{users}/users/{name}/password", {"password": "another one now"})
     answers = side_by_side([lambda: vault.ask(READ)] * 4)
     assert sorted(type(answer).__name__ for answer in answers) == ["BadCredentials", "Denied", "Denied", "Denied"]
     assert len(front.asked("POST */login/*")) == 2

@@ -13,6 +13,7 @@ import jsonschema  # type: ignore[import-untyped]
 import pytest
 
 from pipe.clients.bitbucket import Bitbucket
+from pipe.clients.bitbucket_api import Api
 from pipe.clients.bitbucket_auth import bearer
 from pipe.errors import Refused
 from pipe.jobs.doctor.assumptions import FACTS, MARK, ProbeFacts, Verdict, as_json, check_probe, is_called_so, name_of
@@ -88,7 +89,7 @@ class Probing:
         deadline = Deadline(pace=PACE)
         url, token = f"{self.world.bitbucket_url}/2.0", bearer(Secret(self._company.token.secret))
         target = Target(TargetKind.DEPLOYMENT, "acme", "shop", self.environment.name)
-        return write_probe(Bitbucket(url, token, "THE_VARIABLE", deadline), target, deadline)
+        return write_probe(Bitbucket(Api(url, token, "THE_VARIABLE", deadline)), target, deadline)
 
     def doctor(self, **changes: str) -> tuple[Result, dict[str, Any]]:
         """Run the doctor as a process; return how it ended, and its report, nothing of it where it was killed."""

@@ -24,7 +24,7 @@ from pipe.values import KeyPair
 
 def _warm() -> None:
     """Import all, and read the services' descriptions, before the first fork, so that the runs share them."""
-    for module in (*MODULES.values(), "pipe.access.notify", "pipe.access.vault_session"):
+    for module in (*MODULES.values(), "pipe.access.notify", "pipe.clients.vault_kv"):
         importlib.import_module(module)
     for name in SOURCES:
         source_type(name)

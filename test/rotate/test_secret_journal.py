@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from pipe.clients.secretsmanager import SecretVersions
+from pipe.clients.secret_versions import SecretVersions
 from pipe.errors import Busy, Conflict, KeyturnError, Refused, WrongState
 from pipe.jobs.rotate.facts import Record
 from pipe.jobs.rotate.journal import Entry, version_of, version_of_intent, version_of_replaced, version_of_targets

@@ -44,7 +44,7 @@ class Discovery:
         self._sign_ins = SignIns(run.session_name, deadline)
         self._patience = deadline
         self._api = api_of(job.access, self._sign_ins.fetcher, deadline, writes=False)
-        self._bitbucket = Bitbucket.by(self._api, deadline)
+        self._bitbucket = Bitbucket(self._api)
 
     def run(self) -> Ended:
         """Return what was found, and write the proposal into REPORT_DIR; raises ServiceError."""

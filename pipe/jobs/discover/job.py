@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pipe.access.aws import AwsAccess, read_aws
+from pipe.access.aws import AwsAccess, read_aws, wants_anywhere
 from pipe.access.bitbucket import BitbucketAccess, read_bitbucket
-from pipe.access.certificate import wants_anywhere
 from pipe.jobs.fleet.patterns import Misread, Pattern, read_pattern
 from pipe.permissions import Home, Statement, allowing, needed_to_discover
 from pipe.retry import Deadline

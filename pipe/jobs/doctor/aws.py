@@ -6,10 +6,8 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 
-from pipe.access.aws import AwsSession
-from pipe.access.aws_sign_in import objection
+from pipe.access.aws import AwsSession, objection
 from pipe.clients.aws import Aws
-from pipe.clients.aws_rights import Rights
 from pipe.clients.bitbucket import Bitbucket
 from pipe.errors import KeyturnError, problems_of
 from pipe.jobs.doctor.diagnosis import Check, bad, failed, good, note, unknown
@@ -93,7 +91,7 @@ def _next_rotation(why: str) -> Check:
 
 def _permissions(aws: Aws, job: Job, home: Home, caller: Identity, found: Mapping[str, str]) -> Iterator[Check]:
     """Try the reads that a job needs; yield what is allowed, what lacks, and what nobody can tell."""
-    needed, may = job.permissions(home, caller.user, found), Rights(aws).may
+    needed, may = job.permissions(home, caller.user, found), aws.may
     there: list[bool | KeyturnError | None] = side_by_side(
         partial(may, each.action, each.probe) if each.probe else (lambda: None) for each in needed
     )

@@ -9,7 +9,7 @@ from itertools import chain
 
 from pipe.access.aws import AwsAccess, WebIdentity
 from pipe.access.bitbucket import BitbucketAccess
-from pipe.access.notice import read_notice
+from pipe.access.notify import read_notice
 from pipe.access.sign_ins import SignIns
 from pipe.errors import KeyturnError, Problem
 from pipe.jobs.doctor.assumptions import as_json, check_probe, plan

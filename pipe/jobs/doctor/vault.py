@@ -6,8 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from pipe.access.vault_session import VaultSession
-from pipe.clients.vault_self import OwnToken
+from pipe.access.vault import VaultSession
 from pipe.errors import KeyturnError
 from pipe.jobs.doctor.diagnosis import Check, bad, failed, good, note, unknown
 from pipe.jobs.doctor.source import Looked, check_selectors, survey
@@ -30,20 +29,20 @@ REVOKE = "auth/token/revoke-self"
 
 def check_vault(session: VaultSession, selectors: Sequence[Selector], *, fail_on_missing: bool) -> Iterator[Check]:
     """Yield what is to be said of a Vault; one stays signed in, and nothing is written."""
-    source, own = VaultSource(session.kv, session, selectors, dry_run=True), OwnToken(session.vault)
+    source, vault = VaultSource(session.kv, session, selectors, dry_run=True), session.vault
     try:
         source.open()
     except KeyturnError as error:
         yield failed(AREA, "log-in", error)
         return
     yield good(AREA, "log-in", f"{session.access.address}: it takes it")
-    looks: list[Any] = [own.look, partial(survey, source, reads=False)]
+    looks: list[Any] = [vault.own_token, partial(survey, source, reads=False)]
     answers: list[Any] = side_by_side(looks)
     token, looked = answers
     paths = list(dict.fromkeys(map(_path, _found(looked))))
     may: Mapping[str, frozenset[str]] | KeyturnError
     try:
-        may = own.capabilities([*paths, REVOKE])
+        may = vault.capabilities([*paths, REVOKE])
     except KeyturnError as error:
         may = error
     yield from _token(token)

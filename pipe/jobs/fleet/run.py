@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 
 from pipe.access.sign_ins import SignIns
 from pipe.clients.bitbucket import Bitbucket
-from pipe.clients.bitbucket_routes import Routes
+from pipe.clients.bitbucket_api import Routes
 from pipe.errors import KeyturnError, Problem, Refused, Unexpected
 from pipe.jobs.fleet.job import FleetSettings, workspaces_of
 from pipe.jobs.fleet.jobs import FleetJob, environ_of, read_fleet_job
@@ -250,7 +250,7 @@ class FleetRun:
         if other is None:
             raise Refused(["there are no credentials for Bitbucket."]) if work.matched.allowed else Refused([])
         routes = Routes({place.path: each.api for _, place, each, _ in places}, other.api, self._patience)
-        return Bitbucket.by(routes, self._patience, {target: place for target, place, _, _ in places}, self._facts.seen)
+        return Bitbucket(routes, {target: place for target, place, _, _ in places}, self._facts.seen)
 
     def _leaked(self, works: Sequence[Work]) -> list[Work]:
         """Return the one job whose user has the leaked key; raises Refused where there is none, or several."""

@@ -58,7 +58,7 @@ class World:
             limit = entry.requests if entry and entry.requests else ALLOWANCE
             fetcher = sign_ins.fetcher_of(access)
             api = api_of(access, fetcher, deadline, limit=limit, gate=Gate(8, grows_to=16))
-            self.credentials.append(Credential(entry, api, Bitbucket.by(api, deadline, seen=self.seen)))
+            self.credentials.append(Credential(entry, api, Bitbucket(api, seen=self.seen)))
 
     def list_repositories(self, workspaces: Iterable[str], lock: Lock) -> Inventory:
         """Return what all credentials show of these workspaces; the lock helps out where one shows nothing."""

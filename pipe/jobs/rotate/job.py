@@ -15,7 +15,7 @@ from pipe.access.sign_ins import SignIns
 from pipe.clients.aws import Aws
 from pipe.clients.bitbucket import Bitbucket
 from pipe.clients.iam import AccessKeys
-from pipe.clients.secretsmanager import SecretVersions
+from pipe.clients.secret_versions import SecretVersions
 from pipe.errors import BadCredentials, KeyturnError, Mismatched, Problem, Refused
 from pipe.jobs.rotate.action import Rotate
 from pipe.jobs.rotate.facts import Rotation

@@ -39,7 +39,7 @@ from pipe.secrets import Described
 from pipe.values import AccessKey, KeyPair, Run, last_four
 
 if TYPE_CHECKING:
-    from pipe.clients.secretsmanager import SecretVersions
+    from pipe.clients.secret_versions import SecretVersions
 
 CURRENT, PENDING, PREVIOUS = "AWSCURRENT", "AWSPENDING", "AWSPREVIOUS"
 INTENT, PUBLISHED, INACTIVE, REPLACED, REVOKED, TARGETS, TRIED = (

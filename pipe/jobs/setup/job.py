@@ -11,7 +11,7 @@ from typing import cast
 
 from pipe import __version__, permissions
 from pipe.access.aws import AwsAccess, WebIdentity
-from pipe.access.notice import read_notice
+from pipe.access.notify import read_notice
 from pipe.access.stored import Stored
 from pipe.access.vault import VaultAccess
 from pipe.errors import Problem

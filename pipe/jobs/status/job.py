@@ -11,7 +11,7 @@ from typing import ClassVar, TypeVar
 from pipe.access.aws import AwsSession
 from pipe.access.bitbucket import bitbucket_of
 from pipe.access.stored import Fetcher, session_of
-from pipe.access.vault_session import VaultSession, vault_session
+from pipe.access.vault import VaultSession
 from pipe.clients.secretsmanager import SecretsManager
 from pipe.errors import KeyturnError, problems_of
 from pipe.jobs.pull.job import PullJob
@@ -145,7 +145,7 @@ class Look:
 
     def _replicas(self, job: ReplicateJob) -> Store:
         name, policy = self._run.session_name, job.replication
-        session = vault_session(job.vault, name, self._patience)
+        session = VaultSession(job.vault, name, self._patience)
         source = VaultSource(session.kv, session, policy.selectors, dry_run=True, look_only=True)
         prefixes = [policy.prefix] if policy.prefix else []
         try:

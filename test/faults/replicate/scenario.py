@@ -74,7 +74,7 @@ class Replicating(Scenario[Stage]):
         if idle.code != 0 or stage.look() != end:
             trial.blame(f"a further run spoils it: {self.right(stage)}\n{idle.output}", "lost")
         if stage.vault.tokens() != tokens:
-            trial.blame("a further run leaves a token", "tokens left")
+            trial.blame(f"a further run leaves a token\n{idle.output}", "tokens left")
 
 
 _READS = tuple(name for name in READS_OF_AWS if not name.startswith(("secretsmanager.Get", "secretsmanager.BatchGet")))

@@ -14,7 +14,7 @@ import pytest
 import pipe.jobs.rotate.journal
 import pipe.retry
 from pipe.clients.iam import AccessKeys
-from pipe.clients.secretsmanager import SecretVersions
+from pipe.clients.secret_versions import SecretVersions
 from pipe.errors import BadCredentials, KeyturnError, Problem, Refused
 from pipe.jobs.rotate.action import Rotate
 from pipe.jobs.rotate.facts import Rotation
