@@ -23,6 +23,7 @@ from pipe.settings.variables import BY_NAME, VARIABLES
 from pipe.step import Step
 from sandbox.moods import ALWAYS, MOODS
 from test import fleet_schema
+from test.doctor import says
 from test.messages import listed
 from test.support import ROOT
 
@@ -79,7 +80,13 @@ def tables() -> dict[str, str]:
     # The notes stand below the whole table alone.
     most = head + [re.sub(r" \(\d\)(?=\.? )", "", _row(BY_NAME[name])) for name in MOST_USED]
     obeyed = textwrap.wrap(", ".join(f"`{name}`" for name in sorted(OBEYED)), 120)
-    lines = {"variables": every, "most used": most, "moods": moods(), "obeyed names": obeyed}
+    lines = {
+        "variables": every,
+        "most used": most,
+        "moods": moods(),
+        "write probe": list(says.rows()),
+        "obeyed names": obeyed,
+    }
     return {name: "\n" + "\n".join(rows) + "\n\n" for name, rows in lines.items()}
 
 

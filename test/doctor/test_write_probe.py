@@ -24,38 +24,16 @@ from pipe.redact import Secret
 from pipe.retry import Deadline
 from pipe.values import Target, TargetKind
 from sandbox.bitbucket.state import Variable
+from sandbox.moods import MOODS
 from sandbox.wire import Fault
 from sandbox.world import Company, World
+from test.doctor.says import NAMES, SAYS
 from test.faults.runner import PACE, Result, Runner
 from test.support import ROOT
 
-NAMES = [fact.name for fact in FACTS]
 # The requests of a probe where nothing is otherwise. Before them, an environment is found, and the doctor looks at it.
 REQUESTS = 19
 FOUND, LOOKED = 1, 2
-
-# What a probe says of each mood, beside that all else is as assumed: which fact, and what was found.
-SAYS: dict[str, dict[str, str]] = {
-    "lag=0": {},
-    "put=replace": {"partial write: key": "it is taken (200), but its value is empty"},
-    "secured=sticky": {"secured to unsecured": "it is taken (200), but it is secured"},
-    "secured=refused": {"secured to unsecured": "it is refused (400)"},
-    "next=never": {"next": "a page does not name the next one"},
-    "next=loop": {"next": "it leads to the same page, or to an empty one"},
-    "next=broken": {"next": "it leads nowhere (404)"},
-    "next=broken-401": {"next": "it leads nowhere (401)"},
-    "size=absent": {"size": "a page does not tell it"},
-    "lag=0.1": {},
-    "lag=60": {"lag": "not within 30 seconds"},
-    "scopes=untold": {"scopes": "no answer tells them"},
-    "wrong=bitbucket:PUT */variables/*:/value:absent": dict.fromkeys(
-        ("partial write: key", "partial write: value", "several lines", "long value", "secured to unsecured"),
-        "it is taken (200), but its value is empty",
-    ),
-    "wrong=bitbucket:PUT */variables/*:/secured:absent": dict.fromkeys(
-        [*NAMES[4:8], "secure", "secured to unsecured"], "it is taken (200), but it does not tell whether it is secured"
-    ),
-}
 
 SPOILT = (
     "500-before", "500-after", "503-after", "cut-before", "cut-after", "403", "401", "429-hint", "html-200",
@@ -135,6 +113,11 @@ def test_what_is_otherwise_is_said_and_nothing_else(probing: Probing, mood: str)
         assert told[name].why == f"otherwise: {found}"
         assert told[name].todo, "it is said what that means"
     assert all(told[name].state is State.GOOD for name in NAMES if name not in SAYS[mood])
+
+
+def test_every_mood_of_bitbucket_s_is_probed() -> None:
+    moods = [mood for mood in MOODS if mood.service == "bitbucket"]
+    assert all(any(mood.fits(each) for each in SAYS) for mood in moods)
 
 
 def test_a_token_that_may_only_read_is_told_at_once(probing: Probing) -> None:

@@ -47,7 +47,7 @@ def observe(
     """
     now, seen = open_beside(source, [partial(_look, bitbucket, each, policy) for each in targets])
     errors = [(target, each) for target, each in zip(targets, seen, strict=True) if isinstance(each, KeyturnError)]
-    refused = _together(errors)
+    refused = tuple(_together(errors))
     if len(errors) == len(targets):
         raise Refused.by([error for _, error in refused])
     for on, error in refused:
@@ -120,21 +120,19 @@ def target_of(
     return TargetState(place, variables, state, last_sync_of(text), target)
 
 
-def _together(errors: Iterable[tuple[Target, KeyturnError]]) -> tuple[tuple[str, KeyturnError], ...]:
-    """Return why targets are refused, what differs by the repository alone in one line."""
+def _together(errors: Iterable[tuple[Target, KeyturnError]]) -> Iterator[tuple[str, KeyturnError]]:
+    """Yield why targets are refused; what differs by the repository alone is told once, with all targets before it."""
     alike: dict[tuple[str, str], list[tuple[Target, KeyturnError]]] = {}
     for target, error in errors:
-        name = target.full_repository if target.repository else target.workspace
-        alike.setdefault((error.what.replace(name, "…"), error.check), []).append((target, error))
-    return tuple(_first(same) for same in alike.values())
-
-
-def _first(same: Sequence[tuple[Target, KeyturnError]]) -> tuple[str, KeyturnError]:
-    (target, error), *others = same
-    if not others:
-        return target.text, error
-    what = f"{error.what.rstrip('.')}; and the same of {named([each.text for each, _ in others])}."
-    return f"{len(same)} targets", KeyturnError(what, error.check, details=error.details)
+        name, kind = (target.full_repository, "repository") if target.repository else (target.workspace, "workspace")
+        alike.setdefault((error.what.replace(name, f"the {kind}"), error.check), []).append((target, error))
+    for (what, check), same in alike.items():
+        (target, error), *others = same
+        if others:
+            texts = named([each.text for each, _ in same])
+            yield f"{len(same)} targets ({texts})", KeyturnError(what, check, details=error.details)
+        else:
+            yield target.text, error
 
 
 def _brought(states: Iterable[TargetState], looked: SelectorResult, origin: str) -> Iterator[str]:
