@@ -77,7 +77,7 @@ MOODS = (
     Mood(
         "reads=stale[:<number>]", "aws",
         "Describe and List of Secrets Manager, and IAM's list of keys, show the state before the last write, "
-        f"{_STALE} times or so many.",
+        f"{_STALE} times or so many, for five minutes at most.",
     ),
     Mood("labels=refused", "aws", "A policy of the organization denies to move labels between versions."),
     Mood("tags=refused", "aws", "A policy of the organization denies to tag secrets."),

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from pipe.jobs.pull.memory import last_sync_of
-from pipe.jobs.rotate.notes import notes_of, remembered
+from pipe.jobs.rotate.state import notes_of, remembered
 from pipe.state import readable
 from sandbox.bitbucket import Environment, Repository, Scope
 from sandbox.vault import Vault, VaultError

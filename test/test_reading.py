@@ -183,10 +183,12 @@ def test_no_switches(value: str) -> None:
         ({"BITBUCKET_REPO_SLUG": "shop", "BITBUCKET_BUILD_NUMBER": "7"}, "keyturn-shop-7"),
         ({}, "keyturn"),
         ({"BITBUCKET_REPO_SLUG": "{5680}/ü x", "BITBUCKET_BUILD_NUMBER": "7"}, "keyturn--5680----x-7"),
-        ({"BITBUCKET_REPO_SLUG": "s" * 100, "BITBUCKET_BUILD_NUMBER": "7"}, "keyturn-" + "s" * 56),
+        ({"BITBUCKET_REPO_SLUG": "s" * 100, "BITBUCKET_BUILD_NUMBER": "7"}, "keyturn-" + "s" * 54 + "-7"),
+        ({"BITBUCKET_REPO_SLUG": "shop", "BITBUCKET_BUILD_NUMBER": "7" * 100}, "keyturn-shop-" + "7" * 31),
     ],
 )
-def test_the_name_of_the_session_passes_at_aws(environ: dict[str, str], expected: str) -> None:
+def test_the_name_of_the_session_passes_at_aws_and_keeps_the_build(environ: dict[str, str], expected: str) -> None:
+    """AWS takes 64 characters. A long repository's name is cut, so that CloudTrail shows which build it was."""
     assert Reader(environ).session_name() == expected
 
 

@@ -153,9 +153,13 @@ class Reader:
             used.setdefault(name, setting)
 
     def session_name(self) -> str:
-        """Return the name that AWS's own log shows; braces and slashes do not pass there."""
-        name = f"keyturn-{self.plain('BITBUCKET_REPO_SLUG')}-{self.plain('BITBUCKET_BUILD_NUMBER')}"
-        return re.sub(r"[^\w+=,.@-]", "-", name, flags=re.ASCII).strip("-")[:64]
+        """Return the name that AWS's own log shows, 64 characters at most, and the build whole in it.
+
+        Braces and slashes do not pass there.
+        """
+        build = f"-{self.plain('BITBUCKET_BUILD_NUMBER')}"[:32]
+        name = f"keyturn-{self.plain('BITBUCKET_REPO_SLUG')}"[: 64 - len(build)] + build
+        return re.sub(r"[^\w+=,.@-]", "-", name, flags=re.ASCII).strip("-")
 
 
 def doubts_of(reader: Reader) -> tuple[Problem, ...]:

@@ -36,7 +36,7 @@ class Gate:
     """The application behind the wire; every refusal of a caller is made here, in each service's own words."""
 
     def __init__(self, clock: Clock, region: str, moods: Moods) -> None:
-        self.stale = Stale(moods)
+        self.stale = Stale(moods, clock)
         self.keys = Keys(clock)
         self.anywhere = RolesAnywhere(Registry(region), clock)
         self.secrets = SecretsManager(clock, moods, self.stale)

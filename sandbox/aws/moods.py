@@ -8,7 +8,11 @@ from typing import Any
 from sandbox.aws.dialect import Call, Refused
 from sandbox.aws.keys import ACCOUNT
 from sandbox.aws.secrets import Secret
+from sandbox.clock import Clock
 from sandbox.moods import Moods
+
+# For how many seconds at most an answer is stale.
+_LASTS = 300.0
 
 _PRIMARY = "us-east-1"
 _REPLICA = "Operation not permitted on a replica secret. Call must be made in primary secret's region."
@@ -48,21 +52,22 @@ def told(moods: Moods, secret: Secret, region: str) -> dict[str, Any]:
 
 
 class Stale:
-    """The states before the last writes, by what they are of, and how many reads still show each."""
+    """The states before the last writes, by what they are of, how many reads still show each, and until when."""
 
-    def __init__(self, moods: Moods) -> None:
+    def __init__(self, moods: Moods, clock: Clock) -> None:
         self._moods = moods
-        self.kept: dict[str, tuple[Any, int]] = {}
+        self._clock = clock
+        self.kept: dict[str, tuple[Any, int, float]] = {}
 
     def wrote(self, what: str, before: Any) -> None:
         """Keep the state that a write is about to change."""
         if self._moods.stale:
-            self.kept[what] = (copy.deepcopy(before), self._moods.stale)
+            self.kept[what] = (copy.deepcopy(before), self._moods.stale, self._clock.time() + _LASTS)
 
     def seen(self, what: str) -> Any | None:
         """Return the state that this read shows, None for the present one."""
-        before, left = self.kept.get(what, (None, 0))
-        if not (left and self._moods.stale):
+        before, left, until = self.kept.get(what, (None, 0, 0.0))
+        if not (left and self._moods.stale and self._clock.time() < until):
             return None
-        self.kept[what] = (before, left - 1)
+        self.kept[what] = (before, left - 1, until)
         return before

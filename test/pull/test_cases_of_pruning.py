@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 import pytest
 
+from pipe.jobs.pull.memory import SyncedSecret, last_sync_of, uuid_digest, with_last_sync
 from sandbox.vault import USUAL
 from sandbox.wire import Fault
-from test.pull.case import Case
+from test.pull.case import STATE, Case
 from test.pull.pruning import SESSION, deleted, kept
 from test.pull.spoiling import answering
 
@@ -129,3 +131,26 @@ def test_14_two_steps_with_different_selectors_share_a_target_in_peace(case: Cas
     assert {"DB_HOST", "ANDROID_KEY_PASSWORD"} <= case.held(case.staging).keys()
     for secrets in (one, other):
         case.idle(SECRETS=secrets)
+
+
+def test_14_a_forged_note_lets_prune_delete_what_its_forger_could_delete_anyway(pruning: Case) -> None:
+    """Somebody has made a variable by hand, and notes its name and uuid in the state as if Keyturn had written it.
+
+    Both can be seen by everybody who may read variables, so that the note proves nothing about the variable. It is
+    believed: whoever can write it may change and delete all variables there. A name alone is not enough: a variable
+    that was deleted and made anew has another uuid, and is kept.
+    """
+    bitbucket, staging = pruning.world.bitbucket, pruning.staging
+    made = bitbucket.set_variable(staging, "BY_HAND", "value")
+    again = bitbucket.set_variable(staging, "MADE_ANEW", "value")
+    state = bitbucket.variables(staging)[STATE].value
+    remembered = last_sync_of(state)
+    (text, group), *_ = remembered.groups.items()
+    digests = {"BY_HAND": uuid_digest(made.uuid), "MADE_ANEW": uuid_digest(f"{{{again.uuid}-before}}")}
+    entries = {**group.entries, "secret/ci/forged": SyncedSecret("", digests)}
+    forged = replace(remembered, groups={**remembered.groups, text: replace(group, entries=entries)})
+    bitbucket.set_variable(staging, STATE, with_last_sync(state, forged))
+    result = pruning.well()
+    assert "BY_HAND" not in pruning.held(staging), result.output
+    assert "MADE_ANEW" in pruning.held(staging)
+    assert deleted(result) == 1

@@ -24,7 +24,7 @@ from pipe.jobs.pull.memory import (
 from pipe.jobs.pull.observe import PullFacts, to_read
 from pipe.jobs.pull.plan import BATCH, decide
 from pipe.jobs.pull.steps import Prune, PullPlan, Remember, Write
-from pipe.jobs.rotate.notes import with_notes
+from pipe.jobs.rotate.state import with_notes
 from pipe.plan import Do, Step
 from pipe.secrets import Content, Engine, Lease, Version
 from pipe.selectors import Selector, read_selectors

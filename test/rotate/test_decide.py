@@ -11,8 +11,17 @@ import pytest
 
 from pipe.errors import Refused
 from pipe.jobs.rotate.decide import decide
-from pipe.jobs.rotate.facts import Holder, Intent, Noted, Record, Remembered, Rotation, RotationFacts, TargetState
-from pipe.jobs.rotate.steps import KeyPlan
+from pipe.jobs.rotate.facts import (
+    Holder,
+    Intent,
+    KeyPlan,
+    Noted,
+    Record,
+    Remembered,
+    Rotation,
+    RotationFacts,
+    TargetState,
+)
 from pipe.plan import Do
 from pipe.values import AccessKey, Identity, LastUse, Place, Variable
 

@@ -7,8 +7,12 @@ from fnmatch import fnmatchcase
 
 import pytest
 
+from sandbox.aws.keys import iam
 from sandbox.wire import Fault
-from test.rotate.case import ID, KEY, PARTLY, Case
+from sandbox.world import USER
+from test.rotate.case import ID, KEY, PARTLY, Case, signing_with
+from test.rotate.test_without_secret import ALONE
+from test.support import statuses
 
 FILE = "AWS_CREDENTIALS"
 
@@ -136,3 +140,38 @@ def test_a_variable_that_the_settings_name_no_more_is_remembered_until_it_is_gon
         due.world.bitbucket.remove_variable(due.environment(name), FILE)
     well(due)
     assert due.keys == {"old": "Inactive", "new": "Active"}
+
+
+def test_without_a_secret_half_a_pair_stays_for_a_day_unless_somebody_deletes_the_key_that_nobody_knows(
+    case: Case,
+) -> None:
+    """Only the target held the new key's secret, and whether it does so, nobody can tell: it is a lost key.
+
+    Nothing certain proves that it is ours, so it goes in two runs a day apart, and until then there is no room for
+    another one. Each run says so, and by hand it is mended at once.
+    """
+    case.given |= ALONE
+    case.killed(case.write_of("Production", ID))
+    (lost,) = set(statuses(case.world)) - {case.old.access_key_id}
+    case.world.clock.move(minutes=16)
+    result = case.run()
+    assert result.code == 1, result.output
+    assert f"…{lost[-4:]} is in the way: its secret was lost; deleted from" in result.last_line
+    assert not case.world.aws.signs(case.world.consumer(case.environment("Production")))
+    iam().delete_access_key(lost, USER)
+    case.well()
+    assert case.world.aws.signs(case.world.consumer(case.environment("Production")))
+
+
+def test_half_a_pair_that_signs_the_run_is_mended_by_it(case: Case) -> None:
+    """The step's own variables tell whose secret the target has: the run signs with it, by the id that was noted."""
+    production = case.environment("Production")
+    case.given |= {**ALONE, **signing_with(case.old)}
+    case.killed(case.write_of("Production", ID))
+    half = case.world.consumer(production)
+    assert (half.access_key_id, case.world.aws.signs(half)) == (case.old.access_key_id, False)
+    case.world.clock.move(minutes=16)
+    case.well(**signing_with(half))
+    mended = case.world.consumer(production)
+    assert (mended.secret_access_key, case.world.aws.signs(mended)) == (half.secret_access_key, True)
+    assert set(statuses(case.world)) == {case.old.access_key_id, mended.access_key_id}

@@ -11,21 +11,20 @@ from pipe.errors import Refused
 from pipe.jobs.rotate.facts import Intent, Remembered
 from pipe.jobs.rotate.journal import (
     MOST_NUMBERS,
+    Label,
     intent_fields,
     intent_from,
     is_page,
-    numbers_of_intents,
-    numbers_of_targets,
+    numbers_of,
     page,
     pair_body,
     read_page,
     read_pair,
     version_of,
-    version_of_intent,
+    version_of_nth,
     version_of_replaced,
-    version_of_targets,
 )
-from pipe.jobs.rotate.notes import announced, remembered, with_notes
+from pipe.jobs.rotate.state import announced, remembered, with_notes
 from pipe.redact import Secret
 from pipe.values import KeyPair
 
@@ -59,7 +58,7 @@ def test_what_is_no_pair_is_refused_by_the_secrets_name(body: str) -> None:
 
 @pytest.mark.parametrize("is_open", [True, False])
 def test_an_announcement_is_read_as_it_was_written(is_open: bool) -> None:
-    read = intent_from(read_page(page("Intent", intent_fields(INTENT)), "Intent"), 7, is_open=is_open)
+    read = intent_from(read_page(page(Label.INTENT, intent_fields(INTENT)), Label.INTENT), 7, is_open=is_open)
     assert read == Intent(7, NOON, INTENT.run, INTENT.build, INTENT.keys, is_open)
     assert intent_fields(INTENT)["Keys"] == ["AKIAA", "AKIAB"]
 
@@ -73,32 +72,37 @@ def test_an_announcement_that_lacks_something_is_none(name: str) -> None:
     for other in (None, "Intent", ["At"], 7):
         assert intent_from(other, 1, is_open=True) is None
     for body in ("", "[]", "{}", '{"Intent": []}'):
-        assert intent_from(read_page(body, "Intent"), 1, is_open=True) is None
+        assert intent_from(read_page(body, Label.INTENT), 1, is_open=True) is None
 
 
 def test_all_runs_that_want_to_be_the_nth_ask_for_the_same_version_and_for_no_other() -> None:
-    kinds = (version_of_intent, version_of_targets)
-    ids = {kind(arn, number) for kind in kinds for arn in ("arn:a", "arn:b") for number in (1, 2)}
+    kinds = (Label.INTENT, Label.TARGETS)
+    ids = {version_of_nth(kind, arn, number) for kind in kinds for arn in ("arn:a", "arn:b") for number in (1, 2)}
     ids.add(version_of_replaced(PAIR.id))
     assert len(ids) == 9
-    assert version_of_intent("arn:a", 1) in ids
+    assert version_of_nth(Label.INTENT, "arn:a", 1) in ids
     assert version_of(PAIR.id) not in ids | {version_of("AKIAA")}
     assert version_of(PAIR.id) == version_of(PAIR.id)
 
 
 def test_the_numbers_of_announcements_are_found_among_a_secrets_versions() -> None:
-    versions = {version_of_intent("arn:a", number) for number in (1, 17, MOST_NUMBERS)}
-    others = {version_of(PAIR.id), version_of_intent("arn:b", 2), version_of_intent("arn:a", MOST_NUMBERS + 1), "hand"}
-    assert numbers_of_intents("arn:a", versions | others) == [1, 17, MOST_NUMBERS]
-    assert numbers_of_intents("arn:a", others) == []
-    assert numbers_of_targets("arn:a", versions | {version_of_targets("arn:a", 3)}) == [3]
+    versions = {version_of_nth(Label.INTENT, "arn:a", number) for number in (1, 17, MOST_NUMBERS)}
+    others = {
+        version_of(PAIR.id),
+        version_of_nth(Label.INTENT, "arn:b", 2),
+        version_of_nth(Label.INTENT, "arn:a", MOST_NUMBERS + 1),
+        "hand",
+    }
+    assert numbers_of(Label.INTENT, "arn:a", versions | others) == [1, 17, MOST_NUMBERS]
+    assert numbers_of(Label.INTENT, "arn:a", others) == []
+    assert numbers_of(Label.TARGETS, "arn:a", versions | {version_of_nth(Label.TARGETS, "arn:a", 3)}) == [3]
 
 
 def test_a_page_of_the_journal_is_told_from_a_pair_and_from_anything_else() -> None:
-    assert read_page(page("Published", "AKIAA"), "Published") == "AKIAA"
-    assert read_page(page("Published", "AKIAA"), "Inactive") is None
+    assert read_page(page(Label.PUBLISHED, "AKIAA"), Label.PUBLISHED) == "AKIAA"
+    assert read_page(page(Label.PUBLISHED, "AKIAA"), Label.INACTIVE) is None
     for name in ("Intent", "Published", "Inactive", "Replaced", "Revoked", "Targets"):
-        assert is_page(page(name, []))
+        assert is_page(json.dumps({name: []}))
     for body in ("", "null", "[]", '["Intent"]', '{"AccessKeyId": "A"}', "[" * 100_000):
         assert not is_page(body)
 

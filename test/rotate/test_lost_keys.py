@@ -9,8 +9,7 @@ from typing import Any
 import pytest
 
 from pipe.jobs.rotate.decide import decide
-from pipe.jobs.rotate.facts import Holder, Noted, RotationFacts
-from pipe.jobs.rotate.steps import KeyPlan
+from pipe.jobs.rotate.facts import Holder, KeyPlan, Noted, RotationFacts
 from pipe.plan import Do
 from pipe.values import LastUse, Place
 from sandbox.aws import Pair

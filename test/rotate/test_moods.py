@@ -12,8 +12,11 @@ from test.support import stages
 
 @pytest.mark.parametrize(
     "mood",
-    ["secured=sticky", "secured=refused", "put=replace", "next=broken", "size=absent", "lag=0.5"],
-)
+    [
+        "secured=sticky", "secured=refused", "put=replace", "next=broken", "size=absent", "lag=0.5", "reads=stale",
+        "reads=stale:1",
+    ],
+)  # fmt: skip
 @pytest.mark.sample(3)
 def test_whatever_mood_the_services_are_in_every_target_gets_the_pair_and_the_old_key_goes(
     case: Case, mood: str

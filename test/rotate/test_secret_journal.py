@@ -11,7 +11,7 @@ import pytest
 from pipe.clients.secret_versions import SecretVersions
 from pipe.errors import Busy, Conflict, KeyturnError, Refused, WrongState
 from pipe.jobs.rotate.facts import Record
-from pipe.jobs.rotate.journal import Entry, version_of, version_of_intent, version_of_replaced, version_of_targets
+from pipe.jobs.rotate.journal import Entry, Label, version_of, version_of_nth, version_of_replaced
 from pipe.jobs.rotate.secret_journal import SecretJournal
 from pipe.redact import Secret
 from pipe.retry import Deadline
@@ -62,10 +62,10 @@ class Journals:
         journal = self.one()
         assert journal.holds(journal.announce(RUN, NOW, [replaced] if replaced else []))
         if replaced:
-            journal.note_replaced(replaced)
+            journal.note(Label.REPLACED, [replaced], NOW)
         journal.store(pair(new), NOW)
         journal.promote(new, replaced)
-        self.one().tidy()
+        self.one().note(Label.PENDING, (), NOW)
         journal.close(finished=True)
         return journal
 
@@ -115,12 +115,12 @@ def test_a_key_is_pending_once_it_is_stored_and_current_once_it_is_promoted(jour
     journal.promote(NEW, OLD)
     replaced = replace(both, current=NEW, ours=frozenset({OLD}))
     assert journals.says(*KEYS) == replace(replaced, intent=intent, untidy=True)
-    journals.one(*KEYS).tidy()
+    journals.one(*KEYS).note(Label.PENDING, (), NOW)
     journal.close(finished=True)
     assert journals.says(*KEYS) == replaced
     assert stages(journals.world) == {
         "AWSCURRENT": version_of(NEW), "AWSPREVIOUS": version_of(OLD),
-        "keyturn-tried": version_of_intent(journals.arn, intent.number),
+        "keyturn-tried": version_of_nth(Label.INTENT, journals.arn, intent.number),
     }  # fmt: skip
 
 
@@ -135,21 +135,21 @@ def test_the_key_that_was_there_before_is_ours_by_its_marker_whoever_has_the_lab
     assert journals.says(*KEYS).ours == {OLD}
     assert journals.read("keyturn-replaced") == {"Replaced": OLD}
     assert journals.says(key(NEXT, 1), key(NEW, 0)).ours == set(), "and no other key is"
-    journals.one().note_replaced(NEXT)
+    journals.one().note(Label.REPLACED, [NEXT], NOW)
     assert journals.says(*KEYS).ours == {OLD}, "known by its version's id among all versions"
 
 
 def test_a_key_is_not_replaced_before_another_one_is_current(journals: Journals) -> None:
     journal = journals.one()
     journal.announce(RUN, NOW, [OLD])
-    journal.note_replaced(OLD)
+    journal.note(Label.REPLACED, [OLD], NOW)
     assert journals.says(key(OLD, 95)).ours == set()
 
 
 def test_a_marker_that_was_there_already_gets_its_label_again(journals: Journals) -> None:
     journals.rotated(OLD, NEW)
-    journals.one().note_replaced(NEXT)
-    journals.one().note_replaced(OLD)
+    journals.one().note(Label.REPLACED, [NEXT], NOW)
+    journals.one().note(Label.REPLACED, [OLD], NOW)
     assert stages(journals.world)["keyturn-replaced"] == version_of_replaced(OLD)
 
 
@@ -196,7 +196,7 @@ def test_a_body_that_names_another_key_than_its_version_is_refused(journals: Jou
 def test_a_page_of_the_journal_that_is_the_first_version_of_all_is_no_pair(journals: Journals, page: str) -> None:
     journal = journals.one()
     if page == "keyturn-revoked":
-        journal.note_revoked([OLD])
+        journal.note(Label.REVOKED, [OLD], NOW)
     else:
         journal.hold([entry("a")])
     assert stages(journals.world)["AWSCURRENT"] == stages(journals.world)[page]
@@ -206,10 +206,10 @@ def test_a_page_of_the_journal_that_is_the_first_version_of_all_is_no_pair(journ
 
 def test_leaked_keys_are_noted_until_there_are_none(journals: Journals) -> None:
     journals.rotated()
-    journals.one().note_revoked([NEW, OLD])
+    journals.one().note(Label.REVOKED, [NEW, OLD], NOW)
     says = journals.says(*KEYS)
     assert (says.revoked, says.notes_revoked) == (frozenset({OLD, NEW}), True)
-    journals.one(*KEYS).note_revoked([])
+    journals.one(*KEYS).note(Label.REVOKED, [], NOW)
     says = journals.says(*KEYS)
     assert (says.revoked, says.notes_revoked) == (frozenset(), False)
 
@@ -227,13 +227,13 @@ def test_every_target_that_was_given_a_pair_is_known_also_where_two_runs_add_to_
     first.hold([entry("a")])
     second.hold([entry("b")])
     assert journals.one().holders() == (entry("a"), entry("b"))
-    assert stages(journals.world)["keyturn-targets"] == version_of_targets(journals.arn, 2)
+    assert stages(journals.world)["keyturn-targets"] == version_of_nth(Label.TARGETS, journals.arn, 2)
     third, fourth = journals.one(), journals.one()
     third.hold([entry("c")])
     fourth.hold([entry("d"), entry("a")])
     journals.one().hold([entry("b")])
     assert set(journals.one().holders()) == {entry("a"), entry("b"), entry("c"), entry("d")}
-    assert stages(journals.world)["keyturn-targets"] == version_of_targets(journals.arn, 4)
+    assert stages(journals.world)["keyturn-targets"] == version_of_nth(Label.TARGETS, journals.arn, 4)
     other = Entry(Place("a", "/a"), "OTHER_ID", "{of the variable}")
     journals.one().hold([other], ["b", "c"])
     assert set(journals.one().holders()) == {entry("a"), other, entry("d")}, "each pair of variables by itself"
@@ -282,7 +282,7 @@ def test_a_stored_key_whose_label_was_moved_away_is_pending_if_it_is_newer_than_
 ) -> None:
     journals.rotated()
     journals.one().store(pair(NEW), NOW)
-    journals.one(*KEYS).tidy()
+    journals.one(*KEYS).note(Label.PENDING, (), NOW)
     assert journals.says(*KEYS).pending == NEW
     older = journals.says(key(NEW, 200), key(OLD, 95))
     assert (older.pending, older.ours) == ("", frozenset({NEW}))
@@ -293,7 +293,7 @@ def test_a_stored_key_whose_label_was_moved_away_is_pending_if_it_is_newer_than_
 def test_without_a_current_key_a_stored_one_is_pending(journals: Journals) -> None:
     journals.one().announce(RUN, NOW, [])
     journals.one().store(pair(NEW), NOW)
-    journals.one().tidy()
+    journals.one().note(Label.PENDING, (), NOW)
     says = journals.says(key(NEW, 0))
     assert (says.current, says.pending, says.readable) == ("", NEW, False)
 
@@ -304,7 +304,7 @@ def test_a_pending_label_of_a_key_that_iam_has_no_more_is_no_longer_wanted_but_o
     journals.rotated()
     journals.one().store(pair(NEW), NOW)
     assert journals.says(key(OLD, 95)).untidy
-    journals.one().tidy()
+    journals.one().note(Label.PENDING, (), NOW)
     assert not journals.says(key(OLD, 95)).untidy
     journals.versions.put("f" * 32, '{"AccessKeyId": "AKIAB", "SecretAccessKey": "s"}', "AWSPENDING")
     assert not journals.says(key(OLD, 95)).untidy
@@ -367,8 +367,8 @@ def test_a_number_is_not_given_again_for_an_announcement_that_aws_has_dropped(jo
         journal.announce(RUN, NOW, [])
         journal.close(finished=True)
     for number in (1, 2):
-        if version_of_intent(journals.arn, number) not in stages(journals.world).values():
-            journals.world.aws.drop(SECRET, version_of_intent(journals.arn, number))
+        if version_of_nth(Label.INTENT, journals.arn, number) not in stages(journals.world).values():
+            journals.world.aws.drop(SECRET, version_of_nth(Label.INTENT, journals.arn, number))
     assert journals.one().announce(RUN, NOW, []).number == 4
 
 
@@ -405,7 +405,7 @@ def test_the_turn_is_lost_when_another_run_announces_or_the_current_key_changes(
 def test_the_very_first_announcement_becomes_current_and_is_held_all_the_same(journals: Journals) -> None:
     journal = journals.one()
     intent = journal.announce(RUN, NOW, [])
-    assert stages(journals.world)["AWSCURRENT"] == version_of_intent(journals.arn, 1)
+    assert stages(journals.world)["AWSCURRENT"] == version_of_nth(Label.INTENT, journals.arn, 1)
     assert journal.holds(intent)
     assert journals.says() == Record(intent=intent, secret=journals.arn)
     assert not journals.one().holds(replace(intent, number=2))
@@ -469,13 +469,13 @@ def test_an_answer_of_another_secret_leaves_it_open_whether_a_version_was_writte
 
     journals.world.aws.wire.spoil(Fault("secretsmanager.PutSecretValue", "change-after", times=0, change=other))
     with pytest.raises(Busy) as raised:
-        journals.one().note_published(OLD)
+        journals.one().note(Label.PUBLISHED, [OLD], NOW)
     assert raised.value.unclear
 
 
 def test_a_moment_is_the_date_at_which_aws_says_that_it_was_noted(journals: Journals) -> None:
     journals.rotated(OLD, NEW)
-    journals.one().note_published(NEW)
+    journals.one().note(Label.PUBLISHED, [NEW], NOW)
     published = journals.world.clock.now()
     says = journals.says(*KEYS)
     assert says.published is not None
@@ -483,20 +483,20 @@ def test_a_moment_is_the_date_at_which_aws_says_that_it_was_noted(journals: Jour
     assert abs(says.published.at - published) < timedelta(seconds=5)
     assert (says.inactive, says.notes_inactive) == (None, False)
     journals.world.clock.move(days=1)
-    journals.one().note_inactive(OLD, NOW)
+    journals.one().note(Label.INACTIVE, [OLD], NOW)
     off = (replace(KEYS[0], active=False), KEYS[1])
     says = journals.says(*off)
     assert says.inactive is not None
     assert says.inactive.key_id == OLD
     assert abs(says.inactive.at - published - timedelta(days=1)) < timedelta(seconds=5)
     assert says.published is None, "it is read only where an active key waits for it"
-    journals.one(*off).note_inactive("", NOW)
+    journals.one(*off).note(Label.INACTIVE, (), NOW)
     assert not journals.says(*off).notes_inactive
 
 
 def test_an_idle_run_with_one_key_reads_nothing(journals: Journals) -> None:
     journals.rotated(OLD, NEW)
-    journals.one().note_published(NEW)
+    journals.one().note(Label.PUBLISHED, [NEW], NOW)
     journals.world.aws.wire.forget()
     journals.says(key(NEW, 0))
     assert [seen.operation for seen in journals.world.aws.wire.journal] == ["secretsmanager.DescribeSecret"]

@@ -80,7 +80,7 @@ def live(world: World) -> None:
     bitbucket._store.reports["commit", "report"] = {}
     bitbucket._store.pipelines["repository"] = ()
     aws._gate.keys._calls["AKIA"] = 1
-    aws._gate.stale.kept["secrets"] = ({}, 1)
+    aws._gate.stale.kept["secrets"] = ({}, 1, 2**40)
     for url in (world.bitbucket_url, world.aws_url):
         requests.get(url, timeout=10)
 

@@ -14,9 +14,8 @@ from pipe.jobs.doctor.diagnosis import Check, bad, failed, good, note, unknown
 from pipe.jobs.doctor.source import check_selectors, survey
 from pipe.jobs.pull.job import PullJob
 from pipe.jobs.replicate.job import ReplicateJob
-from pipe.jobs.rotate.audit import ADVICE, breach_of
 from pipe.jobs.rotate.job import RotateJob, rotation_by
-from pipe.jobs.rotate.preview import Preview
+from pipe.jobs.rotate.preview import ADVICE, Preview, breach_of
 from pipe.permissions import Home, Permission, allowing
 from pipe.retry import Deadline, side_by_side
 from pipe.sources.registry import source_type

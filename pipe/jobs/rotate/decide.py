@@ -6,14 +6,21 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from pipe.errors import Refused
-from pipe.jobs.rotate.facts import INTENT_LASTS, MOST_KEYS, Intent, Rotation, RotationFacts, TargetState
-from pipe.jobs.rotate.leak import without_room
-from pipe.jobs.rotate.left_over import gone_by, in_the_way_of, removals, waiting
+from pipe.jobs.rotate.facts import (
+    INTENT_LASTS,
+    MOST_KEYS,
+    Intent,
+    KeyFailure,
+    KeyPlan,
+    KeyStep,
+    Rotation,
+    RotationFacts,
+    TargetState,
+)
+from pipe.jobs.rotate.leak import orders_of, refuse_foreign, without_room
 from pipe.jobs.rotate.new_key import NEW, holds, published, resumption_steps, rotation_steps, secret_made, verification
-from pipe.jobs.rotate.old_keys import old_key_steps
+from pipe.jobs.rotate.old_keys import gone_by, in_the_way_of, old_key_steps, removals, waiting
 from pipe.jobs.rotate.refuse import refuse_contradictions, refuse_strangers
-from pipe.jobs.rotate.revoke import orders_of, refuse_foreign
-from pipe.jobs.rotate.steps import KeyFailure, KeyPlan, KeyStep
 from pipe.plan import Do
 from pipe.values import AccessKey, last_four
 

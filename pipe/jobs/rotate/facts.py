@@ -1,4 +1,4 @@
-"""All that a rotation looks at, as values."""
+"""All that a rotation looks at, and the steps that it plans, as values."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from pipe.plan import Failure, Outcome, Plan, Step
 from pipe.values import AccessKey, Identity, LastUse, Place, Run, Variable
 
 # A user has so many keys at most; inactive ones count.
@@ -202,6 +203,33 @@ class RotationFacts:
         if intent is None or key.id in intent.keys:
             return False
         return intent.at - SKEW <= key.created <= intent.at + INTENT_LASTS + SKEW
+
+
+@dataclass(frozen=True)
+class KeyStep(Step):
+    """A step about a key: `key_id` names it for AWS, and `replaces` the key that a new one takes the place of.
+
+    `outlook` is what becomes of a key that is kept, briefly, where the reason says more. `leaked` is set where the key
+    was ordered to be off, `anyway` where that is done whoever holds it. `keys` are those of a
+    step about several.
+    """
+
+    key_id: str = ""
+    replaces: str = ""
+    outlook: str = ""
+    leaked: bool = False
+    anyway: bool = False
+    keys: tuple[str, ...] = ()
+
+    @property
+    def ahead(self) -> str:
+        """What becomes of the key, briefly."""
+        return self.outlook or self.reason
+
+
+KeyFailure = Failure[KeyStep]
+KeyPlan = Plan[KeyStep]
+KeyOutcome = Outcome[KeyStep]
 
 
 def state_variable_of(id_variable: str) -> str:

@@ -19,8 +19,8 @@ from pipe.clients.secret_versions import SecretVersions
 from pipe.errors import BadCredentials, KeyturnError, Mismatched, Problem, Refused
 from pipe.jobs.rotate.action import Rotate
 from pipe.jobs.rotate.facts import Rotation
-from pipe.jobs.rotate.notes import announced
 from pipe.jobs.rotate.secret_journal import SecretJournal
+from pipe.jobs.rotate.state import announced
 from pipe.permissions import NOTHING, Home, Permissions
 from pipe.retry import Deadline
 from pipe.settings.reader import Reader
@@ -212,7 +212,7 @@ def rotation_by(
         bitbucket=bitbucket,
         signer=aws,
         deadline=deadline,
-        run=run,
+        this_run=run,
         own=own,
     )
 

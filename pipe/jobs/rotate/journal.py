@@ -1,4 +1,7 @@
-"""Where a rotation's progress and pairs are kept, whatever keeps them."""
+"""Where a rotation's progress and pairs are kept: what every journal can do, and how a secret's versions are written.
+
+This file alone knows labels, the ids of versions and what is in them.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ import uuid
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from typing import Any, Protocol
 
 from pipe.errors import Refused
@@ -23,10 +27,25 @@ MOST_NUMBERS = 10_000
 # A version has room for so many bytes.
 LARGEST = 65_536
 
-# A version that is no pair holds one of these fields, which says what it is.
-INTENT, PUBLISHED, INACTIVE, REPLACED, REVOKED, TARGETS = (
-    "Intent", "Published", "Inactive", "Replaced", "Revoked", "Targets",
-)  # fmt: skip
+
+class Label(StrEnum):
+    """The labels of a secret's versions: AWS's own stand on pairs, Keyturn's on pages, and TRIED is only moved."""
+
+    CURRENT = "AWSCURRENT"
+    PENDING = "AWSPENDING"
+    PREVIOUS = "AWSPREVIOUS"
+    INTENT = "keyturn-intent"
+    PUBLISHED = "keyturn-published"
+    INACTIVE = "keyturn-inactive"
+    REPLACED = "keyturn-replaced"
+    REVOKED = "keyturn-revoked"
+    TARGETS = "keyturn-targets"
+    TRIED = "keyturn-tried"
+
+    @property
+    def field(self) -> str:
+        """The field that a page with this label has, which says what it is."""
+        return self.removeprefix("keyturn-").capitalize()
 
 
 @dataclass(frozen=True)
@@ -59,11 +78,15 @@ class Entry:
 
 
 class Journal(Protocol):
-    """Where a rotation's progress and its pairs are kept. Every method raises ServiceError."""
+    """Where a rotation's progress and its pairs are kept. Every method raises ServiceError.
+
+    What only a secret can keep is nothing to do for a journal without one.
+    """
 
     @property
     def arn(self) -> str:
         """The ARN of the secret, once there is one."""
+        return ""
 
     def record(self, keys: Iterable[AccessKey], named: str = "") -> Record:
         """Return what the journal says of these keys, and of a key that is `named` by its whole id.
@@ -79,24 +102,20 @@ class Journal(Protocol):
 
     def holders(self) -> tuple[Entry, ...]:
         """Return every target that was ever given a pair."""
+        return ()
 
     def hold(self, entries: Iterable[Entry], given_up: Collection[str] = ()) -> None:
         """Add targets to those that were given a pair, before they are; leave out labels that are given up."""
 
-    def note_published(self, key_id: str) -> None:
-        """Note that every target holds a key from now on."""
-
-    def note_inactive(self, key_id: str, now: datetime) -> None:
-        """Note that a key is inactive from now on; an empty id that none is."""
-
-    def note_revoked(self, key_ids: Iterable[str]) -> None:
-        """Note which keys have leaked and are to be off."""
-
-    def note_replaced(self, key_id: str) -> None:
-        """Note that a key that Keyturn did not make is about to be replaced, so that it counts as ours."""
-
     def take_over(self, key_id: str, created: datetime) -> None:
         """Keep the current pair, which somebody has stored by hand, as every other pair is kept."""
+
+    def note(self, label: Label, key_ids: Collection[str], now: datetime) -> None:
+        """Note which keys a label is about from now on; of none, the label goes.
+
+        PUBLISHED: every target holds it. INACTIVE: it is off. REVOKED: they have leaked and are to be off. REPLACED: it
+        is about to be replaced and Keyturn did not make it, so that it counts as ours. PENDING can only go.
+        """
 
     def announce(
         self, run: Run, now: datetime, keys: Iterable[str], replaces: str = "", *, urgent: bool = False
@@ -127,19 +146,16 @@ class Journal(Protocol):
     def promote(self, key_id: str, replaced: str) -> None:
         """Make a stored pair the current one, if the current one is still the one that is replaced."""
 
-    def tidy(self) -> None:
-        """Remove a pending label that is no longer wanted."""
-
 
 def list_of(entries: Iterable[Entry]) -> str:
     """Return the list of targets as the body of a version."""
-    return page(TARGETS, {entry.name: [entry.place.label, entry.uuid] for entry in entries})
+    return page(Label.TARGETS, {entry.name: [entry.place.label, entry.uuid] for entry in entries})
 
 
 def read_list(body: str) -> tuple[Entry, ...] | None:
     """Read what `list_of` wrote; None where it cannot be read."""
     try:
-        listed = [(*name.rsplit(" ", 1), *map(str, value)) for name, value in read_page(body, TARGETS).items()]
+        listed = [(*name.rsplit(" ", 1), *map(str, value)) for name, value in read_page(body, Label.TARGETS).items()]
         return tuple(Entry(Place(label, path), variable, uuid) for path, variable, label, uuid in listed)
     except (AttributeError, TypeError, ValueError):
         return None
@@ -155,43 +171,24 @@ def version_of_replaced(key_id: str) -> str:
     return str(uuid.uuid5(NAMESPACE, f"replaced:{key_id}"))
 
 
-def version_of_intent(arn: str, number: int) -> str:
-    """Return the id of a secret's nth announcement; all runs that want to be the nth ask for the same."""
-    return _numbered(f"{arn}/intent/", number)
+def version_of_nth(label: Label, arn: str, number: int) -> str:
+    """Return the id of a secret's nth announcement or list of targets; all runs that write the nth ask for the same."""
+    return str(uuid.uuid5(NAMESPACE, f"{arn}/{label}/{number}"))
 
 
-def version_of_targets(arn: str, number: int) -> str:
-    """Return the id of a secret's nth list of targets; all runs that want to write the nth ask for the same."""
-    return _numbered(f"{arn}:targets/", number)
-
-
-def numbers_of_intents(arn: str, versions: Collection[str]) -> list[int]:
-    """Return, in order, the numbers of those of a secret's versions that are announcements."""
-    return _numbers(f"{arn}/intent/", versions)
-
-
-def numbers_of_targets(arn: str, versions: Collection[str]) -> list[int]:
-    """Return, in order, the numbers of those of a secret's versions that are lists of targets."""
-    return _numbers(f"{arn}:targets/", versions)
-
-
-def _numbered(name: str, number: int) -> str:
-    return str(uuid.uuid5(NAMESPACE, f"{name}{number}"))
-
-
-def _numbers(name: str, versions: Collection[str]) -> list[int]:
-    """Return the numbers for which a name makes one of these ids.
+def numbers_of(label: Label, arn: str, versions: Collection[str]) -> list[int]:
+    """Return, in order, the numbers of those of a secret's versions that are announcements, or lists of targets.
 
     A version's id does not tell the number, so that all numbers are tried: by SHA-1, which an id begins with, since
     making ten thousand UUIDs takes a tenth of a second.
     """
     beginnings = {version[:8] for version in versions}
-    before = hashlib.sha1(NAMESPACE.bytes + name.encode(), usedforsecurity=False)
+    before = hashlib.sha1(NAMESPACE.bytes + f"{arn}/{label}/".encode(), usedforsecurity=False)
     found = []
     for number in range(1, MOST_NUMBERS + 1):
         digest = before.copy()
         digest.update(b"%d" % number)
-        if digest.hexdigest()[:8] in beginnings and _numbered(name, number) in versions:
+        if digest.hexdigest()[:8] in beginnings and version_of_nth(label, arn, number) in versions:
             found.append(number)
     return found
 
@@ -223,19 +220,19 @@ def read_pair(body: str, secret_id: str) -> KeyPair:
     return KeyPair(key_id, Secret(secret))
 
 
-def page(name: str, value: Any) -> str:
+def page(label: Label, value: Any) -> str:
     """Return what the journal says beside the pairs as the body of a version."""
-    return json.dumps({name: value}, sort_keys=True)
+    return json.dumps({label.field: value}, sort_keys=True)
 
 
-def read_page(body: str, name: str) -> Any:
+def read_page(body: str, label: Label) -> Any:
     """Read what `page` wrote; None where the body is another one's."""
-    return _object(body).get(name)
+    return _object(body).get(label.field)
 
 
 def is_page(body: str) -> bool:
     """Tell whether a body is the journal's, and no pair."""
-    return not {INTENT, PUBLISHED, INACTIVE, REPLACED, REVOKED, TARGETS}.isdisjoint(_object(body))
+    return any(label.field in _object(body) for label in Label if label.startswith("keyturn-"))
 
 
 def intent_fields(intent: Intent) -> dict[str, Any]:

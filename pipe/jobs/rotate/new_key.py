@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from pipe.jobs.rotate.facts import Rotation, RotationFacts, TargetState
-from pipe.jobs.rotate.steps import KeyStep
+from pipe.jobs.rotate.facts import KeyStep, Rotation, RotationFacts, TargetState
 from pipe.plan import Do
 from pipe.values import AccessKey, last_four
 

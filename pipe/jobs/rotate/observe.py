@@ -3,75 +3,24 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import replace
-from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
-from pipe.errors import KeyturnError, Missing, Refused, ServiceError
+from pipe.errors import KeyturnError, Missing, ServiceError
 from pipe.jobs.rotate.facts import Holder, Rotation, RotationFacts, TargetState, state_variable_of
-from pipe.jobs.rotate.journal import Entry, Journal
-from pipe.jobs.rotate.notes import remembered
+from pipe.jobs.rotate.journal import Entry
 from pipe.jobs.rotate.old_keys import grace_is_over, recovery_is_over
-from pipe.jobs.rotate.revoke import WHOLE_ID
+from pipe.jobs.rotate.state import remembered
 from pipe.retry import side_by_side
-from pipe.values import AccessKey, Identity, LastUse, Target
+from pipe.values import LastUse, Target
 
 if TYPE_CHECKING:
     from pipe.clients.bitbucket import Bitbucket
     from pipe.clients.iam import AccessKeys
 
 log = logging.getLogger("keyturn.rotate")
-
-
-def observe_targets(
-    bitbucket: Bitbucket, targets: Iterable[Target], policy: Rotation
-) -> list[Callable[[], TargetState]]:
-    """Return one question per target; each raises ServiceError."""
-    return [partial(_observe_target, bitbucket, target, policy) for target in targets]
-
-
-def observe(
-    caller: Identity,
-    keys: AccessKeys,
-    bitbucket: Bitbucket,
-    journal_of: Callable[[tuple[TargetState, ...]], Journal],
-    targets: list[Callable[[], TargetState]],
-    *,
-    list_keys: Callable[[], tuple[AccessKey, ...]],
-    policy: Rotation,
-    now: Callable[[], datetime],
-    ask_all: bool = False,
-    lenient: bool = False,
-) -> RotationFacts:
-    """Return the facts, with every key's last use where `ask_all`, else where it matters.
-
-    Raises Refused with everything that could not be looked at, all problems together; where `lenient`, targets that
-    could not are left out instead.
-    """
-    user = policy.user
-    answers = side_by_side([list_keys, *targets])
-    # Two names for one place are one target.
-    states = tuple({answer.place.path: answer for answer in answers if isinstance(answer, TargetState)}.values())
-    listed = next((answer for answer in answers if isinstance(answer, tuple)), ())
-    needed = answers[:1] if lenient else answers
-    problems = [answer for answer in needed if isinstance(answer, KeyturnError)]
-    try:
-        journal = journal_of(states)
-        record = journal.record(listed, policy.revoke if len(policy.revoke) >= WHOLE_ID else "")
-    except KeyturnError as error:
-        problems.append(error)
-    if problems:
-        raise Refused.by(problems)
-    facts = RotationFacts(now(), caller, user, listed, record, states)
-    if facts.strangers:
-        facts = replace(facts, evidence=journal.evidence())
-    asked = tuple(key.id for key in listed) if ask_all else questions(facts, policy)
-    facts = replace(facts, last_use={key_id: _last_use(keys, key_id) for key_id in asked})
-    if may_end(facts, policy):
-        facts = _with_holders(facts, bitbucket, journal.holders(), policy)
-    return facts
 
 
 def may_end(facts: RotationFacts, policy: Rotation) -> bool:
@@ -100,10 +49,10 @@ def questions(facts: RotationFacts, policy: Rotation) -> tuple[str, ...]:
     )
 
 
-def _with_holders(
+def with_holders(
     facts: RotationFacts, bitbucket: Bitbucket, listed: Iterable[Entry], policy: Rotation
 ) -> RotationFacts:
-    """Look at the places that were given a pair and are none of the targets; leave out those that are gone."""
+    """Look at the places that were given a pair and are none of the targets; those that are gone are left out."""
     variable = policy.id_variable
     here = {Entry.of(target, variable).name for target in facts.targets}
     others = [entry for entry in listed if entry.name not in here]
@@ -134,7 +83,8 @@ def _holder(bitbucket: Bitbucket, entry: Entry, policy: Rotation) -> Holder | No
     return Holder(place, noted.id if held.secured else held.value or "")
 
 
-def _observe_target(bitbucket: Bitbucket, target: Target, policy: Rotation) -> TargetState:
+def look_at_target(bitbucket: Bitbucket, target: Target, policy: Rotation) -> TargetState:
+    """Look at a target; raises ServiceError."""
     place, variables = bitbucket.look(target)
     state = variables.get(policy.state_variable)
     known = remembered(state.value if state else None)
@@ -151,7 +101,7 @@ def _observe_target(bitbucket: Bitbucket, target: Target, policy: Rotation) -> T
     )
 
 
-def _last_use(keys: AccessKeys, key_id: str) -> LastUse | None:
+def last_use_of(keys: AccessKeys, key_id: str) -> LastUse | None:
     """Return a key's last use, or None where it cannot be learnt: unknown is never unused."""
     try:
         return keys.last_use(key_id)

@@ -1,16 +1,22 @@
-"""What the next run does with each key, in words, from what a look has seen."""
+"""A user's keys as people are shown them: what each is, what the next run does with it, and the rule of auditors."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime, timedelta
 
 from pipe.errors import Problem, Refused
 from pipe.jobs.rotate.decide import decide
-from pipe.jobs.rotate.facts import Rotation, RotationFacts
-from pipe.jobs.rotate.steps import KeyPlan, KeyStep
+from pipe.jobs.rotate.facts import KeyPlan, KeyStep, Rotation, RotationFacts
 from pipe.plan import Do
-from pipe.values import AccessKey
+from pipe.values import AccessKey, LastUse, last_four, stamp
+
+# The rule that auditors have.
+ALLOWED = timedelta(days=90)
+
+RULE = "AWS Config's access-keys-rotated wants no active key older than 90 days"
+
+ADVICE = "DEACTIVATE_AFTER_DAYS 90 or less keeps to it: ROTATE_AFTER_DAYS 75 alone makes it 85."
 
 # Steps that tell what becomes of a key.
 _FATES = frozenset({Do.KEEP, Do.REMOVE, Do.VERIFY, Do.DEACTIVATE, Do.DELETE})
@@ -84,3 +90,57 @@ def _next(step: KeyStep, facts: RotationFacts) -> str:
         return f"postponed; not before {step.due}" if postponed else step.ahead
     due = since(step, facts) if step.due and step.due <= today else ""
     return f"{action_of(step)}, {due}" if due else f"{action_of(step)}: {step.reason}"
+
+
+def activity(key: AccessKey) -> str:
+    """Return whether a key is active, in a word."""
+    return "active" if key.active else "inactive"
+
+
+def role_of(facts: RotationFacts, key: AccessKey) -> str:
+    """Return what a key is to the rotation."""
+    record = facts.record
+    roles = {record.current: "current", record.pending: "pending", **dict.fromkeys(record.ours, "previous")}
+    return roles.get(key.id, "not stored yet" if not record.current else "not ours")
+
+
+def holding(facts: RotationFacts, key_id: str) -> str:
+    """Return what a target holds, by the id that is in it."""
+    if not key_id:
+        return "no key that can be read"
+    key = facts.key(key_id)
+    return f"{role_of(facts, key)}, {activity(key)}" if key else f"no key of {facts.user}"
+
+
+def shown(key_id: str) -> str | None:
+    """Return a key's id for machines; what is no id may be a secret in the wrong place."""
+    return key_id if last_four(key_id) == f"…{key_id[-4:]}" else None
+
+
+def last_sign_of_life(facts: RotationFacts, key: AccessKey) -> datetime | None:
+    """Return when a key was last used, or made if it never was; None where that is unknown."""
+    use = facts.last_use.get(key.id)
+    return (use.at or key.created) if use else None
+
+
+def briefly(use: LastUse | None) -> str:
+    """Return a last use as people are shown it."""
+    if use is None:
+        return "unknown"
+    return f"{use.at:%Y-%m-%d}, {use.service}" if use.at else "never"
+
+
+def last_use(use: LastUse | None) -> dict[str, str] | None:
+    """Return a last use as JSON has it: null where it is unknown, an empty object where there was none."""
+    if use is None:
+        return None
+    return {"at": stamp(use.at), "service": use.service, "region": use.region} if use.at else {}
+
+
+def breach_of(facts: RotationFacts, policy: Rotation) -> str:
+    """Say which keys are active longer than the rule allows, or would be by the settings; nothing where none."""
+    old = [key for key in facts.keys if key.active and facts.now - key.created > ALLOWED]
+    breaches = [f"{key.name} has been active for {key.age_days(facts.now)} days" for key in old]
+    if policy.deactivate_after > ALLOWED:
+        breaches.append(f"by these settings a key stays active for {policy.deactivate_after.days} days or more")
+    return f"{RULE}; {'; '.join(breaches)}" if breaches else ""

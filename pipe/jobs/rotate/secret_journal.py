@@ -12,27 +12,26 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from pipe.errors import Busy, Conflict, KeyturnError, Missing, Refused, WrongState
-from pipe.jobs.rotate import journal as pages
 from pipe.jobs.rotate.facts import Intent, Noted, Record
 from pipe.jobs.rotate.journal import (
     LARGEST,
     Entry,
+    Journal,
+    Label,
     intent_fields,
     intent_from,
     is_page,
     list_of,
-    numbers_of_intents,
-    numbers_of_targets,
+    numbers_of,
     page,
     pair_body,
     read_list,
     read_page,
     read_pair,
     version_of,
-    version_of_intent,
+    version_of_nth,
     version_of_replaced,
-    version_of_targets,
-)
+)  # fmt: skip
 from pipe.redact import one_line
 from pipe.retry import Deadline
 from pipe.secrets import Described
@@ -40,12 +39,6 @@ from pipe.values import AccessKey, KeyPair, Run, last_four
 
 if TYPE_CHECKING:
     from pipe.clients.secret_versions import SecretVersions
-
-CURRENT, PENDING, PREVIOUS = "AWSCURRENT", "AWSPENDING", "AWSPREVIOUS"
-INTENT, PUBLISHED, INACTIVE, REPLACED, REVOKED, TARGETS, TRIED = (
-    f"keyturn-{name}" for name in ("intent", "published", "inactive", "replaced", "revoked", "targets", "tried")
-)
-LABELS = frozenset({CURRENT, PENDING, PREVIOUS, INTENT, PUBLISHED, INACTIVE, REPLACED, REVOKED, TARGETS, TRIED})
 
 # All versions of a secret together have room for so many labels.
 MOST_LABELS = 20
@@ -64,7 +57,7 @@ LISTED = 4
 EXTENSIONS = 5
 
 
-class SecretJournal:
+class SecretJournal(Journal):
     """A rotation's journal and pairs in one secret. Every method raises ServiceError."""
 
     def __init__(self, versions: SecretVersions, deadline: Deadline, user: str, account: str) -> None:
@@ -79,6 +72,8 @@ class SecretJournal:
         self._planned_on: str | None = None
         # The version that has to be the current one until this run itself makes another one so.
         self._current_version: str | None = None
+        # From which version to which this run has moved each label: a look that still shows the first one is stale.
+        self._moved: dict[Label, tuple[str | None, str | None]] = {}
 
     @property
     def arn(self) -> str:
@@ -95,15 +90,15 @@ class SecretJournal:
                 )
             return Record()
         self._must_be_writable(seen)
-        self._planned_on = seen.version(INTENT)
-        self._current_version = seen.version(CURRENT)
+        self._planned_on = seen.version(Label.INTENT)
+        self._current_version = seen.version(Label.CURRENT)
         keys = tuple(keys)
         by_version = {version_of(key.id): key.id for key in keys}
         current = self._current(seen, by_version)
-        pending_version, previous_version = seen.version(PENDING), seen.version(PREVIOUS)
+        pending_version, previous_version = seen.version(Label.PENDING), seen.version(Label.PREVIOUS)
         pending = by_version.get(pending_version or "", "")
         replaced = {version_of_replaced(key.id): key.id for key in keys}
-        ours = {replaced.get(seen.version(REPLACED) or "", ""), by_version.get(previous_version or "", "")}
+        ours = {replaced.get(seen.version(Label.REPLACED) or "", ""), by_version.get(previous_version or "", "")}
         revoked = self._revoked(seen)
         unplaced = [key for key in keys if key.id not in {current, pending, *ours}]
         missing = bool(named) and all(key.id != named for key in keys)
@@ -124,19 +119,22 @@ class SecretJournal:
         return Record(
             current=current,
             readable=bool(current),
-            by_hand=bool(current) and seen.version(CURRENT) != version_of(current),
+            by_hand=bool(current) and self._current_version != version_of(current),
             pending="" if pending == current else pending,
             ours=frozenset(ours),
             stored=frozenset(key.id for key in keys if version_of(key.id) in versions),
             revoked=revoked,
             gone=named if proven else "",
             intent=self._open_intent(seen),
-            published=self._moment(seen, PUBLISHED, pages.PUBLISHED) if any(key.active for key in old) else None,
-            inactive=None if all(key.active for key in old) else self._moment(seen, INACTIVE, pages.INACTIVE),
-            notes_inactive=seen.version(INACTIVE) is not None,
+            published=self._moment(seen, Label.PUBLISHED) if any(key.active for key in old) else None,
+            inactive=None if all(key.active for key in old) else self._moment(seen, Label.INACTIVE),
+            notes_inactive=seen.version(Label.INACTIVE) is not None,
             untidy=pending_version is not None
-            and (pending_version == seen.version(CURRENT) or (not pending and self._holds_own_pair(pending_version))),
-            notes_revoked=seen.version(REVOKED) is not None,
+            and (
+                pending_version == seen.version(Label.CURRENT)
+                or (not pending and self._holds_own_pair(pending_version))
+            ),
+            notes_revoked=seen.version(Label.REVOKED) is not None,
             secret=seen.arn,
         )
 
@@ -144,12 +142,10 @@ class SecretJournal:
         """Return the latest announcement whose version there still is."""
         if self._seen is None:
             return None
-        number = self._last_number(self._seen.arn)
-        return self._intent(version_of_intent(self._seen.arn, number), number, is_open=False) if number else None
-
-    def make(self) -> None:
-        """Make the secret, if nobody has done so."""
-        self._must_be()
+        arn = self._seen.arn
+        numbers = numbers_of(Label.INTENT, arn, self._all_versions())
+        last = numbers[-1] if numbers else 0
+        return self._intent(version_of_nth(Label.INTENT, arn, last), last, is_open=False) if last else None
 
     def holders(self) -> tuple[Entry, ...]:
         """Read the list of targets."""
@@ -173,41 +169,29 @@ class SecretJournal:
                     f"The list of all targets that were ever given a pair is larger than {LARGEST:,} bytes.",
                     "Give some of the TARGETS a secret and a user of their own.",
                 )
+            self.make()
             try:
-                self._put(version_of_targets(self._must_be().arn, number + 1), body, TARGETS)
+                self._put(version_of_nth(Label.TARGETS, self.arn, number + 1), body, Label.TARGETS)
             except Conflict:
-                self._seen = self._versions.describe()
+                self._look()
                 continue
             return
         raise KeyturnError("Other runs extend the list of targets all the time.", "Run again later.")
 
-    def note_published(self, key_id: str) -> None:
-        """Write the moment as a version; the time is its date."""
-        self._put(str(uuid.uuid4()), page(pages.PUBLISHED, key_id), PUBLISHED)
-
-    def note_inactive(self, key_id: str, now: datetime) -> None:  # noqa: ARG002 - Secrets Manager's own date counts
-        """Write the moment as a version, or take its label off."""
-        if key_id:
-            self._put(str(uuid.uuid4()), page(pages.INACTIVE, key_id), INACTIVE)
-        else:
-            self._take_off(INACTIVE)
-
-    def note_revoked(self, key_ids: Iterable[str]) -> None:
-        """Write the leaked keys as a version, or take its label off where there are none."""
-        if leaked := sorted(key_ids):
-            self._put(str(uuid.uuid4()), page(pages.REVOKED, leaked), REVOKED)
-        else:
-            self._take_off(REVOKED)
-
-    def note_replaced(self, key_id: str) -> None:
-        """Write the version that proves it."""
-        self._put(version_of_replaced(key_id), page(pages.REPLACED, key_id), REPLACED)
+    def note(self, label: Label, key_ids: Collection[str], now: datetime) -> None:  # noqa: ARG002 - AWS's date counts
+        """Write a version that names the keys, or take its label off."""
+        leaked, seen = sorted(key_ids), self._seen
+        if leaked:
+            version = version_of_replaced(leaked[0]) if label is Label.REPLACED else str(uuid.uuid4())
+            self._put(version, page(label, leaked if label is Label.REVOKED else leaked[0]), label)
+        elif seen is not None and (carrier := seen.version(label)):
+            self._take_off(label, carrier)
 
     def take_over(self, key_id: str, created: datetime) -> None:
         """Write the current pair as a version of its own, and make that the current one; may be repeated."""
         pair, version = self._pairs[key_id], version_of(key_id)
         try:
-            self._put(version, pair_body(pair, self._user, self._account, created), CURRENT)
+            self._put(version, pair_body(pair, self._user, self._account, created), Label.CURRENT)
         except Conflict as error:
             # It was stored before in other words; with another secret, nobody can tell which one fits.
             try:
@@ -216,7 +200,7 @@ class SecretJournal:
                 raise error from None
             if stored != pair:
                 raise
-            self._label(version, CURRENT)
+            self._label(version, Label.CURRENT)
 
     def announce(
         self, run: Run, now: datetime, keys: Iterable[str], replaces: str = "", *, urgent: bool = False
@@ -225,10 +209,11 @@ class SecretJournal:
 
         A label of Keyturn's own is moved then, so that a missing right is found before there is a key.
         """
-        arn = self._must_be().arn
+        self.make()
+        arn = self.arn
         # AWS drops old versions, so that a free number may be smaller than that of the last announcement.
         versions = self._all_versions()
-        number = max(numbers_of_intents(arn, versions), default=0) + 1
+        number = max(numbers_of(Label.INTENT, arn, versions), default=0) + 1
         young = [made for made in versions.values() if made is not None and now - made < DAY]
         if len(young) > MOST_YOUNG and not urgent:
             raise KeyturnError(
@@ -237,42 +222,38 @@ class SecretJournal:
                 "Look for what writes it so often, and run again tomorrow.",
             )
         # Whoever announced before the numbers were listed shows now; whoever does so later asks for the same number.
-        seen = self._described()
-        if seen.version(INTENT) not in (None, self._planned_on):
+        seen = self._look()
+        if seen.version(Label.INTENT) not in (None, self._planned_on):
             raise Conflict("Another run has announced a rotation.", "Run again when it has ended.")
         intent = Intent(number, now, run.id, run.build, frozenset(keys), replaces=replaces)
-        own = version_of_intent(arn, number)
-        self._seen = seen
-        self._put(own, page(pages.INTENT, intent_fields(intent)), INTENT)
+        own = version_of_nth(Label.INTENT, arn, number)
+        self._put(own, page(Label.INTENT, intent_fields(intent)), Label.INTENT)
         self._mine = intent
         # Where it was moved meanwhile, it may be moved; whoever may not do so is told something else.
         with contextlib.suppress(WrongState):
-            self._versions.move(TRIED, to=own, away_from=seen.version(TRIED))
+            self._versions.move(Label.TRIED, to=own, away_from=seen.version(Label.TRIED))
         return intent
 
     def holds(self, intent: Intent) -> bool:
         """Look once more at who has the intent and what is current."""
-        seen = self._versions.describe()
-        if seen is None:
-            return False
-        self._seen = seen
-        is_ours = seen.version(INTENT) == version_of_intent(seen.arn, intent.number)
-        return is_ours and seen.version(CURRENT) == self._current_version
+        seen = self._look()
+        is_ours = seen.version(Label.INTENT) == version_of_nth(Label.INTENT, seen.arn, intent.number)
+        return is_ours and seen.version(Label.CURRENT) == self._current_version
 
     def close(self, *, finished: bool) -> None:  # noqa: ARG002 - what is unfinished shows in the stages
         """Take the label off this run's announcement, if it is still there."""
         if self._mine is None or self._seen is None:
             return
-        own = version_of_intent(self._seen.arn, self._mine.number)
+        own = version_of_nth(Label.INTENT, self._seen.arn, self._mine.number)
         with self._patience.uninterrupted():
-            self._remove(INTENT, own)
+            self._take_off(Label.INTENT, own)
         self._mine = None
 
     def store(self, pair: KeyPair, created: datetime) -> None:
         """Write the pair as pending, with many retries, since this is the only place where its secret will be."""
         body = pair_body(pair, self._user, self._account, created)
         with self._patience.uninterrupted():
-            self._put(version_of(pair.id), body, PENDING, attempts=STORE_ATTEMPTS)
+            self._put(version_of(pair.id), body, Label.PENDING, attempts=STORE_ATTEMPTS)
         self._pairs[pair.id] = pair
 
     def pair(self, key_id: str) -> KeyPair | None:
@@ -295,30 +276,25 @@ class SecretJournal:
 
     def has_stored(self, key_id: str) -> bool:
         """List the versions anew."""
-        self._seen = self._described()
+        self._look()
         return version_of(key_id) in self._all_versions()
 
     def is_current(self, key_id: str) -> bool:
         """Describe the secret anew."""
-        self._seen = self._described()
-        return self._seen.version(CURRENT) == version_of(key_id)
+        return self._look().version(Label.CURRENT) == version_of(key_id)
 
     def promote(self, key_id: str, replaced: str) -> None:  # noqa: ARG002 - AWSCURRENT says what is replaced
         """Move AWSCURRENT by compare-and-swap."""
-        seen = self._seen or self._described()
-        new, old = version_of(key_id), self._current_version or seen.version(CURRENT)
+        seen = self._seen or self._look()
+        new, old = version_of(key_id), self._current_version or seen.version(Label.CURRENT)
         if old != new:
             try:
-                self._versions.move(CURRENT, to=new, away_from=old)
+                self._versions.move(Label.CURRENT, to=new, away_from=old)
                 self._current_version = new
+                self._moved[Label.CURRENT] = (old, new)
             except WrongState as error:
-                self._seen = self._versions.describe()
-                if self._seen is None or self._seen.version(CURRENT) != new:
+                if self._look().version(Label.CURRENT) != new:
                     raise Conflict("AWSCURRENT was moved by somebody else meanwhile.", "Run again.") from error
-
-    def tidy(self) -> None:
-        """Take AWSPENDING off the version that carries it."""
-        self._take_off(PENDING)
 
     def _must_be_writable(self, seen: Described) -> None:
         """Raise Refused for a secret that nobody, or somebody else alone, may write."""
@@ -332,68 +308,71 @@ class SecretJournal:
         elif seen.rotates:
             problem = f"Secrets Manager itself rotates {secret}; switch its rotation off, or name another."
         else:
-            others = {label for labels in seen.stages.values() for label in labels} - LABELS
-            if len(others) + len(LABELS) > MOST_LABELS:
+            others = {label for labels in seen.stages.values() for label in labels} - set(Label)
+            if len(others) + len(Label) > MOST_LABELS:
                 problem = (
                     f"{secret} has {len(others)} labels that are not Keyturn's, and room for {MOST_LABELS} in all; "
-                    f"Keyturn needs {len(LABELS)}. Take some off, or name another secret."
+                    f"Keyturn needs {len(Label)}. Take some off, or name another secret."
                 )
         if problem:
             raise Refused([f"SECRET_ID: {problem}"])
 
-    def _must_be(self) -> Described:
-        """Return the secret, which is made where there is none."""
+    def make(self) -> None:
+        """Make the secret, unless it is there."""
         if self._seen is None:
             self._versions.create()
-            self._seen = self._described()
-        return self._seen
+            self._look()
 
-    def _described(self) -> Described:
-        """Return the secret as it is by now; it is there, and looked for again where that does not show yet."""
+    def _look(self) -> Described:
+        """Return the secret as it is by now; looked for again where it is not there, or as before what this run did."""
 
-        def described() -> Described:
+        def look() -> Described:
             seen = self._versions.describe()
             if seen is None:
                 raise Busy(f"{self._versions.secret_id} cannot be found.", "Check SECRET_ID.")
+            for label, (old, new) in self._moved.items():
+                if old != new and seen.version(label) == old:
+                    raise Busy(f"{label} of {self._versions.secret_id} is not where this run has put it.", "Run again.")
             return seen
 
-        return self._patience.retry(described, attempts=LISTED)
+        self._seen = self._patience.retry(look, attempts=LISTED)
+        return self._seen
 
-    def _put(self, version: str, body: str, label: str, *, attempts: int = 6) -> None:
+    def _put(self, version: str, body: str, label: Label, *, attempts: int = 6) -> None:
         """Write a version with a label; where it is there already, only the label is moved to it."""
-        self._must_be()
+        self.make()
+        before = self._seen.version(label) if self._seen else None
         stages = self._versions.put(version, body, label, attempts=attempts)
-        if label not in stages:
+        if label in stages:
+            self._moved[label] = (before, version)
+        else:
             self._label(version, label)
         # The first version of all becomes the current one, whatever its label.
-        if label == CURRENT or self._current_version is None:
+        if label == Label.CURRENT or self._current_version is None:
             self._current_version = version
 
-    def _label(self, version: str, label: str) -> None:
-        seen = self._seen = self._described()
+    def _label(self, version: str, label: Label) -> None:
+        seen = self._look()
         if seen.version(label) != version:
             self._versions.move(label, to=version, away_from=seen.version(label))
-        if label == CURRENT:
+        if label == Label.CURRENT:
             self._current_version = version
 
-    def _take_off(self, label: str) -> None:
-        carrier = self._seen.version(label) if self._seen else None
-        if carrier:
-            self._remove(label, carrier)
-
-    def _remove(self, stage: str, version: str) -> None:
-        """Take a stage off a version; done, too, where it is not there any more."""
+    def _take_off(self, label: Label, version: str) -> None:
+        """Take a label off a version; done, too, where it is not there any more."""
         try:
-            self._versions.move(stage, to=None, away_from=version)
+            self._versions.move(label, to=None, away_from=version)
+            self._moved[label] = (version, None)
         except WrongState as error:
-            seen = self._seen = self._versions.describe()
-            if seen is not None and stage in seen.stages.get(version, frozenset()):
-                raise KeyturnError(f"{stage} could not be removed: {one_line(error.what)}") from error
+            self._moved.pop(label, None)
+            seen = self._look()
+            if label in seen.stages.get(version, frozenset()):
+                raise KeyturnError(f"{label} could not be removed: {one_line(error.what)}") from error
 
     def _current(self, seen: Described, by_version: Mapping[str, str]) -> str:
-        version = seen.version(CURRENT)
+        version = seen.version(Label.CURRENT)
         # The first version of all gets AWSCURRENT whatever its label; an announcement there is no pair.
-        if version is None or version == version_of_intent(seen.arn, 1):
+        if version is None or version == version_of_nth(Label.INTENT, seen.arn, 1):
             return ""
         if version in by_version:
             return by_version[version]
@@ -413,28 +392,28 @@ class SecretJournal:
             return False
 
     def _revoked(self, seen: Described) -> frozenset[str]:
-        if seen.version(REVOKED) is None:
+        if seen.version(Label.REVOKED) is None:
             return frozenset()
-        noted = read_page(self._versions.read(stage=REVOKED).body, pages.REVOKED)
+        noted = read_page(self._versions.read(stage=Label.REVOKED).body, Label.REVOKED)
         return frozenset(map(str, noted)) if isinstance(noted, list) else frozenset()
 
-    def _moment(self, seen: Described, label: str, name: str) -> Noted | None:
+    def _moment(self, seen: Described, label: Label) -> Noted | None:
         """Return which key a moment is noted for, and when AWS has noted it."""
         if seen.version(label) is None:
             return None
         noted = self._versions.read(stage=label)
-        key_id = read_page(noted.body, name)
+        key_id = read_page(noted.body, label)
         return Noted(key_id, noted.created) if isinstance(key_id, str) else None
 
     def _open_intent(self, seen: Described) -> Intent | None:
-        version = seen.version(INTENT)
+        version = seen.version(Label.INTENT)
         if version is None:
             return None
-        numbers = numbers_of_intents(seen.arn, [version])
+        numbers = numbers_of(Label.INTENT, seen.arn, [version])
         return self._intent(version, numbers[0], is_open=True) if numbers else None
 
     def _intent(self, version: str, number: int, *, is_open: bool) -> Intent | None:
-        fields = read_page(self._versions.read(version=version).body, pages.INTENT)
+        fields = read_page(self._versions.read(version=version).body, Label.INTENT)
         return intent_from(fields, number, is_open=is_open)
 
     def _all_versions(self) -> dict[str, datetime | None]:
@@ -455,25 +434,21 @@ class SecretJournal:
 
         return self._patience.retry(listed, attempts=LISTED)
 
-    def _last_number(self, arn: str) -> int:
-        """Return the largest number of an announcement that there is, 0 without one."""
-        return max(numbers_of_intents(arn, self._all_versions()), default=0)
-
     def _targets(self) -> tuple[tuple[Entry, ...], int]:
         """Return the list of targets and its number, which is the largest that there is; 0 without one."""
         seen = self._seen
         if seen is None:
             return (), 0
-        labelled = seen.version(TARGETS)
-        numbers = numbers_of_targets(seen.arn, [labelled] if labelled else self._all_versions())
+        labelled = seen.version(Label.TARGETS)
+        numbers = numbers_of(Label.TARGETS, seen.arn, [labelled] if labelled else self._all_versions())
         if not numbers and not labelled:
             return (), 0
         listed = None
         if numbers:
-            listed = read_list(self._versions.read(version=version_of_targets(seen.arn, numbers[-1])).body)
+            listed = read_list(self._versions.read(version=version_of_nth(Label.TARGETS, seen.arn, numbers[-1])).body)
         if listed is None:
             raise KeyturnError(
                 f"SECRET_ID: the list of targets in {self._versions.secret_id} cannot be read.",
-                f"Take the label {TARGETS} off it, and run with all targets of this user.",
+                f"Take the label {Label.TARGETS} off it, and run with all targets of this user.",
             )
         return listed, numbers[-1]

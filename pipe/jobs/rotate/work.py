@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from pipe.errors import BadCredentials, Conflict, Elsewhere, KeyturnError, Missing, ServiceError, Unreadable
-from pipe.jobs.rotate.facts import Intent, RotationFacts
-from pipe.jobs.rotate.journal import Entry, Journal
+from pipe.jobs.rotate.facts import Intent, KeyStep, RotationFacts
+from pipe.jobs.rotate.journal import Entry, Journal, Label
 from pipe.jobs.rotate.publish import Publisher
-from pipe.jobs.rotate.steps import KeyStep
 from pipe.jobs.rotate.verify import verify, verify_stored
 from pipe.plan import Do
 from pipe.retry import Deadline
@@ -33,91 +32,79 @@ _SESSIONS = (
 _PERHAPS = "Whether a key was made is not certain; if so, nobody got it, and the next run removes it."
 
 
-class Work:
-    """The hands of a rotation: `do` carries out one step and says what it did, or raises KeyturnError."""
+# The steps that only note something, and the label of each; without a key the label goes.
+_NOTES = {
+    Do.TIDY: Label.PENDING, Do.REMEMBER_REVOKED: Label.REVOKED, Do.REMEMBER_REPLACED: Label.REPLACED,
+    Do.REMEMBER_PUBLISHED: Label.PUBLISHED, Do.REMEMBER_INACTIVE: Label.INACTIVE, Do.REMEMBER_ACTIVE: Label.INACTIVE,
+}  # fmt: skip
 
-    def __init__(
-        self,
-        facts: RotationFacts,
-        *,
-        keys: AccessKeys,
-        journal: Journal,
-        publisher: Publisher,
-        signer: Aws,
-        deadline: Deadline,
-        run: Run,
-    ) -> None:
-        self._facts = facts
-        self._keys = keys
-        self._journal = journal
-        self._publisher = publisher
-        self._signer = signer
-        self._patience = deadline
-        self._run = run
-        self._intent: Intent | None = None
-        # Which key each target holds by now, which keys are gone, and whether every target so far took the pair.
-        # What nobody can see may be any.
+
+@dataclass
+class Work:
+    """The hands of a rotation: `do` carries out one step and says what it did, or raises KeyturnError.
+
+    `new_id` is the key that it has made, `waits` whether a leaked key is still where somebody has it, so that the order
+    is not carried out.
+    """
+
+    facts: RotationFacts
+    keys: AccessKeys
+    journal: Journal
+    publisher: Publisher
+    signer: Aws
+    deadline: Deadline
+    run: Run
+    new_id: str = ""
+    waits: bool = False
+    _intent: Intent | None = None
+    _removed: set[str] = field(default_factory=set)
+    # Whether every target so far took the pair.
+    _all_took: bool = True
+
+    def __post_init__(self) -> None:
+        # The key that every target must hold by now, and which one each does; what nobody can see may be any.
+        self._current = self.facts.record.current
         self._held: dict[str, str | None] = {
             target.place.path: None if target.id is not None and not target.key_id else target.key_id
-            for target in facts.targets
-        }
-        self._removed: set[str] = set()
-        self._all_took = True
-        self.new_id = ""
-        # The key that every target must hold by now.
-        self._current = facts.record.current
-        # Whether a leaked key is still where somebody has it, so that the order is not carried out.
-        self.waits = False
-        self._hands: Mapping[Do, Callable[[KeyStep], str]] = {
-            Do.TIDY: self._tidy,
-            Do.STORE: self._store,
-            Do.MAKE: self._make_secret,
-            Do.HOLD: self._hold,
-            Do.REMEMBER_REPLACED: self._remember_replaced,
-            Do.REMEMBER_REVOKED: self._remember_revoked,
-            Do.REMOVE: self._remove,
-            Do.PROVE: self._prove,
-            Do.INTEND: self._intend,
-            Do.CREATE: self._create,
-            Do.VERIFY: self._verify,
-            Do.PROMOTE: self._promote,
-            Do.PUBLISH: self._publish,
-            Do.REMEMBER_PUBLISHED: self._remember_published,
-            Do.REMEMBER_INACTIVE: self._remember_inactive,
-            Do.REMEMBER_ACTIVE: self._remember_active,
-            Do.DEACTIVATE: self._deactivate,
-            Do.DELETE: self._delete,
+            for target in self.facts.targets
         }
 
     def do(self, step: KeyStep) -> str:
         """Do one step."""
-        return self._hands[step.do](step)
+        if step.do in _NOTES:
+            return self._note(step)
+        match step.do:
+            case Do.MAKE:
+                self.journal.make()
+                return "is made, and empty"
+            case Do.STORE:
+                key = self.facts.key(step.key_id)
+                self.journal.take_over(step.key_id, key.created if key else self.signer.now())
+                return "has a version of its own"
+            case Do.HOLD:
+                variable = self.publisher.policy.id_variable
+                self.journal.hold((Entry.of(target, variable) for target in self.facts.targets), step.keys)
+                return "noted"
+            case Do.PROVE:
+                self.publisher.prove(_place(step))
+                return "writable"
+            case Do.DELETE:
+                self._holders_of(step)
+                self.keys.delete(step.key_id)
+                self._removed.add(step.key_id)
+                return "is deleted"
+        carry_out = {
+            Do.REMOVE: self._remove, Do.INTEND: self._intend, Do.CREATE: self._create, Do.VERIFY: self._verify,
+            Do.PROMOTE: self._promote, Do.PUBLISH: self._publish, Do.DEACTIVATE: self._deactivate,
+        }  # fmt: skip
+        return carry_out[step.do](step)
 
-    def _tidy(self, _: KeyStep) -> str:
-        self._journal.tidy()
-        return "label removed"
-
-    def _store(self, step: KeyStep) -> str:
-        key = self._facts.key(step.key_id)
-        self._journal.take_over(step.key_id, key.created if key else self._signer.now())
-        return "has a version of its own"
-
-    def _make_secret(self, _: KeyStep) -> str:
-        self._journal.make()
-        return "is made, and empty"
-
-    def _hold(self, step: KeyStep) -> str:
-        variable = self._publisher.id_variable
-        self._journal.hold((Entry.of(target, variable) for target in self._facts.targets), step.keys)
-        return "noted"
-
-    def _remember_replaced(self, step: KeyStep) -> str:
-        self._journal.note_replaced(step.key_id)
-        return "noted"
-
-    def _remember_revoked(self, step: KeyStep) -> str:
-        self._journal.note_revoked(step.keys)
-        return "noted"
+    def _note(self, step: KeyStep) -> str:
+        if step.do is Do.REMEMBER_PUBLISHED and not self._all_took:
+            raise KeyturnError("Not every target has the pair.", "The next run notes it.")
+        named = () if step.do in (Do.TIDY, Do.REMEMBER_ACTIVE) else (step.key_id or self.new_id,)
+        self.journal.note(_NOTES[step.do], step.keys if step.do is Do.REMEMBER_REVOKED else named, self.signer.now())
+        return "label removed" if step.do is Do.TIDY else "noted"
 
     def _remove(self, step: KeyStep) -> str:
         """Make a key inactive and delete it; right before, it is looked at once more.
@@ -125,78 +112,66 @@ class Work:
         Without a secret of Secrets Manager nothing proves for sure that it is ours, so that it is deleted in a later
         run, which somebody who misses it can prevent.
         """
-        key, kept = self._facts.key(step.key_id), self._facts.record.keeps_secrets
+        key, kept = self.facts.key(step.key_id), self.facts.record.keeps_secrets
         self._must_be_nobodys(step.key_id)
         try:
-            self._keys.deactivate(step.key_id)
+            self.keys.deactivate(step.key_id)
         except Missing:
             self._removed.add(step.key_id)
             return "was gone already"
         if not kept and key is not None and key.active:
             return "is inactive"
         try:
-            self._keys.delete(step.key_id)
+            self.keys.delete(step.key_id)
         except KeyturnError as error:
             raise KeyturnError(f"{error.what} It is inactive.", error.check) from error
         self._removed.add(step.key_id)
         return "deactivated and deleted"
 
-    def _must_not_be_current(self, step: KeyStep) -> None:
-        """Look once more whether a key that is about to be ended is what another run hands out by now."""
-        if self._facts.record.keeps_secrets and self._journal.is_current(step.key_id):
-            self.waits = step.leaked
-            what = f"Another run has just made {last_four(step.key_id)} the current key."
-            raise KeyturnError(what, f"It is left alone; run {'the same REVOKE' if step.leaked else ''} again.")
-
-    def _must_be_current(self, key_id: str) -> None:
-        if not self._journal.is_current(key_id):
-            self._all_took = False
-            raise KeyturnError(f"{last_four(key_id)} is not the current key any more.", "Another run goes on.")
-
     def _must_be_nobodys(self, key_id: str) -> None:
         """Raise KeyturnError where a key has been stored, promoted, published or used since it was looked at."""
-        record = self._facts.record
+        record = self.facts.record
         if key_id == record.pending:
-            taken = self._journal.is_current(key_id)
+            taken = self.journal.is_current(key_id)
         else:
-            use = self._keys.last_use(key_id)
+            use = self.keys.last_use(key_id)
             used = use.at is not None and (record.keeps_secrets or use.service != "sts")
-            taken = used or self._journal.has_stored(key_id)
-        if taken or self._publisher.holds(key_id):
+            taken = used or self.journal.has_stored(key_id)
+        if taken or self.publisher.holds(key_id):
             raise KeyturnError(f"{last_four(key_id)} is in use by now.", "It is left alone; run again.")
 
     def _prove(self, step: KeyStep) -> str:
-        self._publisher.prove(_place(step))
+        self.publisher.prove(_place(step))
         return "writable"
 
     def _intend(self, step: KeyStep) -> str:
-        planned = {key.id for key in self._facts.keys} - self._removed
+        planned = {key.id for key in self.facts.keys} - self._removed
         try:
-            self._intent = self._journal.announce(
-                self._run, self._signer.now(), planned, step.replaces, urgent=step.anyway
+            self._intent = self.journal.announce(
+                self.run, self.signer.now(), planned, step.replaces, urgent=step.anyway
             )
         except Conflict:
             raise Elsewhere(f"Another run has just begun to rotate {step.on}'s key.") from None
-        found = {key.id for key in self._keys.list()}
-        if not self._journal.holds(self._intent):
+        found = {key.id for key in self.keys.list()}
+        if not self.journal.holds(self._intent):
             raise Elsewhere(f"Another run has just changed {step.on}'s keys.")
         if found != planned:
             raise KeyturnError(f"{step.on}'s keys have changed since they were looked at.", "Run again.")
-        return f"as {self._run.build}"
+        return f"as {self.run.build}"
 
     def _create(self, _: KeyStep) -> str:
         self._must_have_the_turn()
         intended = set(self._intent.keys) if self._intent else set()
         try:
-            pair = self._keys.create()
+            pair = self.keys.create()
         except KeyturnError as error:
             if isinstance(error, Unreadable) or (isinstance(error, ServiceError) and error.unclear):
                 self._clean_up(intended, error)
             raise KeyturnError(error.what, f"{error.check} No key was kept; the next run tries again.") from error
         self.new_id = pair.id
-        created = self._signer.now()
+        created = self.signer.now()
         try:
-            self._journal.store(pair, created)
+            self.journal.store(pair, created)
         except KeyturnError as error:
             self._discard(pair.id, error)
             self.new_id = ""
@@ -209,10 +184,10 @@ class Work:
         Only while the announcement is this run's, and nobody else's, can it be told from another run's; nor has anybody
         stored it.
         """
-        with self._patience.uninterrupted():
+        with self.deadline.uninterrupted():
             try:
-                extra = [key for key in self._keys.list() if key.id not in intended]
-                certain = not extra or (self._excludes_others() and not self._journal.has_stored(extra[0].id))
+                extra = [key for key in self.keys.list() if key.id not in intended]
+                certain = not extra or (self._excludes_others() and not self.journal.has_stored(extra[0].id))
             except KeyturnError as second:
                 raise KeyturnError(f"{error.what} {second.what}", _PERHAPS, changed=True) from error
         if not certain or len(extra) > 1:
@@ -225,14 +200,14 @@ class Work:
 
         A target's list lags, so that as a journal it cannot tell.
         """
-        return self._facts.record.keeps_secrets and self._intent is not None and self._journal.holds(self._intent)
+        return self.facts.record.keeps_secrets and self._intent is not None and self.journal.holds(self._intent)
 
     def _discard(self, key_id: str, error: KeyturnError) -> None:
         """Delete a key of this run that nobody can have got."""
-        with self._patience.uninterrupted():
+        with self.deadline.uninterrupted():
             try:
-                self._keys.deactivate(key_id)
-                self._keys.delete(key_id)
+                self.keys.deactivate(key_id)
+                self.keys.delete(key_id)
             except Missing:
                 return
             except KeyturnError as second:
@@ -243,63 +218,52 @@ class Work:
                 ) from error
 
     def _verify(self, step: KeyStep) -> str:
-        checkers = self._signer.checkers(self._pair(step))
-        if step.key_id and step.key_id != self._facts.record.pending:
-            verify_stored(step.key_id, checkers[0], self._facts, self._patience)
+        checkers = self.signer.checkers(self._pair(step))
+        if step.key_id and step.key_id != self.facts.record.pending:
+            verify_stored(step.key_id, checkers[0], self.facts, self.deadline)
         else:
-            verify(checkers, self._facts, self._patience)
+            verify(checkers, self.facts, self.deadline)
         return "signs requests"
 
     def _promote(self, step: KeyStep) -> str:
         self._must_have_the_turn()
         key_id = self._current = step.key_id or self.new_id
-        self._journal.promote(key_id, step.replaces)
+        self.journal.promote(key_id, step.replaces)
         try:
-            self._journal.tidy()
+            self.journal.note(Label.PENDING, (), self.signer.now())
         except KeyturnError as error:
             raise KeyturnError(error.what, error.check, changed=True) from error
         return f"{last_four(key_id)} is the current key"
 
     def _must_have_the_turn(self) -> None:
         """Raise KeyturnError where this run has announced a rotation and another one has taken it over."""
-        if self._intent is not None and not self._journal.holds(self._intent):
+        if self._intent is not None and not self.journal.holds(self._intent):
             raise KeyturnError("Another run has taken over, since this one took too long.", "The next run goes on.")
 
     def _publish(self, step: KeyStep) -> str:
         pair = self._pair(step)
         # Whoever has not announced a rotation keeps no other run away.
-        if self._intent is None and self._facts.record.keeps_secrets and not self._facts.record.by_hand:
-            self._must_be_current(pair.id)
+        record = self.facts.record
+        is_alone = self._intent is not None or not record.keeps_secrets or record.by_hand
+        if not is_alone and not self.journal.is_current(pair.id):
+            self._all_took = False
+            raise KeyturnError(f"{last_four(pair.id)} is not the current key any more.", "Another run goes on.")
         try:
-            with self._patience.uninterrupted():
-                self._publisher.publish(_place(step), pair, self._journal)
+            with self.deadline.uninterrupted():
+                self.publisher.publish(_place(step), pair)
         except KeyturnError:
             self._all_took = False
             raise
         self._held[_place(step)] = pair.id
         return "has the pair"
 
-    def _remember_published(self, step: KeyStep) -> str:
-        if not self._all_took:
-            raise KeyturnError("Not every target has the pair.", "The next run notes it.")
-        self._journal.note_published(step.key_id or self.new_id)
-        return "noted"
-
-    def _remember_inactive(self, step: KeyStep) -> str:
-        self._journal.note_inactive(step.key_id, self._signer.now())
-        return "noted"
-
-    def _remember_active(self, _: KeyStep) -> str:
-        self._journal.note_inactive("", self._signer.now())
-        return "noted"
-
     def _deactivate(self, step: KeyStep) -> str:
         holders = self._holders_of(step)
-        if step.key_id == self._facts.caller.key_id:
+        if step.key_id == self.facts.caller.key_id:
             said = self._deactivate_own(step)
         else:
             try:
-                self._keys.deactivate(step.key_id)
+                self.keys.deactivate(step.key_id)
                 said = "is inactive"
             except Missing:
                 said = "was gone already"
@@ -309,37 +273,31 @@ class Work:
 
     def _deactivate_own(self, step: KeyStep) -> str:
         """Let the key that this run has seen to work switch off the one that signs the run; nothing is signed then."""
-        pair = self._journal.pair(self._current) if self._current != step.key_id else None
+        pair = self.journal.pair(self._current) if self._current != step.key_id else None
         if pair is None:
             self.waits = True
             raise KeyturnError(
                 f"{last_four(step.key_id)} signs this run, so that it cannot be made inactive in it.",
                 "Run the same REVOKE again: by then the run's own variables hold the new key.",
             )
-        self._journal.close(finished=self._all_took)
-        keys = self._keys.signed_by(pair)
+        self.journal.close(finished=self._all_took)
+        keys = self.keys.signed_by(pair)
         for pause in (*AGAIN, None):
             try:
                 keys.deactivate(step.key_id)
-                self._keys = keys
+                self.keys = keys
                 break
             except BadCredentials:
                 if pause is None:
                     raise
-                self._patience.wait(pause)
+                self.deadline.wait(pause)
         return f"is inactive; {last_four(pair.id)} has signed that"
-
-    def _delete(self, step: KeyStep) -> str:
-        self._holders_of(step)
-        self._keys.delete(step.key_id)
-        self._removed.add(step.key_id)
-        return "is deleted"
 
     def _holders_of(self, step: KeyStep) -> list[str]:
         """Return the targets that hold a key by now; raises KeyturnError where it is not to be ended for that."""
         holders = [
             target.place.label
-            for target in self._facts.targets
+            for target in self.facts.targets
             if self._held[target.place.path] in (step.key_id, None)
         ]  # fmt: skip
         if holders and step.leaked and not (step.do is Do.DELETE and step.anyway):
@@ -349,16 +307,19 @@ class Work:
             raise KeyturnError(
                 f"{last_four(step.key_id)} stays as it is: {', '.join(holders)} still "
                 f"{'holds' if len(holders) == 1 else 'hold'} it.",
-                f"To end it whatever breaks: aws iam {command} --user-name {self._facts.user} --access-key-id "
+                f"To end it whatever breaks: aws iam {command} --user-name {self.facts.user} --access-key-id "
                 f"{step.key_id}{', or REVOKE with FORCE' if step.leaked else ''}.",
             )
-        if not step.anyway:
-            self._must_not_be_current(step)
+        # Looked at once more: another run may hand out by now what is about to be ended.
+        if not step.anyway and self.facts.record.keeps_secrets and self.journal.is_current(step.key_id):
+            self.waits = step.leaked
+            what = f"Another run has just made {last_four(step.key_id)} the current key."
+            raise KeyturnError(what, f"It is left alone; run {'the same REVOKE' if step.leaked else ''} again.")
         return holders
 
     def _pair(self, step: KeyStep) -> KeyPair:
         key_id = step.key_id or self.new_id
-        pair = self._journal.pair(key_id)
+        pair = self.journal.pair(key_id)
         if pair is None:
             raise Missing(f"The secret of {last_four(key_id)} is not stored.", "Check SECRET_ID.")
         return pair

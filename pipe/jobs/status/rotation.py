@@ -8,11 +8,22 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 from pipe.errors import Problem
-from pipe.jobs.rotate.audit import ADVICE, breach_of
-from pipe.jobs.rotate.facts import Rotation, RotationFacts
-from pipe.jobs.rotate.preview import Fate, action_of, preview_of, since
-from pipe.jobs.rotate.steps import KeyPlan, KeyStep
-from pipe.jobs.rotate.words import activity, briefly, holding, last_sign_of_life, last_use, role_of, shown
+from pipe.jobs.rotate.facts import KeyPlan, KeyStep, Rotation, RotationFacts
+from pipe.jobs.rotate.preview import (
+    ADVICE,
+    Fate,
+    action_of,
+    activity,
+    breach_of,
+    briefly,
+    holding,
+    last_sign_of_life,
+    last_use,
+    preview_of,
+    role_of,
+    shown,
+    since,
+)
 from pipe.plan import Do
 from pipe.report import Table, Tone
 from pipe.values import AccessKey, last_four, stamp

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from pipe.jobs.rotate.overview import overview
+from pipe.jobs.rotate.summary import overview
 from pipe.jobs.status.rotation import SCHEMA, Status
 from pipe.overview import Held, Overview, Store
 from pipe.report import MANY, Ended, Table, Tone

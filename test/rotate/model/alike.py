@@ -6,11 +6,16 @@ import re
 from datetime import datetime
 from typing import Any
 
-from pipe.jobs.rotate.secret_journal import TRIED
+from pipe.jobs.rotate.journal import Label
 from test.rotate.model.promises import DAY, State
 
-# Beyond these, an age makes no difference any more.
-LONG, SHORT = 120 * DAY, 12 * DAY
+# Beyond these, an age makes no difference any more: a key is due, a moment is long enough ago (without a secret, grace
+# and recovery together), a key is quiet, an announcement is closed and a lost key may be deleted.
+DUE, OVER, QUIET, OLD = 90 * DAY, 20 * DAY, 3 * DAY, DAY
+# A key that was made so long after an announcement may be the one that it announced.
+WINDOW = (-60, 16 * 60)
+
+STAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 
 
 def key_of(state: State) -> object:
@@ -21,39 +26,44 @@ def key_of(state: State) -> object:
     if secret is not None:
         announced = max((v.created for v in secret.versions.values() if "Intent" in v.value["SecretString"]), default=0)
         for version in secret.versions.values():
-            body = version.value["SecretString"]
-            stages = sorted(set(version.stages) - {TRIED})
+            # When a pair was made is told by IAM's list; nobody reads it here.
+            body = re.sub(r'"CreateDate": "[^"]*"', "", version.value["SecretString"])
+            stages = sorted(set(version.stages) - {Label.TRIED})
             is_last = "Intent" in body and version.created == announced
             if stages or is_last or any(key in body for key in ground.keys):
-                moment = min(now - int(version.created), LONG) if '"Published"' in body or '"Inactive"' in body else 0
-                texts.append((stages, _aged(body, now), moment))
-    mentioned = re.findall(r"AKIA\d+", f"{texts} {ground.keys} {ground.targets} {state.leaked} {state.lingers}")
+                moment = min(now - int(version.created), OVER) if '"Published"' in body or '"Inactive"' in body else 0
+                texts.append((stages, body, moment))
+    targets = sorted((name, sorted(variables.items())) for name, variables in ground.targets.items())
+    whole = f"{texts} {targets}"
+    mentioned = re.findall(r"AKIA\d+", f"{whole} {ground.keys} {state.leaked} {state.lingers}")
     names = {key_id: f"k{number}" for number, key_id in enumerate(sorted({*mentioned, *state.orders}))}
+    stamps = sorted({_seconds(found) for found in STAMP.findall(whole)})
 
     def named(value: object) -> str:
         return re.sub(r"AKIA\d+", lambda found: names[found[0]], str(value))
 
-    keys = tuple(
-        (
-            names[key.id], min(now - key.created, LONG), key.active, key.user, key.made,
-            key.used and (min(now - key.used[0], 4 * DAY), key.used[1]),
-            min(now - state.free.get(key.id, now), SHORT), min(now - state.off.get(key.id, now), SHORT),
-        )
-        for key in sorted(ground.keys.values(), key=lambda key: key.id)
-    )  # fmt: skip
-    targets = sorted((name, sorted(variables.items())) for name, variables in ground.targets.items())
+    made = -1
+    keys = []
+    for key in sorted(ground.keys.values(), key=lambda key: key.id):
+        keys.append((
+            names[key.id], min(now - key.created, DUE), key.created == made, key.active, key.user, key.made,
+            key.used and (min(now - key.used[0], QUIET), key.used[1]),
+            min(now - state.free.get(key.id, now), OVER), min(now - state.off.get(key.id, now), OVER),
+            [WINDOW[0] <= key.created - at <= WINDOW[1] for at in stamps],
+        ))  # fmt: skip
+        made = key.created
     return (
-        keys, named(sorted(texts, key=str)), _aged(named(targets), now),
+        tuple(map(str, keys)), named(sorted(_aged(str(text), now) for text in texts)), _aged(named(targets), now),
         ground.refusing, ground.silent, state.settings, named(sorted(state.foreign)), named(sorted(state.orders)),
         named(state.leaked), state.hand, named(state.lingers), secret is None,
     )  # fmt: skip
 
 
+def _seconds(moment: str) -> int:
+    return int(datetime.fromisoformat(moment.replace("Z", "+00:00")).timestamp())
+
+
 def _aged(text: str, now: int) -> str:
     """Return a text with its times as ages, and without who wrote it."""
-
-    def age(found: re.Match[str]) -> str:
-        at = datetime.fromisoformat(found[0].replace("Z", "+00:00")).timestamp()
-        return f"{min(now - int(at), LONG)}s"
-
-    return re.sub(r'"Number": ?\d+', "", re.sub(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", age, text))
+    ages = STAMP.sub(lambda found: f"{min(now - _seconds(found[0]), OLD)}s", text)
+    return re.sub(r'"Number": ?\d+', "", ages)

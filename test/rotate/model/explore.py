@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -52,6 +52,7 @@ class FoundSecret:
 def explore(starts: dict[str, State], events: Events, depth: int) -> FoundSecret:
     """Try every history of so many events from each start, each state once."""
     found = FoundSecret()
+    well: set[object] = set()
     seen: dict[object, int] = {}
     level: dict[object, tuple[State, int]] = {}
     for name, state in starts.items():
@@ -62,7 +63,7 @@ def explore(starts: dict[str, State], events: Events, depth: int) -> FoundSecret
         seen.update((key, state.rich) for key, (state, _) in level.items())
         found.states += len(level)
         for state, _ in level.values():
-            found.blame(state, settled(state, found.figures))
+            found.blame(state, settled(state, found.figures, known=well))
         if each == depth:
             break
         following: dict[object, tuple[State, int]] = {}
@@ -105,8 +106,27 @@ def walk(starts: dict[str, State], calm: Events, rich: Events, depth: int, count
     return found
 
 
-def settled(state: State, figures: Counter[str], depth: int = 4) -> list[str]:
-    """Return what is wrong after the runs that follow where nobody does anything more."""
+def replay(state: State, events: Events, story: Sequence[str]) -> list[str]:
+    """Return what is wrong in one history; its events are named without their numbers, and the first one counts."""
+    state.watch()
+    problems: list[str] = []
+    for wanted in story:
+        event = next(event for name, event in events(state) if _plain(name) == wanted)
+        problems += event(state)
+    return [*problems, *settled(state, Counter())]
+
+
+def _plain(name: str) -> str:
+    return re.sub(r" request \d+| after \d+ changes", "", name)
+
+
+def settled(state: State, figures: Counter[str], depth: int = 4, known: set[object] | None = None) -> list[str]:
+    """Return what is wrong after the runs that follow where nobody does anything more.
+
+    `known` are states, each with how many runs there were before it, from which all has come right.
+    """
+    known = set() if known is None else known
+    passed: list[object] = []
     after = state.copy()
     trouble = after.ground.refusing or after.ground.silent or after.lingers
     after.ground.refusing = after.ground.silent = frozenset()
@@ -117,6 +137,10 @@ def settled(state: State, figures: Counter[str], depth: int = 4) -> list[str]:
         if number == ALONE:
             # A place that is no target any more may hold an old key for as long as it likes.
             after.settings = replace(after.settings, targets=tuple(after.ground.targets))
+        if number:
+            passed.append((number, key_of(after)))
+            if passed[-1] in known:
+                break
         after.passes(wait)
         ended = one_run(after, problems, after.settings)
         figures["runs"] += 1
@@ -133,8 +157,12 @@ def settled(state: State, figures: Counter[str], depth: int = 4) -> list[str]:
             figures["runs"] += 1
             if again.line.changes and not before:
                 problems.append(f"a run after one that had nothing to do did something: {again.last}")
-            return problems
-    return [*problems, *(f"for ever: {each} (exit {ended.code}: {ended.last})" for each in left or ["red"])]
+            break
+    else:
+        problems += [f"for ever: {each} (exit {ended.code}: {ended.last})" for each in left or ["red"]]
+    if not problems:
+        known.update(passed)
+    return problems
 
 
 _WAYS = {

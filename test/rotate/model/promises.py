@@ -7,8 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 from pipe.jobs.rotate.facts import INTENT_LASTS, Rotation
-from pipe.jobs.rotate.journal import version_of
-from pipe.jobs.rotate.secret_journal import CURRENT, INTENT, PENDING, REVOKED
+from pipe.jobs.rotate.journal import Label, version_of
 from pipe.plan import Do
 from test.rotate.model.runs import Ended, Settings
 from test.rotate.model.services import THIRD, Ground, Key, secret_of
@@ -87,7 +86,7 @@ def current_of(ground: Ground, settings: Settings) -> str:
     """Return the key that every target must hold; empty where nobody can tell."""
     if not settings.policy.secret_id:
         return ground.held(settings.targets[0])[0]
-    holder = ground.secret.holder(CURRENT) if ground.secret else None
+    holder = ground.secret.holder(Label.CURRENT) if ground.secret else None
     named = re.search(r'"AccessKeyId": ?"(\w+)"', str(holder.value["SecretString"])) if holder else None
     return named[1] if named else ""
 
@@ -123,11 +122,10 @@ def _outages(before: State, after: State, runs: list[tuple[Ended, Rotation]]) ->
     # began: it has to be mended by the next run.
     if len(runs) > 1:
         excused |= {name for name in after.ground.targets if after.ground.held(name)[0] in after.orders}
-    # Of a place that is no target and was never given a pair, nobody can know that it holds a leaked key.
-    excused |= {
-        name for name in after.ground.targets
-        if name not in _known(after) and after.ground.held(name)[0] in after.orders
-    }  # fmt: skip
+    # Of a place that is no target and was never given a pair, nobody can know that it holds a leaked key, or the key
+    # that has to make room for the one that takes a leaked key's place.
+    revokes = any(policy.revoke for _, policy in runs) or before.orders
+    excused |= {name for name in after.ground.targets if name not in _known(after) and revokes}
     for name in sorted(broken(after.ground) - broken(before.ground) - excused):
         yield f"{name} is broken: it holds {after.ground.held(name)}"
 
@@ -215,12 +213,12 @@ def right(state: State) -> Iterator[str]:
     for name in settings.targets:
         if not ground.works(*ground.held(name)) or ground.held(name)[0] != current:
             yield f"{name} holds {ground.held(name)}, and {current} is current"
-    if ground.secret is not None and ground.secret.holder(PENDING):
-        yield f"{PENDING} is left over"
-    announced = ground.secret.holder(INTENT) if ground.secret else None
+    if ground.secret is not None and ground.secret.holder(Label.PENDING):
+        yield f"{Label.PENDING} is left over"
+    announced = ground.secret.holder(Label.INTENT) if ground.secret else None
     if announced is not None and ground.now - announced.created < INTENT_LASTS.total_seconds():
         yield "other runs are kept away"
-    noted = ground.secret.holder(REVOKED) if ground.secret else None
+    noted = ground.secret.holder(Label.REVOKED) if ground.secret else None
     for key in ground.of_user():
         if _is_lost(state, key) and settings.policy.secret_id:
             yield f"{key.id} is left over; its secret is lost"
@@ -254,7 +252,7 @@ def _is_lost(state: State, key: Key) -> bool:
 
 def _is_pending(state: State, key: Key) -> bool:
     ground = state.ground
-    holder = ground.secret.holder(PENDING) if ground.secret else None
+    holder = ground.secret.holder(Label.PENDING) if ground.secret else None
     newest = max((each.created for each in ground.of_user()), default=0)
     return key.made and key.id != state.current and (
         (holder is not None and holder.id == version_of(key.id)) or key.created == newest

@@ -12,14 +12,15 @@ from typing import Any
 import pytest
 
 import pipe.jobs.rotate.journal
+import pipe.redact
 import pipe.retry
 from pipe.clients.iam import AccessKeys
 from pipe.clients.secret_versions import SecretVersions
 from pipe.errors import BadCredentials, KeyturnError, Problem, Refused
 from pipe.jobs.rotate.action import Rotate
 from pipe.jobs.rotate.facts import Rotation
-from pipe.jobs.rotate.notes import announced
 from pipe.jobs.rotate.secret_journal import SecretJournal
+from pipe.jobs.rotate.state import announced
 from pipe.plan import Do, Outcome
 from pipe.redact import Secret
 from pipe.retry import Deadline
@@ -99,6 +100,8 @@ def quick(numbers: int = 60) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(pipe.retry, "ThreadPoolExecutor", _AtOnce)
         patch.setattr(pipe.jobs.rotate.journal, "MOST_NUMBERS", numbers)
+        # Nothing is printed here, so that nothing has to be hidden.
+        patch.setattr(pipe.redact, "clean", lambda text: text)
         try:
             yield
         finally:
@@ -114,9 +117,10 @@ def run(
     dies_after: int = -1,
     held_up: int = -1,
     meanwhile: Callable[[], None] | None = None,
+    keeps: list[Ground] | None = None,
 ) -> Ended:
-    """Run the pipe once."""
-    line = Line(ground, dies_after, held_up, meanwhile, spoil or {})
+    """Run the pipe once; `keeps` gets the ground as it is after each change."""
+    line = Line(ground, dies_after, held_up, meanwhile, spoil or {}, keeps=keeps)
     try:
         return _ended(line, settings, build)
     except Killed:
@@ -139,7 +143,7 @@ def _ended(line: Line, settings: Settings, build: str) -> Ended:
     journal = SecretJournal(SecretVersions(aws, SECRET), deadline, USER, ACCOUNT) if policy.secret_id else None
     rotation = Rotate(
         policy, caller, tuple(map(target, settings.targets)), keys=AccessKeys(aws, USER), journal=journal,
-        bitbucket=places, signer=aws, deadline=deadline, run=Run(build, build), own=own,
+        bitbucket=places, signer=aws, deadline=deadline, this_run=Run(build, build), own=own,
     )  # fmt: skip
     world = rotation.observe()
     plan = rotation.plan(world)

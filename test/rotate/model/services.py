@@ -134,6 +134,7 @@ class Line:
     meanwhile: Callable[[], None] | None = None
     spoil: Mapping[str, str] = field(default_factory=dict)
     pair: KeyPair | None = None
+    keeps: list[Ground] | None = None
     asked: int = 0
     kinds: list[str] = field(default_factory=list)
     places: list[int] = field(default_factory=list)
@@ -166,6 +167,8 @@ class Line:
         answer = do()
         self.kinds.append(what)
         self.places.append(self.asked - 1)
+        if self.keeps is not None:
+            self.keeps.append(self.ground.copy())
         if fate == "lost":
             raise Busy(f"No answer to {what}.", "Run again.", unclear=True)
         return answer

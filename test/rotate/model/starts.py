@@ -102,6 +102,7 @@ STARTS: dict[str, Callable[[Settings], State]] = {
 WITH_SECRET = Settings()
 WITHOUT = Settings(targets=("one",)).but(secret_id="")
 OWN = Settings(own=True)
+WITHOUT_BUT_OWN = Settings(targets=("one",), own=True).but(secret_id="")
 
 
 def starts() -> Iterator[tuple[str, Callable[[], State]]]:
@@ -110,6 +111,8 @@ def starts() -> Iterator[tuple[str, Callable[[], State]]]:
         yield name, lambda make=make: make(WITH_SECRET)  # type: ignore[misc]
     for make in (due, rotated, grace_over, off, lost):
         yield f"{make.__name__} without secret", lambda make=make: make(WITHOUT)  # type: ignore[misc]
+    for make in (due, rotated):
+        yield f"{make.__name__} without secret, signed by the key", lambda make=make: make(WITHOUT_BUT_OWN)  # type: ignore[misc]
     for make in (due, rotated, alone, rotated_twice):
         yield f"{make.__name__} signed by the key", lambda make=make: make(OWN)  # type: ignore[misc]
 
