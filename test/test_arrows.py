@@ -65,7 +65,7 @@ LAYERS: dict[str, set[str]] = {
 PURE = (
     "jobs/*/decide.py", "jobs/*/plan.py", "jobs/*/resolve.py", "jobs/*/memory.py", "jobs/*/check_*.py",
     "jobs/rotate/old_keys.py", "jobs/rotate/new_key.py", "jobs/rotate/leak.py", "jobs/rotate/refuse.py",
-    "jobs/rotate/revoke.py", "jobs/rotate/preview.py", "jobs/*/overview.py",
+    "jobs/rotate/preview.py", "jobs/rotate/summary.py", "jobs/*/overview.py",
 )  # fmt: skip
 ASKING = {"clients", "access", "retry", "apply"}
 LIBRARIES = {
