@@ -324,18 +324,29 @@ class SecretJournal(Journal):
             self._look()
 
     def _look(self) -> Described:
-        """Return the secret as it is by now; looked for again where it is not there, or as before what this run did."""
+        """Return the secret as it is by now; it is there.
+
+        It is looked for again where it does not show yet, or where a label is still where this run has moved it from;
+        what goes on to be so was done by somebody else.
+        """
+        last: Described | None = None
 
         def look() -> Described:
-            seen = self._versions.describe()
-            if seen is None:
+            nonlocal last
+            last = None
+            last = self._versions.describe()
+            if last is None:
                 raise Busy(f"{self._versions.secret_id} cannot be found.", "Check SECRET_ID.")
-            for label, (old, new) in self._moved.items():
-                if old != new and seen.version(label) == old:
-                    raise Busy(f"{label} of {self._versions.secret_id} is not where this run has put it.", "Run again.")
-            return seen
+            if any(old != new and last.version(label) == old for label, (old, new) in self._moved.items()):
+                raise Busy(f"{self._versions.secret_id} shows what was there before.", "Run again.")
+            return last
 
-        self._seen = self._patience.retry(look, attempts=LISTED)
+        try:
+            self._seen = self._patience.retry(look, attempts=LISTED)
+        except Busy:
+            if last is None:
+                raise
+            self._seen = last
         return self._seen
 
     def _put(self, version: str, body: str, label: Label, *, attempts: int = 6) -> None:
