@@ -32,3 +32,24 @@ def test_whatever_mood_the_services_are_in_every_target_gets_the_pair_and_the_ol
         case.well()
         case.old_is(status)
     assert not {"AWSPENDING", "keyturn-intent"} & set(stages(case.world))
+
+
+@pytest.mark.parametrize("mood", ["reads=stale", "reads=stale:1"])
+@pytest.mark.sample(1)
+def test_a_leaked_key_is_off_although_answers_are_stale_and_a_run_right_behind_says_no_more_than_it_knows(
+    case: Case, mood: str
+) -> None:
+    """The run that writes knows what it has written. The next one may be shown its announcement, which is over by then.
+
+    It waits for nothing and says that the order is not carried out, since it cannot tell.
+    """
+    case.world.moods.turn(mood)
+    order = case.old.access_key_id
+    case.well(REVOKE=order)
+    case.old_is("Inactive")
+    result = case.run(REVOKE=order)
+    assert result.code == 2, result.output
+    assert "the leaked key was not touched. Run the same REVOKE again" in result.last_line
+    case.world.wait(timedelta(minutes=16))
+    case.well(REVOKE=order)
+    case.old_is("Inactive")
