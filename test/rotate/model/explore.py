@@ -145,7 +145,7 @@ def settled(state: State, figures: Counter[str], depth: int = 4, known: set[obje
         ended = one_run(after, problems, after.settings)
         figures["runs"] += 1
         if ended.problems:
-            # The run's own key is off by somebody's hand, or by FORCE while the target that the run has it from refused.
+            # The run's own key is off by hand, or by FORCE while the target that the run has it from refused.
             by_order = state.hand or after.ground.held(after.settings.targets[0])[0] in after.orders
             own_is_dead = after.settings.own and "does not know the access key" in str(ended.problems)
             return problems if own_is_dead and by_order else [*problems, *_a_way_out(after, ended, figures, depth)]
