@@ -194,9 +194,9 @@ def _no_constant(name: str) -> None:
     raise ValueError(name)
 
 
-def known_words(words: re.Pattern[str], text: str) -> str:
+def known_words(words: str, text: str) -> str:
     """Return those words of a service's that say a cause, and nothing else: the text may repeat a secret."""
-    return "; ".join(dict.fromkeys(found[0] for found in words.finditer(text)))
+    return "; ".join(dict.fromkeys(found[0] for found in re.finditer(words, text)))
 
 
 def page_of(answer: Answer) -> str:

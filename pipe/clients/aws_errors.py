@@ -54,7 +54,7 @@ _POLICY_OF_A_KIND = (
     "(?:(?:identity-based|resource-based|role trust|session|service control|resource control|VPC endpoint) policy|"
     "permissions boundary)"
 )
-_CAUSE = re.compile(rf"(?P<how>explicit deny in an?|because no) (?P<policy>{_POLICY_OF_A_KIND})")
+_CAUSE = rf"(?P<how>explicit deny in an?|because no) (?P<policy>{_POLICY_OF_A_KIND})"
 _ORGANIZATION = (
     "the {policy} of the organization, which no policy in the account outdoes: ask who manages the organization in AWS"
 )
@@ -78,7 +78,7 @@ _SECRET = frozenset({
     "secretsmanager:PutSecretValue", "secretsmanager:CreateSecret", "sts:AssumeRoleWithWebIdentity",
 })  # fmt: skip
 # What of such an answer is told: AWS's own words for a cause, in which nothing of a request can be.
-_KNOWN = re.compile(
+_KNOWN = (
     rf"(?:explicit deny in an?|because no) {_POLICY_OF_A_KIND}"
     r"(?: allows the [a-z]{2,20}:[A-Z][A-Za-z]{2,40} action)?|"
     r"not authorized to perform: [a-z]{2,20}:[A-Z][A-Za-z]{2,40}|Access to KMS is not allowed|KMS key|"
@@ -162,7 +162,7 @@ def _refusal(code: str, message: str, action: str, check: str, *, what: str, ahe
 
 def _denied(message: str) -> str:
     """Return what mends a denial, if AWS tells the policy that is the cause."""
-    told, cause = _PERMISSION.search(message), _CAUSE.search(message)
+    told, cause = _PERMISSION.search(message), re.search(_CAUSE, message)
     if cause is None:
         return ""
     permission = told[1] if told else "it"

@@ -6,15 +6,15 @@ import base64
 import logging
 import re
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from urllib.parse import urlsplit
 
 from pipe.clients.answer import About, Fields, fields
-from pipe.clients.bitbucket_errors import Request, refusal
+from pipe.clients.bitbucket_errors import Request, error_of, refusal
 from pipe.clients.http import Answer, Door
-from pipe.errors import BadCredentials, Busy, Denied, KeyturnError, ServiceError
+from pipe.errors import BadCredentials, Busy, Denied, KeyturnError, Missing, ServiceError
 from pipe.permissions import may_write_variables, scopes_beyond, scopes_needed
 from pipe.redact import Secret
 from pipe.retry import Deadline
@@ -131,6 +131,27 @@ def _granted(door: Door, address: str, header: str, advice: str) -> Grant:
     token = Secret(given.text("access_token"))
     scopes = frozenset((given.optional_text("scope") or given.optional_text("scopes") or "").split())
     return Grant(f"Bearer {token.reveal()}", token, passing=True, scopes=scopes)
+
+
+def provider_documents(address: str, deadline: Deadline) -> Mapping[str, str]:
+    """Return what a workspace's OpenID provider says of itself, which everybody may read; raises ServiceError."""
+    about = About("Bitbucket", "the OpenID provider's documents", "BITBUCKET_WORKSPACE")
+    door = Door(about.service, address, about.check, deadline)
+    url = f"{address}/.well-known/openid-configuration"
+
+    def ask() -> Mapping[str, str]:
+        answer = door.ask("GET", url, about.what)
+        if answer.status == 404 and error_of(answer, about) is not None:
+            raise Missing(
+                f"Bitbucket has no OpenID provider at {address} (404).",
+                "Check BITBUCKET_WORKSPACE; the provider answers once a step with `oidc: true` has run.",
+            )
+        if answer.status >= 300:
+            raise refusal(answer, Request("GET", url, about.what, "The OpenID provider"), about, about.check)
+        told = fields(answer, about).raw
+        return {name: value for name, value in told.items() if isinstance(value, str)}
+
+    return deadline.retry(ask, attempts=3)
 
 
 def _reason(refused: Fields) -> str:

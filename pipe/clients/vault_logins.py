@@ -22,8 +22,8 @@ _BINDINGS = {
     "The role's bound_claims": ("repositoryUuid", "deploymentEnvironmentUuid", "branchName", "workspaceUuid", "sub"),
 }
 # What is told of a refusal: Vault's own words for a cause, in which nothing of the credentials can be.
-_KNOWN = re.compile(
-    r"permission denied|namespace not found|namespace|no handler for route|unsupported (?:path|operation)|"
+_KNOWN = (
+    r"(?i)permission denied|namespace not found|namespace|no handler for route|unsupported (?:path|operation)|"
     r"(?:invalid|missing|bad) (?:role|secret|token|jwt|audience|issuer|username|password|credentials|client token)"
     r"(?:[ _](?:id|name|or password|or secret id|or role name|\([a-z]{3}\) claim))?|"
     r"role (?:\"[\w.-]{1,60}\" )?could not be found|entry for role (?:\"[\w.-]{1,60}\" )?not found|"
@@ -33,11 +33,10 @@ _KNOWN = re.compile(
     r"failed to (?:verify|bind as user|find user|validate)|ldap operation failed|user is locked|source address|"
     r"IAM Principal(?= )|does not belong to the role|error making upstream request|"
     r"received error code [0-9]{3}(?: from STS)?|service account (?:name |namespace )?not authorized|"
-    r"wrapping token is not valid or does not exist",
-    re.IGNORECASE,
+    r"wrapping token is not valid or does not exist"
 )
 _CHECK_USER = "Check VAULT_USERNAME and VAULT_PASSWORD."
-_UNKNOWN_ROLE = re.compile(r"role .*(could not be found|not found)|(invalid|missing) role\b(?! or)")
+_UNKNOWN_ROLE = r"role .*(could not be found|not found)|(invalid|missing) role\b(?! or)"
 
 
 @dataclass(frozen=True)
@@ -146,7 +145,7 @@ def refused(login: Login) -> Explain:
         if status == 403 and "permission denied" in said:
             # A mount that is not there is denied in the very same words.
             return BadCredentials(what, f"Check VAULT_AUTH_PATH: is {login.method} mounted there? {login.advice}")
-        if status == 400 and _UNKNOWN_ROLE.search(refusal.said):
+        if status == 400 and re.search(_UNKNOWN_ROLE, refusal.said):
             return BadCredentials(what, "Check VAULT_ROLE: there is no such role at that mount.")
         return BadCredentials(what, login.advice) if status in (400, 401, 403) else None
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
-from pipe.clients.bitbucket_issuer import Issuer
+from pipe.clients.bitbucket_auth import provider_documents
 from pipe.errors import KeyturnError
 from pipe.jobs.doctor.diagnosis import Check, bad, failed, good, note, unknown
 from pipe.retry import Deadline
@@ -63,7 +63,7 @@ def _issuer(step: Step, deadline: Deadline) -> Iterator[Check]:
         yield unknown(AREA, documents, "not tried: BITBUCKET_WORKSPACE is not known")
         return
     try:
-        named = Issuer(expected, deadline).documents().get("issuer")
+        named = provider_documents(expected, deadline).get("issuer")
     except KeyturnError as error:
         yield failed(AREA, documents, error)
         return
