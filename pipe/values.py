@@ -187,8 +187,8 @@ class Pull:
     """Which secrets are pulled, and how they are written.
 
     `encode` is whether values that a variable cannot hold as they are become base64, `trim` whether a line break at the
-    end of a value is left out. `prune_most` is how many variables of a target may be pruned whatever their share; 0
-    where only the usual guard allows it.
+    end of a value is left out. `prune_count` is how many variables are to be pruned, exactly, whatever their share; 0
+    where the usual guard allows it.
     """
 
     selectors: tuple[Selector, ...]
@@ -199,14 +199,14 @@ class Pull:
     encode: bool
     trim: bool
     state_variable: str
-    prune_most: int = 0
+    prune_count: int = 0
 
 
 @dataclass(frozen=True)
 class Replication:
     """Which secrets are kept in Secrets Manager, and how; `window` is how many days a deleted one can be restored.
 
-    `prune_most` is how many may be pruned whatever their share; 0 where only the usual guard allows it.
+    `prune_count` is how many are to be pruned, exactly, whatever their share; 0 where the usual guard allows it.
     """
 
     selectors: tuple[Selector, ...]
@@ -217,7 +217,7 @@ class Replication:
     adopt: bool
     fail_on_missing: bool
     force: bool
-    prune_most: int = 0
+    prune_count: int = 0
 
 
 @dataclass(frozen=True)

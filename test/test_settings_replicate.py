@@ -101,13 +101,13 @@ def test_a_switch_is_true_or_false(name: str) -> None:
 @pytest.mark.parametrize(("text", "said"), [("true", (True, 0)), ("False", (False, 0)), ("12", (True, 12))])
 def test_prune_may_say_how_many(text: str, said: tuple[bool, int]) -> None:
     replication = job(PRUNE=text).replication
-    assert (replication.prune, replication.prune_most) == said
+    assert (replication.prune, replication.prune_count) == said
 
 
 @pytest.mark.parametrize("text", ["0", "-1", "1.5", "all"])
 def test_prune_takes_no_other_number(text: str) -> None:
     assert problems(PRUNE=text) == (
-        f"PRUNE: must be true or false, or a whole number: that many and no more, not “{text}”."
+        f"PRUNE: must be true or false, or a whole number: exactly that many, not “{text}”."
     )
 
 

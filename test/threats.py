@@ -352,7 +352,7 @@ CONTROLS = (
         "pipe/sources/inventory.py",
         "if not most and orphaned > FEW and orphaned > SHARE * owned:",
         "if False:",
-        "test/sources/test_inventory.py::test_more_than_five_and_more_than_a_fifth_go_only_by_a_number",
+        "test/sources/test_inventory.py::test_more_than_five_and_more_than_a_fifth_go_only_by_their_number",
     ),
     Control(
         "An error that nobody has thought of is told by its kind, and not by its words.",

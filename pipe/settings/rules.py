@@ -145,15 +145,15 @@ class Number:
         raise Wrong(f"must be a whole number of {self.of}, from {self.least} to {self.most:,}", hint=hint)
 
 
-class SwitchOrMost:
-    """`true` or `false`, or how many at most."""
+class SwitchOrCount:
+    """`true` or `false`, or how many."""
 
     def read(self, text: str) -> tuple[bool, int]:
-        """Return what is said, and how many at most, 0 where that is not said; raises Wrong."""
+        """Return what is said, and how many, 0 where that is not said; raises Wrong."""
         if re.fullmatch(r"[1-9][0-9]{0,5}", text):
             return True, int(text)
         if text.lower() not in ("true", "false"):
-            raise Wrong("must be true or false, or a whole number: that many and no more")
+            raise Wrong("must be true or false, or a whole number: exactly that many")
         return text.lower() == "true", 0
 
 

@@ -17,7 +17,7 @@ from pipe.settings.rules import (
     SessionPolicy,
     StoredSecret,
     Switch,
-    SwitchOrMost,
+    SwitchOrCount,
     TargetText,
     Text,
     Token,
@@ -216,9 +216,10 @@ VARIABLES = (
                  "name, an ARN, `ci/**` or `tag:<key>=<value>`; a name may have a stage or version behind a colon. "
                  "For `ssm`: a parameter's name or `/ci/**`.", private=True),
         Variable("SECURED", Switch(), "Write secured variables; `pull` only.", jobs=PULL_ONLY, default="true"),
-        Variable("PRUNE", SwitchOrMost(),
+        Variable("PRUNE", SwitchOrCount(),
                  "Delete what Keyturn has written and the source has no more: `true`, which refuses more than five "
-                 "and a fifth of what a selector or a target has, or how many at most.", default="false"),
+                 "and a fifth of what a selector or a target has, or their number: exactly that many in one run, else "
+                 "none.", default="false"),
         Variable("ON_MISSING", Choice(("fail", "keep")),
                  "What to do when a named secret or key is not there: `fail`, or `keep` its variables.",
                  default="fail"),

@@ -16,6 +16,7 @@ from pipe.jobs.pull.memory import (
     LastSync,
     SyncedSecret,
     TargetState,
+    after_partial_write,
     origin_digest,
     stamp_of,
     uuid_digest,
@@ -249,7 +250,8 @@ def test_what_nothing_brings_any_more_is_kept_and_named_or_with_prune_deleted() 
         (name, variable(name), f"{CACHE.address} is not there any more") for name in ("CACHE_URL", "CACHE_USER")
     ]
     (remember,) = of(plan, Remember)
-    assert set(remember.remembers.groups[ALL.text].entries) == {DB.address}
+    left = after_partial_write(remember.remembers, LEFT, {}, {"CACHE_URL", "CACHE_USER"})
+    assert set(left.groups[ALL.text].entries) == {DB.address}
 
 
 def test_one_left_over_is_told_without_the_like() -> None:
@@ -617,15 +619,23 @@ def bulk(*names: str) -> TargetState:
     return target(before, *map(variable, (*names, "DB_PASSWORD")))
 
 
-def test_too_many_of_a_target_are_not_pruned_and_a_number_allows_them() -> None:
+def test_too_many_of_a_target_are_not_pruned_and_their_number_in_all_targets_allows_them() -> None:
     names = [f"CACHE_{number}" for number in range(7)]
-    seen = facts(bulk(*names), secrets={DB: None})
+    seen = facts(bulk(*names), replace(bulk(*names[:3]), place=Place("b", "/b")), secrets={DB: None})
     plan = decide(seen, PRUNING)
+    assert ({step.place.label for step in of(plan, Prune)}, plan.unmet) == ({"b"}, True)
+    said = "not deleted: 7 of 8 there would go; PRUNE: 10 allows exactly that many in one run"
+    assert any(said in line for line in told(plan))
+    assert len(of(decide(seen, replace(PRUNING, prune_count=10)), Prune)) == 10
+
+
+@pytest.mark.parametrize("left", [6, 8])
+def test_a_number_that_is_left_in_a_schedule_deletes_nothing_else(left: int) -> None:
+    names = [f"CACHE_{number}" for number in range(left)]
+    plan = decide(facts(bulk(*names), secrets={DB: None}), replace(PRUNING, prune_count=7))
     assert (of(plan, Prune), plan.unmet) == ([], True)
-    assert any("not deleted: 7 of 8 there would go; PRUNE: 7 allows that many" in line for line in told(plan))
-    assert len(of(decide(seen, replace(PRUNING, prune_most=7)), Prune)) == 7
-    fewer = decide(seen, replace(PRUNING, prune_most=6))
-    assert (of(fewer, Prune), fewer.unmet) == ([], True)
+    assert any(f"not deleted: {left} would go in this run, and PRUNE says 7" in line for line in told(plan))
+    assert decide(facts(KEPT, secrets={DB: None}), replace(PRUNING, prune_count=7)).unmet is False
 
 
 def test_the_same_is_decided_of_the_same() -> None:

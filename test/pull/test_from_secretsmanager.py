@@ -161,7 +161,7 @@ def test_hundred_and_twenty_secrets_are_two_pages(managed: ManagerCase) -> None:
     for number in range(30):
         managed.store.delete(f"ci/bulk/{number:03}", 7)
     result = managed.unmet(TARGETS="deployment:staging", PRUNE="true")
-    assert "30 of 121 there would go; PRUNE: 30 allows that many" in result.output
+    assert "30 of 121 there would go; PRUNE: 30 allows exactly that many" in result.output
     assert "BULK_000_TOKEN" in managed.held(managed.staging)
 
 

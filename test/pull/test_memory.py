@@ -49,7 +49,7 @@ ONE = LastSync(
 )  # fmt: skip
 
 
-def packed(value: object, marks: bytes = b"") -> str:
+def packed(value: object, marks: bytes = bytes(15)) -> str:
     text = base64.b64encode(zlib.compress(json.dumps(value).encode()) + marks).decode()
     return json.dumps({"pull": f"1.{text}"})
 
@@ -86,17 +86,20 @@ def test_where_nothing_was_written_nothing_is_remembered(state: str | None) -> N
     assert last_sync_of(state) == LastSync()
 
 
-ENTRY = {"run": "r", "by": {"secret/a *": ["o", ["secret/a"], ["A"], ["7"], [0]]}}
+ENTRY = {"run": "r", "by": {"secret/a *": ["o", {"secret/a": ["7", 0, ["A"], ["ENV"]]}]}}
 
 
 @pytest.mark.parametrize(
     "state",
     [
         "{", "[]", "note", '{"pull": 7}', '{"pull": "2.AAAA"}', '{"pull": "1.AAAA"}', '{"pull": "1.*"}', '{"pull": {}}',
-        packed([]), packed({}), packed("run"), packed(ENTRY), packed(ENTRY, bytes(14)),
-        packed({**ENTRY, "by": []}, bytes(15)), packed({**ENTRY, "by": {"s": "xy"}}, bytes(15)),
-        packed({**ENTRY, "by": {"s": ["o", ["a", "b"], ["A"], [""], [0]]}}, bytes(15)),
-        packed({**ENTRY, "by": {"s": ["o", ["a"], ["A"], [""], [10**30]]}}, bytes(15)),
+        packed([]), packed({}), packed("run"), packed({**ENTRY, "run": 7}), packed({**ENTRY, "by": []}),
+        packed(ENTRY, bytes(14)), packed(ENTRY, bytes(16)), packed({**ENTRY, "by": {"s": "xy"}}),
+        packed({**ENTRY, "by": {"s": ["o", {"a": ["", 0, ["A"]]}]}}),
+        packed({**ENTRY, "by": {"s": ["o", {"a": ["", 10**30, ["A"], []]}]}}),
+        packed({**ENTRY, "by": {"s": ["o", {"a": ["", 0, ["A B"], []]}]}}),
+        packed({**ENTRY, "by": {"s": ["o", {"a": [7, 0, ["A"], []]}]}}),
+        packed({**ENTRY, "by": {"s": ["o", {"a": ["", 0, ["A"], ["A B"]]}]}}),
     ],
 )  # fmt: skip
 def test_what_cannot_be_read_is_told_apart_from_nothing(state: str) -> None:
@@ -112,10 +115,13 @@ def test_whatever_is_wrong_with_a_state_it_is_told_and_never_raised() -> None:
     deep = "[" * 100_000 + "]" * 100_000
     texts = [deep, f'{{"pull": {deep}}}', "NaN", f'{{"pull": "1.{"A" * 50_000}"}}', "\ud800", sound[:-9], sound.upper()]
     for one in odd:
-        texts += [json.dumps({"pull": one}), packed(one), packed({"run": one, "by": one}, bytes(99))]
-        texts += [packed({"run": "r", "by": {"s": [one, ["a"], ["A"]]}}, bytes(15))]
-        texts += [packed({"run": "r", "by": {"s": ["o", [one], ["A"]]}}, bytes(15))]
-        texts += [packed({"run": "r", "by": {"s": ["o", ["a"], [one]]}}, bytes(15))]
+        texts += [json.dumps({"pull": one}), packed(one), packed({"run": one, "by": one})]
+        texts += [packed({"run": "r", "by": {"s": [one, {"a": ["", 0, ["A"], []]}]}})]
+        texts += [packed({"run": "r", "by": {"s": ["o", one]}}), packed({"run": "r", "by": {"s": ["o", {"a": one}]}})]
+        for at in range(4):
+            sound_one: list[Any] = ["", 0, ["A"], []]
+            sound_one[at] = one
+            texts += [packed({"run": "r", "by": {"s": ["o", {"a": sound_one}]}})]
     for _ in range(300):
         at = random.randrange(len(sound))
         texts.append(sound[:at] + random.choice('x"{}[]:,0') + sound[at + random.randrange(2) :])
@@ -132,8 +138,8 @@ def test_whatever_is_wrong_with_a_state_it_is_told_and_never_raised() -> None:
 
 
 def test_what_can_be_read_is_not_spoilt_by_what_the_others_lack() -> None:
-    assert last_sync_of(packed(ENTRY, bytes(15))).groups == {
-        "secret/a *": Group("o", {"secret/a": SyncedSecret("", {"A": ""}, version="7")})
+    assert last_sync_of(packed(ENTRY)).groups == {
+        "secret/a *": Group("o", {"secret/a": SyncedSecret("", {"A": ""}, ("ENV",), "7")})
     }
 
 

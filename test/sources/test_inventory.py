@@ -10,8 +10,9 @@ import pytest
 from pipe.errors import Denied
 from pipe.secrets import Content, Engine, State, Version
 from pipe.selectors import Selector
-from pipe.sources.inventory import Observed, condition, named, take_inventory, too_many, why_kept
+from pipe.sources.inventory import Observed, condition, guard, named, take_inventory, why_kept
 from pipe.sources.source import FoundSecret, SelectorResult
+from pipe.values import Replication
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 SELECTOR = Selector("secret/ci", "*", recursive=True)
@@ -19,6 +20,7 @@ LISTED = Version(2, "c2")
 FOUND = FoundSecret(SELECTOR, "secret/ci/a", "secret", Engine.KV2, version=LISTED)
 READ = Content({"key": "value"}, Version(3, "c3"))
 LOOKED = SelectorResult(SELECTOR, (FOUND,))
+PRUNING = Replication((), "", "", 30, prune=True, adopt=False, fail_on_missing=True, force=False)
 
 
 def test_what_was_read_is_newer_than_what_was_listed() -> None:
@@ -59,25 +61,28 @@ def test_what_became_of_a_version_is_said(version: Version, state: State, note: 
 def test_nothing_goes_where_not_all_could_be_looked_at() -> None:
     denied = Denied("No.", "Check.")
     for looked in (replace(LOOKED, problem=denied), replace(LOOKED, failed={"secret/ci/b": denied})):
-        assert why_kept(looked, prune=True) == "not deleted, since not all secrets could be looked at"
-    assert why_kept(SelectorResult(SELECTOR), prune=True) == "not deleted, since nothing at all was found"
-    assert why_kept(LOOKED, prune=True) == ""
+        assert why_kept(looked, PRUNING) == "not deleted, since not all secrets could be looked at"
+    assert why_kept(SelectorResult(SELECTOR), PRUNING) == "not deleted, since nothing at all was found"
+    assert why_kept(LOOKED, PRUNING) == ""
 
 
 @pytest.mark.parametrize(
     ("left", "whole", "allowed"),
     [(1, 1, True), (5, 5, True), (6, 30, True), (6, 29, False), (20, 100, True), (21, 100, False)],
 )  # fmt: skip
-def test_more_than_five_and_more_than_a_fifth_go_only_by_a_number(left: int, whole: int, allowed: bool) -> None:
-    said = f"not deleted: {left} of {whole} there would go; PRUNE: {left} allows that many in one run"
-    assert too_many(left, whole, "there", most=0) == ("" if allowed else said)
-    assert too_many(left, whole, "there", most=left) == ""
-    fewer = f"not deleted: {left + 1} of {whole} there would go, and PRUNE allows {left}"
-    assert too_many(left + 1, whole, "there", most=left) == fewer
+def test_more_than_five_and_more_than_a_fifth_go_only_by_their_number(left: int, whole: int, allowed: bool) -> None:
+    here = [(left, whole, "there")]
+    said = f"not deleted: {left} of {whole} there would go; PRUNE: 40 allows exactly that many in one run"
+    assert guard(here, 40, PRUNING) == ("" if allowed else said)
+    assert guard(here, 40, replace(PRUNING, prune_count=40)) == ""
+    # A number that is left in a schedule deletes neither more nor fewer.
+    for other in (39, 41, left):
+        said = f"not deleted: 40 would go in this run, and PRUNE says {other}"
+        assert guard(here, 40, replace(PRUNING, prune_count=other)) == said
 
 
 def test_nothing_goes_unless_it_is_to_be_pruned() -> None:
-    assert why_kept(LOOKED, prune=False) == "set PRUNE: true to delete it"
+    assert why_kept(LOOKED, replace(PRUNING, prune=False)) == "set PRUNE: true to delete it"
 
 
 def test_each_secret_is_live_deleted_unknown_or_missing() -> None:

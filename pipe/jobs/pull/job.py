@@ -60,7 +60,7 @@ def read_job(reader: Reader) -> PullJob:
     for selector in selectors:
         if selector.name == state_variable and not selector.wild:
             reader.problem("SECRETS", f"“{selector.text}”: {state_variable} is the variable that Keyturn remembers in")
-    prune, most = reader.value("PRUNE") or (False, 0)
+    prune, exactly = reader.value("PRUNE") or (False, 0)
     pull = Pull(
         selectors=selectors,
         secured=reader.switch("SECURED"),
@@ -70,7 +70,7 @@ def read_job(reader: Reader) -> PullJob:
         encode=reader.text("ENCODE") == "base64",
         trim=reader.text("TRIM") == "newline",
         state_variable=state_variable,
-        prune_most=most,
+        prune_count=exactly,
     )
     targets = read_targets(reader)
     kind = source_type(source)

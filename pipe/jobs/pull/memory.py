@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import io
 import json
 import zlib
 from collections.abc import Collection, Iterator, Mapping
@@ -37,9 +38,6 @@ DIGEST = 6
 
 # Behind this mark stands the address of a secret that gave a variable once and gives it no more.
 FORMER = "~"
-
-# Before this mark stands a name that was left out.
-LEFT_OUT = "-"
 
 # Stands for the digest of a variable that is still to be written.
 UNKNOWN = ""
@@ -156,17 +154,26 @@ def last_sync_of(state: str | None) -> LastSync:
         if not packed.startswith(FORMAT):
             return LastSync(readable=False)
         unzip = zlib.decompressobj()
-        text = unzip.decompress(base64.b64decode(packed[len(FORMAT) :], validate=True), MOST)
-        return _unpacked(json.loads(text), _Marks(unzip.unused_data))
+        said = json.loads(unzip.decompress(base64.b64decode(packed[len(FORMAT) :], validate=True), MOST))
+        marks = io.BytesIO(unzip.unused_data)
+        groups = {
+            text: Group(_text(origin), {address: _entry(marks, *each) for address, each in entries.items()})
+            for text, (origin, entries) in said["by"].items()
+        }
+        return LastSync(readable=False) if marks.read() else LastSync(_text(said["run"]), groups)
     except (ValueError, TypeError, LookupError, AttributeError, OverflowError, RecursionError, zlib.error):
         return LastSync(readable=False)
 
 
 def with_last_sync(state: str | None, remembered: LastSync) -> str:
     """Return the state's text with this in the place of what it remembered; other actions' sections are kept."""
-    marks = _Marks()
-    text = json.dumps(_packed(remembered, marks), separators=(",", ":"), ensure_ascii=False)
-    packed = base64.b64encode(zlib.compress(text.encode(), 9) + marks.data).decode()
+    marks = io.BytesIO()
+    by = {
+        text: [group.origin, {address: _words(marks, entry) for address, entry in sorted(group.entries.items())}]
+        for text, group in sorted(remembered.groups.items())
+    }
+    text = json.dumps({"run": remembered.run, "by": by}, separators=(",", ":"), ensure_ascii=False)
+    packed = base64.b64encode(zlib.compress(text.encode(), 9) + marks.getvalue()).decode()
     return with_section(state, SECTION, FORMAT + packed)
 
 
@@ -174,22 +181,10 @@ def after_partial_write(
     planned: LastSync, target: TargetState, written: Mapping[str, Variable], pruned: Collection[str]
 ) -> LastSync:
     """Return what is true by now: what is not written yet stays ours if it was, but its secret is to be read again."""
-    owned = target.owned
-    groups = {
-        text: replace(
-            group,
-            entries={
-                address: _synced_so_far(entry, target, written, owned) for address, entry in group.entries.items()
-            },
-        )
-        for text, group in planned.groups.items()
-    }
-    left = owned - planned.names - set(pruned)
-    for text, old in target.last_sync.groups.items():
-        group = groups.get(text, replace(old, entries={}))
-        # What another origin left behind is nobody's any more.
-        if left and group.origin == old.origin:
-            groups[text] = replace(group, entries={**group.entries, **_left(old, left)})
+    groups = {}
+    for text, group in planned.groups.items():
+        entries = {address: _synced_so_far(entry, target, written) for address, entry in group.entries.items()}
+        groups[text] = replace(group, entries=without(entries, pruned))
     return replace(planned, groups={text: group for text, group in groups.items() if group.entries})
 
 
@@ -197,134 +192,76 @@ def merge_concurrent(ours: LastSync, before: LastSync, theirs: LastSync, touched
     """Return what both runs together have done since `before`.
 
     A secret that both have written has no stamp any more: which of the two values is there, nobody can tell.
-    `touched` are the variables that this run has written or deleted.
+    `touched` are the variables that this run has written or deleted; those that it brings are under its selectors
+    alone.
     """
-    groups = dict(theirs.groups)
+    groups = {text: replace(group, entries=without(group.entries, ours.names)) for text, group in theirs.groups.items()}
     for text, group in ours.groups.items():
-        other = theirs.groups.get(text)
-        entries = dict(other.entries) if other else {}
+        other = theirs.groups.get(text, Group(group.origin)).entries
+        entries = {address: entry for address, entry in other.items() if entry != before.entry(text, address)}
         for address, entry in group.entries.items():
-            changed = before.entry(text, address) != theirs.entry(text, address)
-            mine = any(name in touched for name in entry.names)
-            if mine:
-                entries[address] = replace(entry, stamp="") if changed else entry
-            elif not changed:
+            if before.entry(text, address) == theirs.entry(text, address):
                 entries[address] = entry
-        for address in set(entries) - set(group.entries):
-            if before.entry(text, address) == entries[address]:
-                del entries[address]
+            elif any(name in touched for name in entry.names):
+                entries[address] = replace(entry, stamp="")
         groups[text] = replace(group, entries=entries)
-    return replace(
-        ours,
-        groups={text: group for text, group in _each_name_once(ours, groups).items() if group.entries},
-    )
+    return replace(ours, groups={text: group for text, group in groups.items() if group.entries})
 
 
-def _synced_so_far(
-    entry: SyncedSecret, target: TargetState, written: Mapping[str, Variable], ours: Collection[str]
-) -> SyncedSecret:
-    names, missing = {}, False
-    for name, digest in entry.names.items():
-        variable = written.get(name)
-        if digest != UNKNOWN or variable is not None:
-            names[name] = uuid_digest(variable.uuid) if variable else digest
-            continue
-        missing = True
-        # A variable that nobody has written yet may be somebody else's; it becomes ours once it is written.
-        if name in ours:
-            names[name] = uuid_digest(target.variables[name].uuid)
-    return replace(entry, stamp="" if missing else entry.stamp, names=names)
-
-
-def _left(old: Group, left: Collection[str]) -> dict[str, SyncedSecret]:
-    """Return what was to be deleted and is still there; it stays ours."""
-    kept: dict[str, SyncedSecret] = {}
-    for address, entry in old.entries.items():
-        names = {name: digest for name, digest in entry.names.items() if name in left}
-        if names:
-            key = FORMER + address.removeprefix(FORMER)
-            before = kept[key].names if key in kept else {}
-            kept[key] = replace(entry, stamp="", names={**before, **names}, left_out=())
+def without(entries: Mapping[str, SyncedSecret], names: Collection[str]) -> dict[str, SyncedSecret]:
+    """Return entries without some names; one that had some of them and now has none goes."""
+    kept = {}
+    for address, entry in entries.items():
+        left = {name: digest for name, digest in entry.names.items() if name not in names}
+        if left or not entry.names:
+            kept[address] = replace(entry, names=left)
     return kept
 
 
-def _each_name_once(ours: LastSync, groups: Mapping[str, Group]) -> dict[str, Group]:
-    """Return groups in which a variable that this run brings is under this run's selector alone."""
-    own = {
-        name: text for text, group in ours.groups.items() for entry in group.entries.values() for name in entry.names
-    }
-    cleaned = {}
-    for text, group in groups.items():
-        entries = {}
-        for address, entry in group.entries.items():
-            names = {name: digest for name, digest in entry.names.items() if own.get(name, text) == text}
-            if names or not entry.names:
-                entries[address] = replace(entry, names=names)
-        cleaned[text] = replace(group, entries=entries)
-    return cleaned
+def _synced_so_far(entry: SyncedSecret, target: TargetState, written: Mapping[str, Variable]) -> SyncedSecret:
+    names, missing = {}, False
+    for name, digest in entry.names.items():
+        if name in written:
+            names[name] = uuid_digest(written[name].uuid)
+        elif digest != UNKNOWN:
+            names[name] = digest
+        else:
+            missing = True
+            # A variable that nobody has written yet may be somebody else's; it becomes ours once it is written.
+            if name in target.owned:
+                names[name] = uuid_digest(target.variables[name].uuid)
+    return replace(entry, stamp="" if missing else entry.stamp, names=names)
 
 
-class _Marks:
-    """Stamps and digests one behind the other; an empty one is all zeros."""
-
-    def __init__(self, data: bytes = b"") -> None:
-        self.data = data
-
-    def add(self, mark: str, size: int) -> None:
-        self.data += base64.urlsafe_b64decode(mark) if mark else bytes(size)
-
-    def take(self, size: int) -> str:
-        """Return the next one; raises ValueError where there is none."""
-        data, self.data = self.data[:size], self.data[size:]
-        if len(data) < size:
-            raise ValueError("a mark is missing")
-        return base64.urlsafe_b64encode(data).decode() if any(data) else ""
+def _words(marks: io.BytesIO, entry: SyncedSecret) -> list[Any]:
+    names, since = sorted(entry.names), entry.since.toordinal() if entry.since else 0
+    for mark, size in ((entry.stamp, STAMP), *((entry.names[name], DIGEST) for name in names)):
+        marks.write(base64.urlsafe_b64decode(mark) if mark else bytes(size))
+    return [entry.version, since, names, list(entry.left_out)]
 
 
-def _packed(remembered: LastSync, marks: _Marks) -> dict[str, Any]:
-    by = {}
-    for selector, group in sorted(remembered.groups.items()):
-        entries = sorted(group.entries.items())
-        for _, entry in entries:
-            marks.add(entry.stamp, STAMP)
-            for name in sorted(entry.names):
-                marks.add(entry.names[name], DIGEST)
-        by[selector] = [
-            group.origin,
-            [address for address, _ in entries],
-            [_words(entry) for _, entry in entries],
-            [entry.version for _, entry in entries],
-            [entry.since.toordinal() if entry.since else 0 for _, entry in entries],
-        ]
-    return {"run": remembered.run, "by": by}
-
-
-def _words(entry: SyncedSecret) -> str:
-    """Return an entry's names one behind the other."""
-    return " ".join([*sorted(entry.names), *(LEFT_OUT + name for name in sorted(entry.left_out))])
-
-
-def _unpacked(value: dict[str, Any], marks: _Marks) -> LastSync:
-    """Return what a value of JSON says; raises ValueError and others where it is not as it was written."""
-    groups = {}
-    for selector, (origin, addresses, *columns) in value["by"].items():
-        if not all(isinstance(each, str) for each in (origin, *addresses)):
-            raise ValueError("no text")
-        entries = [_entry(marks, *each) for each in zip(*columns, strict=True)]
-        groups[selector] = Group(origin, dict(zip(addresses, entries, strict=True)))
-    if marks.data:
-        raise ValueError("a mark is too much")
-    return LastSync(str(value["run"]), groups)
-
-
-def _entry(marks: _Marks, words: str, version: str, since: int) -> SyncedSecret:
-    stamp = marks.take(STAMP)
-    names = [word for word in words.split() if not word.startswith(LEFT_OUT)]
-    left_out = tuple(word.removeprefix(LEFT_OUT) for word in words.split() if word.startswith(LEFT_OUT))
+def _entry(marks: io.BytesIO, version: str, since: int, names: list[str], left_out: list[str]) -> SyncedSecret:
+    """Return what a value of JSON says; raises ValueError and TypeError where it is not as it was written."""
+    stamp = _mark(marks, STAMP)
     if not all(NAME.fullmatch(name) for name in (*names, *left_out)):
         raise ValueError("no name")
-    digests = {name: marks.take(DIGEST) for name in names}
-    return SyncedSecret(stamp, digests, left_out, str(version), date.fromordinal(since) if since else None)
+    digests = {name: _mark(marks, DIGEST) for name in names}
+    day = date.fromordinal(since) if since else None
+    return SyncedSecret(stamp, digests, tuple(left_out), _text(version), day)
+
+
+def _mark(marks: io.BytesIO, size: int) -> str:
+    """Return the next stamp or digest; one of all zeros is empty."""
+    mark = marks.read(size)
+    if len(mark) < size:
+        raise ValueError("a mark is missing")
+    return base64.urlsafe_b64encode(mark).decode() if any(mark) else ""
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError("no text")
+    return value
 
 
 def _short(data: bytes, size: int) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from pipe.errors import Problem, Refused
@@ -16,13 +16,14 @@ from pipe.jobs.pull.memory import (
     origin_digest,
     uuid_digest,
     with_last_sync,
+    without,
 )
 from pipe.jobs.pull.observe import PullFacts, is_current, whats_wrong
 from pipe.jobs.pull.resolve import ResolvedSecret, ResolvedVariable, resolve
 from pipe.jobs.pull.steps import Prune, PullPlan, Remember, Write
 from pipe.plan import Do, Failure, Step
 from pipe.selectors import covers
-from pipe.sources.inventory import Inventory, count, named, too_many, why_kept
+from pipe.sources.inventory import Inventory, Orphaned, count, guard, may_go, named, why_kept
 from pipe.sources.source import SelectorResult
 from pipe.values import Pull
 
@@ -37,6 +38,9 @@ def decide(facts: PullFacts, policy: Pull) -> PullPlan:
     """Return the plan; raises Refused with every value, name and secret that is not as it must be."""
     inventory, resolved = resolve(facts, policy)
     plans = [_TargetPlan(target, facts, policy, inventory, resolved) for target in facts.targets]
+    going = sum(len(may_go(each.orphaned, policy)) for each in plans)
+    for each in plans:
+        each.prune(going)
     full = too_large([each.filled for each in plans], policy.state_variable)
     refused = {each: why for each, why in zip(plans, full, strict=True) if why}
     problems: list[Problem | str] = [*inventory.problems]
@@ -64,41 +68,40 @@ class _TargetPlan:
     """What is decided about one target: what is written, pruned and kept there, and what it shall remember."""
 
     def __init__(
-        self, target: TargetState, facts: PullFacts, policy: Pull, inventory: Inventory, resolved: list[ResolvedSecret]
+        self,
+        target: TargetState,
+        facts: PullFacts,
+        policy: Pull,
+        inventory: Inventory,
+        resolved: Iterable[ResolvedSecret],
     ) -> None:
         self.target = target
         self.kept: list[Step] = []
+        self.orphaned: list[Orphaned] = []
         self._facts = facts
         self._policy = policy
         self._inventory = inventory
         self._origin = origin_digest(facts.origin)
         self._wanted = frozenset(name for each in resolved for name in each.names(target))
         self._unchanged = 0
-        # What each selector has orphaned, with what became of it, and of how many.
-        self._orphaned: list[tuple[SelectorResult, dict[str, str], int]] = []
         # One key may come by several selectors, and is written once.
         self._writes: dict[str, Write] = {}
         self._prunes: dict[str, Prune] = {}
-        # What the selectors of other runs brought stays; a variable that this run brings is this run's.
-        selected = {looked.selector.text: looked for looked in facts.looked}
-        groups = {
-            text: replace(group, entries=_without(group.entries, self._wanted))
-            for text, group in target.last_sync.groups.items()
-            if text not in selected
-        }
-        brought: dict[str, dict[str, SyncedSecret]] = {text: {} for text in selected}
+        self._selected = {looked.selector.text: looked for looked in facts.looked}
+        brought: dict[str, dict[str, SyncedSecret]] = {text: {} for text in self._selected}
         for each in resolved:
             entry = self._sync(each)
             if entry is not None:
                 brought[each.found.selector.text][each.found.address] = entry
-        for text, looked in selected.items():
-            self._settle_orphans(looked, brought[text])
-        self._prune()
-        for text, entries in brought.items():
-            groups[text] = Group(self._origin, _without(entries, self._prunes))
-        if self._unchanged:
-            self._keep(f"{count(self._unchanged, 'variable')} unchanged")
-        self._tell_of_others(selected)
+        for text, looked in self._selected.items():
+            self._find_orphans(looked, brought[text])
+        # What the selectors of other runs brought stays; a variable that this run brings is this run's.
+        groups = {
+            text: replace(group, entries=without(group.entries, self._wanted))
+            for text, group in target.last_sync.groups.items()
+            if text not in brought
+        }
+        groups |= {text: Group(self._origin, entries) for text, entries in brought.items()}
         groups = {text: group for text, group in groups.items() if group.entries}
         self.remembers = replace(target.last_sync, groups=groups, readable=True)
 
@@ -132,6 +135,31 @@ class _TargetPlan:
         sizes = {name: size for name, size in sizes.items() if name not in self._prunes}
         state = with_last_sync(target.state.value if target.state else None, self.remembers)
         return Filled(target, sizes, len(state), acts=bool(self.steps))
+
+    def prune(self, going: int) -> None:
+        """Delete what is orphaned, or keep and name it, and tell what else is kept; `going` would in the whole run."""
+        policy, place = self._policy, self.target.place
+        here = (len(may_go(self.orphaned, policy)), len(self.target.last_sync.names), "there")
+        for each in self.orphaned:
+            kept = why_kept(each.looked, policy)
+            own = (len(each.names), each.owned, f"of “{each.looked.selector.text}”")
+            why = kept or guard([here, own], going, policy)
+            if why:
+                first, *others = each.names.values()
+                reason = f"{first}{', and the like' if others else ''}; {why}"
+                self._keep(reason, named(list(each.names)), warn=True, unmet=not kept)
+                continue
+            for name, gone in each.names.items():
+                on, known = f"{place.label}: {name}", self.target.variables[name]
+                self._prunes[name] = Prune(on=on, reason=gone, place=place, name=name, known=known)
+        if policy.prune and not self.target.last_sync.readable:
+            self._keep("nothing is pruned, since what was written before cannot be told", warn=True, unmet=True)
+        if self._unchanged:
+            self._keep(f"{count(self._unchanged, 'variable')} unchanged")
+        for text, group in self.target.last_sync.groups.items():
+            names = [name for entry in group.entries.values() for name in entry.names if name not in self._wanted]
+            if names and text not in self._selected:
+                self._keep(f"kept: brought by “{text}”, which is not among SECRETS", named(names))
 
     def _keep(self, reason: str, on: str = "", *, warn: bool = False, unmet: bool = False) -> None:
         place = self.target.place
@@ -187,91 +215,48 @@ class _TargetPlan:
             on=f"{place.label}: {variable.name}",
             reason=f"{secret.found.address}: {why}{'; as base64' if variable.encoded else ''}",
             warn=bool(self._policy.secured and known is not None and not known.secured),
-            place=place,
-            name=variable.name,
-            text=variable.text,
-            source=secret.found.address,
-            known=known,
-        )
+            place=place, name=variable.name, text=variable.text, source=secret.found.address, known=known,
+        )  # fmt: skip
 
-    def _settle_orphans(self, looked: SelectorResult, entries: dict[str, SyncedSecret]) -> None:
-        """Keep what could not be looked at, and note what a selector brings no more.
+    def _find_orphans(self, looked: SelectorResult, entries: dict[str, SyncedSecret]) -> None:
+        """Add to the entries what could not be looked at, and what a selector brings no more until it is deleted.
 
         What came from another origin is nobody's to delete; what `!` takes away is kept.
         """
         text, brought, orphaned, away = looked.selector.text, frozenset(entries), dict[str, str](), list[str]()
-        group = self.target.last_sync.groups.get(text)
-        if group and group.origin != self._origin:
-            names = (name for entry in group.entries.values() for name in entry.names if name not in self._wanted)
-            self._tell_of(list(names), "kept, and not looked after any more: another address gave it before")
+        group = self.target.last_sync.groups.get(text, Group(self._origin))
+        if group.origin != self._origin:
+            names = [name for entry in group.entries.values() for name in entry.names if name not in self._wanted]
+            self._tell_of(names, "kept, and not looked after any more: another address gave it before")
             return
-        for address, entry in group.entries.items() if group else ():
+        for address, entry in group.entries.items():
             plain = address.removeprefix(FORMER)
             if looked.problem is not None or (text, plain) in self._inventory.unknown:
                 entries.setdefault(address, entry)
                 continue
-            owned = self.target.owned
-            left = {name: digest for name, digest in entry.names.items() if name in owned and name not in self._wanted}
+            owned = self.target.owned - self._wanted
+            left = {name: digest for name, digest in entry.names.items() if name in owned}
             if left and covers(looked.without, plain):
                 away += left
                 entries[address] = replace(entry, names=left)
             elif left:
-                given = address in brought or plain != address
                 state = self._inventory.deleted.get((text, plain), "not there any more")
-                orphaned |= dict.fromkeys(left, f"{plain} gives it no more" if given else f"{plain} is {state}")
+                gives_less = address in brought or plain != address
+                orphaned |= dict.fromkeys(left, f"{plain} gives it no more" if gives_less else f"{plain} is {state}")
                 key = FORMER + address if address in brought else address
-                before = entries.get(key)
-                entries[key] = replace(entry, names={**(before.names if before else {}), **left}, left_out=())
+                before: Mapping[str, str] = entries[key].names if key in entries else {}
+                entries[key] = replace(entry, names={**before, **left}, left_out=())
         self._tell_of(away, "kept: “!” takes its secret away from the wildcard")
         if orphaned:
             owned_by_it = len({name for entry in entries.values() for name in entry.names})
-            self._orphaned.append((looked, orphaned, owned_by_it))
-
-    def _prune(self) -> None:
-        """Delete what is orphaned, or keep and name it; each with what became of its secret."""
-        policy, place = self._policy, self.target.place
-        kept = {looked.selector: why_kept(looked, prune=policy.prune) for looked, _, _ in self._orphaned}
-        may = [each for each in self._orphaned if not kept[each[0].selector]]
-        going = {name for _, orphaned, _ in may for name in orphaned}
-        refused = too_many(len(going), len(self.target.last_sync.names), "there", most=policy.prune_most)
-        for looked, orphaned, owned in self._orphaned:
-            of = f"of “{looked.selector.text}”"
-            guard = refused or ("" if policy.prune_most else too_many(len(orphaned), owned, of, most=0))
-            why = kept[looked.selector] or guard
-            if why:
-                first, *others = orphaned.values()
-                reason = f"{first}{', and the like' if others else ''}; {why}"
-                self._keep(reason, named(list(orphaned)), warn=True, unmet=not kept[looked.selector])
-                continue
-            for name, gone in orphaned.items():
-                on, known = f"{place.label}: {name}", self.target.variables[name]
-                self._prunes[name] = Prune(on=on, reason=gone, place=place, name=name, known=known)
-        if policy.prune and not self.target.last_sync.readable:
-            self._keep("nothing is pruned, since what was written before cannot be told", warn=True, unmet=True)
+            self.orphaned.append(Orphaned(looked, orphaned, owned_by_it))
 
     def _tell_of(self, names: Sequence[str], reason: str) -> None:
         if names:
             self._keep(reason, named(names), warn=True)
 
-    def _tell_of_others(self, selected: Collection[str]) -> None:
-        """Name what selectors have brought that are not among SECRETS: another run's, or left behind."""
-        for text, group in self.target.last_sync.groups.items():
-            names = [name for entry in group.entries.values() for name in entry.names if name not in self._wanted]
-            if names and text not in selected:
-                self._keep(f"kept: brought by “{text}”, which is not among SECRETS", named(names))
 
-
-def _without(entries: Mapping[str, SyncedSecret], names: Collection[str]) -> dict[str, SyncedSecret]:
-    """Return entries without some names; one that had some of them and now has none goes."""
-    kept = {}
-    for address, entry in entries.items():
-        left = {name: digest for name, digest in entry.names.items() if name not in names}
-        if left or not entry.names:
-            kept[address] = replace(entry, names=left)
-    return kept
-
-
-def _batches(plans: list[_TargetPlan]) -> Iterator[Step]:
+def _batches(plans: Collection[_TargetPlan]) -> Iterator[Step]:
     """Yield every step that acts; after each batch, and at the end, its targets remember what was done."""
     acting = [(each, step) for each in plans for step in each.steps]
     remembered: set[_TargetPlan] = set()

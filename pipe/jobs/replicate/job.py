@@ -57,7 +57,7 @@ def read_job(reader: Reader) -> ReplicateJob:
     prefix = reader.text("AWS_SECRET_PREFIX")
     if not reader.is_given("AWS_DEFAULT_REGION"):
         reader.missing("AWS_DEFAULT_REGION", "needed; the region of the replicas")
-    prune, most = reader.value("PRUNE") or (False, 0)
+    prune, exactly = reader.value("PRUNE") or (False, 0)
     replication = Replication(
         selectors=selectors,
         prefix=prefix,
@@ -67,7 +67,7 @@ def read_job(reader: Reader) -> ReplicateJob:
         adopt=_adopt(reader),
         fail_on_missing=reader.text("ON_MISSING") != "keep",
         force=reader.switch("FORCE"),
-        prune_most=most,
+        prune_count=exactly,
     )
     aws = read_aws(reader, lambda home: permissions.replicate(home, prefix, prune=replication.prune))
     return ReplicateJob(replication, read_vault(reader), aws)

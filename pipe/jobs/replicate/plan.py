@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
@@ -30,8 +30,7 @@ from pipe.plan import Do, Step
 from pipe.redact import Secret
 from pipe.secrets import Content, Described, Engine, as_json
 from pipe.selectors import Selector, covers
-from pipe.sources.inventory import Inventory, named, no_key, take_inventory, too_many, why_kept
-from pipe.sources.source import SelectorResult
+from pipe.sources.inventory import Inventory, Orphaned, guard, may_go, named, no_key, take_inventory, why_kept
 from pipe.values import Replication
 
 # Bytes that Secrets Manager takes, in UTF-8, and what it takes in a name.
@@ -58,11 +57,10 @@ def decide(facts: ReplicationFacts, policy: Replication) -> ReplicaPlan:
             and all(planned.get(name, ()) is None for name in names)
         ):
             inventory.missing(selector, f"none of {len(names)} secrets there has a key {selector.key}")
-    orphaned = _orphaned(facts, policy, kept)
     if inventory.problems:
         raise Refused(inventory.problems)
     steps = [step for some in planned.values() for step in some or ()]
-    acting = [*(step for step in steps if step.acts), *orphaned, *_of_other_selectors(facts, kept)]
+    acting = [*(step for step in steps if step.acts), *_orphans(facts, policy, kept)]
     unchanged = len([step for step in steps if not step.acts])
     told = [Step(Do.KEEP, "Secrets Manager", f"{unchanged} unchanged")] if unchanged else []
     ordered = sorted(acting, key=lambda step: _ORDER.index(step.do))
@@ -196,39 +194,46 @@ def _body(wanted: Wanted, content: Content) -> tuple[Secret, list[str]]:
     return Secret(as_json(chosen)), [key for key in keys if key not in values]
 
 
-def _orphaned(facts: ReplicationFacts, policy: Replication, kept: set[str]) -> list[Step]:
-    """Return what becomes of the replicas that selectors brought before and do not any more."""
-    of_all = _tags_of_owned(facts, owner(facts.origin))
-    lost = [(looked, _lost(facts, looked, kept), why_kept(looked, prune=policy.prune)) for looked in facts.looked]
-    going = [name for _, names, why in lost if not why for name in names]
-    refused = too_many(len(going), len(of_all), "of all replicas", most=policy.prune_most)
-    steps: list[Step] = []
-    for looked, names, why in lost:
-        owned = len(_tags_of_owned(facts, owner(facts.origin, looked.selector.text)))
-        of = f"of “{looked.selector.text}”"
-        guard = refused or ("" if policy.prune_most else too_many(len(names), owned, of, most=0))
-        reason = why or guard
-        if names and reason and (looked.problem is None or policy.prune):
-            said = f"the source is not there any more; {reason}"
-            steps.append(Step(Do.KEEP, named(names), said, warn=True, unmet=not why))
-        elif not reason:
-            said = f"the source is not there any more; it can be restored for {policy.window} days"
-            steps += [Prune(on=name, reason=said) for name in names]
-    return steps
+def _orphans(facts: ReplicationFacts, policy: Replication, kept: set[str]) -> Iterator[Step]:
+    """Yield what becomes of the replicas of this Vault that no selector brings any more.
 
-
-def _lost(facts: ReplicationFacts, looked: SelectorResult, kept: set[str]) -> list[str]:
-    """Return the names of the replicas that a selector brought, and whose secrets are certainly not there any more."""
-    unknown = {source_tag(address) for address in (*looked.failed, *facts.unread)}
-    owned = _tags_of_owned(facts, owner(facts.origin, looked.selector.text))
-    return [
-        name
-        for name, tags in owned.items()
-        if name not in kept
-        and tags[SOURCE] not in unknown
-        and not _is_taken_away(looked, tags)
-        and _may_be_of(looked.selector, tags[SOURCE])
-    ]
+    What could not be looked at stays without a word.
+    """
+    selected = {owner(facts.origin, looked.selector.text): looked for looked in facts.looked}
+    unknown = {source_tag(address) for looked in facts.looked for address in looked.failed}
+    unknown |= {source_tag(address) for address in facts.unread}
+    owned = _owned(facts)
+    gone: dict[str, dict[str, str]] = {each: {} for each in selected}
+    others, away = [], []
+    for name, tags in owned.items():
+        looked = selected.get(tags[OWNER])
+        if name in kept:
+            continue
+        if looked is None:
+            others.append(name)
+        elif covers((replace(each, path=source_tag(each.path)) for each in looked.without), tags[SOURCE]):
+            away.append(name)
+        elif tags[SOURCE] not in unknown and _may_be_of(looked.selector, tags[SOURCE]):
+            gone[tags[OWNER]][name] = "the source is not there any more"
+    counts = Counter(tags[OWNER] for tags in owned.values())
+    orphaned = [Orphaned(selected[each], names, counts[each]) for each, names in gone.items() if names]
+    going = len(may_go(orphaned, policy))
+    for each in orphaned:
+        unsure = why_kept(each.looked, policy)
+        own = (len(each.names), each.owned, f"of “{each.looked.selector.text}”")
+        why = unsure or guard([(going, len(owned), "of all replicas"), own], going, policy)
+        if not why:
+            until = f"it can be restored for {policy.window} days"
+            yield from (Prune(on=name, reason=f"{gone}; {until}") for name, gone in each.names.items())
+        elif each.looked.problem is None or policy.prune:
+            said = f"the source is not there any more; {why}"
+            yield Step(Do.KEEP, named([*each.names]), said, warn=True, unmet=not unsure)
+    for names, why in (
+        (others, "kept: brought by a selector that is not among SECRETS"),
+        (away, "kept: “!” takes its secret away from the wildcard"),
+    ):
+        if names:
+            yield Step(Do.KEEP, named(names), why, warn=True)
 
 
 def _may_be_of(selector: Selector, source: str) -> bool:
@@ -237,31 +242,15 @@ def _may_be_of(selector: Selector, source: str) -> bool:
     return any(source.startswith(f"{path}/") if selector.recursive else source == path for path in paths)
 
 
-def _is_taken_away(looked: SelectorResult, tags: Mapping[str, str]) -> bool:
-    return covers((replace(away, path=source_tag(away.path)) for away in looked.without), tags[SOURCE])
-
-
-def _of_other_selectors(facts: ReplicationFacts, kept: set[str]) -> Iterator[Step]:
-    """Yield the replicas of this source that no selector of this run has brought; they are kept."""
-    selected = {owner(facts.origin, looked.selector.text): looked for looked in facts.looked}
-    owned = {name: tags for name, tags in _tags_of_owned(facts, owner(facts.origin)).items() if name not in kept}
-    others = [name for name, tags in owned.items() if tags[OWNER] not in selected]
-    if others:
-        yield Step(Do.KEEP, named(others), "kept: brought by a selector that is not among SECRETS", warn=True)
-    away = [name for name, tags in owned.items() if name not in others and _is_taken_away(selected[tags[OWNER]], tags)]
-    if away:
-        yield Step(Do.KEEP, named(away), "kept: “!” takes its secret away from the wildcard", warn=True)
-
-
-def _tags_of_owned(facts: ReplicationFacts, beginning: str) -> dict[str, Mapping[str, str]]:
-    """Return the tags of the living replicas that are owned, and whose owner begins so, by name."""
-    owned = {}
-    for name, replica in facts.replicas.items():
-        tags = replica.tags
-        by_id = mark_in(replica) == mark_of(tags.get(SOURCE, ""), facts.origin)
-        if by_id and tags.get(OWNER, "").startswith(beginning) and not (replica.deleted or holds_keys(replica)):
-            owned[name] = tags
-    return owned
+def _owned(facts: ReplicationFacts) -> dict[str, Mapping[str, str]]:
+    """Return the tags of the living replicas of this Vault that are owned by their ids, by name."""
+    return {
+        name: replica.tags
+        for name, replica in facts.replicas.items()
+        if of_origin(replica, facts.origin)
+        and mark_in(replica) == mark_of(replica.tags.get(SOURCE, ""), facts.origin)
+        and not (replica.deleted or holds_keys(replica))
+    }
 
 
 def _collisions(wanted: list[Wanted]) -> list[str]:
