@@ -6,7 +6,7 @@ import pytest
 
 from sandbox.vault import SCAN
 from sandbox.wire import Fault
-from test.pull.case import STATE, Case
+from test.pull.case import CALM, STATE, Case
 from test.pull.spoiling import answering, limited, many, writing
 
 BULK = 60
@@ -225,6 +225,8 @@ def test_11_bitbuckets_limit_that_does_not_fit_ends_the_run_and_the_next_one_goe
 
 def test_11_what_was_written_before_the_limit_is_not_written_again(case: Case) -> None:
     """Every secret has one key here, so that each is either done or not."""
+    # An answer that came too late would be asked for twice.
+    case.pace = CALM
     case.company.secrets.update(case.vault.put_many("secret/ci/many", BULK))
     case.well(TARGETS="deployment:staging")
     for path, values in case.vault.put_many("secret/ci/many", BULK).items():
@@ -233,7 +235,9 @@ def test_11_what_was_written_before_the_limit_is_not_written_again(case: Case) -
     case.spoil(limited(writing(case, case.staging, "MANY_SERVICE_0020_TOKEN")))
     result = case.run(TARGETS="deployment:staging")
     assert result.code == 2, result.output
-    done = sum(seen.status == 200 and seen.operation.startswith("PUT") for seen in result.requests) - 1
+    written = {seen.operation for seen in result.requests if seen.status == 200 and seen.operation.startswith("PUT")}
+    # The state is one of them.
+    done = len(written) - 1
     assert 0 < done < BULK
     case.mend()
     assert case.written(case.well(TARGETS="deployment:staging")) == BULK - done

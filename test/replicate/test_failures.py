@@ -120,7 +120,19 @@ def test_of_many_that_are_denied_not_all_are_tried(case: Case) -> None:
     by_user(case, allowing(["secretsmanager:ListSecrets"]))
     result = case.run()
     assert len(result.problems) == 1
-    assert 50 <= case.to_aws(result).count("CreateSecret") < 50 + 16
+    assert 16 <= case.to_aws(result).count("CreateSecret") < 16 + 16
+
+
+def test_of_many_that_are_throttled_not_all_are_tried(case: Case) -> None:
+    case.heard(case.vault.put_many("secret/ci/many", 120))
+    case.spoil(Fault("secretsmanager.CreateSecret", "429-bare", times=0))
+    result = case.run()
+    assert result.code == 1, result.output
+    assert len(result.problems) == 1
+    # Each is tried up to six times, and those that are under way when the last refusal comes.
+    assert case.to_aws(result).count("CreateSecret") <= 2 * 16 * 6
+    case.mend()
+    case.well()
 
 
 def test_a_replica_whose_first_request_is_denied_has_not_changed(kept: Case) -> None:

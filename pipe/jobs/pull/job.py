@@ -10,13 +10,20 @@ from pipe.access.aws import AwsAccess, read_aws
 from pipe.access.bitbucket import Targets, read_targets
 from pipe.access.sign_ins import SignIns
 from pipe.access.vault import VaultAccess, read_vault
-from pipe.jobs.pull.action import PullAction
+from pipe.apply import carry_out
+from pipe.jobs.pull.observe import PullFacts, observe
+from pipe.jobs.pull.overview import overview
+from pipe.jobs.pull.plan import decide
+from pipe.jobs.pull.steps import PullOutcome, PullPlan
+from pipe.jobs.pull.summary import summary
+from pipe.jobs.pull.work import Work
+from pipe.overview import Overview
 from pipe.permissions import NOTHING, Home, Permissions, allowing
+from pipe.plan import Do
 from pipe.retry import Deadline
-from pipe.selectors import Selector
+from pipe.selectors import Selector, read_selectors
 from pipe.settings.reader import Reader
 from pipe.sources.registry import SourceType, source_type
-from pipe.sources.selectors import read_secrets
 from pipe.values import Needs, Pull, Run
 
 VAULT = "vault"
@@ -44,7 +51,7 @@ class PullJob:
 
     def start(self, run: Run, deadline: Deadline, sign_ins: SignIns | None = None) -> PullAction:
         """Return the pull; nothing has been asked yet. Raises Refused."""
-        return pull(run, self, deadline, sign_ins)
+        return PullAction(self, run, deadline, sign_ins or SignIns(run.session_name, deadline))
 
     def permissions(self, home: Home, own: str = "", found: Mapping[str, str] = NOTHING) -> Permissions:  # noqa: ARG002 - what each job is asked
         """Return what AWS has to allow where it is the source; `found` is SourceType's."""
@@ -79,6 +86,20 @@ def read_job(reader: Reader) -> PullJob:
     return PullJob(targets, pull, source, aws=_read_aws(reader, kind, selectors))
 
 
+def read_secrets(reader: Reader, source: str) -> tuple[Selector, ...]:
+    """Return the selectors of SECRETS for a source."""
+    text = reader.text("SECRETS")
+    if "SECRETS" in reader.gaps:
+        return (Selector(text.removesuffix("/** *"), "*", recursive=True),)
+    selectors, problems = read_selectors(text, source)
+    for problem in problems:
+        reader.problem("SECRETS", problem)
+    if not selectors and not problems and not reader.complained("SECRETS"):
+        example = source_type(source).example
+        reader.missing("SECRETS", "needed; which secrets", f"Give one a line, e.g. {example} password | DB_PASSWORD.")
+    return selectors
+
+
 def _read_aws(reader: Reader, kind: SourceType, selectors: Sequence[Selector]) -> AwsAccess:
     """Return how AWS is asked in the one region that all secrets are in."""
     region = reader.text("AWS_DEFAULT_REGION")
@@ -93,16 +114,43 @@ def _read_aws(reader: Reader, kind: SourceType, selectors: Sequence[Selector]) -
     return read_aws(reader, lambda home: allowing(needed(home, selectors, NOTHING) if needed else ()))
 
 
-def pull(run: Run, job: PullJob, deadline: Deadline, sign_ins: SignIns | None = None) -> PullAction:
-    """Return the pull; nothing has been asked yet. Raises Refused."""
-    sign_ins = sign_ins or SignIns(run.session_name, deadline)
-    session = sign_ins.session(job.vault or job.aws)
-    return PullAction(
-        job.pull,
-        job.targets.places,
-        source=source_type(job.source).open(session, job.pull.selectors, run.dry_run),
-        bitbucket=sign_ins.bitbucket(job.targets.access),
-        deadline=deadline,
-        run=run,
-        dry_run=run.dry_run,
-    )
+class PullAction:
+    """One pull, from looking to the last line."""
+
+    def __init__(self, job: PullJob, run: Run, deadline: Deadline, sign_ins: SignIns) -> None:
+        self._policy = job.pull
+        self._targets = job.targets.places
+        session = sign_ins.session(job.vault or job.aws)
+        self._source = source_type(job.source).open(session, job.pull.selectors, run.dry_run)
+        self._bitbucket = sign_ins.bitbucket(job.targets.access)
+        self._deadline = deadline
+        self._run = run
+        self._leased = False
+
+    def observe(self) -> PullFacts:
+        """Look at targets and source, and read what changed; raises Refused and ServiceError."""
+        return observe(self._bitbucket, self._source, self._targets, self._policy, dry_run=self._run.dry_run)
+
+    def plan(self, facts: PullFacts) -> PullPlan:
+        """Decide what is written; raises Refused."""
+        return decide(facts, self._policy)
+
+    def carry_out(self, facts: PullFacts, plan: PullPlan) -> PullOutcome:
+        """Write it."""
+        work = Work(self._bitbucket, self._policy, facts.targets, self._deadline, self._run)
+        outcome = carry_out(plan, work.do, self._deadline)
+        leased = any(content.lease for content in facts.materials.values())
+        self._leased = leased and any(step.do is Do.WRITE for step in outcome.done)
+        return outcome
+
+    def summary(self, facts: PullFacts, plan: PullPlan, outcome: PullOutcome | None) -> str:
+        """Return the last line."""
+        return summary(facts, plan, outcome)
+
+    def overview(self, facts: PullFacts, plan: PullPlan, outcome: PullOutcome | None) -> Overview:  # noqa: ARG002 - what each action is asked
+        """Return what the targets hold after it."""
+        return overview(facts, self._policy, outcome)
+
+    def close(self) -> None:
+        """Sign out of the source."""
+        self._source.close(leased=self._leased)

@@ -36,7 +36,7 @@ class Work:
     ) -> None:
         self._bitbucket = bitbucket
         self._policy = policy
-        self._patience = deadline
+        self._deadline = deadline
         self._run = run
         self._targets = {target.place.path: target for target in targets}
         # What each target is known to remember, by its path: first as it was seen, then as this run has written it.
@@ -49,10 +49,10 @@ class Work:
     def do(self, step: Step) -> str:
         """Do one step."""
         if isinstance(step, Remember):
-            with self._patience.uninterrupted():
+            with self._deadline.uninterrupted():
                 return self._remember(self._targets[step.place.path], step.remembers)
         path = step.place.path if step.place else ""
-        self._patience.check()
+        self._deadline.check()
         if path in self._closed:
             raise Stopped("Bitbucket has denied writing there.")
         if step.place:
@@ -89,7 +89,7 @@ class Work:
         acted = bool(written or pruned)
         if path in self._closed and not acted:
             raise Stopped("Bitbucket has denied writing there.")
-        if self._patience.stopping and not acted:
+        if self._deadline.stopping and not acted:
             raise Stopped("There is nothing to note.")
         before, known = self._remembered[path]
         now = after_partial_write(planned, target, written, pruned)

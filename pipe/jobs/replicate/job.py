@@ -4,20 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import ClassVar
 
 from pipe import permissions
 from pipe.access.aws import AwsAccess, read_aws
 from pipe.access.sign_ins import SignIns
 from pipe.access.vault import VaultAccess, read_vault
+from pipe.apply import carry_out
 from pipe.clients.secretsmanager import SecretsManager
-from pipe.jobs.pull.job import VAULT
-from pipe.jobs.replicate.action import Replicate
+from pipe.jobs.pull.job import VAULT, read_secrets
+from pipe.jobs.replicate.observe import ReplicationFacts, observe
+from pipe.jobs.replicate.overview import overview
+from pipe.jobs.replicate.plan import decide
+from pipe.jobs.replicate.steps import ReplicaOutcome, ReplicaPlan
+from pipe.jobs.replicate.summary import summary
+from pipe.jobs.replicate.work import Work
+from pipe.overview import Overview
 from pipe.permissions import NOTHING, Home, Permissions
 from pipe.retry import Deadline
 from pipe.settings.reader import Reader
 from pipe.settings.variables import TAKE_OVER
-from pipe.sources.selectors import read_secrets
 from pipe.sources.vault import VaultSource
 from pipe.values import Needs, Replication, Run
 
@@ -39,7 +46,7 @@ class ReplicateJob:
 
     def start(self, run: Run, deadline: Deadline, sign_ins: SignIns | None = None) -> Replicate:
         """Return the replication; nothing has been asked yet."""
-        return replication(run, self, deadline, sign_ins)
+        return Replicate(self, run, deadline, sign_ins or SignIns(run.session_name, deadline))
 
     def permissions(self, home: Home, own: str = "", found: Mapping[str, str] = NOTHING) -> Permissions:  # noqa: ARG002 - what each job is asked
         """Return what AWS has to allow."""
@@ -80,15 +87,43 @@ def _adopt(reader: Reader) -> bool:
     return [word.lower() for word in words] == ["true"]
 
 
-def replication(run: Run, job: ReplicateJob, deadline: Deadline, sign_ins: SignIns | None = None) -> Replicate:
-    """Return the replication; nothing has been asked yet."""
-    sign_ins = sign_ins or SignIns(run.session_name, deadline)
-    vault, aws = sign_ins.vault(job.vault), sign_ins.aws(job.aws)
-    return Replicate(
-        job.replication,
+class Replicate:
+    """One replication, from looking to the last line."""
+
+    def __init__(self, job: ReplicateJob, run: Run, deadline: Deadline, sign_ins: SignIns) -> None:
+        self._policy = job.replication
+        vault = sign_ins.vault(job.vault)
         # Dynamic secrets are refused, and to read one is to make it.
-        source=VaultSource(vault.kv, vault, job.replication.selectors, dry_run=True),
-        sign_in=lambda: SecretsManager(aws.enter()),
-        deadline=deadline,
-        run=run.id,
-    )
+        self._source = VaultSource(vault.kv, vault, job.replication.selectors, dry_run=True)
+        self._aws = sign_ins.aws(job.aws)
+        self._deadline = deadline
+        self._run = run
+
+    @cached_property
+    def _store(self) -> SecretsManager:
+        return SecretsManager(self._aws.enter())
+
+    def observe(self) -> ReplicationFacts:
+        """Look at source and replicas, and read what changed; raises Refused and ServiceError."""
+        return observe(lambda: self._store, self._source, self._policy, self._run.id)
+
+    def plan(self, facts: ReplicationFacts) -> ReplicaPlan:
+        """Decide what is written; raises Refused."""
+        return decide(facts, self._policy)
+
+    def carry_out(self, facts: ReplicationFacts, plan: ReplicaPlan) -> ReplicaOutcome:
+        """Write it."""
+        work = Work(self._store, facts, self._policy, self._deadline)
+        return carry_out(plan, work.do, self._deadline)
+
+    def summary(self, facts: ReplicationFacts, plan: ReplicaPlan, outcome: ReplicaOutcome | None) -> str:
+        """Return the last line."""
+        return summary(facts, plan, outcome)
+
+    def overview(self, facts: ReplicationFacts, plan: ReplicaPlan, outcome: ReplicaOutcome | None) -> Overview:  # noqa: ARG002 - what each action is asked
+        """Return how the replicas are after it."""
+        return overview(facts, self._policy, outcome)
+
+    def close(self) -> None:
+        """Sign out of the source."""
+        self._source.close(leased=False)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -27,8 +26,8 @@ log = logging.getLogger("keyturn.replicate")
 # A listing may be some minutes old: so often is a secret looked at once more before it is given up.
 LOOKS = 3
 
-# After so many refusals of one kind of step, and no success, the others of the kind are not tried.
-HOPELESS = 50
+# After so many refusals of one kind of step without a success, the others of the kind are not tried.
+REFUSALS = 16
 
 
 class Work:
@@ -40,27 +39,30 @@ class Work:
         self._replicas = replicas
         self._facts = facts
         self._policy = policy
-        self._patience = deadline
-        self._succeeded: set[object] = set()
-        self._denied: Counter[object] = Counter()
+        self._deadline = deadline
+        # How often each kind of step was refused without a success; None once one has succeeded.
+        self._refused: dict[object, int | None] = {}
         self._lock = threading.Lock()
 
     def do(self, step: Step) -> str:
-        """Do one step; of many alike that are denied, while none succeeds, one says so and the others are not begun."""
-        self._patience.check()
+        """Do one step; of many alike that are refused while none succeeds, one says so and the others are not begun."""
+        self._deadline.check()
         kind = (step.do, isinstance(step, Copy) and step.seen is None)
-        if self._denied[kind] >= HOPELESS and kind not in self._succeeded:
-            raise Stopped("AWS denies the like.")
+        if (self._refused.get(kind) or 0) >= REFUSALS:
+            raise Stopped("AWS refuses the like.")
         try:
             self._look_after(step)
-        except Denied as error:
-            with self._lock:
-                self._denied[kind] += 1
-                first = self._denied[kind] == 1
-            if first or error.changed or kind in self._succeeded:
+        except ServiceError as error:
+            if not (isinstance(error, Denied) or (isinstance(error, Busy) and error.throttled)):
                 raise
-            raise Stopped("AWS denies the like.") from None
-        self._succeeded.add(kind)
+            with self._lock:
+                before = self._refused.get(kind, 0)
+                self._refused[kind] = None if before is None else before + 1
+            if not before or error.changed or error.unclear:
+                raise
+            raise Stopped("AWS refuses the like.") from None
+        with self._lock:
+            self._refused[kind] = None
         log.debug("%s %s: done", step.do, step.on)
         return ""
 
