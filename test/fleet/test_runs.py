@@ -8,7 +8,6 @@ import json
 import pytest
 
 from sandbox.bitbucket.allowance import Allowance
-from sandbox.wire import Fault
 from sandbox.world import World
 from test.faults.runner import PACE
 from test.fleet.company import HEAD, Fleet, of_bitbucket
@@ -249,67 +248,6 @@ def test_a_leak_waits_for_the_hour_and_is_never_green_before_the_key_is_off(serv
     assert result.code == 0, result.output
     assert keys_of(services.world, "ci-svc-1")[leaked.access_key_id] == "Inactive"
     services.world.bitbucket.wire.mend()
-
-
-TWELVE = """jobs:
-  keys:
-    ACTION: rotate
-    IAM_USER_NAME: ci
-    SECRET_ID: ci/ci
-    TARGETS: acme/t-*:deployment:production
-"""
-
-
-@pytest.mark.sample(2)
-@pytest.mark.parametrize("limit", [*range(1, 75, 1)])
-def test_wherever_the_hour_ends_no_consumer_breaks_and_the_next_hours_finish_it(fleet: Fleet, limit: int) -> None:
-    slugs = [f"t-{number:02}" for number in range(12)]
-    for slug in slugs:
-        fleet.repository(slug, "Production")
-    fleet.user("ci", *slugs, days=95)
-    fleet.repository("other", "Production")
-    fleet.write(TWELVE)
-    fleet.locked()
-    allowance = Allowance(fleet.world.clock, limit)
-    fleet.world.bitbucket.wire.spoil(allowance.fault)
-    for _ in range(8):
-        before = allowance.refused.total()
-        fleet.world.clock.move(minutes=66)
-        result = fleet.run()
-        assert allowance.refused.total() - before <= 16 + 16, result.output
-        assert all(fleet.world.aws.signs(fleet.held(slug)) for slug in slugs) or result.code == 2, result.output
-        assert fleet.world.bitbucket.variables(fleet.environment("other")) == {}
-        if result.code == 0 and "1 idle" in result.last_line:
-            break
-    else:
-        # A look and a proof at each target, and the list, are the least that a rotation begins with.
-        assert limit < 1 + 12 + 12 + 3, result.output
-    fleet.world.bitbucket.wire.mend()
-    fleet.world.clock.move(minutes=120)
-    last = fleet.run()
-    assert last.code == 0, last.output
-    assert len({fleet.held(slug) for slug in slugs}) == 1
-    assert all(fleet.world.aws.signs(fleet.held(slug)) for slug in slugs)
-    assert len(fleet.world.aws.keys("ci")) == 2
-
-
-@pytest.mark.sample(2)
-@pytest.mark.parametrize("service", ["bitbucket", "aws"])
-@pytest.mark.parametrize("nth", range(1, 45))
-def test_killed_at_any_request_the_next_runs_end_in_the_right_state(services: Fleet, service: str, nth: int) -> None:
-    wire = services.world.bitbucket.wire if service == "bitbucket" else services.world.aws.wire
-    wire.spoil(Fault("*", "call-after", nth=nth, call=services.runner.kill))
-    killed = services.run()
-    wire.mend()
-    assert killed.code in (0, -9), killed.output
-    services.world.clock.move(minutes=20)
-    services.run()
-    services.world.clock.move(days=1, minutes=60)
-    last = services.run()
-    assert last.code == 0, last.output
-    sound(services)
-    for slug in SERVICES:
-        assert 1 <= len(services.world.aws.keys(f"ci-{slug}")) <= 2
 
 
 __all__ = ["HEAD"]

@@ -1,0 +1,143 @@
+"""Fleets of twelve targets, killed, answered by a proxy or wrongly, or out of requests, at any request."""
+
+from __future__ import annotations
+
+import json
+import random
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+import pytest
+
+from sandbox.answers import PAGES, Answer
+from sandbox.bitbucket.allowance import Allowance
+from sandbox.wire import Fault
+from sandbox.wrong import WAYS, change, fields
+from test.faults.judge import LIES, WRONG
+from test.faults.sample import SEED
+from test.fleet.company import Fleet
+
+SLUGS = [f"t-{number:02}" for number in range(12)]
+TWELVE = """jobs:
+  keys:
+    ACTION: rotate
+    IAM_USER_NAME: ci
+    SECRET_ID: ci/ci
+    TARGETS: acme/t-*:deployment:production
+  app:
+    ACTION: pull
+    SOURCE: secretsmanager
+    SECRETS: app/shared one
+    TARGETS: acme/t-0*:deployment:production
+"""
+# The run makes so many requests, or fewer where a fault ends it.
+MOST = {"bitbucket": 1 + 5 * len(SLUGS) + 3 * 10, "aws": 20}
+
+
+@dataclass
+class Stage:
+    """A fleet, and the environments that its lock names."""
+
+    fleet: Fleet
+    locked: frozenset[str]
+
+    def broken(self) -> list[str]:
+        """Return the targets whose pair does not sign."""
+        return [slug for slug in SLUGS if not self.fleet.world.aws.signs(self.fleet.held(slug))]
+
+    def strays(self) -> list[str]:
+        """Return the places outside the lock that have a variable."""
+        return [place for place, variables in self.fleet.values().items() if variables and place not in self.locked]
+
+    def right(self) -> None:
+        """See that everything is as it should be after all."""
+        world = self.fleet.world
+        last = self.fleet.run()
+        assert last.code == 0, last.output
+        assert "2 idle" in last.last_line, last.output
+        assert len({self.fleet.held(slug) for slug in SLUGS}) == 1
+        assert (self.broken(), self.strays()) == ([], [])
+        assert {world.bitbucket.value_of(self.fleet.environment(slug), "ONE") for slug in SLUGS[:10]} == {
+            "one-of-the-app"
+        }
+        active = [key for key in world.aws.keys("ci") if key.status == "Active"]
+        assert len(world.aws.keys("ci")) == len(active) == 2
+
+
+@pytest.fixture
+def stage(fleet: Fleet) -> Stage:
+    """Return a company with twelve targets in the lock, whose key is due, and places that it does not name."""
+    for slug in SLUGS:
+        fleet.repository(slug, "Staging", "Production")
+    fleet.repository("other", "Production")
+    fleet.user("ci", *SLUGS, days=95)
+    fleet.world.aws.put_secret("app/shared", json.dumps({"one": "one-of-the-app"}))
+    fleet.secrets.add("one-of-the-app")
+    fleet.write(TWELVE)
+    fleet.locked()
+    return Stage(fleet, frozenset(fleet.environment(slug).uuid for slug in SLUGS))
+
+
+@pytest.mark.sample(2)
+@pytest.mark.parametrize("limit", range(1, 110))
+def test_wherever_the_hour_ends_no_consumer_breaks_and_the_next_hours_finish_it(stage: Stage, limit: int) -> None:
+    fleet = stage.fleet
+    allowance = Allowance(fleet.world.clock, limit)
+    fleet.world.bitbucket.wire.spoil(allowance.fault)
+    for _ in range(12):
+        before = allowance.refused.total()
+        fleet.world.clock.move(minutes=66)
+        result = fleet.run()
+        # Sixteen in a row end the asking; what was in flight by then is refused, too.
+        assert allowance.refused.total() - before <= 16 + 16, result.output
+        assert stage.broken() == [] or result.code == 2, result.output
+        assert stage.strays() == []
+        if result.code == 0 and "2 idle" in result.last_line:
+            break
+    else:
+        # A look and a proof at each target, and the list, are the least that a rotation begins with.
+        assert limit < 1 + 12 + 12 + 3, result.output
+    fleet.world.bitbucket.wire.mend()
+    fleet.world.clock.move(minutes=120)
+    fleet.run()
+    stage.right()
+
+
+@pytest.mark.sample(3)
+@pytest.mark.parametrize("kind", ["kill", "page", "wrong"])
+@pytest.mark.parametrize(("service", "nth"), [(name, nth) for name, most in MOST.items() for nth in range(1, most + 1)])
+def test_spoilt_at_any_request_the_next_runs_end_in_the_right_state(
+    stage: Stage, service: str, nth: int, kind: str
+) -> None:
+    fleet, chance = stage.fleet, random.Random(f"{SEED} {service} {nth} {kind}")
+    wire = fleet.world.bitbucket.wire if service == "bitbucket" else fleet.world.aws.wire
+    operation = "* /2.0/*" if service == "bitbucket" else "*"
+    match kind:
+        case "kill":
+            when = chance.choice(("call-before", "call-after"))
+            wire.spoil(Fault(operation, when, nth=nth, call=fleet.runner.kill))
+        case "page":
+            wire.spoil(Fault(operation, chance.choice([*PAGES, "html-200-after", "text-503-after"]), nth=nth))
+        case "wrong":
+            wire.spoil(Fault(operation, "change-after", nth=nth, change=lambda answer: _wrong(answer, chance)))
+    spoilt = fleet.run()
+    wire.mend()
+    assert spoilt.code in ({0, -9} if kind == "kill" else {0, 1, 2}), spoilt.output
+    # Only a kill between a target's two writes leaves a pair that does not sign; else it is named.
+    assert stage.broken() == [] or spoilt.code in (2, -9), spoilt.output
+    assert stage.strays() == []
+    fleet.world.clock.move(minutes=20)
+    fleet.run()
+    assert stage.broken() == []
+    fleet.world.clock.move(days=1, minutes=60)
+    fleet.run()
+    stage.right()
+
+
+def _wrong(answer: Answer, chance: random.Random) -> Answer:
+    """Return an answer with one field that is not what it should be, but for what nobody can tell from the truth."""
+    ways = [
+        (pointer, way) for pointer in fields(answer) for way in WAYS
+        if not any(fnmatchcase(f"{WRONG}{pointer}:{way}", lie) for lie in LIES)
+    ]  # fmt: skip
+    return change(*chance.choice(ways))(answer)
