@@ -63,7 +63,7 @@ class Api:
         self._lock = threading.Lock()
         self._throttled = False
         self._near = 0
-        self._in_a_row = 0
+        self._in_a_row = self._under_way = 0
         # Until then it is waited for an answer that is none of those refusals.
         self._doubtful_until = 0.0
         self.asked = self.refused = 0
@@ -131,7 +131,6 @@ class Api:
             ):
                 with self._gate.one():
                     answer = self._answer(grant, request, about)
-                self._in_a_row = 0
                 if request.method == "DELETE" and not answer.body:
                     return read(Fields({}, about))
                 return read(fields(answer, about))
@@ -139,10 +138,6 @@ class Api:
             if not request.writes:
                 raise
             raise Busy(error.what, error.check, unclear=True) from None
-        except Busy as error:
-            if error.throttled:
-                self._note_refusal(error.after)
-            raise
 
     def _note_refusal(self, pause: float | None) -> None:
         with self._lock:
@@ -158,16 +153,37 @@ class Api:
             return self._sent(self._authorization.current(), request, About("Bitbucket", request.what, CHECK))
 
     def _answer(self, grant: Grant, request: Request, about: About) -> Answer:
-        if self.broken:
-            raise Busy(
-                f"Bitbucket's rate limit is used up for this hour: {self._in_a_row} requests in a row were refused.",
-                f"Run again later; the hour counts for who is signed in by {self._advice}.",
-                throttled=True, until=time.monotonic(),
-            )  # fmt: skip
-        answer = self._sent(grant, request, about)
-        if answer.status >= 300:
-            raise refusal(answer, request, about, self._advice)
-        return answer
+        refused = self._admit()
+        try:
+            answer = self._sent(grant, request, about)
+            if answer.status < 300:
+                # An answer to what was asked before the last refusal tells nothing of the time after it.
+                if refused == self.refused:
+                    self._in_a_row = 0
+                return answer
+            error = refusal(answer, request, about, self._advice)
+            if isinstance(error, Busy) and error.throttled:
+                self._note_refusal(error.after)
+            raise error
+        finally:
+            with self._lock:
+                self._under_way -= 1
+
+    def _admit(self) -> int:
+        """Return how many were refused, as soon as one more may be; raises Busy where too many were in a row."""
+        while True:
+            with self._lock:
+                if self.broken:
+                    break
+                if not self._in_a_row or self._in_a_row + self._under_way < REFUSALS:
+                    self._under_way += 1
+                    return self.refused
+            self._patience.wait(0.05)
+        raise Busy(
+            f"Bitbucket's rate limit is used up for this hour: {self._in_a_row} requests in a row were refused.",
+            f"Run again later; the hour counts for who is signed in by {self._advice}.",
+            throttled=True, until=time.monotonic(),
+        )  # fmt: skip
 
     def _sent(self, grant: Grant, request: Request, about: About) -> Answer:
         with self._lock:

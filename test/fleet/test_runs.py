@@ -242,7 +242,7 @@ def test_a_leak_waits_for_the_hour_and_is_never_green_before_the_key_is_off(serv
     assert result.code == 2, result.output
     assert keys_of(services.world, "ci-svc-1") == {leaked.access_key_id: "Active"}
     assert f"--user-name ci-svc-1 --access-key-id {leaked.access_key_id} --status Inactive" in result.output
-    assert allowance.refused.total() <= 16 + 8
+    assert allowance.refused.total() <= 16
     services.world.clock.move(minutes=66)
     result = services.run(REVOKE=leaked.access_key_id)
     assert result.code == 0, result.output

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 from pipe.access.sign_ins import SignIns
@@ -40,6 +41,7 @@ AT_ONCE = 16
 LAST_CREATE = 5 * 60.0
 # A key that is due for longer is overdue.
 OVERDUE = timedelta(days=7)
+NOTHING: Mapping[Credential, int] = MappingProxyType({})
 # Requests for each kind of step in a place.
 _COSTS = {Do.PROVE: 1, Do.WRITE: 1, Do.PRUNE: 1, Do.REMEMBER: 2}
 
@@ -61,6 +63,7 @@ class Work:
     overdue: bool = False
     newest: float = 0.0
     held: Credential | None = None
+    aside: dict[Credential, int] = field(default_factory=dict)
     result: Result | None = None
     found: Any = None
 
@@ -82,6 +85,7 @@ class FleetRun:
         self._sign_ins = SignIns(run.session_name, deadline, kept=True)
         self._facts = World(settings, self._sign_ins, deadline)
         self._lock = threading.Lock()
+        self._works: list[Work] = []
         self._told: list[str] = list(settings.told)
 
     def run(self) -> Ended:
@@ -109,7 +113,7 @@ class FleetRun:
             if settings.shares(min(each.job.name for each in unit))
         ]
         works = [[Work(each) for each in unit] for unit in units if unit]
-        everything = [work for unit in works for work in unit]
+        everything = self._works = [work for unit in works for work in unit]
         if settings.names and not everything:
             raise Refused([Problem("JOBS", f"no job of {settings.fleet.name} fits {', '.join(settings.names)}")])
         for work in everything:
@@ -300,6 +304,9 @@ class FleetRun:
                         work.result = Result.failed(work.matched.job, error)
                     except Exception as error:  # noqa: BLE001 - one job's end is not the others'
                         work.result = Result.failed(work.matched.job, Unexpected(error, changed=True))
+                    finally:
+                        with self._lock:
+                            self._give_back(work)
 
     def _do(self, work: Work, inventory: Inventory) -> Result:
         job = work.matched.job
@@ -315,7 +322,12 @@ class FleetRun:
                 job, 1, f"its looks and proofs are more than the {too_much.api.limit:,} requests an hour that "
                 f"{too_much.name} has: give it a credential of its own, fewer targets, or one workspace variable",
             )  # fmt: skip
-        with self._reserved(looks, 0 if urgent else self._kept_back(work)) as granted:
+        # A due rotation is looked at only where it may go on: else the looks of many leave nothing for any.
+        ahead = {}
+        if work.urgency == 1 or (urgent and work.urgency > 1):
+            ahead = {each: 4 * number for each, number in self._count(each for _, _, each, _ in work.places).items()}
+        kept = {} if ahead else self._kept_back(work, 0 if urgent else 3)
+        with self._reserved(work, looks, kept, ahead=ahead, at_any_cost=bool(ahead), makes=True) as granted:
             if not granted:
                 return self._waiting(work, "to be looked at")
             side_by_side([partial(self._facts.look, place, each) for _, place, each, _ in work.places])
@@ -353,7 +365,8 @@ class FleetRun:
             makes = plan.has(Do.CREATE)
             if makes and self._patience.left < LAST_CREATE and not self._settings.revoke:
                 return self._waiting(work, "since too little of the run's time is left to make a key")
-            with self._reserved(self._cost(work, plan), 0, at_any_cost=True, makes=makes) as granted:
+            kept = NOTHING if work.urgency < 2 or self._settings.orders.get("FORCE") else self._kept_back(work)
+            with self._reserved(work, self._cost(work, plan), kept, at_any_cost=True, makes=makes) as granted:
                 if not granted:
                     return self._waiting(work, f"to do {len(plan.actions):,} steps")
                 outcome = action.carry_out(seen, plan)
@@ -385,42 +398,64 @@ class FleetRun:
         for step in plan.actions:
             credential = of.get(step.place.path) if step.place else None
             if credential is not None:
-                cost = len(work.job.rotation.variables) if step.do is Do.PUBLISH else _COSTS.get(step.do, 0)
+                cost = _COSTS.get(step.do, 0)
+                if step.do is Do.PUBLISH and step.place:
+                    held = self._facts.seen.get(step.place.path)
+                    # What a target remembers is made before, and noted once more afterwards.
+                    new = isinstance(held, dict) and work.job.rotation.state_variable not in held
+                    cost = len(work.job.rotation.variables) + new
                 found[credential] = found.get(credential, 0) + cost
         return found
 
-    def _kept_back(self, work: Work) -> int:
-        """Return what an idle look leaves of each credential's hour: what a rotation of these places needs."""
-        return 3 * max((len(work.places), *self._count(each for _, _, each, _ in work.places).values()))
+    def _kept_back(self, work: Work, own: int = 0) -> dict[Credential, int]:
+        """Return what is left of each credential's hour: what the largest due rotation needs, and `own` a place."""
+        kept = {each: own * number for each, number in self._count(each for _, _, each, _ in work.places).items()}
+        for other in self._works:
+            if other.urgency == 1 and not other.aside and (other.result is None or other.result.waits):
+                for each, number in self._count(each for _, _, each, _ in other.places).items():
+                    kept[each] = max(kept.get(each, 0), 5 * number)
+        return kept
 
     @contextmanager
     def _reserved(
-        self, needs: Mapping[Credential, int], kept: int, *, at_any_cost: bool = False, makes: bool = False
-    ) -> Iterator[bool]:
+        self, work: Work, needs: Mapping[Credential, int], kept: Mapping[Credential, int], *,
+        ahead: Mapping[Credential, int] = NOTHING, at_any_cost: bool = False, makes: bool = False,
+    ) -> Iterator[bool]:  # fmt: skip
         """Put requests aside while they are spent; false where a credential has not so many left.
 
-        What cannot fit into any hour may begin where nothing else is put aside; the breaker ends it, and the next run
-        goes on. Of what makes a key, the first third, the proofs, has to fit all the same.
+        What is needed `ahead` stays aside afterwards, until the job asks again or ends; where that is much, nothing
+        else of the credential's may be aside. What cannot fit into any hour may begin where nothing is aside; the
+        breaker ends it, and the next run goes on. Of what makes a key, the looks and proofs have to fit all the same.
         """
+        total = {each: needs.get(each, 0) + ahead.get(each, 0) for each in {**needs, **ahead}}
         with self._lock:
+            self._give_back(work)
             granted = all(
-                number <= each.left - min(kept, each.api.limit // 2)
+                number <= each.left - min(kept.get(each, 0), each.api.limit // 2)
                 or (
                     at_any_cost and not each.reserved and number > each.api.limit // 2
                     and (not makes or number // 2 <= each.left)
                 )
-                for each, number in needs.items()
+                for each, number in total.items()
             )  # fmt: skip
+            granted = granted and not any(each.reserved and ahead[each] > each.api.limit // 8 for each in ahead)
             granted = granted or bool(self._settings.revoke)
-            granted = granted and not any(each.api.broken for each in needs)
-            for each, number in needs.items() if granted else ():
+            granted = granted and not any(each.api.broken for each in total)
+            for each, number in total.items() if granted else ():
                 each.reserved += number
+            work.aside = dict(ahead) if granted else {}
         try:
             yield granted
         finally:
             with self._lock:
                 for each, number in needs.items() if granted else ():
                     each.reserved -= number
+
+    @staticmethod
+    def _give_back(work: Work) -> None:
+        for each, number in work.aside.items():
+            each.reserved -= number
+        work.aside = {}
 
 
 def _knew(action: Rotate, key_id: str) -> bool:
