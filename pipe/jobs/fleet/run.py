@@ -324,7 +324,7 @@ class FleetRun:
             )  # fmt: skip
         # A due rotation is looked at only where it may go on: else the looks of many leave nothing for any.
         ahead = {}
-        if work.urgency == 1 or (urgent and work.urgency > 1):
+        if job.group.action == "rotate" and (work.urgency == 1 or (urgent and work.urgency > 1)):
             ahead = {each: 4 * number for each, number in self._count(each for _, _, each, _ in work.places).items()}
         kept = {} if ahead else self._kept_back(work, 0 if urgent else 3)
         with self._reserved(work, looks, kept, ahead=ahead, at_any_cost=bool(ahead), makes=True) as granted:
