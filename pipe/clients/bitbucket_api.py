@@ -178,7 +178,7 @@ class Api:
                 if not self._in_a_row or self._in_a_row + self._under_way < REFUSALS:
                     self._under_way += 1
                     return self.refused
-            self._deadline.wait(0.05)
+            self.deadline.wait(0.05)
         raise Busy(
             f"Bitbucket's rate limit is used up for this hour: {self._in_a_row} requests in a row were refused.",
             f"Run again later; the hour counts for who is signed in by {self._advice}.",

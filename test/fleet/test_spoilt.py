@@ -36,18 +36,20 @@ MOST = {"bitbucket": 1 + 5 * len(SLUGS) + 3 * 10, "aws": 20}
 
 @dataclass
 class Stage:
-    """A fleet, and the environments that its lock names."""
+    """A fleet, the environments that its lock names, and what all places held before."""
 
     fleet: Fleet
     locked: frozenset[str]
+    before: dict[str, dict[str, str]]
 
     def broken(self) -> list[str]:
         """Return the targets whose pair does not sign."""
         return [slug for slug in SLUGS if not self.fleet.world.aws.signs(self.fleet.held(slug))]
 
     def strays(self) -> list[str]:
-        """Return the places outside the lock that have a variable."""
-        return [place for place, variables in self.fleet.values().items() if variables and place not in self.locked]
+        """Return the places outside the lock that hold anything else than before."""
+        now = self.fleet.values().items()
+        return [place for place, held in now if place not in self.locked and held != self.before[place]]
 
     def right(self) -> None:
         """See that everything is as it should be after all."""
@@ -75,7 +77,7 @@ def stage(fleet: Fleet) -> Stage:
     fleet.secrets.add("one-of-the-app")
     fleet.write(TWELVE)
     fleet.locked()
-    return Stage(fleet, frozenset(fleet.environment(slug).uuid for slug in SLUGS))
+    return Stage(fleet, frozenset(fleet.environment(slug).uuid for slug in SLUGS), fleet.values())
 
 
 @pytest.mark.sample(2)
