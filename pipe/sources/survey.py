@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 
-from pipe.errors import Denied, Invalid, KeyturnError, Missing, ServiceError
+from pipe.errors import Denied, Invalid, KeyturnError, Missing, ServiceError, Unsupported
 from pipe.retry import side_by_side
 from pipe.secrets import Content, Engine, Mount, Version
 from pipe.selectors import Selector
@@ -166,7 +167,7 @@ class Survey:
         address, versioned = address_of(secret.mount, secret.path), secret.mount.engine is Engine.KV2
         if versioned and all(self._known(each, address) for each in secret.selectors):
             try:
-                secret.version = self._kv.version(secret.mount, secret.path)
+                secret.version = self._version(secret)
             except Denied:
                 if self._look_only:
                     raise
@@ -181,6 +182,18 @@ class Survey:
             secret.version = Version(0, "")
         else:
             secret.version = secret.content.version
+
+    def _version(self, secret: _Secret) -> Version:
+        """Return a secret's version by its metadata, or by its folder's list where the policy grants that alone."""
+        try:
+            return self._kv.version(secret.mount, secret.path)
+        except Denied:
+            if secret.listed:
+                raise  # Its folder has been asked already.
+            folder, _, name = secret.path.rpartition("/")
+            with contextlib.suppress(Denied, Missing, Unsupported, Invalid, KeyError):
+                return self._kv.tree(secret.mount, folder, recursive=True).versions[name]
+            raise
 
     def _result(self, located: Located) -> SelectorResult:
         found: list[FoundSecret] = []

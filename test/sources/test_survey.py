@@ -139,7 +139,7 @@ def test_where_metadata_is_refused_and_data_is_not_the_data_is_read(vault: FakeV
     vault.allowed = {"": frozenset({"data"})}
     found = survey(vault, "secret/ci/db *; secret/ci/cache *; secret/other *")
     assert [seen(looked)[0][2:] for looked in found] == [(1, True)] * 3
-    assert vault.counted() == {"metadata": 3, "data": 3}
+    assert vault.counted() == {"metadata": 3, "scan": 3, "data": 3}
 
 
 def test_a_secret_of_which_all_is_refused_says_nothing_about_the_others(vault: FakeVault) -> None:
