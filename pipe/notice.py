@@ -18,10 +18,10 @@ LARGEST_BODY = 256 * 1024
 MANY = 20
 LONGEST_LINE = 900
 
-# The report's lists in the order in which they are cut where the whole is too long.
+# What a report that is too long for a message is without, as much of it as has to be, in this order.
 _CUT = ("plan", "done", "not_done", "targets", "keys", "problems", "failed")
 
-_SHORTENED = "The report is shortened to what a message can hold.\n\n"
+_SHORTENED = "The report is without some of its lists: a message cannot hold it whole."
 
 _VERDICTS = {1: "failed", 2: "partly done"}
 
@@ -44,13 +44,13 @@ def notice(ended: Ended, build: Build) -> Notice:
     verdict = _VERDICTS.get(ended.code) or ("done" if ended.changed else "nothing changed")
     subject = _ascii(clean(f"Keyturn: {build.action} {verdict}, {build.name}"))
     page = "\n".join(_page(ended, build))
-    text = page + "\n\n"
-    cleaned = clean_data(ended.report)
-    report = encoded(cleaned)
-    if len((text + report).encode()) > LARGEST_BODY:
-        text += _SHORTENED
-        report = _fitting(cleaned, LARGEST_BODY - len(text.encode()))
-    return Notice(subject[:LONGEST_SUBJECT], text + report, page, cleaned)
+    cleaned = kept = clean_data(ended.report)
+    body = f"{page}\n\n{encoded(kept)}"
+    for name in (*_CUT, *cleaned):
+        if len(body.encode()) > LARGEST_BODY:
+            kept = {each: value for each, value in kept.items() if each != name}
+            body = f"{page}\n\n{_SHORTENED}\n\n{encoded(kept)}"
+    return Notice(subject[:LONGEST_SUBJECT], body, page, cleaned)
 
 
 def _page(ended: Ended, build: Build) -> Iterator[str]:
@@ -78,24 +78,6 @@ def _step(step: Mapping[str, str]) -> str:
     return f"{step['do']} {step['on']}"
 
 
-def _fitting(report: Mapping[str, Any], room: int) -> str:
-    """Return the report as JSON of at most so many bytes; its lists lose their ends, the plan first."""
-    kept = dict(report)
-    for name in _CUT:
-        over = len(encoded(kept).encode()) - room
-        if over > 0 and kept.get(name):
-            kept[name] = _shortened(kept[name], over)
-    return encoded(kept).encode()[: max(0, room)].decode(errors="ignore")
-
-
-def _shortened(items: Sequence[Any], over: int) -> list[Any]:
-    """Return a list without as many of its last items as take that many bytes, or without all."""
-    left = list(items)
-    while left and over > 0:
-        over -= len(encoded(left.pop()).encode())
-    return left
-
-
 def _ascii(text: str) -> str:
     return "".join(char if " " <= char <= "~" else "?" for char in text)
 
@@ -108,17 +90,8 @@ _TITLE, _SUMMARY, _DETAILS = 450, 450, 2_000
 _NAMED = 15
 
 
-@dataclass(frozen=True)
-class Insight:
-    """A report and its annotations, as Bitbucket takes them; no secret value is in them."""
-
-    name: str
-    report: Mapping[str, Any]
-    annotations: tuple[Mapping[str, Any], ...]
-
-
-def insight(ended: Ended, build: Build) -> Insight:
-    """Return what Code Insights shows of a run."""
+def insight(ended: Ended, build: Build) -> tuple[Mapping[str, Any], Sequence[Mapping[str, Any]]]:
+    """Return what Code Insights shows of a run: the report, and an annotation for each problem; it holds no secret."""
     seen = ended.seen
     oldest = seen.oldest if seen else None
     data: list[dict[str, Any]] = []
@@ -142,10 +115,7 @@ def insight(ended: Ended, build: Build) -> Insight:
         **({"link": build.link} if build.link else {}),
     }
     problems = enumerate(ended.failures[:MOST_ANNOTATIONS], 1)
-    name = f"keyturn-{build.action}"
-    return Insight(
-        name, report, tuple(_annotation(f"{name}-{at}", text, failed=ended.code > 0) for at, text in problems)
-    )
+    return report, [_annotation(f"keyturn-{build.action}-{at}", text, failed=ended.code > 0) for at, text in problems]
 
 
 def _annotation(name: str, text: str, *, failed: bool) -> Mapping[str, Any]:

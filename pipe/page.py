@@ -41,14 +41,14 @@ justify-content:flex-end}
 dt{color:var(--soft);font-size:.9rem}dd{margin:0;font-size:1.7rem;font-weight:600}
 ul{margin:.25rem 0;padding-left:1.25rem}ul.rows{list-style:none;padding:0}
 .rows>li{border-top:1px solid var(--line);padding:.4rem 0}summary{cursor:pointer}
-.rows summary{display:grid;grid-template-columns:1rem minmax(0,2fr) 5.2rem minmax(7rem,13rem) minmax(0,3fr);
+.rows summary{display:grid;grid-template-columns:1rem minmax(0,2fr) 5.2rem clamp(7rem,17vw,13rem) minmax(0,3fr);
 gap:.1rem .75rem;align-items:center}
-.rows.of summary{grid-template-columns:1rem minmax(0,1fr) minmax(0,2fr)}
+.rows.of summary{grid-template-columns:1rem minmax(0,1fr) minmax(0,1fr)}
 .rows summary::before{content:"+";color:var(--soft)}.rows [open]>summary::before{content:"-"}
 .rows summary::marker{content:none}.rows details>:not(summary){margin-left:1.75rem}
 u{display:block;position:relative;height:.7rem;border-radius:.35rem;text-decoration:none}
 u i{position:absolute;top:-.25rem;height:1.2rem;width:3px;margin-left:-1px;background:var(--fg);
-box-shadow:0 0 0 1px var(--bg)}u.x{opacity:.55}
+box-shadow:0 0 0 1px var(--bg)}
 .key{display:flex;flex-wrap:wrap;gap:.25rem 1.25rem;font-size:.9rem;color:var(--soft)}
 .key b{display:inline-block;width:.8rem;height:.8rem;border-radius:.2rem;margin-right:.4rem}
 div.t{overflow-x:auto}table{border-collapse:collapse;font-size:.9rem}th{color:var(--soft)}
@@ -65,7 +65,8 @@ td:last-child{white-space:normal;min-width:14rem}
 def page(ended: Ended, build: Build, at: datetime) -> str:
     """Return the page of a run that ended at that time; no secret value is in it."""
     # Each text by itself, so that one that is hidden hides no other; and once, since to look at it takes time.
-    shown = cache(lambda text: escape(one_line(text, _LONGEST)))
+    # No line ends between the dots and the letters of a key's name.
+    shown = cache(lambda text: escape(one_line(text, _LONGEST)).replace("…", "…\u2060"))
     for most in _LEVELS:
         text = "".join(_page(ended, build, at, most, shown))
         if len(text.encode()) <= LARGEST:
@@ -83,7 +84,12 @@ def figures(ended: Ended) -> list[tuple[str, str]]:
         return [age, (f"{seen.overdue:,}", "overdue"), changed, (f"{seen.targets:,}", "targets")]
     held = [each for store in seen.stores for each in store.held]
     odd = f"{sum(each.remarkable for each in held):,}"
-    return [(f"{len(held):,}", "held"), (odd, "not as the source"), changed, (f"{len(seen.stores):,}", "targets")]
+    return [
+        (f"{len(held):,}", "secrets held"),
+        (odd, "not as the source"),
+        changed,
+        (f"{len(seen.stores):,}", "targets"),
+    ]
 
 
 def _page(ended: Ended, build: Build, at: datetime, most: int, shown: Shown) -> Iterator[str]:
@@ -120,8 +126,8 @@ def _keys(keys: Sequence[KeyLife], limits: Sequence[tuple[int, int, int]], most:
         bar, at = limits.index(key.limits), min(100.0, 100 * key.age / (key.limits[2] * _BEYOND))
         tone = ' class="bad"' if key.overdue else ""
         yield (
-            f"<li><details><summary><span>{shown(key.user)} {_whole(shown(key.key))}</span><span>{key.age} days</span>"
-            f'<u class="p{bar}{"" if key.active else " x"}"><i style="left:{at:.0f}%"></i></u>'
+            f"<li><details><summary><span>{shown(key.user)} {shown(key.key)}</span><span>{key.age} days</span>"
+            f'<u class="p{bar}"><i style="left:{at:.0f}%"></i></u>'
             f"<span{tone}>{shown(key.next)}</span></summary>"
         )
         many = len(key.holders)
@@ -177,11 +183,6 @@ def _list(items: Iterable[str], most: int) -> Iterator[str]:
 
 def _more(count: int) -> str:
     return f'<p class="soft">and {count:,} more; the report as JSON has all</p>' if count > 0 else ""
-
-
-def _whole(key: str) -> str:
-    """Return a key's name so that no line ends behind its dots."""
-    return key.replace("…", "…\u2060")
 
 
 def _linked(build: Build, shown: Shown) -> str:

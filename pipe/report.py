@@ -7,7 +7,7 @@ import logging
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from enum import Enum
+from enum import StrEnum
 from itertools import zip_longest
 from typing import Any, Protocol, runtime_checkable
 
@@ -16,15 +16,20 @@ from pipe.plan import AnyStep, Plan, Step
 from pipe.redact import clean, clean_data, clean_lines, visible
 from pipe.values import Identity
 
+GREEN, RED, YELLOW, BLUE, DIM, BOLD = "32", "31", "33", "34", "2", "1"
 
-class Tone(Enum):
-    """How a row is meant, for its colour."""
+# Steps that are shown one by one, and characters of a cell.
+MANY, LONGEST_CELL = 30, 2_000
+
+
+class Tone(StrEnum):
+    """How a row is meant; the text is its colour."""
 
     PLAIN = ""
-    GOOD = "good"
-    BAD = "bad"
-    DOUBTFUL = "doubtful"
-    FAINT = "faint"
+    GOOD = GREEN
+    BAD = RED
+    DOUBTFUL = YELLOW
+    FAINT = DIM
 
 
 def listed(words: Sequence[str]) -> str:
@@ -87,10 +92,6 @@ class Runs(Protocol):
         """Do it, and return what there is to show; raises Refused and ServiceError."""
 
 
-# Steps that are shown one by one.
-MANY = 30
-
-
 @dataclass(frozen=True)
 class Style:
     """How wide a line may be, and whether colours are wanted."""
@@ -100,12 +101,7 @@ class Style:
 
     def paint(self, text: str, code: str) -> str:
         """Return the text in a colour, where colours are wanted."""
-        return f"\033[{code}m{text}\033[0m" if self.colour and text else text
-
-
-GREEN, RED, YELLOW, BLUE, DIM, BOLD = "32", "31", "33", "34", "2", "1"
-
-_COLOURS = {Tone.PLAIN: "", Tone.GOOD: GREEN, Tone.BAD: RED, Tone.DOUBTFUL: YELLOW, Tone.FAINT: DIM}
+        return f"\033[{code}m{text}\033[0m" if self.colour and text and code else text
 
 
 def who(identity: Identity, region: str) -> str:
@@ -120,25 +116,21 @@ def plan_table(plan: Plan[AnyStep], style: Style, *, whole: bool = True) -> str:
     Where not the whole of a long plan is wanted, neighbouring steps of one kind are counted.
     """
     rows: list[tuple[str, str, str]] = []
-    colours: list[str] = []
+    tones: list[Tone] = []
     short = not whole and len(plan.steps) > MANY
     for _, steps in itertools.groupby(plan.steps, key=_alike if short else id):
         first, *others = steps
         on = first.many.format(1 + len(others)) if others else first.on
         rows.append((str(first.do), on, first.reason + (", and the like" if others else "")))
-        colours.append(_colour(first))
-    return table(("step", "on", "why"), rows, style, colours)
+        tones.append(Tone.DOUBTFUL if first.warn else Tone.PLAIN if first.acts else Tone.FAINT)
+    return table(("step", "on", "why"), rows, style, tones)
 
 
 def parts_text(parts: Iterable[Table | str], style: Style) -> str:
     """Return tables and texts, one below the other."""
-    return "\n".join(_part(part, style) for part in parts)
-
-
-def _part(part: Table | str, style: Style) -> str:
-    if isinstance(part, str):
-        return clean_lines(part)
-    return table(part.head, part.rows, style, [_COLOURS[tone] for tone in part.tones])
+    return "\n".join(
+        clean_lines(part) if isinstance(part, str) else table(part.head, part.rows, style, part.tones) for part in parts
+    )
 
 
 def _alike(step: Step) -> object:
@@ -146,16 +138,14 @@ def _alike(step: Step) -> object:
     return (step.do, step.many, step.warn) if step.many else id(step)
 
 
-def table(
-    head: Sequence[str], rows: Sequence[Sequence[str]], style: Style, colours: Sequence[str] | None = None
-) -> str:
+def table(head: Sequence[str], rows: Sequence[Sequence[str]], style: Style, tones: Sequence[Tone] = ()) -> str:
     """Return rows in columns that are as wide as their cells, or wrapped so that the whole fits into the width."""
-    rows = [[visible(cell) for cell in row] for row in clean_data(rows)]
-    widths = _widths([max(map(len, column)) for column in zip(head, *rows, strict=True)], style.width)
+    cut = [[cell if len(cell) <= LONGEST_CELL else cell[:LONGEST_CELL] + "…" for cell in row] for row in rows]
+    shown = [[visible(cell) for cell in row] for row in clean_data(cut)]
+    widths = _widths([max(map(len, column)) for column in zip(head, *shown, strict=True)], style.width)
     lines = [style.paint(line, BOLD) for line in _lines(head, widths)]
-    for number, row in enumerate(rows):
-        code = colours[number] if colours else ""
-        lines += [style.paint(line, code) if code else line for line in _lines(row, widths)]
+    for row, tone in zip_longest(shown, tones, fillvalue=Tone.PLAIN):
+        lines += [style.paint(line, tone) for line in _lines(row, widths)]
     return "\n".join(lines)
 
 
@@ -175,12 +165,6 @@ def _lines(cells: Sequence[str], widths: Sequence[int]) -> list[str]:
         "".join(f"  {text:<{width}}" for text, width in zip(line, widths, strict=True)).rstrip()
         for line in zip_longest(*wrapped, fillvalue="")
     ]
-
-
-def _colour(step: Step) -> str:
-    if step.warn:
-        return YELLOW
-    return "" if step.acts else DIM
 
 
 class LineFormatter(logging.Formatter):

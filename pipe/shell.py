@@ -7,25 +7,31 @@ import os
 import shutil
 import signal
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from datetime import UTC, datetime
 
 from pipe import __version__
+from pipe.access.notify import read_notice_alone
 from pipe.audit import kept_in
 from pipe.errors import KeyturnError, Refused, Unexpected
 from pipe.jobs.registry import OFFLINE, WITHOUT_PAGE, Settings, read_settings
-from pipe.output import CleanStream, Output
+from pipe.notice import insight, notice
+from pipe.output import CleanStream, Output, write_file
 from pipe.overview import Overview
+from pipe.page import page
 from pipe.plan import Action, AnyStep, Do, Failure, Outcome, Plan, Seen, Step
-from pipe.redact import clean, clean_lines, one_line
+from pipe.redact import clean, clean_json, clean_lines, one_line
 from pipe.report import GREEN, RED, Ended, LineFormatter, Runs, Style, parts_text, plan_table
-from pipe.reports import follow_up
 from pipe.retry import Deadline
 from pipe.settings.reader import learn_secrets
 from pipe.settings.variables import ACTIONS
 from pipe.values import Build
 
 log = logging.getLogger("keyturn")
+
+# Seconds that Code Insights may take, and of the usual time for an answer so much: the run's end waits for it.
+INSIGHTS_BUDGET, INSIGHTS_PACE = 10.0, 0.2
 
 
 def main(
@@ -44,19 +50,15 @@ def main(
     action = action if action in ACTIONS else "run"
     try:
         ended = _run(read(environ), deadline, screen)
-    except Refused as refused:
-        screen.tell(refused)
-        for problem in refused.problems:
-            screen.say(screen.style.paint("✖ ", RED) + clean(str(problem)))
-        count = refused.count
-        last = f"Refused, nothing was touched: {count} problem{'' if count == 1 else 's'}, see above."
-        ended = _cut_short(action, 1, last, [(problem.sentence, problem.advice) for problem in refused.problems])
     except KeyturnError as error:
         ended = _failed(action, error, screen)
     except Exception as error:  # noqa: BLE001 - the last resort: no traceback reaches a user
         ended = _failed(action, Unexpected(error), screen)
     told_to_stop = deadline.stopping and deadline.left > 0
-    follow_up(environ, _build(environ, action), ended, at_once=told_to_stop, offline=action in OFFLINE)
+    build = Build(
+        action, *(environ.get(f"BITBUCKET_{name}", "").strip() for name in ("REPO_FULL_NAME", "BUILD_NUMBER"))
+    )
+    _follow_up(environ, build, ended, at_once=told_to_stop)
     screen.end(ended)
     return ended.code
 
@@ -76,92 +78,12 @@ class _Screen:
         """Print a text that is clean."""
         self._out.write(f"{text}\n")
 
-    def tell(self, error: KeyturnError) -> None:
-        """Print what an error has to say besides its one line."""
-        if error.details:
-            self.say(clean_lines(error.details))
-
     def end(self, ended: Ended) -> None:
         """Print the last line, and whatever was left unfinished before it."""
         for each in self._others:
             each.close()
         mark, colour = ("✖", RED) if ended.code else ("✔", GREEN)
         self.say(self.style.paint(f"{mark} {one_line(ended.last, 1000)}", colour))
-
-
-def _failed(action: str, error: KeyturnError, screen: _Screen) -> Ended:
-    """Return the end of a run that failed; unless the error says otherwise, nothing was changed."""
-    screen.tell(error)
-    state = "Partly done" if error.changed else "Failed; keys, secrets and targets are as they were"
-    return _cut_short(action, 2 if error.changed else 1, f"{state}: {error}", [(error.what, error.check)])
-
-
-def _cut_short(action: str, code: int, last: str, problems: Iterable[tuple[str, str]]) -> Ended:
-    """Return the end of a run that came to no plan, or lost it; the problems are what happened and what to check."""
-    step = Step(Do.RUN, action, "")
-    outcome = Outcome(failures=tuple(Failure(step, what, check) for what, check in problems), changed=code == 2)
-    seen = None if action in WITHOUT_PAGE else Overview()
-    return Ended(code, last, report=outcome.as_json(Plan(()), last), changed=outcome.changed, seen=seen)
-
-
-def _build(environ: Mapping[str, str], action: str) -> Build:
-    return Build(action, *(environ.get(f"BITBUCKET_{name}", "").strip() for name in ("REPO_FULL_NAME", "BUILD_NUMBER")))
-
-
-def _run(settings: Settings, deadline: Deadline, screen: _Screen) -> Ended:
-    """Do what the settings ask for; return how it ended."""
-    if settings.action not in OFFLINE:
-        for doubt in settings.doubts:
-            log.warning("%s", doubt)
-        log.info("Keyturn %s, %s, %s.", __version__, settings.action, settings.run.build)
-    with kept_in(settings.trail):
-        started = settings.job.start(settings.run, deadline)
-        ended = _show(started.run(), screen) if isinstance(started, Runs) else _perform(started, settings, screen)
-    return replace(ended, requests=settings.trail.requests)
-
-
-def _show(ended: Ended, screen: _Screen) -> Ended:
-    """Show what an action has seen or done."""
-    screen.say(parts_text(ended.parts, screen.style))
-    for warning in ended.warnings:
-        log.warning("%s", warning)
-    return ended
-
-
-def _perform(action: Action[Seen, AnyStep], settings: Settings, screen: _Screen) -> Ended:
-    """Observe, plan and carry out, and close the action whatever happens; return how it ended."""
-    begun = False
-    try:
-        seen = action.observe()
-        plan = action.plan(seen)
-        screen.say(plan_table(plan, screen.style, whole=settings.run.dry_run))
-        for step in plan.steps:
-            if step.warn:
-                log.warning("%s: %s.", step.on, step.reason)
-        only_shown = settings.run.dry_run or bool(plan.busy)
-        begun = not only_shown
-        outcome = action.carry_out(seen, plan) if begun else Outcome(failures=plan.failures, unmet=plan.unmet)
-        last = action.summary(seen, plan, None if only_shown else outcome)
-        now = _overview(lambda: action.overview(seen, plan, None if only_shown else outcome))
-        return Ended(
-            outcome.exit_code, last, report=outcome.as_json(plan, last), changed=outcome.touched,
-            changes=outcome.changes, seen=now,
-        )  # fmt: skip
-    except KeyturnError:
-        raise
-    except Exception as error:
-        raise Unexpected(error, changed=begun) from error
-    finally:
-        action.close()
-
-
-def _overview(look: Callable[[], Overview]) -> Overview:
-    """Return what people look at; that it cannot be told changes nothing else."""
-    try:
-        return look()
-    except Exception as error:  # noqa: BLE001 - the run is done; its exit code is what became of it
-        log.warning("The page of the run is not whole: %s", Unexpected(error).what)
-        return Overview()
 
 
 def _set_up_log(out: Output, style: Style, *, debug: bool) -> None:
@@ -182,3 +104,123 @@ def _style(environ: Mapping[str, str], out: Output) -> Style:
     colour = not environ.get("NO_COLOR") and (out.isatty() or in_pipelines or bool(environ.get("FORCE_COLOR")))
     width = shutil.get_terminal_size((120, 24)).columns
     return Style(max(60, min(width, 200)), colour)
+
+
+def _run(settings: Settings, deadline: Deadline, screen: _Screen) -> Ended:
+    """Do what the settings ask for, and show it; return how it ended."""
+    if settings.action not in OFFLINE:
+        for doubt in settings.doubts:
+            log.warning("%s", doubt)
+        log.info("Keyturn %s, %s, %s.", __version__, settings.action, settings.run.build)
+    with kept_in(settings.trail):
+        started = settings.job.start(settings.run, deadline)
+        ended = started.run() if isinstance(started, Runs) else _perform(started, settings, screen)
+    if ended.parts:
+        screen.say(parts_text(ended.parts, screen.style))
+    for warning in ended.warnings:
+        log.warning("%s", warning)
+    return replace(ended, requests=settings.trail.requests)
+
+
+def _perform(action: Action[Seen, AnyStep], settings: Settings, screen: _Screen) -> Ended:
+    """Observe, plan and carry out, and close the action whatever happens; return how it ended."""
+    begun = False
+    try:
+        seen = action.observe()
+        plan = action.plan(seen)
+        screen.say(plan_table(plan, screen.style, whole=settings.run.dry_run))
+        for step in plan.steps:
+            if step.warn:
+                log.warning("%s: %s.", step.on, step.reason)
+        only_shown = settings.run.dry_run or bool(plan.busy)
+        begun = not only_shown
+        outcome = action.carry_out(seen, plan) if begun else Outcome(failures=plan.failures, unmet=plan.unmet)
+        last = action.summary(seen, plan, None if only_shown else outcome)
+        try:
+            now = action.overview(seen, plan, None if only_shown else outcome)
+        except Exception as error:  # noqa: BLE001 - the run is done; its exit code is what became of it
+            log.warning("The page of the run is not whole: %s", Unexpected(error).what)
+            now = Overview()
+        return Ended(
+            outcome.exit_code, last, report=outcome.as_json(plan, last), changed=outcome.touched,
+            changes=outcome.changes, seen=now,
+        )  # fmt: skip
+    except KeyturnError:
+        raise
+    except Exception as error:
+        raise Unexpected(error, changed=begun) from error
+    finally:
+        action.close()
+
+
+def _failed(action: str, error: KeyturnError, screen: _Screen) -> Ended:
+    """Return the end of a run that failed; unless the error says otherwise, nothing was changed."""
+    if error.details:
+        screen.say(clean_lines(error.details))
+    problems = [(error.what, error.check)]
+    last = f"Failed; keys, secrets and targets are as they were: {error}"
+    if isinstance(error, Refused):
+        for problem in error.problems:
+            screen.say(screen.style.paint("✖ ", RED) + clean(str(problem)))
+        problems = [(problem.sentence, problem.advice) for problem in error.problems]
+        last = f"Refused, nothing was touched: {error.count} problem{'' if error.count == 1 else 's'}, see above."
+    elif error.changed:
+        last = f"Partly done: {error}"
+    step = Step(Do.RUN, action, "")
+    outcome = Outcome(failures=tuple(Failure(step, what, check) for what, check in problems), changed=error.changed)
+    seen = None if action in WITHOUT_PAGE else Overview()
+    report = outcome.as_json(Plan(()), last)
+    return Ended(outcome.exit_code, last, report=report, changed=outcome.changed, seen=seen)
+
+
+def _follow_up(environ: Mapping[str, str], build: Build, ended: Ended, *, at_once: bool) -> None:
+    """Write and send all that is wanted; `at_once` repeats no request. What cannot be done is said, and no more."""
+    folder = environ.get("REPORT_DIR", "").strip()
+    if folder:
+        _try("The report could not be written to REPORT_DIR", lambda: _write(folder, build, ended))
+    if build.action in OFFLINE:
+        return
+    _try("Code Insights could not be written", lambda: _show(environ, build, ended, at_once=at_once))
+    _try("The notice could not be sent", lambda: _notify(environ, build, ended, at_once=at_once))
+
+
+def _try(otherwise: str, attempt: Callable[[], None]) -> None:
+    try:
+        attempt()
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is no path"
+        advice = " Let the image's user write there, or give its run --user."
+        log.warning("%s: %s.%s", otherwise, why, advice if isinstance(error, PermissionError) else "")
+    except KeyturnError as error:
+        log.warning("%s: %s", otherwise, error)
+    except Exception as error:  # noqa: BLE001 - the run has ended; its exit code is what became of it
+        log.warning("%s: %s", otherwise, Unexpected(error).what)
+
+
+def _write(folder: str, build: Build, ended: Ended) -> None:
+    name = f"{build.action}-{ended.part}" if ended.part else build.action
+    write_file(folder, f"keyturn-{name}.json", clean_json(ended.report) + "\n")
+    if ended.seen is not None:
+        write_file(folder, "keyturn.html", page(ended, build, datetime.now(UTC)))
+
+
+def _show(environ: Mapping[str, str], build: Build, ended: Ended, *, at_once: bool) -> None:
+    commit, api = (environ.get(f"BITBUCKET_{name}", "").strip() for name in ("COMMIT", "API_URL"))
+    if not (build.link and commit):
+        return
+    # Only who is shown somewhere pays for what asks.
+    from pipe.clients.insights import CodeInsights  # noqa: PLC0415
+
+    report, annotations = insight(ended, build)
+    reports = CodeInsights(build.repository, commit, api, Deadline(0.0 if at_once else INSIGHTS_BUDGET, pace=INSIGHTS_PACE))
+    reports.write(f"keyturn-{build.action}", report, annotations)
+
+
+def _notify(environ: Mapping[str, str], build: Build, ended: Ended, *, at_once: bool) -> None:
+    if not any(environ.get(name, "").strip() for name in ("SNS_TOPIC_ARN", "NOTIFY_URL", "NOTIFY_URL_FROM")):
+        return
+    settings = read_notice_alone(environ)
+    if ended.is_worth(settings.when):
+        from pipe.access.notify import send  # noqa: PLC0415 - a run without a notice does not pay for AWS's library
+
+        send(settings, notice(ended, build), at_once=at_once)

@@ -52,14 +52,13 @@ LAYERS: dict[str, set[str]] = {
     "report": VALUES | {"plan"},
     "notice": VALUES | {"report"},
     "page": VALUES | {"report"},
-    "reports": GROUND | {"output", "notice", "page", "access", "clients"},
     "apply": GROUND,
     "settings": VALUES,
     "clients": VALUES | {"audit", "retry"},
     "sources": GROUND | {"settings", "clients"},
     "access": GROUND | {"notice", "settings", "clients", "sources"},
     "jobs": GROUND | {"pipe", "output", "apply", "settings", "clients", "sources", "access"},
-    "shell": GROUND | {"pipe", "output", "reports", "settings", "jobs"},
+    "shell": GROUND | {"pipe", "output", "notice", "page", "settings", "clients", "access", "jobs"},
 }
 # What decides knows values alone: it asks nobody, and waits for nothing.
 PURE = (

@@ -77,6 +77,13 @@ def test_an_empty_cell_keeps_its_row() -> None:
     assert table(("a", "b"), [("x", "")], Style()).splitlines() == ["  a  b", "  x"]
 
 
+def test_a_cell_that_nobody_would_read_to_its_end_is_cut() -> None:
+    lines = table(("a", "b"), [("x", "word " * 30_000), ("y", "z")], Style(100)).splitlines()
+    assert len(lines) < 40
+    assert lines[-2].endswith("…")
+    assert lines[-1].split() == ["y", "z"]
+
+
 @pytest.mark.parametrize(
     ("identity", "expected"),
     [
