@@ -32,6 +32,10 @@ def learn_secrets(environ: Mapping[str, str]) -> None:
             show(value)
 
 
+# Characters of what Bitbucket hands to a step; its token is the longest.
+LONGEST_OF_A_STEP = 10_000
+
+
 class Reader:
     """The environment, variable by variable; one that is empty, or that the job does not take, is not given.
 
@@ -96,7 +100,7 @@ class Reader:
 
     def plain(self, name: str) -> str:
         """Return what Bitbucket hands to the step, or an empty string."""
-        return self.gaps.get(name) or visible(self._environ.get(name, "").strip())
+        return self.gaps.get(name) or visible(self._environ.get(name, "").strip()[:LONGEST_OF_A_STEP])
 
     def is_given(self, name: str) -> bool:
         """Tell whether a variable has a value, be it right or wrong."""

@@ -11,7 +11,7 @@ from pipe.access.aws import AwsAccess, WebIdentity
 from pipe.access.bitbucket import BitbucketAccess
 from pipe.access.notify import read_notice
 from pipe.access.sign_ins import SignIns
-from pipe.errors import KeyturnError, Problem
+from pipe.errors import KeyturnError, Problem, Refused
 from pipe.jobs.doctor.assumptions import as_json, check_probe, plan
 from pipe.jobs.doctor.aws import check_aws
 from pipe.jobs.doctor.bitbucket import check_bitbucket
@@ -104,7 +104,9 @@ class Doctor:
     def diagnose(self) -> Diagnosis:
         """Return what was found; the sign-ins stay open."""
         job, actions = self._job, tuple(each.action for each in self._job.jobs)
-        checks = [bad(SETTINGS, each.variable, each.what, each.advice) for each in job.problems]
+        # Cut and cleaned as those of any other job.
+        problems = Refused(job.problems).problems if job.problems else ()
+        checks = [bad(SETTINGS, each.variable, each.what, each.advice) for each in problems]
         checks = checks or [good(SETTINGS, "variables", f"all that {listed(actions)} must know is given")]
         probed = None
         for found in side_by_side(self._looks()):
