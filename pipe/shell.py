@@ -12,7 +12,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from pipe import __version__
-from pipe.access.notify import read_notice_alone
+from pipe.access.notify import read_notice_alone, send
 from pipe.audit import kept_in
 from pipe.errors import KeyturnError, Refused, Unexpected
 from pipe.jobs.registry import OFFLINE, WITHOUT_PAGE, Settings, read_settings
@@ -212,7 +212,9 @@ def _show(environ: Mapping[str, str], build: Build, ended: Ended, *, at_once: bo
     from pipe.clients.insights import CodeInsights  # noqa: PLC0415
 
     report, annotations = insight(ended, build)
-    reports = CodeInsights(build.repository, commit, api, Deadline(0.0 if at_once else INSIGHTS_BUDGET, pace=INSIGHTS_PACE))
+    reports = CodeInsights(
+        build.repository, commit, api, Deadline(0.0 if at_once else INSIGHTS_BUDGET, pace=INSIGHTS_PACE)
+    )
     reports.write(f"keyturn-{build.action}", report, annotations)
 
 
@@ -221,6 +223,4 @@ def _notify(environ: Mapping[str, str], build: Build, ended: Ended, *, at_once: 
         return
     settings = read_notice_alone(environ)
     if ended.is_worth(settings.when):
-        from pipe.access.notify import send  # noqa: PLC0415 - a run without a notice does not pay for AWS's library
-
         send(settings, notice(ended, build), at_once=at_once)
