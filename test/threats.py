@@ -403,7 +403,7 @@ CONTROLS = (
         "A list of Bitbucket's that shows fewer than it tells of is not believed.",
         "consumers",
         "deceive break",
-        "pipe/clients/bitbucket_api.py",
+        "pipe/clients/bitbucket_lists.py",
         "            if len(found) >= told:\n",
         "            if True:\n",
         "test/clients/test_bitbucket_answers.py::test_a_list_that_shows_less_than_it_tells_of_is_not_believed",
