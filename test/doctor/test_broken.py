@@ -166,6 +166,13 @@ def test_a_vault_that_is_not_there(case: Case) -> None:
     assert found.startswith("Vault, log-in: Vault cannot be reached for POST auth/jwt/login: 127.0.0.1:1 refuses")
 
 
+def test_a_token_for_a_vault_that_is_not_there(case: Case) -> None:
+    """Nothing is asked by signing in, so that it must not be called good."""
+    given = {**case.pull, "VAULT_AUTH_METHOD": "token", "VAULT_TOKEN": "s.of-nobody", "VAULT_ROLE": ""}
+    (found,) = case.ill(given, VAULT_ADDR="http://127.0.0.1:1")
+    assert found.startswith("Vault, log-in: Vault cannot be reached for ")
+
+
 def test_a_selector_that_finds_nothing(case: Case) -> None:
     (found,) = case.ill(case.pull, SECRETS="secret/ci/** *; secret/ci/nowhere password")
     assert found.startswith("Vault, secret/ci/nowhere password: it finds nothing")

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from pipe.access.vault import VaultSession
-from pipe.errors import KeyturnError
+from pipe.errors import Denied, KeyturnError
 from pipe.jobs.doctor.diagnosis import Check, bad, failed, good, note, unknown
 from pipe.jobs.doctor.source import Looked, check_selectors, survey
 from pipe.retry import side_by_side
@@ -35,10 +35,14 @@ def check_vault(session: VaultSession, selectors: Sequence[Selector], *, fail_on
     except KeyturnError as error:
         yield failed(AREA, "log-in", error)
         return
-    yield good(AREA, "log-in", f"{session.access.address}: it takes it")
     looks: list[Any] = [vault.own_token, partial(survey, source, reads=False)]
     answers: list[Any] = side_by_side(looks)
     token, looked = answers
+    if isinstance(token, KeyturnError) and not isinstance(token, Denied):
+        # A token that is given is not tried by signing in.
+        yield failed(AREA, "log-in", token)
+        return
+    yield good(AREA, "log-in", f"{session.access.address} accepts it")
     paths = list(dict.fromkeys(map(_path, _found(looked))))
     may: Mapping[str, frozenset[str]] | KeyturnError
     try:

@@ -10,7 +10,7 @@ from itertools import starmap
 from textwrap import wrap
 
 from pipe.jobs.setup import commands
-from pipe.jobs.setup.pipeline import Variables, pipeline
+from pipe.jobs.setup.commands import Variables
 from pipe.permissions import READ_SCOPES, WRITE_SCOPES, Statement
 from pipe.report import Ended, listed
 from pipe.selectors import Selector
@@ -61,7 +61,7 @@ class SetUp:
     def run(self) -> Ended:
         """Return the script, the pipeline as a comment, and what has to be filled in."""
         script = "\n".join([*starmap(self._aws, self.grants.items()), *map(self._vault, self.vaults)])
-        step = pipeline(self.step.environment, self.image, self.actions)
+        step = commands.pipeline(self.step.environment, self.image, self.actions)
         used = set(_GAP.findall(script + step))
         missing = {name: gap for name, gap in self.gaps.items() if used & {*_GAP.findall(gap[0])}}
         report = {

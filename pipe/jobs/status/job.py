@@ -36,7 +36,7 @@ from pipe.sources.vault import VaultSource
 from pipe.values import Place, Run, Variable
 
 T = TypeVar("T")
-SelectorResult = tuple[Place, dict[str, Variable]]
+Looked = tuple[Place, dict[str, Variable]]
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ class Look:
         That a source or the replicas cannot is a problem like another.
         """
         job, problems, keys = self._job, list[str](), None
-        looked: list[SelectorResult] = []
+        looked: list[Looked] = []
         if job.rotate is not None:
             rotating = rotation(self._run, job.rotate, self._patience, writes=False)
             keys = status_of(rotating.observe(ask_all=True), rotating.policy)
@@ -118,7 +118,7 @@ class Look:
             problems += [f"{what}: {problem}" for problem in problems_of([error])]
             return None
 
-    def _targets(self, job: PullJob) -> list[SelectorResult]:
+    def _targets(self, job: PullJob) -> list[Looked]:
         """Return the targets with their variables; raises KeyturnError."""
         name = self._run.session_name
         fetcher = Fetcher(name, self._patience, [session_of(job.vault or job.aws, name, self._patience)])
