@@ -41,7 +41,7 @@ justify-content:flex-end}
 dt{color:var(--soft);font-size:.9rem}dd{margin:0;font-size:1.7rem;font-weight:600}
 ul{margin:.25rem 0;padding-left:1.25rem}ul.rows{list-style:none;padding:0}
 .rows>li{border-top:1px solid var(--line);padding:.4rem 0}summary{cursor:pointer}
-.rows summary{display:grid;grid-template-columns:1rem minmax(0,2fr) 5.2rem clamp(7rem,17vw,13rem) minmax(0,3fr);
+.rows summary{display:grid;grid-template-columns:1rem minmax(0,2fr) 5.2rem clamp(6rem,13vw,13rem) minmax(0,3fr);
 gap:.1rem .75rem;align-items:center}
 .rows.of summary{grid-template-columns:1rem minmax(0,1fr) minmax(0,1fr)}
 .rows summary::before{content:"+";color:var(--soft)}.rows [open]>summary::before{content:"-"}
