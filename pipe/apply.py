@@ -9,7 +9,8 @@ from functools import partial
 
 from pipe.audit import because
 from pipe.errors import Elsewhere, KeyturnError, Stopped, Unexpected
-from pipe.plan import CHANGES, AnyStep, Do, Failure, Outcome, Plan, Step
+from pipe.outcome import Outcome
+from pipe.plan import CHANGES, AnyStep, Do, Failure, Plan, Step
 from pipe.retry import Deadline, side_by_side
 
 log = logging.getLogger("keyturn")

@@ -9,7 +9,8 @@ import pytest
 
 from pipe.apply import carry_out
 from pipe.errors import Denied, Elsewhere, KeyturnError, Stopped
-from pipe.plan import Do, Failure, Outcome, Plan, Step
+from pipe.outcome import Outcome
+from pipe.plan import Do, Failure, Plan, Step
 from pipe.retry import Deadline
 
 FAILED = Denied("No.", "Check the permission.")

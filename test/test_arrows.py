@@ -29,7 +29,7 @@ VALUES = {
     "step",
     "overview",
 }
-GROUND = VALUES | {"audit", "retry", "plan", "report"}
+GROUND = VALUES | {"audit", "retry", "plan", "outcome", "action", "report"}
 LAYERS: dict[str, set[str]] = {
     "pipe": set(),
     "__main__": {"shell"},
@@ -49,7 +49,9 @@ LAYERS: dict[str, set[str]] = {
     "audit": VALUES | {"output"},
     "retry": VALUES,
     "plan": VALUES,
-    "report": VALUES | {"plan"},
+    "outcome": VALUES | {"plan"},
+    "action": VALUES | {"plan", "outcome"},
+    "report": VALUES | {"plan", "outcome"},
     "notice": VALUES | {"report"},
     "page": VALUES | {"report"},
     "apply": GROUND,
@@ -63,8 +65,8 @@ LAYERS: dict[str, set[str]] = {
 # What decides knows values alone: it asks nobody, and waits for nothing.
 PURE = (
     "jobs/*/decide.py", "jobs/*/plan.py", "jobs/*/resolve.py", "jobs/*/memory.py", "jobs/*/check_*.py",
-    "jobs/rotate/old_keys.py", "jobs/rotate/new_key.py", "jobs/rotate/leak.py", "jobs/rotate/refuse.py",
-    "jobs/rotate/preview.py", "jobs/rotate/summary.py", "jobs/*/overview.py",
+    "jobs/rotate/plan_old_keys.py", "jobs/rotate/plan_new_key.py", "jobs/rotate/leak.py", "jobs/rotate/refuse.py",
+    "jobs/rotate/preview.py", "jobs/rotate/summary.py", "jobs/*/overview.py", "jobs/prune.py",
 )  # fmt: skip
 ASKING = {"clients", "access", "retry", "apply"}
 LIBRARIES = {
@@ -91,7 +93,8 @@ JOBS = {
     "status": {"rotate", "pull", "replicate"},
     "doctor": {"rotate", "pull", "replicate", "setup"},
     "setup": {"rotate", "pull", "replicate", "registry"},
-    "replicate": {"pull"},
+    "pull": {"prune"},
+    "replicate": {"pull", "prune"},
     "fleet": {"rotate", "registry", "status", "doctor", "setup"},
     "discover": {"fleet"},
 }

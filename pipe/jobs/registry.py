@@ -9,9 +9,9 @@ from importlib import import_module
 from typing import Any, Protocol
 
 from pipe.access.notify import read_notice
+from pipe.action import Action
 from pipe.audit import Trail
 from pipe.errors import Problem, Refused
-from pipe.plan import Action
 from pipe.redact import one_line
 from pipe.report import Runs
 from pipe.retry import Deadline

@@ -1,4 +1,4 @@
-"""What a source has of what the selectors name, and whether what it has no more may be deleted.
+"""What a source has of what the selectors name.
 
 Pull and replicate look at a source in the same way, and decide from the same inventory.
 """
@@ -12,21 +12,19 @@ from datetime import datetime, timedelta
 from typing import TypeVar
 
 from pipe.errors import KeyturnError, Missing, Problem, Refused, ServiceError
-from pipe.plan import Do, Failure, Outcome, Step
+from pipe.outcome import Outcome
+from pipe.plan import Do, Failure, Step
 from pipe.retry import side_by_side
 from pipe.secrets import Content, State, Version
 from pipe.selectors import Selector, covers
 from pipe.sources.source import FoundSecret, SelectorResult, Source
-from pipe.values import Pull, Replication
 
 log = logging.getLogger("keyturn.sources")
 
 # A version that its own policy deletes within this time is warned of.
 SOON = timedelta(days=1)
 
-# More than this share of what a selector or a target has, and more than this many, are not deleted unless PRUNE is
-# their number.
-SHARE = 0.2
+# So many names are told, and how many more there are.
 FEW = 5
 
 T = TypeVar("T")
@@ -155,50 +153,6 @@ def condition(found: FoundSecret, data: Content | None, now: datetime) -> tuple[
         return version, state, f"it will be deleted on {version.deleted_at:%Y-%m-%d %H:%M} UTC" if soon else ""
     note = f"its current version is {state}" if version.number else f"it is {state}"
     return version, state, note + (" and cannot come back" if state is State.DESTROYED else "")
-
-
-@dataclass(frozen=True)
-class Orphaned:
-    """What a selector brought before and its source has no more: names, each with what became of it.
-
-    It is of `owned` that the selector has brought and that nobody has made anew since.
-    """
-
-    looked: SelectorResult
-    names: Mapping[str, str]
-    owned: int
-
-
-def may_go(orphaned: Iterable[Orphaned], policy: Pull | Replication) -> frozenset[str]:
-    """Return the names that would be deleted if there were no guard."""
-    return frozenset(name for each in orphaned if not why_kept(each.looked, policy) for name in each.names)
-
-
-def why_kept(looked: SelectorResult, policy: Pull | Replication) -> str:
-    """Return why nothing of what a selector has orphaned may be deleted; empty where it may be pruned."""
-    if not policy.prune:
-        return "set PRUNE: true to delete it"
-    if looked.problem is not None or looked.failed:
-        return "not deleted, since not all secrets could be looked at"
-    if not looked.found:
-        return "not deleted, since nothing at all was found"
-    return ""
-
-
-def guard(shares: Iterable[tuple[int, int, str]], going: int, policy: Pull | Replication) -> str:
-    """Return why what would go is not deleted; empty where it is.
-
-    If too much is gone, that may be a mistake. `shares` say how many would go of how many, and whose they are; `going`
-    is how many would go in the whole run: PRUNE as a number allows exactly these.
-    """
-    if policy.prune_count:
-        said = f"not deleted: {going} would go in this run, and PRUNE says {policy.prune_count}"
-        return "" if going == policy.prune_count else said
-    for orphaned, owned, of in shares:
-        if orphaned > FEW and orphaned > SHARE * owned:
-            allow = f"PRUNE: {going} allows exactly that many in one run"
-            return f"not deleted: {orphaned} of {owned} {of} would go; {allow}"
-    return ""
 
 
 def no_key(key: str, values: Iterable[str]) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from pipe.errors import Denied, Refused
-from pipe.jobs.pull.limits import LARGEST_STATE, LARGEST_STEP
+from pipe.jobs.pull.capacity import LARGEST_STATE, LARGEST_STEP
 from pipe.jobs.pull.memory import (
     Group,
     LastSync,

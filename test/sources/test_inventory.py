@@ -8,9 +8,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from pipe.errors import Denied
+from pipe.jobs.prune import guard, why_kept
 from pipe.secrets import Content, Engine, State, Version
 from pipe.selectors import Selector
-from pipe.sources.inventory import Observed, condition, guard, named, take_inventory, why_kept
+from pipe.sources.inventory import Observed, condition, named, take_inventory
 from pipe.sources.source import FoundSecret, SelectorResult
 from pipe.values import Replication
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from pipe.errors import KeyturnError, problems_of
 from pipe.jobs.fleet.jobs import FleetJob
-from pipe.plan import Outcome, Plan
+from pipe.outcome import Outcome
+from pipe.plan import Plan
 from pipe.report import Ended, Table, Tone
 
 if TYPE_CHECKING:

@@ -26,8 +26,9 @@ from pipe.jobs.fleet.result import Result, view
 from pipe.jobs.fleet.units import conflicts, units_of
 from pipe.jobs.fleet.world import Credential, World
 from pipe.jobs.rotate.action import Rotate
+from pipe.outcome import Outcome
 from pipe.output import write_file
-from pipe.plan import Do, Outcome, Plan
+from pipe.plan import Do, Plan
 from pipe.report import Ended
 from pipe.retry import Deadline, side_by_side
 from pipe.settings.variables import DOING

@@ -11,12 +11,12 @@ from pipe.access.bitbucket import Targets, read_targets
 from pipe.access.sign_ins import SignIns
 from pipe.access.vault import VaultAccess, read_vault
 from pipe.apply import carry_out
+from pipe.jobs.pull.carry_out import Work
 from pipe.jobs.pull.observe import PullFacts, observe
 from pipe.jobs.pull.overview import overview
 from pipe.jobs.pull.plan import decide
 from pipe.jobs.pull.steps import PullOutcome, PullPlan
 from pipe.jobs.pull.summary import summary
-from pipe.jobs.pull.work import Work
 from pipe.overview import Overview
 from pipe.permissions import NOTHING, Home, Permissions, allowing
 from pipe.plan import Do

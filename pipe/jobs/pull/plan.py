@@ -6,7 +6,8 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from pipe.errors import Problem, Refused
-from pipe.jobs.pull.limits import Filled, too_large
+from pipe.jobs.prune import Orphaned, guard, may_go, why_kept
+from pipe.jobs.pull.capacity import Filled, too_large
 from pipe.jobs.pull.memory import (
     FORMER,
     UNKNOWN,
@@ -23,7 +24,7 @@ from pipe.jobs.pull.resolve import ResolvedSecret, ResolvedVariable, resolve
 from pipe.jobs.pull.steps import Prune, PullPlan, Remember, Write
 from pipe.plan import Do, Failure, Step
 from pipe.selectors import covers
-from pipe.sources.inventory import Inventory, Orphaned, count, guard, may_go, named, why_kept
+from pipe.sources.inventory import Inventory, count, named
 from pipe.sources.source import SelectorResult
 from pipe.values import Pull
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pipe.jobs.pull.memory import LastSync
-from pipe.plan import Do, Outcome, Plan, Step
+from pipe.outcome import Outcome
+from pipe.plan import Do, Plan, Step
 from pipe.redact import Secret
 from pipe.values import Place, Variable
 

@@ -14,12 +14,12 @@ from pipe.access.vault import VaultAccess, read_vault
 from pipe.apply import carry_out
 from pipe.clients.secretsmanager import SecretsManager
 from pipe.jobs.pull.job import VAULT, read_secrets
+from pipe.jobs.replicate.carry_out import Work
 from pipe.jobs.replicate.observe import ReplicationFacts, observe
 from pipe.jobs.replicate.overview import overview
 from pipe.jobs.replicate.plan import decide
 from pipe.jobs.replicate.steps import ReplicaOutcome, ReplicaPlan
 from pipe.jobs.replicate.summary import summary
-from pipe.jobs.replicate.work import Work
 from pipe.overview import Overview
 from pipe.permissions import NOTHING, Home, Permissions
 from pipe.retry import Deadline

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from pipe.errors import Problem, Refused
+from pipe.jobs.prune import Orphaned, guard, may_go, why_kept
 from pipe.jobs.replicate.identity import (
     CURRENT,
     OURS,
@@ -30,7 +31,7 @@ from pipe.plan import Do, Step
 from pipe.redact import Secret
 from pipe.secrets import Content, Described, Engine, as_json
 from pipe.selectors import Selector, covers
-from pipe.sources.inventory import Inventory, Orphaned, guard, may_go, named, no_key, take_inventory, why_kept
+from pipe.sources.inventory import Inventory, named, no_key, take_inventory
 from pipe.values import Replication
 
 # Bytes that Secrets Manager takes, in UTF-8, and what it takes in a name.

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from pipe.jobs.replicate.observe import Wanted
-from pipe.plan import Do, Outcome, Plan, Step
+from pipe.outcome import Outcome
+from pipe.plan import Do, Plan, Step
 from pipe.redact import Secret
 from pipe.secrets import Described
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from pipe.apply import carry_out
 from pipe.audit import because
 from pipe.errors import KeyturnError, Refused
+from pipe.jobs.rotate.carry_out import Work
 from pipe.jobs.rotate.decide import decide
 from pipe.jobs.rotate.facts import KeyFailure, KeyOutcome, KeyPlan, KeyStep, Rotation, RotationFacts, TargetState
 from pipe.jobs.rotate.journal import Journal
@@ -21,7 +22,6 @@ from pipe.jobs.rotate.preview import Preview, preview_of
 from pipe.jobs.rotate.publish import Publisher
 from pipe.jobs.rotate.state import StateJournal, StateVariable
 from pipe.jobs.rotate.summary import overview, summary
-from pipe.jobs.rotate.work import Work
 from pipe.overview import Overview
 from pipe.plan import Do
 from pipe.retry import Deadline, side_by_side

@@ -18,8 +18,16 @@ from pipe.jobs.rotate.facts import (
     TargetState,
 )
 from pipe.jobs.rotate.leak import orders_of, refuse_foreign, without_room
-from pipe.jobs.rotate.new_key import NEW, holds, published, resumption_steps, rotation_steps, secret_made, verification
-from pipe.jobs.rotate.old_keys import gone_by, in_the_way_of, old_key_steps, removals, waiting
+from pipe.jobs.rotate.plan_new_key import (
+    NEW,
+    holds,
+    published,
+    resumption_steps,
+    rotation_steps,
+    secret_made,
+    verification,
+)
+from pipe.jobs.rotate.plan_old_keys import gone_by, in_the_way_of, old_key_steps, removals, waiting
 from pipe.jobs.rotate.refuse import refuse_contradictions, refuse_strangers
 from pipe.plan import Do
 from pipe.values import AccessKey, last_four

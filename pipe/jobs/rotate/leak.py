@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from pipe.errors import Refused
 from pipe.jobs.rotate.facts import KeyStep, Rotation, RotationFacts
-from pipe.jobs.rotate.new_key import announcement, holds, published, rotation_steps, taken_over
-from pipe.jobs.rotate.old_keys import in_the_way, leaked_steps, who_may_break
+from pipe.jobs.rotate.plan_new_key import announcement, holds, published, rotation_steps, taken_over
+from pipe.jobs.rotate.plan_old_keys import in_the_way, leaked_steps, who_may_break
 from pipe.plan import Do
 from pipe.values import AccessKey
 

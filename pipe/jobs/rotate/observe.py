@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from pipe.errors import KeyturnError, Missing, ServiceError
 from pipe.jobs.rotate.facts import Holder, Rotation, RotationFacts, TargetState, state_variable_of
 from pipe.jobs.rotate.journal import Entry
-from pipe.jobs.rotate.old_keys import grace_is_over, recovery_is_over
+from pipe.jobs.rotate.plan_old_keys import grace_is_over, recovery_is_over
 from pipe.jobs.rotate.state import remembered
 from pipe.retry import side_by_side
 from pipe.values import LastUse, Target

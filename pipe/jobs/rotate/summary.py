@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pipe.jobs.rotate.facts import KeyOutcome, KeyPlan, KeyStep, Rotation, RotationFacts
-from pipe.jobs.rotate.new_key import NEW
+from pipe.jobs.rotate.plan_new_key import NEW
 from pipe.jobs.rotate.preview import Fate, activity, preview_of, role_of
 from pipe.overview import KeyLife, Overview
 from pipe.plan import Do

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from datetime import date, datetime, timedelta
 
 from pipe.jobs.rotate.facts import INTENT_LASTS, QUIET, SKEW, KeyFailure, KeyStep, Noted, Rotation, RotationFacts
-from pipe.jobs.rotate.new_key import NEW
+from pipe.jobs.rotate.plan_new_key import NEW
 from pipe.plan import Do
 from pipe.values import AccessKey, LastUse, last_four
 
