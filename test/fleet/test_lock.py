@@ -166,7 +166,7 @@ def test_a_place_that_is_gone_is_named_and_counts_no_more(paid: Fleet) -> None:
     paid.world.bitbucket.remove_repository("acme", "svc-1")
     result = paid.run()
     assert result.code == 0, result.output
-    assert "acme/svc-1:deployment:production is gone; it counts no more" in result.output
+    assert "acme/svc-1:deployment:production is gone, by the uuid that the lock has; it counts no more" in result.output
     assert paid.world.aws.signs(paid.held("svc-0"))
     assert "1 changed" in result.last_line
 

@@ -28,7 +28,10 @@ class Offline:
             inventory = by_the_lock(Lock(lines))
             matched += [match(fleet, job, inventory, lock) for job in jobs_of(fleet, group, inventory.repositories)]
         matched = [each for each in matched if self._settings.wants(each.job.name)]
-        waiting = [f"{each.job.name}: {spot}" for each in matched for spot in [*each.waiting, *_unlocked(each)]]
+        # One place may be named by its pattern and by its line.
+        waiting = list(
+            dict.fromkeys(f"{each.job.name}: {spot}" for each in matched for spot in [*each.waiting, *_unlocked(each)])
+        )
         told = [f"{each.job.name}: {text}" for each in matched for text in each.told]
         left = [
             f"{name}: {why}" for name, why in strays([each.job for each in matched], lock, by_the_lock(lock)).items()
@@ -38,7 +41,8 @@ class Offline:
         rows = _rows(matched)
         sentence = f"Offline: {_count(len(matched), 'job')}, {_count(places, 'place')} in the lock; nobody was asked."
         if waiting:
-            sentence = f"{sentence} {_count(len(waiting), 'place')} waits for a line in the lock, see above."
+            wait = "waits" if len(waiting) == 1 else "wait"
+            sentence = f"{sentence} {_count(len(waiting), 'place')} {wait} for a line in the lock, see above."
         results = [Result(each.job, 0, f"{_count(len(each.allowed), 'place')} in the lock") for each in matched]
         report = report_of(0, sentence, results, (), told=told, waiting=waiting)
         head = ("job", "action", "jobs", "places", "requests when idle", "when all rotate")

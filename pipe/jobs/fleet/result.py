@@ -31,7 +31,7 @@ class Result:
     code: int
     last: str
     changed: bool = False
-    idle: bool = False
+    without_place: bool = False
     waits: bool = False
     overdue: bool = False
     shown: int = 0
@@ -52,23 +52,30 @@ class Result:
         actions = len(plan.actions)
         failures = tuple((str(each.step.do), each.step.on, each.what, each.check) for each in outcome.failures)
         done = tuple((str(step.do), step.on) for step in outcome.done)
-        idle = outcome.exit_code == 0 and not actions
         shown = actions if only_shown else 0
-        return Result(
-            job, outcome.exit_code, last, outcome.touched, idle, shown=shown, failures=failures, done=done
-        )  # fmt: skip
+        return Result(job, outcome.exit_code, last, outcome.touched, shown=shown, failures=failures, done=done)
 
     @property
     def word(self) -> str:
         """What became of it, in a word or two."""
         if self.code:
             return "partly done" if self.changed else "to wait" if self.waits else "failed"
+        if self.without_place:
+            return "without a place"
         return "waits" if self.waits else "changed" if self.changed else "to do" if self.shown else "idle"
 
     @property
     def tone(self) -> Tone:
         """How it is shown."""
-        return Tone.BAD if self.code else Tone.DOUBTFUL if self.waits else Tone.GOOD if self.changed else Tone.FAINT
+        return (
+            Tone.BAD
+            if self.code
+            else Tone.DOUBTFUL
+            if self.waits or self.without_place
+            else Tone.GOOD
+            if self.changed
+            else Tone.FAINT
+        )
 
 
 def view(
@@ -89,6 +96,7 @@ def view(
         ("Changed:", [each for each in results if each.changed and not each.code]),
         ("To do:", [each for each in results if each.shown and not each.code]),
         ("Waits:", [each for each in results if each.waits]),
+        ("Without a place:", [each for each in results if each.without_place]),
         ("Needs a person:", [each for each in results if each.code and not each.waits]),
     ):
         lines = _lines(chosen)

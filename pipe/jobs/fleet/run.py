@@ -196,7 +196,7 @@ class FleetRun:
             dead = dead or next(each for each in self._facts.credentials if each.dead)
         work.held = dead
         if matched.job.group.action != "replicate" and not work.places:
-            work.result = Result(matched.job, 0, "no place of it is in the lock", idle=True)
+            work.result = Result(matched.job, 0, "no place of it is in the lock", without_place=True)
             return
         self._read(work)
 
@@ -336,14 +336,16 @@ class FleetRun:
             return self._waiting(work, "to be looked at")
         self._leave_out_gone(work, inventory)
         if not work.places and job.group.action != "replicate":
-            return Result(job, 0, "none of its places is there any more", idle=True)
+            return Result(job, 0, "none of its places is there any more", without_place=True)
         return self._decide(work)
 
     def _leave_out_gone(self, work: Work, inventory: Inventory) -> None:
         kept = []
         for each in work.places:
             if self._facts.is_gone(each[3], each[1], inventory):
-                work.matched.told.append(f"{each[3].line.place} is gone; it counts no more")
+                work.matched.told.append(
+                    f"{each[3].line.place} is gone, by the uuid that the lock has; it counts no more"
+                )
             else:
                 kept.append(each)
         if len(kept) < len(work.places):

@@ -97,7 +97,7 @@ class Work:
         text = seen.value if seen else known.value if known else None
         others = last_sync_of(seen.value) if seen else before
         if others.readable and others.run not in (before.run, target.last_sync.run, self._run.id):
-            log.warning("%s: another run has written there meanwhile; the next run looks again.", place.label)
+            log.warning("%s: another run has written there, or a list was late; the next run looks again.", place.label)
             now = merge_concurrent(now, target.last_sync, others, written.keys() | pruned)
         now = replace(now, run=self._run.id)
         state = self._bitbucket.write(
