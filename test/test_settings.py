@@ -146,6 +146,11 @@ def test_whose_key_it_is() -> None:
         job().rotation_of(replace(caller, user=""))
 
 
+@pytest.mark.parametrize("given", ["NXRR", "nxrr", "…NXRR"])
+def test_a_leaked_key_is_named_as_keyturn_prints_it_too(given: str) -> None:
+    assert job(REVOKE=given).rotation.revoke == "NXRR"
+
+
 def test_the_run_is_named_by_its_build() -> None:
     run = settings(BITBUCKET_REPO_FULL_NAME="acme/shop", BITBUCKET_BUILD_NUMBER="7").run
     assert run.build == "build 7 of acme/shop"

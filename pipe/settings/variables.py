@@ -196,9 +196,12 @@ VARIABLES = (
                  "Rotate now, whatever the key's age. With `pull` and `replicate`: write everything, changed or not.",
                  jobs=ANY, default="false", of_run=True),
         Variable("REVOKE",
-                 Pattern(r"[A-Z0-9]{4,128}|(?i:true|false)", "an access key's id, or its last letters, at least four"),
+                 # In capitals but for four letters, so that no secret that is pasted here is shown.
+                 Pattern(r"…?([A-Z0-9]{4,128}|[a-z0-9]{4})|(?i:true|false)",
+                         "an access key's id, or its last letters, at least four"),
                  "A key has leaked: its id, or its last letters, at least four. A key in use is replaced first; then "
-                 "it goes inactive in the same run.", jobs=ROTATION | {"fleet"}, of_run=True),
+                 "it goes inactive in the same run.", jobs=ROTATION | {"fleet"}, of_run=True,
+                 also="REVOK REVOKED REVOKE_KEY"),
         Variable("CREDENTIALS_VARIABLE", VariableName(),
                  "The name of one more secured variable, which gets the pair as a credentials file in base64."),
         Variable("IF_STILL_USED", Choice(("postpone", "deactivate")),

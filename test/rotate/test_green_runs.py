@@ -184,7 +184,7 @@ def test_revoke_true_is_refused_with_the_keys_and_the_line_to_give(case: Case) -
     for _ in range(2):
         said = case.refused(REVOKE="true")
         assert "REVOKE: true names no key. " in said
-        assert f"such as REVOKE: {old}. {old} is active, 95 days old, held by acme/shop Staging, acme/shop Prod" in said
+        assert f"deploy-bot has: {old} is active, 95 days old, held by acme/shop Staging, acme/shop Prod" in said
 
 
 def test_revoke_of_the_key_before_leaves_the_key_in_use_alone(case: Case) -> None:

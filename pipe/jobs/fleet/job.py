@@ -226,7 +226,7 @@ def _share(reader: Reader) -> tuple[int, int]:
 
 
 def _revoke(reader: Reader, *, named: bool) -> str:
-    key_id = reader.text("REVOKE").upper()
+    key_id = reader.text("REVOKE").upper().removeprefix("…")
     if key_id and not named and len(key_id) < 16:
         what = f"{key_id.lower() if key_id in ('TRUE', 'FALSE') else key_id} is not a key's whole id"
         reader.problem("REVOKE", what, "Give the whole id, or with JOBS its last letters.")

@@ -133,7 +133,7 @@ def _rotation(reader: Reader) -> Rotation:
         secret_variable=names["SECRET_ACCESS_KEY_VARIABLE"],
         credentials_variable=names["CREDENTIALS_VARIABLE"],
         force=reader.switch("FORCE"),
-        revoke=reader.text("REVOKE").upper(),
+        revoke=reader.text("REVOKE").upper().removeprefix("…"),
         deactivate_if_used=reader.text("IF_STILL_USED") == "deactivate",
         adopt=frozenset(reader.listed("ADOPT")),
     )

@@ -71,8 +71,7 @@ def _choices(facts: RotationFacts) -> str:
     if not facts.keys:
         return f"{facts.user} has no access key."
     keys = "; ".join(described(facts, key) for key in facts.keys)
-    example = f"such as REVOKE: {facts.keys[0].id}"
-    return f"Give the id of the leaked key, or its last letters, at least four, {example}. {keys}."
+    return f"Give the id of the leaked key, or its last letters, at least four. {facts.user} has: {keys}."
 
 
 def without_room(

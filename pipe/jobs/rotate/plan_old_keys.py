@@ -220,7 +220,9 @@ def who_may_break(facts: RotationFacts, use: LastUse | None) -> str:
     """Say who may break once a key is off."""
     if use is None:
         return "whoever still uses it breaks"
-    if use.at is None or facts.now - use.at >= QUIET:
+    if use.at is None:
+        return "never used as far as IAM knows, which may be hours behind"
+    if facts.now - use.at >= QUIET:
         return f"{used(use)}, so that nobody should break"
     return f"{used(use)}: that consumer breaks unless it is one of the targets"
 
