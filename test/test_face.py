@@ -177,6 +177,9 @@ def test_the_table_says_which_jobs_take_which_variables(action: str, monkeypatch
                     given |= {"IAM_USER_NAME": "bot", "SECRETS": "a b", "TARGETS": "x", "AWS_SECRET_PREFIX": "v/"}
                 with pytest.raises(Refused):
                     read_settings({**given, **way})
+    if action == "status":
+        with pytest.raises(Refused):
+            read_settings({"ACTION": "status", "FLEET": "nowhere.yaml"})
     taken = {variable.name for variable in VARIABLES if action in variable.jobs}
     # Where the settings are refused, nobody needs this one.
     assert taken - Noting.asked <= {"REPORT_DIR"}

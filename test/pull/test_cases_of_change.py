@@ -67,8 +67,9 @@ def test_case_1_the_state_is_made_of_nothing_but_what_everybody_may_know(case: C
     state, after = state_of(case, scope)
     run = state.pop("run")
     assert after == marks
-    given, today = ["APP_ALPHA APP_BETA", "OTHER_GAMMA"], datetime.now(UTC).date().toordinal()
-    assert state == {"by": {"secret/ci/case/** *": [origin, [APP, OTHER], given, ["1", "1"], [today, today]]}}
+    today = datetime.now(UTC).date().toordinal()
+    synced = {APP: ["1", today, ["APP_ALPHA", "APP_BETA"], []], OTHER: ["1", today, ["OTHER_GAMMA"], []]}
+    assert state == {"by": {"secret/ci/case/** *": [origin, synced]}}
     case.well(FORCE="true")
     again, after = state_of(case, scope)
     assert again.pop("run") != run, "a run's id is random"
