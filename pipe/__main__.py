@@ -19,7 +19,7 @@ for number in (signal.SIGTERM, signal.SIGINT):
 # Nearly all that a run makes it keeps: to look for cycles in it as often as is usual takes time and finds none.
 gc.set_threshold(100_000)
 
-from pipe.shell import main  # noqa: E402 - what is imported is kept, too
+from pipe.shell import main  # noqa: E402 - it takes a while, and a signal may come in it
 
 if __name__ == "__main__":
     # Python's own end would listen to signals no more, fail where nobody takes what is printed, and look for cycles in

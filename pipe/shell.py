@@ -15,6 +15,7 @@ from pipe import __version__
 from pipe.access.notify import read_notice_alone, send
 from pipe.action import Action, Seen
 from pipe.audit import kept_in
+from pipe.clients.insights import CodeInsights
 from pipe.errors import KeyturnError, Refused, Unexpected
 from pipe.jobs.registry import OFFLINE, WITHOUT_PAGE, Settings, read_settings
 from pipe.notice import insight, notice
@@ -210,9 +211,6 @@ def _show(environ: Mapping[str, str], build: Build, ended: Ended, *, at_once: bo
     commit, api = (environ.get(f"BITBUCKET_{name}", "").strip() for name in ("COMMIT", "API_URL"))
     if not (build.link and commit):
         return
-    # Only who is shown somewhere pays for what asks.
-    from pipe.clients.insights import CodeInsights  # noqa: PLC0415
-
     report, annotations = insight(ended, build)
     reports = CodeInsights(
         build.repository, commit, api, Deadline(0.0 if at_once else INSIGHTS_BUDGET, pace=INSIGHTS_PACE)

@@ -10,7 +10,7 @@ import sys
 from collections import Counter
 from pathlib import Path
 
-import jsonschema  # type: ignore[import-untyped]
+import jsonschema
 import pytest
 import yaml
 

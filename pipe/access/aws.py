@@ -226,7 +226,7 @@ class AwsSession:
     def __init__(self, access: AwsAccess, session_name: str, deadline: Deadline) -> None:
         self.access = access
         self._session_name = session_name
-        self._patience = deadline
+        self._deadline = deadline
         # Who enters asks who has signed in, which signs in.
         self._lock = threading.RLock()
         self._aws: Aws | None = None
@@ -241,7 +241,7 @@ class AwsSession:
                 # AWS's library takes as long to import as all else; what does not ask AWS does not pay for it.
                 from pipe.access.aws_sign_in import sign_in  # noqa: PLC0415 - see above
 
-                self._aws = sign_in(self.access, self._session_name, self._patience)
+                self._aws = sign_in(self.access, self._session_name, self._deadline)
             return self._aws
 
     def identity(self) -> Identity:

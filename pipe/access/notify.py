@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from pipe.access.aws import AwsAccess, read_aws
 from pipe.access.stored import Fetcher, Stored, read_secret
+from pipe.clients.webhook import Webhook
 from pipe.errors import KeyturnError, Refused
 from pipe.notice import Notice
 from pipe.redact import Secret
@@ -114,8 +115,6 @@ def publish(aws: Aws, topic: str, subject: str, body: str) -> None:
 
 
 def _post(settings: NoticeSettings, notice: Notice, deadline: Deadline) -> None:
-    from pipe.clients.webhook import Webhook  # noqa: PLC0415 - few runs have such an address
-
     fetched = Fetcher(settings.session_name, deadline).of(settings.url) if settings.url else Secret("")
     log.info("Sending a notice to the address in NOTIFY_URL.")
     Webhook(fetched if isinstance(fetched, Secret) else fetched(), deadline).post(

@@ -19,7 +19,7 @@ class SignIns:
 
     def __init__(self, session_name: str, deadline: Deadline, *, kept: bool = False) -> None:
         self._name = session_name
-        self._patience = deadline
+        self._deadline = deadline
         self._kept = kept
         self._sessions: dict[VaultAccess | AwsAccess, Session] = {}
         self._lock = threading.Lock()
@@ -30,7 +30,7 @@ class SignIns:
         """Return the sign-in of a way; raises Refused where there is none."""
         with self._lock:
             if access is None or access not in self._sessions:
-                session = session_of(access, self._name, self._patience, kept=self._kept)
+                session = session_of(access, self._name, self._deadline, kept=self._kept)
                 if access is not None:
                     self._sessions[access] = session
                 return session
@@ -60,7 +60,7 @@ class SignIns:
         """Return the client for the credentials of a job."""
         if self._client is not None:
             return self._client
-        return bitbucket_of(access, self.fetcher, self._patience, writes=writes)
+        return bitbucket_of(access, self.fetcher, self._deadline, writes=writes)
 
     def fetcher_of(self, access: BitbucketAccess) -> Fetcher:
         """Return what fetches a credential; what several are fetched from is signed in to once."""

@@ -89,7 +89,7 @@ class Fetcher:
 
     def __init__(self, session_name: str, deadline: Deadline, sessions: Collection[Session] = ()) -> None:
         self._session_name = session_name
-        self._patience = deadline
+        self._deadline = deadline
         self._sessions = sessions
 
     def of(self, secret: Secret | Stored) -> Secret | Callable[[], Secret]:
@@ -114,7 +114,7 @@ class Fetcher:
 
     def _fetch(self, stored: Stored) -> Secret:
         shared = next((session for session in tuple(self._sessions) if session.access == stored.access), None)
-        session = shared or session_of(stored.access, self._session_name, self._patience)
+        session = shared or session_of(stored.access, self._session_name, self._deadline)
         leased = False
         try:
             single = source_type(stored.source).fetch(session, stored.selector)

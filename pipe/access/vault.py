@@ -129,7 +129,7 @@ class VaultSession:
         self.vault = Vault(access.address, namespace=access.namespace, ca=access.ca, deadline=deadline)
         self.kv = Kv(self.vault)
         self._session_name = session_name
-        self._patience = deadline
+        self._deadline = deadline
         self._lock = threading.Lock()
         self._signed_in = False
         self._kept, self._leased = kept, False
@@ -193,7 +193,7 @@ class VaultSession:
 
                 if access.aws is None:
                     raise Refused([Problem("VAULT_AUTH_METHOD", "aws needs credentials of AWS")])
-                aws = sign_in(access.aws, self._session_name, self._patience)
+                aws = sign_in(access.aws, self._session_name, self._deadline)
                 return logins.by_aws(access.role, lambda: proof(aws), path)
             case _:
                 return logins.by_jwt(access.role, secret, path)

@@ -102,7 +102,7 @@ class Door:
         self._service = service
         self._root = root.rstrip("/")
         self._check = check
-        self._patience = deadline
+        self._deadline = deadline
         self._place = self._placed(root)
         self._proxy = ""
         self._connections = self._connected(self._trusted(ca, bundles), proxy)
@@ -127,7 +127,7 @@ class Door:
         help, `unclear` where the request may have been carried out, and ServiceError for anything else: no other
         exception leaves.
         """
-        connect, whole = self._patience.request_times(f"{self._service} was not asked for {what}")
+        connect, whole = self._deadline.request_times(f"{self._service} was not asked for {what}")
         sent = self._headers(headers or {}, what)
         self._see_below_root(url, what)
         started = time.monotonic()

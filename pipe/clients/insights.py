@@ -29,7 +29,7 @@ class CodeInsights:
         at = urlsplit(api)
         proxies = [f"http://{at.netloc}"] if at.scheme == "http" and at.netloc else PROXIES
         self._path = f"{ROOT}/repositories/{repository}/commit/{quote(commit, safe='')}/reports"
-        self._patience = deadline
+        self._deadline = deadline
         self._doors = [Door("Code Insights", ROOT, _CHECK, deadline, proxy=proxy) for proxy in proxies]
 
     def write(self, name: str, report: Mapping[str, Any], annotations: Sequence[Mapping[str, Any]]) -> None:

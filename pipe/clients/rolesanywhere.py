@@ -45,7 +45,7 @@ class RolesAnywhere:
         self._papers = papers
         self._url = (url or grant.address).rstrip("/") + "/sessions"
         self._door = Door(ABOUT.service, self._url, ABOUT.check, deadline, bundles=BUNDLES)
-        self._patience = deadline
+        self._deadline = deadline
 
     def now(self) -> datetime:
         """Return AWS's present time; before the first answer, the machine's."""
@@ -53,7 +53,7 @@ class RolesAnywhere:
 
     def create_session(self, seconds: int) -> Given:
         """Return a session of so many seconds, patiently; raises ServiceError."""
-        return self._patience.retry(lambda: self._ask(seconds))
+        return self._deadline.retry(lambda: self._ask(seconds))
 
     def _ask(self, seconds: int) -> Given:
         grant = self._grant

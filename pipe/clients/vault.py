@@ -52,7 +52,7 @@ class Vault:
 
     def __init__(self, address: str, *, namespace: str = "", ca: str = "", deadline: Deadline) -> None:
         self._api = Api(address, namespace, ca, deadline)
-        self._patience = deadline
+        self._deadline = deadline
         self._signing = threading.Lock()
         self._login: Login | None = None
         self._signed: _SignedIn | None = None
@@ -87,8 +87,8 @@ class Vault:
         if signed is None or not signed.ours or signed.outlived or leased:
             return
         try:
-            with self._patience.uninterrupted():
-                self._patience.retry(lambda: self._api.ask_once(_REVOKE, signed.token), attempts=2, longest=2.0)
+            with self._deadline.uninterrupted():
+                self._deadline.retry(lambda: self._api.ask_once(_REVOKE, signed.token), attempts=2, longest=2.0)
         except KeyturnError as error:
             log.warning("Vault's token could not be revoked; it ends with its time to live. %s", error)
 
@@ -133,7 +133,7 @@ class Vault:
                     "Run again with a new secret id.",
                 ) from None
 
-        return self._patience.retry(attempt)
+        return self._deadline.retry(attempt)
 
     def _renewed(self, refused_with: _SignedIn | None) -> _SignedIn | None:
         """Return who is signed in after a token was refused, by one log-in for all threads; None if that is no help."""

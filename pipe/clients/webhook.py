@@ -30,7 +30,7 @@ class Webhook:
 
     def __init__(self, address: Secret, deadline: Deadline) -> None:
         self._address = address
-        self._patience = deadline
+        self._deadline = deadline
         parts = urlsplit(address.reveal())
         if parts.scheme != "https" and parts.hostname not in ("127.0.0.1", "localhost"):
             raise Invalid("NOTIFY_URL must begin with https://.", "Check NOTIFY_URL.")
@@ -43,7 +43,7 @@ class Webhook:
     def post(self, subject: str, text: str, report: Any) -> None:
         """Send a notice; raises ServiceError. A redirect is not followed."""
         sent = json.dumps(body_for(self._host, subject, text, report)).encode()
-        self._patience.retry(lambda: self._post(sent), attempts=ATTEMPTS)
+        self._deadline.retry(lambda: self._post(sent), attempts=ATTEMPTS)
 
     def _post(self, body: bytes) -> None:
         headers = {"Content-Type": "application/json"}

@@ -32,12 +32,12 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Observed:
-    """What was seen of a source; `materials` and `unread` are by the secrets' addresses, `now` is the source's time."""
+    """What was seen of a source; `contents` and `unread` are by the secrets' addresses, `now` is the source's time."""
 
     now: datetime
     origin: str
     looked: tuple[SelectorResult, ...]
-    materials: Mapping[str, Content] = field(repr=False)
+    contents: Mapping[str, Content] = field(repr=False)
     unread: Mapping[str, KeyturnError]
 
     @property
@@ -113,7 +113,7 @@ def take_inventory(seen: Observed, *, fail_on_missing: bool) -> Inventory:
             inventory.note(text, looked.warning)
         inventory.unknown |= {(text, address) for address in looked.failed}
         for found in looked.found:
-            data = seen.materials.get(found.address)
+            data = seen.contents.get(found.address)
             version, state, note = condition(found, data, seen.now)
             if found.address in seen.unread:
                 inventory.unknown.add((text, found.address))
@@ -212,7 +212,7 @@ def read(source: Source, seen: Seen, wanted: Sequence[FoundSecret]) -> Seen:
     unread = {address: result for address, result in results.items() if isinstance(result, KeyturnError)}
     _tell(unread)
     more = {address: result for address, result in results.items() if isinstance(result, Content)}
-    return replace(seen, materials={**seen.materials, **more}, unread=unread)
+    return replace(seen, contents={**seen.contents, **more}, unread=unread)
 
 
 def unfinished(outcome: Outcome[Step], done: str, what: str) -> str:

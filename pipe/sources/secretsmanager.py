@@ -114,7 +114,7 @@ class SecretsManagerSource:
         read: dict[str, Body | KeyturnError] = self._secrets.read_many(current) if current else {}
         answers = side_by_side(partial(self._read, each) for each in older)
         read.update(zip((each.address for each in older), answers, strict=True))
-        return [self._material(each, read[each.address]) for each in found]
+        return [self._content(each, read[each.address]) for each in found]
 
     def close(self, *, leased: bool) -> None:
         """Do nothing: AWS's sessions end by themselves."""
@@ -150,7 +150,7 @@ class SecretsManagerSource:
             return self._secrets.read(_name(found), version=stage)
         return self._secrets.read(_name(found), stage=stage)
 
-    def _material(self, found: FoundSecret, read: Body | KeyturnError) -> Content | KeyturnError:
+    def _content(self, found: FoundSecret, read: Body | KeyturnError) -> Content | KeyturnError:
         if isinstance(read, Body):
             return Content(read.fields or {}, Version(1, read.version, id=read.version), whole=read.value)
         if isinstance(read, Missing) or (isinstance(read, WrongState) and self._is_deleted(_name(found))):

@@ -83,7 +83,7 @@ class ParameterStore:
         """Return what one request tells; of a parameter that is not there any more, that it is deleted."""
         call = partial(self._client.get_parameters, Names=list(names), WithDecryption=True)
         answer = self._aws.ask("ssm:GetParameters", call, CHECK_READ)
-        found = {each.text("Name"): _material(each) for each in answer.objects("Parameters")}
+        found = {each.text("Name"): _content(each) for each in answer.objects("Parameters")}
         gone = dict.fromkeys(answer.optional_texts("InvalidParameters") or (), Content(None))
         if found.keys() | gone.keys() != set(names):
             raise answer.wrong("Parameters", "not about what was asked for")
@@ -184,7 +184,7 @@ def _version(answer: Fields) -> Version:
     return Version(answer.number("Version"), str(int(answer.moment("LastModifiedDate").timestamp())))
 
 
-def _material(answer: Fields) -> Content:
+def _content(answer: Fields) -> Content:
     """Return what a parameter holds: the fields of its JSON object, if it is one, and its text."""
     text = answer.text("Value")
     fields = Body("", text).fields

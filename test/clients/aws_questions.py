@@ -42,7 +42,7 @@ class Questions:
         self._world = world
         self._company = company
         self._endpoint = Endpoint(REGION, url or world.aws_url)
-        self._patience = Deadline(budget, pace=0.001)
+        self._deadline = Deadline(budget, pace=0.001)
         self._role = world.aws.add_role(f"role-{uuid4()}")
         self._topic = world.aws.add_topic("notices")
         self._version = world.aws.put_secret(NAME, '{"user": "shop"}')
@@ -77,7 +77,7 @@ class Questions:
 
     def be_impatient(self) -> None:
         """Ask nothing a second time from now on."""
-        self._patience.stop()
+        self._deadline.stop()
 
     def ask(self, operation: str) -> object:
         """Ask one; what it needs is there."""
@@ -88,11 +88,11 @@ class Questions:
 
     def _signed(self) -> Aws:
         pair = KeyPair(self._company.admin.access_key_id, Secret(self._company.admin.secret_access_key))
-        return Aws.with_keys(pair, None, self._endpoint, self._patience)
+        return Aws.with_keys(pair, None, self._endpoint, self._deadline)
 
     def _by_token(self) -> object:
         token = Secret(self._company.oidc_token)
-        return by_web_identity(self._company.role_arn, token, Terms("a-test"), self._endpoint, self._patience)
+        return by_web_identity(self._company.role_arn, token, Terms("a-test"), self._endpoint, self._deadline)
 
 
 def _all_of(read: Bodies) -> Bodies:

@@ -127,7 +127,7 @@ def test_the_token_is_asked_for_patiently(world: World, client: Bitbucket, kind:
 
 
 @pytest.mark.parametrize("kind", ["429-bare", "503-before"])
-def test_patience_with_the_token_endpoint_ends_once_for_all(world: World, client: Bitbucket, kind: str) -> None:
+def test_retries_at_the_token_endpoint_end_once_for_all(world: World, client: Bitbucket, kind: str) -> None:
     world.bitbucket.wire.spoil(Fault(TOKENS, kind, times=0))
     errors = errors_of(client, 4)
     assert [type(error) for error in errors] == [ServiceError] * 4

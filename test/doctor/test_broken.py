@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 
 import pytest
 
@@ -34,8 +35,6 @@ def test_no_token_for_vault(case: Case, method: str) -> None:
 
 
 def test_a_token_of_long_ago(case: Case) -> None:
-    from datetime import UTC, datetime  # noqa: PLC0415
-
     case.rotates()
     old = case.company.issuer.token(case.company.repository, now=datetime(2024, 1, 1, tzinfo=UTC))
     expired, sign_in = case.ill(case.rotate, BITBUCKET_STEP_OIDC_TOKEN=old)

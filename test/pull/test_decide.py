@@ -81,8 +81,8 @@ def facts(*targets: TargetState, secrets: Mapping[FoundSecret, Content | None] |
     for each in secrets:
         by.setdefault(each.selector, []).append(each)
     looked = more.pop("looked", tuple(SelectorResult(selector, tuple(some)) for selector, some in by.items()))
-    materials = {each.address: content for each, content in secrets.items() if content is not None}
-    return PullFacts(NOW, ORIGIN, looked, materials, more.pop("unread", {}), targets)
+    contents = {each.address: content for each, content in secrets.items() if content is not None}
+    return PullFacts(NOW, ORIGIN, looked, contents, more.pop("unread", {}), targets)
 
 
 def read(**values: Any) -> Content:

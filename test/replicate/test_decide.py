@@ -47,7 +47,7 @@ def replica(of: FoundSecret, *stages: str, keys: tuple[str, ...] = (), origin: s
 
 
 def facts(*secrets: FoundSecret, replicas: Mapping[str, Described] | None = None, **more: Any) -> ReplicationFacts:
-    """Return a world in which a selector for each of the secrets' has found these; `read` are their materials."""
+    """Return a world in which a selector for each of the secrets' has found these; `read` are their contents."""
     by: dict[Selector, list[FoundSecret]] = {}
     for each in secrets:
         by.setdefault(each.selector, []).append(each)
@@ -99,7 +99,7 @@ def test_what_is_right_is_neither_read_nor_written_and_told_in_one_line() -> Non
     assert to_read(seen, POLICY) == []
     plan = decide(seen, POLICY)
     assert (done(plan), told(plan)) == ([], ["Secrets Manager: 2 unchanged"])
-    again = replace(seen, materials=read(VALUES, DB))
+    again = replace(seen, contents=read(VALUES, DB))
     assert (done(decide(again, POLICY)), told(decide(again, POLICY))) == ([], ["Secrets Manager: 2 unchanged"])
 
 
@@ -143,8 +143,8 @@ def test_a_source_without_versions_is_written_each_time() -> None:
 def test_a_secret_that_waits_for_its_deletion_is_restored_and_written_only_if_it_is_behind() -> None:
     right = replica(DB, deleted=True)
     assert to_read(facts(DB, replicas={"db": right}), POLICY) == []
-    for materials in ({}, read(VALUES, DB)):
-        step = only(decide(facts(DB, replicas={"db": right}, read=materials), POLICY), Copy)
+    for contents in ({}, read(VALUES, DB)):
+        step = only(decide(facts(DB, replicas={"db": right}, read=contents), POLICY), Copy)
         assert (step.do, step.body) == (Do.RESTORE, None)
         assert step.reason == f"{DB.address}: waits for its deletion, and is restored"
     previous = replica(DB, "AWSPREVIOUS", others={THEIRS: frozenset({"AWSCURRENT"})}, deleted=True)
@@ -204,14 +204,14 @@ NOT_OURS: dict[str, tuple[Described, str]] = {
 
 
 @pytest.mark.parametrize("name", NOT_OURS)
-@pytest.mark.parametrize("materials", [{}, read(VALUES, DB)], ids=["listed", "read"])
-def test_a_secret_that_is_not_ours_is_never_written(name: str, materials: dict[str, Content]) -> None:
+@pytest.mark.parametrize("contents", [{}, read(VALUES, DB)], ids=["listed", "read"])
+def test_a_secret_that_is_not_ours_is_never_written(name: str, contents: dict[str, Content]) -> None:
     seen, why = NOT_OURS[name]
-    (problem,) = refused(facts(DB, replicas={"db": seen}, read=materials))
+    (problem,) = refused(facts(DB, replicas={"db": seen}, read=contents))
     assert problem.startswith(f"{DB.address}: {NAME} {why} another AWS_SECRET_PREFIX")
     adopting = replace(POLICY, adopt=True)
     if name == "keys":
-        assert refused(facts(DB, replicas={"db": seen}, read=materials), adopting) == (problem,)
+        assert refused(facts(DB, replicas={"db": seen}, read=contents), adopting) == (problem,)
     else:
         assert decide(facts(DB, replicas={"db": seen}, read=read(VALUES, DB)), adopting).has(Do.WRITE, Do.TAG)
     inventory = take_inventory(facts(DB), fail_on_missing=True)
@@ -277,7 +277,7 @@ def test_a_key_that_is_not_there_is_refused_or_left_out() -> None:
 def test_the_replica_of_a_secret_without_its_keys_is_left_over() -> None:
     one = found("db", selector=ONE)
     seen = facts(one, replicas={"db": replica(replace(one, version=Version(1, "c1")), keys=("password",))})
-    plan = decide(replace(seen, materials=read({"user": "u"}, one)), replace(KEEPING, prune=True))
+    plan = decide(replace(seen, contents=read({"user": "u"}, one)), replace(KEEPING, prune=True))
     assert done(plan) == [f"prune {NAME}"]
 
 

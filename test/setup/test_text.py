@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from itertools import chain
 from pathlib import Path
 
-import jsonschema  # type: ignore[import-untyped]
+import jsonschema
 import pytest
 import yaml
 

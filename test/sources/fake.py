@@ -34,6 +34,8 @@ class FakeVault:
     """
 
     mounts: list[Mount] = field(default_factory=lambda: [Mount("secret", Engine.KV2)])
+    # What it tells of whatever mount, in place of the truth.
+    told: Mount | None = None
     allowed: dict[str, frozenset[str]] = field(default_factory=lambda: {"": ALL})
     knows: frozenset[str] = ALL
     errors: dict[tuple[str, str], KeyturnError] = field(default_factory=dict)
@@ -76,6 +78,8 @@ class FakeVault:
 
     def mount(self, path: str) -> Mount:
         self._ask("mount", path)
+        if self.told:
+            return self.told
         for mount in self.mounts:
             if f"{path}/".startswith(f"{mount.path}/"):
                 return mount

@@ -61,7 +61,7 @@ def test_a_mount_that_does_not_answer_is_a_problem_of_its_selectors_alone() -> N
 
 def test_a_server_that_names_another_mount_than_asked_for_is_not_believed() -> None:
     vault = with_mounts(secret=KV2)
-    vault.mount = lambda path: Mount("elsewhere", KV2)  # type: ignore[method-assign]
+    vault.told = Mount("elsewhere", KV2)
     problem = survey(vault, "secret/no k")[0].problem
     assert isinstance(problem, Invalid)
     assert "elsewhere" in problem.what
@@ -143,7 +143,7 @@ def test_where_the_mount_cannot_be_asked_for_missing_is_not_certain(error: Busy 
     assert [each.problem for each in survey(vault, "secret/x/db k; secret/no k")] == [error, error]
 
 
-def material_of(vault: FakeVault, found: FoundSecret) -> Mapping[str, Any] | None:
+def content_of(vault: FakeVault, found: FoundSecret) -> Mapping[str, Any] | None:
     return VaultSource(vault, vault, ()).read(found).values
 
 
@@ -157,7 +157,7 @@ def test_a_secret_is_read_in_the_version_that_was_found() -> None:
     vault = with_mounts(secret=KV2)
     found = one(vault)
     vault.put("secret/x/db")
-    assert material_of(vault, found) == {"password": "of secret/x/db 1"}
+    assert content_of(vault, found) == {"password": "of secret/x/db 1"}
     assert vault.asked == [("data", "secret/x/db@1")]
 
 
@@ -180,17 +180,17 @@ def test_a_secret_that_is_gone_by_now() -> None:
     vault = with_mounts(secret=KV2)
     found = one(vault)
     vault.change("secret/x/db", deleted_at=NOW)
-    assert material_of(vault, found) is None
+    assert content_of(vault, found) is None
     del vault.secrets["secret/x/db"]
     with pytest.raises(Missing):
-        material_of(vault, found)
+        content_of(vault, found)
 
 
 def test_what_the_survey_has_read_is_not_read_again() -> None:
     vault = with_mounts(secret=KV1)
-    assert material_of(vault, one(vault)) == {"password": "of secret/x/db 1"}
+    assert content_of(vault, one(vault)) == {"password": "of secret/x/db 1"}
     assert vault.asked == []
-    assert material_of(vault, replace(one(vault), content=None)) == {"password": "of secret/x/db 1"}
+    assert content_of(vault, replace(one(vault), content=None)) == {"password": "of secret/x/db 1"}
 
 
 def test_signing_in_and_out() -> None:

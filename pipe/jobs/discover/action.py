@@ -42,7 +42,7 @@ class Discovery:
     def __init__(self, job: DiscoverJob, run: Run, deadline: Deadline) -> None:
         self._job = job
         self._sign_ins = SignIns(run.session_name, deadline)
-        self._patience = deadline
+        self._deadline = deadline
         self._api = api_of(job.access, self._sign_ins.fetcher, deadline, writes=False)
         self._bitbucket = Bitbucket(self._api)
 
@@ -78,7 +78,7 @@ class Discovery:
             self._look_at_workspace(workspace, listed, found)
         for begin in range(0, len(todo), IN_FLIGHT):
             batch = todo[begin : begin + IN_FLIGHT]
-            if self._patience.stopping or self._api.exhausted or self._api.left < RESERVE + 4 * len(batch):
+            if self._deadline.stopping or self._api.exhausted or self._api.left < RESERVE + 4 * len(batch):
                 found.unseen += [each.name for each in todo[begin:]]
                 return
             answers = side_by_side([partial(self._holdings, repository) for repository in batch])

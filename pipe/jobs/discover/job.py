@@ -32,7 +32,7 @@ class DiscoverJob:
 
     def start(self, run: Run, deadline: Deadline) -> Discovery:
         """Return what looks; nothing has been asked yet."""
-        from pipe.jobs.discover.action import Discovery  # noqa: PLC0415 - the clients take long to import
+        from pipe.jobs.discover.action import Discovery  # noqa: PLC0415 - refused settings load nothing that runs
 
         return Discovery(self, run, deadline)
 

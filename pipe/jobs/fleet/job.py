@@ -52,15 +52,15 @@ class FleetSettings:
     def start(self, run: Run, deadline: Deadline) -> Runs:
         """Return what runs it; nothing has been asked yet."""
         if self.offline:
-            from pipe.jobs.fleet.offline import Offline  # noqa: PLC0415 - it imports no client
+            from pipe.jobs.fleet.offline import Offline  # noqa: PLC0415 - refused settings load nothing that runs
 
             return Offline(self)
         if self.action != "fleet":
-            from pipe.jobs.fleet.look import FleetDoctor, FleetStatus  # noqa: PLC0415 - see below
+            from pipe.jobs.fleet.look import FleetDoctor, FleetStatus  # noqa: PLC0415 - as above
 
             look = FleetStatus if self.action == "status" else FleetDoctor
             return look(self, replace(run, dry_run=False), deadline)
-        from pipe.jobs.fleet.run import FleetRun  # noqa: PLC0415 - the clients take long to import
+        from pipe.jobs.fleet.run import FleetRun  # noqa: PLC0415 - as above
 
         return FleetRun(self, run, deadline)
 
@@ -86,7 +86,7 @@ def read_job(reader: Reader) -> FleetSettings | SetupJob:
     """Return the fleet, as its file and the step say it; `setup` is told what it needs."""
     step, action = reader.environ, reader.text("ACTION")
     if action == "setup":
-        from pipe.jobs.fleet.setup import read_setup  # noqa: PLC0415 - no other action needs it
+        from pipe.jobs.fleet.setup import read_setup  # noqa: PLC0415 - setup's own imports are half of a start
 
         return read_setup(reader)
     if action == "doctor" and reader.switch("WRITE_PROBE"):

@@ -69,7 +69,7 @@ class FleetDoctor(FleetRun):
         reader = Reader(self._settings.step)
         job = DoctorJob((work.job,), (), read_step(reader), has_token=bool(reader.plain(STEP_TOKEN)))
         sign_ins = self._sign_ins.with_bitbucket(self._client(work))
-        work.found = Doctor(job, self._run, self._patience, sign_ins).diagnose().checks
+        work.found = Doctor(job, self._run, self._deadline, sign_ins).diagnose().checks
         return Result(work.matched.job, 0, "was looked at")
 
     def _view(self, works: Sequence[Work], told: Sequence[str], waiting: Sequence[str]) -> Ended:

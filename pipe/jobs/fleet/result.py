@@ -14,7 +14,7 @@ from pipe.plan import Plan
 from pipe.report import Ended, Table, Tone
 
 if TYPE_CHECKING:
-    from pipe.jobs.fleet.world import Credential
+    from pipe.jobs.fleet.facts import Credential
 
 # The version of the report's shape; it changes when a field changes its meaning or goes.
 SCHEMA = "keyturn/fleet/1"

@@ -18,13 +18,13 @@ from pipe.access.sign_ins import SignIns
 from pipe.clients.bitbucket import Bitbucket
 from pipe.clients.bitbucket_api import Routes
 from pipe.errors import KeyturnError, Problem, Refused, Unexpected
+from pipe.jobs.fleet.facts import Credential, FleetFacts
 from pipe.jobs.fleet.job import FleetSettings, workspaces_of
 from pipe.jobs.fleet.jobs import FleetJob, environ_of, read_fleet_job
 from pipe.jobs.fleet.lock import Lock, write_lock
 from pipe.jobs.fleet.places import Allowed, Inventory, Matched, match_each, strays
 from pipe.jobs.fleet.result import Result, view
 from pipe.jobs.fleet.units import conflicts, units_of
-from pipe.jobs.fleet.world import Credential, World
 from pipe.jobs.rotate.action import Rotate
 from pipe.outcome import Outcome
 from pipe.output import write_file
@@ -82,9 +82,9 @@ class FleetRun:
     def __init__(self, settings: FleetSettings, run: Run, deadline: Deadline) -> None:
         self._settings = settings
         self._run = run
-        self._patience = deadline
+        self._deadline = deadline
         self._sign_ins = SignIns(run.session_name, deadline, kept=True)
-        self._facts = World(settings, self._sign_ins, deadline)
+        self._facts = FleetFacts(settings, self._sign_ins, deadline)
         self._lock = threading.Lock()
         self._works: list[Work] = []
         self._told: list[str] = list(settings.told)
@@ -239,7 +239,7 @@ class FleetRun:
         with _named(work.name):
             try:
                 client = self._client(work)
-                work.action = work.job.start(self._run, self._patience, self._sign_ins.with_bitbucket(client))
+                work.action = work.job.start(self._run, self._deadline, self._sign_ins.with_bitbucket(client))
                 if isinstance(work.action, Rotate):
                     ages = sorted(work.action.now - key.created for key in work.action.list_keys())
                     due = work.action.policy.rotate_after
@@ -254,7 +254,7 @@ class FleetRun:
         other = places[0][2] if places else self._facts.credentials[0] if self._facts.credentials else None
         if other is None:
             raise Refused(["there are no credentials for Bitbucket."]) if work.matched.allowed else Refused([])
-        routes = Routes({place.path: each.api for _, place, each, _ in places}, other.api, self._patience)
+        routes = Routes({place.path: each.api for _, place, each, _ in places}, other.api, self._deadline)
         return Bitbucket(routes, {target: place for target, place, _, _ in places}, self._facts.seen)
 
     def _leaked(self, works: Sequence[Work]) -> list[Work]:
@@ -311,7 +311,7 @@ class FleetRun:
 
     def _do(self, work: Work, inventory: Inventory) -> Result:
         job = work.matched.job
-        if self._patience.stopping:
+        if self._deadline.stopping:
             return Result(
                 job, 0, "waits: the run was told to end, or its time is over", waits=True, overdue=work.overdue
             )
@@ -353,7 +353,7 @@ class FleetRun:
             if kept:
                 self._read(work)
                 client = self._client(work)
-                work.action = work.job.start(self._run, self._patience, self._sign_ins.with_bitbucket(client))
+                work.action = work.job.start(self._run, self._deadline, self._sign_ins.with_bitbucket(client))
 
     def _decide(self, work: Work) -> Result:
         job, action = work.matched.job, work.action
@@ -366,7 +366,7 @@ class FleetRun:
                 ended = outcome or Outcome(failures=plan.failures, unmet=plan.unmet)
                 return Result.of(job, plan, ended, last, only_shown=self._run.dry_run)
             makes = plan.has(Do.CREATE)
-            if makes and self._patience.left < LAST_CREATE and not self._settings.revoke:
+            if makes and self._deadline.left < LAST_CREATE and not self._settings.revoke:
                 return self._waiting(work, "since too little of the run's time is left to make a key")
             kept = NOTHING if work.urgency < 2 or self._settings.orders.get("FORCE") else self._kept_back(work)
             with self._reserved(work, self._cost(work, plan), kept, at_any_cost=True, makes=makes) as granted:

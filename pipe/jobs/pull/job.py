@@ -139,7 +139,7 @@ class PullAction:
         """Write it."""
         work = Work(self._bitbucket, self._policy, facts.targets, self._deadline, self._run)
         outcome = carry_out(plan, work.do, self._deadline)
-        leased = any(content.lease for content in facts.materials.values())
+        leased = any(content.lease for content in facts.contents.values())
         self._leased = leased and any(step.do is Do.WRITE for step in outcome.done)
         return outcome
 

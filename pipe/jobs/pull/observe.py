@@ -56,10 +56,10 @@ def observe(
     states = tuple({state.place.path: state for state in seen if isinstance(state, TargetState)}.values())
     for state in states:
         _complain(state, policy)
-    looked, materials = look(source, partial(_known, states, policy))
+    looked, contents = look(source, partial(_known, states, policy))
     if policy.prune:
         looked = tuple(confirm(source, each, _brought(states, each, origin_digest(source.origin))) for each in looked)
-    facts = PullFacts(now, source.origin, looked, materials, {}, states, refused)
+    facts = PullFacts(now, source.origin, looked, contents, {}, states, refused)
     # A dynamic secret is made by reading it, and a dry run makes nothing.
     return read(
         source, facts, [each for each in to_read(facts, policy) if not (dry_run and each.engine is Engine.OTHER)]

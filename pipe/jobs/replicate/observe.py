@@ -54,10 +54,10 @@ def observe(store: Callable[[], SecretsManager], source: Source, policy: Replica
         """Tell whether a secret may be unchanged: it has a replica already. What is replicated has versions."""
         return not address or (source_tag(address) in replicated and not policy.force)
 
-    looked, materials = look(source, known)
+    looked, contents = look(source, known)
     if policy.prune:
         looked = tuple(confirm(source, each, _brought(replicas, each, source.origin, policy)) for each in looked)
-    facts = ReplicationFacts(now, source.origin, looked, materials, {}, replicas, run)
+    facts = ReplicationFacts(now, source.origin, looked, contents, {}, replicas, run)
     return read(source, facts, to_read(facts, policy))
 
 
@@ -94,7 +94,7 @@ def to_read(facts: ReplicationFacts, policy: Replication) -> list[FoundSecret]:
     needed = []
     for wanted in wanted_of(facts, take_inventory(facts, fail_on_missing=False), policy):
         # To read a dynamic secret is to make it, and it has no replica.
-        if wanted.found.address in facts.materials or wanted.found.engine is Engine.OTHER:
+        if wanted.found.address in facts.contents or wanted.found.engine is Engine.OTHER:
             continue
         replica = facts.replicas.get(wanted.name)
         if replica is None or policy.force or not _is_there(replica, wanted.token):

@@ -105,7 +105,7 @@ def _steps_of(
     if problem:
         inventory.problems.append(problem)
         return ()
-    content = facts.materials.get(found.address)
+    content = facts.contents.get(found.address)
     if content is None:
         return _unwritten(facts, wanted, replica)
     body, missing = _body(wanted, content)

@@ -43,7 +43,7 @@ class Publisher:
         own: KeyPair | None = None,
     ) -> None:
         self._bitbucket = bitbucket
-        self._patience = deadline
+        self._deadline = deadline
         self.policy = policy
         self._journal = journal
         self._own = own
@@ -109,7 +109,7 @@ class Publisher:
     def _shows(self, target: TargetState, key_id: str) -> bool:
         """Tell whether the target's list comes to show an id, although its write had no good answer."""
         for pause in LOOKS:
-            self._patience.wait(pause)
+            self._deadline.wait(pause)
             try:
                 shown = self._bitbucket.variables(target.place).get(self.policy.id_variable)
             except KeyturnError:

@@ -62,7 +62,7 @@ class SecretJournal(Journal):
 
     def __init__(self, versions: SecretVersions, deadline: Deadline, user: str, account: str) -> None:
         self._versions = versions
-        self._patience = deadline
+        self._deadline = deadline
         self._user = user
         self._account = account
         self._seen: Described | None = None
@@ -245,14 +245,14 @@ class SecretJournal(Journal):
         if self._mine is None or self._seen is None:
             return
         own = version_of_nth(Label.INTENT, self._seen.arn, self._mine.number)
-        with self._patience.uninterrupted():
+        with self._deadline.uninterrupted():
             self._take_off(Label.INTENT, own)
         self._mine = None
 
     def store(self, pair: KeyPair, created: datetime) -> None:
         """Write the pair as pending, with many retries, since this is the only place where its secret will be."""
         body = pair_body(pair, self._user, self._account, created)
-        with self._patience.uninterrupted():
+        with self._deadline.uninterrupted():
             self._put(version_of(pair.id), body, Label.PENDING, attempts=STORE_ATTEMPTS)
         self._pairs[pair.id] = pair
 
@@ -342,7 +342,7 @@ class SecretJournal(Journal):
             return last
 
         try:
-            self._seen = self._patience.retry(look, attempts=LISTED)
+            self._seen = self._deadline.retry(look, attempts=LISTED)
         except Busy:
             if last is None:
                 raise
@@ -443,7 +443,7 @@ class SecretJournal(Journal):
                 )
             return versions
 
-        return self._patience.retry(listed, attempts=LISTED)
+        return self._deadline.retry(listed, attempts=LISTED)
 
     def _targets(self) -> tuple[tuple[Entry, ...], int]:
         """Return the list of targets and its number, which is the largest that there is; 0 without one."""

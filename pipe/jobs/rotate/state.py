@@ -120,7 +120,7 @@ class StateJournal(Journal):
         self, variable: StateVariable, target: TargetState, deadline: Deadline, own: KeyPair | None = None
     ) -> None:
         self._variable = variable
-        self._patience = deadline
+        self._deadline = deadline
         # What this run has seen or written: a list that lags may show any of it.
         self._known = [variable.value]
         self._target_key = target.key_id
@@ -186,7 +186,7 @@ class StateJournal(Journal):
         keys: Iterable[str],
         replaces: str = "",
         *,
-        urgent: bool = False,  # noqa: ARG002
+        urgent: bool = False,  # noqa: ARG002 - nothing counts announcements here
     ) -> Intent:
         """Write the announcement, which proves that the target can be written; one run can make the variable.
 
@@ -213,7 +213,7 @@ class StateJournal(Journal):
         """Remove the announcement, or say that its run has ended without finishing."""
         if self._mine is None:
             return
-        with self._patience.uninterrupted():
+        with self._deadline.uninterrupted():
             if finished:
                 self._save(Intent=None, Ended=None)
             else:
@@ -226,7 +226,7 @@ class StateJournal(Journal):
         # Whatever happens here changes nothing of what was done.
         with contextlib.suppress(KeyturnError):
             while len(self._known) > 1 and waited < SETTLES and self._variable.shown() != self._known[-1]:
-                self._patience.wait(PAUSE)
+                self._deadline.wait(PAUSE)
                 waited += PAUSE
 
     def store(self, pair: KeyPair, created: datetime) -> None:  # noqa: ARG002 - IAM keeps the date

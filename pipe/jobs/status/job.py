@@ -74,7 +74,7 @@ class Look:
     def __init__(self, job: StatusJob, run: Run, deadline: Deadline) -> None:
         self._job = job
         self._run = run
-        self._patience = deadline
+        self._deadline = deadline
 
     def run(self) -> Ended:
         """Return what there is; raises Refused and ServiceError where keys or targets cannot be looked at.
@@ -84,7 +84,7 @@ class Look:
         job, problems, keys = self._job, list[str](), None
         looked: list[Looked] = []
         if job.rotate is not None:
-            rotating = rotation(self._run, job.rotate, self._patience, writes=False)
+            rotating = rotation(self._run, job.rotate, self._deadline, writes=False)
             keys = status_of(rotating.observe(ask_all=True), rotating.policy)
             looked = [(target.place, dict(target.variables)) for target in keys.facts.targets]
         elif job.pull is not None:
@@ -121,8 +121,8 @@ class Look:
     def _targets(self, job: PullJob) -> list[Looked]:
         """Return the targets with their variables; raises KeyturnError."""
         name = self._run.session_name
-        fetcher = Fetcher(name, self._patience, [session_of(job.vault or job.aws, name, self._patience)])
-        bitbucket = bitbucket_of(job.targets.access, fetcher, self._patience, writes=False)
+        fetcher = Fetcher(name, self._deadline, [session_of(job.vault or job.aws, name, self._deadline)])
+        bitbucket = bitbucket_of(job.targets.access, fetcher, self._deadline, writes=False)
         answers = side_by_side([partial(bitbucket.look, target) for target in job.targets.places])
         for answer in answers:
             if isinstance(answer, KeyturnError):
@@ -130,7 +130,7 @@ class Look:
         return [answer for answer in answers if not isinstance(answer, KeyturnError)]
 
     def _ask(self, job: PullJob) -> Asked:
-        session = session_of(job.vault or job.aws, self._run.session_name, self._patience)
+        session = session_of(job.vault or job.aws, self._run.session_name, self._deadline)
         source: Source = (
             VaultSource(session.kv, session, job.pull.selectors, dry_run=True, look_only=True)
             if isinstance(session, VaultSession)
@@ -145,11 +145,11 @@ class Look:
 
     def _replicas(self, job: ReplicateJob) -> Store:
         name, policy = self._run.session_name, job.replication
-        session = VaultSession(job.vault, name, self._patience)
+        session = VaultSession(job.vault, name, self._deadline)
         source = VaultSource(session.kv, session, policy.selectors, dry_run=True, look_only=True)
         prefixes = [policy.prefix] if policy.prefix else []
         try:
-            aws = AwsSession(job.aws, name, self._patience)
+            aws = AwsSession(job.aws, name, self._deadline)
             now, (replicas,) = open_beside(source, [lambda: SecretsManager(aws.enter()).listed(prefixes)])
             if isinstance(replicas, KeyturnError):
                 raise replicas

@@ -181,13 +181,13 @@ class Signer:
 
     def __init__(self, line: Line, deadline: Deadline) -> None:
         self._line = line
-        self._patience = deadline
+        self._deadline = deadline
 
     def now(self) -> datetime:
         return datetime.fromtimestamp(self._line.ground.now, UTC)
 
     def ask(self, action: str, request: Callable[[], Any], check: str, *, attempts: int = 6, **_: Any) -> Fields:
-        return self._patience.retry(lambda: self.ask_once(action, request, check), attempts=attempts)
+        return self._deadline.retry(lambda: self.ask_once(action, request, check), attempts=attempts)
 
     def ask_once(self, action: str, request: Callable[[], Any], check: str) -> Fields:
         line = self._line
@@ -211,7 +211,7 @@ class Signer:
         line = Line(self._line.ground, pair=pair, verified=self._line.verified, wrong=self._line.wrong)
         line.ask = self._line.ask  # type: ignore[method-assign]
         line.change = self._line.change  # type: ignore[method-assign]
-        return Signer(line, self._patience)
+        return Signer(line, self._deadline)
 
     def checkers(self, pair: KeyPair) -> list[Callable[[], Identity]]:
         return [partial(self._who, pair)] * 2

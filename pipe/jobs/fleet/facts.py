@@ -47,7 +47,7 @@ class Credential:
         return max(0, self.api.left - self.reserved)
 
 
-class World:
+class FleetFacts:
     """The credentials of a run, what they show, and what was seen of each place."""
 
     def __init__(self, settings: FleetSettings, sign_ins: SignIns, deadline: Deadline) -> None:
