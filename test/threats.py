@@ -367,7 +367,7 @@ CONTROLS = (
         "Another AWS account than those allowed is refused before anything is asked there.",
         "others",
         "widen",
-        "pipe/access/aws.py",
+        "pipe/access/aws_session.py",
         "caller.account not in access.allowed_accounts",
         "False",
         "test/rotate/test_bad_world.py::test_an_account_that_is_not_allowed_ends_the_run_before_bitbucket_is_asked",

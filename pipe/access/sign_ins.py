@@ -5,7 +5,8 @@ from __future__ import annotations
 import threading
 from copy import copy
 
-from pipe.access.aws import AwsAccess, AwsSession
+from pipe.access.aws import AwsAccess
+from pipe.access.aws_session import AwsSession
 from pipe.access.bitbucket import BitbucketAccess, bitbucket_of
 from pipe.access.stored import Fetcher, Session, Stored, session_of
 from pipe.access.vault import VaultAccess, VaultSession

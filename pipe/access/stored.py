@@ -6,7 +6,8 @@ import logging
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 
-from pipe.access.aws import AwsAccess, AwsSession, read_aws
+from pipe.access.aws import AwsAccess, read_aws
+from pipe.access.aws_session import AwsSession
 from pipe.access.vault import VaultAccess, VaultSession, read_vault
 from pipe.errors import Invalid, KeyturnError, Missing, Refused, ServiceError, Stopped, problems_of
 from pipe.permissions import Home, Statement, allowing, keepers, kms

@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
+from pipe.settings.pem import Certificates, PrivateKey
 from pipe.settings.rules import (
     Address,
-    Certificates,
     Choice,
     Lines,
     Listing,
     Number,
     Pattern,
-    PrivateKey,
     SessionPolicy,
     StoredSecret,
     Switch,

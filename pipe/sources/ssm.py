@@ -18,7 +18,7 @@ from pipe.sources.registry import SourceType
 from pipe.sources.source import FoundSecret, SelectorResult, Single, single, taken_away
 
 if TYPE_CHECKING:
-    from pipe.access.aws import AwsSession
+    from pipe.access.aws_session import AwsSession
     from pipe.clients.answer import Fields
     from pipe.clients.aws import Aws
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from pipe.access.aws import AwsAccess, AwsSession, Keys
+from pipe.access.aws import AwsAccess, Keys
+from pipe.access.aws_session import AwsSession
 from pipe.clients.secretsmanager import SecretsManager
 from pipe.errors import KeyturnError
 from pipe.redact import Secret

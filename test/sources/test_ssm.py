@@ -6,7 +6,8 @@ import json
 
 import pytest
 
-from pipe.access.aws import AwsAccess, AwsSession, Keys
+from pipe.access.aws import AwsAccess, Keys
+from pipe.access.aws_session import AwsSession
 from pipe.errors import Denied, KeyturnError, Unreadable
 from pipe.redact import HIDDEN, Secret, clean
 from pipe.retry import Deadline

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 
-from pipe.access.aws import AwsSession, objection
+from pipe.access.aws_session import AwsSession, objection
 from pipe.clients.aws import Aws
 from pipe.clients.bitbucket import Bitbucket
 from pipe.errors import KeyturnError, problems_of

@@ -9,7 +9,8 @@ from datetime import timedelta
 from typing import ClassVar
 
 from pipe import permissions
-from pipe.access.aws import AwsAccess, AwsSession, Keys, read_aws
+from pipe.access.aws import AwsAccess, Keys, read_aws
+from pipe.access.aws_session import AwsSession
 from pipe.access.bitbucket import Targets, read_targets
 from pipe.access.sign_ins import SignIns
 from pipe.clients.aws import Aws

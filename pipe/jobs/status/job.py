@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import ClassVar, TypeVar
 
-from pipe.access.aws import AwsSession
+from pipe.access.aws_session import AwsSession
 from pipe.access.bitbucket import bitbucket_of
 from pipe.access.stored import Fetcher, session_of
 from pipe.access.vault import VaultSession
