@@ -29,8 +29,8 @@ RUN cp -R /tmp/pipe /opt/keyturn/lib/python3*/site-packages/ \
          for each in pkgutil.walk_packages(pipe.__path__, 'pipe.')]"
 
 # What no run needs goes: the descriptions of services that are not asked, which are two fifths of all of it, and their
-# endpoints, in a file that each run with AWS reads whole; boto3's examples, and the commands that packages bring. The same source gives the same files, whatever the clone's times and
-# umask are.
+# endpoints, in a file that each run with AWS reads whole; boto3's examples, and the commands that packages bring. The
+# same source gives the same files, whatever the clone's times and umask are.
 COPY pipe.yml /image/pipe.yml
 RUN services=$(/opt/keyturn/bin/python -I -B -c "import typing, pipe.clients.aws as aws; \
          print(*typing.get_args(aws.Service), sep='|')") \

@@ -1,4 +1,4 @@
-"""One notice per run, as text: a line for the subject, a page for people, and the report for machines."""
+"""What is told of a run elsewhere: a notice as text and JSON, and what Code Insights shows."""
 
 from __future__ import annotations
 

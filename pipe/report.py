@@ -1,4 +1,4 @@
-"""Plans and reports as text for people."""
+"""How a run has ended, and plans and tables as text for people."""
 
 from __future__ import annotations
 

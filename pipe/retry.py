@@ -167,7 +167,7 @@ class Gate:
     def one(self) -> Iterator[None]:
         """Hold a place for one attempt, as soon as one is free; a throttled Busy inside halves the places.
 
-        Nobody may wait inside for another place, or for anything but the answer.
+        Nobody may wait inside for another place, or for anything but answers that are under way.
         """
         with self._changed:
             self._changed.wait_for(lambda: self._taken < self._limit)

@@ -82,7 +82,10 @@ def _uuid(*texts: str | None) -> str:
 
 
 def claims_of(token: Secret) -> Mapping[str, str]:
-    """Return a JWT's claims as text, `exp`, `iat` and `nbf` as times in UTC; none for what is no JWT."""
+    """Return a JWT's claims as text, `exp`, `iat` and `nbf` as times in UTC; none for what is no JWT.
+
+    Nobody has verified them: they are told to people, and decide nothing.
+    """
     parts = token.reveal().split(".")
     if len(parts) != 3:
         return {}

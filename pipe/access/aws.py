@@ -4,16 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from pipe.permissions import Home, Statement, compact, document, keepers, kms, notice
 from pipe.redact import Secret
 from pipe.settings.reader import Reader
 from pipe.settings.variables import STEP_TOKEN
 from pipe.values import KeyPair
-
-if TYPE_CHECKING:
-    pass
 
 # Why a variable that somebody has made is empty in a step all the same.
 WHERE_EMPTY = (

@@ -157,9 +157,10 @@ class Api:
         try:
             answer = self._sent(grant, request, about)
             if answer.status < 300:
-                # An answer to what was asked before the last refusal tells nothing of the time after it.
-                if refused == self.refused:
-                    self._in_a_row = 0
+                with self._lock:
+                    # An answer to what was asked before the last refusal tells nothing of the time after it.
+                    if refused == self.refused:
+                        self._in_a_row = 0
                 return answer
             error = refusal(answer, request, about, self._advice)
             if isinstance(error, Busy) and error.throttled:

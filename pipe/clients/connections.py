@@ -37,6 +37,9 @@ class Unconnected(Exception):
 _NO_TLS = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "HTTP_REQUEST", "PACKET_LENGTH_TOO_LONG", "UNKNOWN_PROTOCOL")
 _OLD_TLS = ("UNSUPPORTED_PROTOCOL", "TLSV1_ALERT_PROTOCOL_VERSION", "NO_PROTOCOLS_AVAILABLE", "VERSION_TOO_LOW")
 
+# OpenSSL's numbers for a certificate that is its own authority, or whose authority is not among those trusted.
+_NO_ISSUER = (18, 19, 20, 21)
+
 _NEVER_SENT = (Unconnected, NewConnectionError, ConnectTimeoutError, ProxyError, ssl.SSLCertVerificationError)
 _TUNNEL = re.compile(r"Tunnel connection failed: (\d{3})")
 _DEEPEST = 20
@@ -86,7 +89,12 @@ def cause_of(error: BaseException, place: str, proxy: str = "") -> Cause:
 def _of_one(error: BaseException, at: str, proxy: str, *, sent: bool) -> Cause | None:
     match error:
         case ssl.SSLCertVerificationError():
-            return Cause(f"the certificate of {at} could not be verified: {error.verify_message}", False, False, True)
+            return Cause(
+                f"the certificate of {at} could not be verified: {error.verify_message}",
+                False,
+                False,
+                error.verify_code in _NO_ISSUER,
+            )
         case ssl.SSLError():
             return _tls(error, at, sent=sent)
         case socket.gaierror() | NameResolutionError():

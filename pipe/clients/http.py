@@ -105,7 +105,9 @@ class Door:
         self._deadline = deadline
         self._place = self._placed(root)
         self._proxy = ""
-        self._connections = self._connected(self._trusted(ca, bundles), proxy)
+        # The variable that decides who is trusted; none where the service has authorities of its own.
+        self._bundle = "" if ca else next((each for each in bundles if os.environ.get(each)), BUNDLES[0])
+        self._connections = self._connected(self._trusted(ca), proxy)
         self._clock: tuple[datetime, float] | None = None
         self._answered = False
         self._failing_since: float | None = None
@@ -196,8 +198,8 @@ class Door:
         """Return the error for a request without a whole answer; the library's own words repeat what was sent."""
         cause = cause_of(error, self._place, self._proxy)
         check = f"Check the network, any proxy, and {self._check}."
-        if cause.untrusted:
-            check = f"If a proxy looks into TLS, name the file of its authority in {BUNDLES[0]}; check {self._check}."
+        if cause.untrusted and self._bundle:
+            check = f"If a proxy looks into TLS, name the file of its authority in {self._bundle}; check {self._check}."
         if cause.sent:
             said = f"{self._service} gave no good answer about {what}: {cause.words}."
             return Busy(said, check, unclear=True) if cause.passing else Unreadable(said, check)
@@ -219,11 +221,11 @@ class Door:
             pass
         raise Invalid(f"{self._service}'s address is none that can be asked.", f"Check {self._check}.")
 
-    def _trusted(self, ca: str, bundles: Sequence[str]) -> ssl.SSLContext | None:
+    def _trusted(self, ca: str) -> ssl.SSLContext | None:
         """Return what a server's certificate is verified by; None where no connection needs it."""
         if not ca and urlsplit(self._root).scheme == "http":
             return None
-        name = "" if ca else next((each for each in bundles if os.environ.get(each)), "")
+        name = self._bundle if os.environ.get(self._bundle) else ""
         try:
             return _trusting(ca, os.environ[name] if name else certifi.where())
         except (ssl.SSLError, ValueError, TypeError, OSError):

@@ -73,7 +73,7 @@ class Vault:
                 self._signed = _SignedIn(login.token, given=True)
                 return
             if isinstance(login, WrappedAppRole):
-                login = unwrapped(login, self._insist)
+                login = unwrapped(login, self._retry)
             self._signed = self._signed_in_by(login)
             self._login = login
 
@@ -97,12 +97,12 @@ class Vault:
         signed = self._signed
         token = signed.token if signed else None
         try:
-            return self._insist(question, token)
+            return self._retry(question, token)
         except (Denied, BadCredentials):
             renewed = self._renewed(signed)
             if renewed is None:
                 raise
-        return self._insist(question, renewed.token)
+        return self._retry(question, renewed.token)
 
     def own_token(self) -> ClientToken:
         """Return what is known of the token; raises Denied where it may not look at itself."""
@@ -121,7 +121,7 @@ class Vault:
             told |= {path: frozenset(data.optional_texts(path) or ()) for path in asked}
         return told
 
-    def _insist(self, question: Question, token: Secret | None) -> Answer:
+    def _retry(self, question: Question, token: Secret | None) -> Answer:
         def attempt() -> Answer:
             try:
                 return self._api.ask_once(question, token)
@@ -152,7 +152,7 @@ class Vault:
     def _signed_in_by(self, login: Login) -> _SignedIn:
         began = time.monotonic()
         question = Question(login.call, repeatable=login.repeatable, explain=refused(login))
-        auth = self._insist(question, None).auth
+        auth = self._retry(question, None).auth
         token = auth.optional_text("client_token")
         if not token:
             raise BadCredentials(

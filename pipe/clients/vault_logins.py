@@ -43,14 +43,16 @@ _UNKNOWN_ROLE = r"role .*(could not be found|not found)|(invalid|missing) role\b
 class Login:
     """One way to sign in: Vault's name for it, where it is mounted below auth/, its request, and what to check.
 
-    `advice` is for a refusal. One that is not `repeatable` may not be asked again where it may have been carried out.
+    `advice` is for a refusal, or the claims of `jwt` are told. One that is not `repeatable` may not be asked again
+    where it may have been carried out.
     """
 
     method: str
     mount: str
     call: Call = field(repr=False)
-    advice: str
+    advice: str = ""
     repeatable: bool = True
+    jwt: Secret | None = None
 
 
 @dataclass(frozen=True)
@@ -74,7 +76,7 @@ def by_jwt(role: str, token: Secret, mount: str = "jwt") -> Login:
     """Return the log-in by a step's OIDC token."""
     return Login("jwt", mount, lambda vault: vault.auth.jwt.jwt_login(
         role, token.reveal(), use_token=False, path=mount
-    ), _beside(token))  # fmt: skip
+    ), jwt=token)  # fmt: skip
 
 
 def by_app_role(role_id: str, secret_id: Secret, mount: str = "approle") -> Login:
@@ -136,6 +138,7 @@ def refused(login: Login) -> Explain:
     def explain(refusal: Refusal) -> KeyturnError | None:
         if refusal.foreign:
             return None
+        advice = _beside(login.jwt) if login.jwt else login.advice
         status, said = refusal.status, known_words(_KNOWN, refusal.said) or "no known reason"
         what = f"Vault refuses the log-in by {login.method} at auth/{login.mount} ({status}): {said}."
         if "namespace" in said:
@@ -144,10 +147,10 @@ def refused(login: Login) -> Explain:
             return Missing(what, f"Check VAULT_AUTH_PATH: is {login.method} mounted there?")
         if status == 403 and "permission denied" in said:
             # A mount that is not there is denied in the very same words.
-            return BadCredentials(what, f"Check VAULT_AUTH_PATH: is {login.method} mounted there? {login.advice}")
+            return BadCredentials(what, f"Check VAULT_AUTH_PATH: is {login.method} mounted there? {advice}")
         if status == 400 and re.search(_UNKNOWN_ROLE, refusal.said):
             return BadCredentials(what, "Check VAULT_ROLE: there is no such role at that mount.")
-        return BadCredentials(what, login.advice) if status in (400, 401, 403) else None
+        return BadCredentials(what, advice) if status in (400, 401, 403) else None
 
     return explain
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -117,6 +118,9 @@ class Survey:
         self._look_only = look_only
         self._folders: dict[tuple[Mount, str], Folder] = {}
         self._versions: dict[str, Version] = {}
+        # What the lists of folders tell of single secrets whose metadata is denied.
+        self._told: dict[tuple[Mount, str], Mapping[str, Version]] = {}
+        self._lock = threading.Lock()
         self._secrets: dict[str, _Secret] = {}
 
     def of(self, mounts: Mapping[Selector, Mount | ServiceError]) -> tuple[SelectorResult, ...]:
@@ -191,9 +195,21 @@ class Survey:
             if secret.listed:
                 raise  # Its folder has been asked already.
             folder, _, name = secret.path.rpartition("/")
-            with contextlib.suppress(Denied, Missing, Unsupported, Invalid, KeyError):
-                return self._kv.tree(secret.mount, folder, recursive=True).versions[name]
-            raise
+            versions = self._versions_in(secret.mount, folder)
+            if name not in versions:
+                raise
+            return versions[name]
+
+    def _versions_in(self, mount: Mount, folder: str) -> Mapping[str, Version]:
+        """Return what a folder's list tells of its secrets, asked for once; nothing where no list may be asked for."""
+        with self._lock:
+            if (mount, folder) not in self._told:
+                self._told[mount, folder] = {}
+                for recursive in (True, False):
+                    with contextlib.suppress(Denied, Missing, Unsupported, Invalid):
+                        self._told[mount, folder] = self._kv.tree(mount, folder, recursive=recursive).versions
+                        break
+            return self._told[mount, folder]
 
     def _result(self, located: Located) -> SelectorResult:
         found: list[FoundSecret] = []

@@ -82,7 +82,16 @@ class VaultSource:
             if not any(map(_is_strange, looked)):
                 return looked
         mounts = mounts_of(self._kv, self._selectors)
-        return looked if mounts == guess else self._survey(known).of(mounts)
+        if not looked:
+            return self._survey(known).of(mounts)
+        wrong = {
+            each.selector: mounts[each.selector]
+            for each in looked
+            if mounts[each.selector] != guess[each.selector]
+            and (isinstance(mounts[each.selector], Mount) or _is_strange(each))
+        }
+        again = {each.selector: each for each in self._survey(known).of(wrong)} if wrong else {}
+        return tuple(again.get(each.selector, each) for each in looked)
 
     def _survey(self, known: Callable[[Selector, str], bool]) -> Survey:
         return Survey(self._kv, known, dry_run=self._dry_run, look_only=self._look_only)

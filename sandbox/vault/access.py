@@ -97,9 +97,10 @@ class Access(Api):
         """Write a policy."""
         self.ask("POST", f"sys/policies/acl/{name}", {"policy": text})
 
-    def token(self, policies: Sequence[str] = (SCAN,), ttl: str = _LIFETIME) -> str:
-        """Return a service token that nobody had to sign in for."""
-        made = self.ask("POST", "auth/token/create", {"policies": list(policies), "ttl": ttl, "no_parent": True})
+    def token(self, policies: Sequence[str] = (SCAN,), ttl: str = _LIFETIME, *, default: bool = True) -> str:
+        """Return a service token that nobody had to sign in for; without `default`, it has not that policy."""
+        rights = {"policies": list(policies), "ttl": ttl, "no_parent": True, "no_default_policy": not default}
+        made = self.ask("POST", "auth/token/create", rights)
         return str(made["auth"]["client_token"])
 
     def tokens(self) -> set[str]:

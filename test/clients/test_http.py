@@ -266,7 +266,10 @@ def test_a_file_of_authorities_that_the_step_names_is_trusted_and_no_other(
         monkeypatch.setenv(name, str(other))
         with pytest.raises(ServiceError, match="could not be verified") as raised:
             ask(tls.url)
-        assert "SSL_CERT_FILE" in raised.value.check
+        assert name in raised.value.check
+        with pytest.raises(ServiceError) as raised:
+            door(tls.url, ca=other.read_text()).ask("GET", f"{tls.url}/v1/x", "its health")
+        assert "authority" not in raised.value.check, "the service has authorities of its own"
         # What is given for the service itself goes first.
         assert door(tls.url, ca=tls.ca).ask("GET", f"{tls.url}/v1/x", "its health").status == 200
     for path in (tmp_path / "none.pem", tmp_path):

@@ -150,6 +150,15 @@ def test_root_s_token(case: Case) -> None:
     assert found.startswith("Vault, token: it is root's")
 
 
+def test_a_token_that_may_not_look_at_itself(case: Case) -> None:
+    case.vault.policy("narrow", """path "secret/*" { capabilities = ["read", "scan"] }
+        path "sys/capabilities-self" { capabilities = ["update"] }""")  # fmt: skip
+    token = case.vault.token(["narrow"], default=False)
+    case.secrets.add(token)
+    _, report = case.look({**case.pull, "VAULT_AUTH_METHOD": "token", "VAULT_TOKEN": token})
+    assert "Vault" in {check["area"] for check in report["checks"]}
+
+
 def test_a_wrong_mount(case: Case) -> None:
     found = case.ill(case.pull, SECRETS="kv/ci/** *")
     assert found[0].startswith("Vault, kv/ci/** *: Vault does not say what is mounted at `kv/ci`")

@@ -23,8 +23,9 @@ from pipe.jobs.pull.memory import (
     with_last_sync,
 )
 from pipe.jobs.pull.observe import PullFacts, to_read
+from pipe.jobs.pull.overview import overview
 from pipe.jobs.pull.plan import BATCH, decide
-from pipe.jobs.pull.steps import Prune, PullPlan, Remember, Write
+from pipe.jobs.pull.steps import Prune, PullOutcome, PullPlan, Remember, Write
 from pipe.jobs.rotate.state import with_notes
 from pipe.plan import Do, Step
 from pipe.secrets import Content, Engine, Lease, Version
@@ -252,6 +253,13 @@ def test_what_nothing_brings_any_more_is_kept_and_named_or_with_prune_deleted() 
     (remember,) = of(plan, Remember)
     left = after_partial_write(remember.remembers, LEFT, {}, {"CACHE_URL", "CACHE_USER"})
     assert set(left.groups[ALL.text].entries) == {DB.address}
+
+
+def test_what_is_shown_after_a_run_lacks_what_it_has_deleted() -> None:
+    seen = facts(LEFT, secrets={DB: None})
+    plan = decide(seen, PRUNING)
+    ended = PullOutcome(done=plan.actions, changed=True)
+    assert [each.name for store in overview(seen, PRUNING, ended).stores for each in store.held] == ["DB_PASSWORD"]
 
 
 def test_one_left_over_is_told_without_the_like() -> None:

@@ -72,8 +72,14 @@ def test_what_was_to_be_deleted_stays_ours_until_it_is() -> None:
     planned = remembered({ONE: {A: entry("s", "X"), f"~{A}": entry("s", "W", "Y", "Z")}, TWO: {B: entry("s", "V")}})
     there = target(planned, ["V", "W", "X", "Y", "Z"])
     now = after_partial_write(planned, there, {}, {"Z"})
-    assert entries(now) == {ONE: {A: entry("s", "X"), f"~{A}": entry("s", "W", "Y")}, TWO: {B: entry("s", "V")}}
+    assert entries(now) == {ONE: {A: entry("s", "X"), f"~{A}": entry("", "W", "Y")}, TWO: {B: entry("s", "V")}}
     assert entries(after_partial_write(planned, there, {}, {"V", "W", "Y", "Z"})) == {ONE: {A: entry("s", "X")}}
+
+
+def test_a_secret_of_which_a_part_is_deleted_is_read_again_if_it_comes_back() -> None:
+    planned = remembered({ONE: {A: entry("s", "X", "Y")}})
+    now = after_partial_write(planned, target(planned, ["X", "Y"]), {}, {"X"})
+    assert entries(now) == {ONE: {A: entry("", "Y")}}
 
 
 def test_what_another_origin_left_behind_is_nobodys() -> None:

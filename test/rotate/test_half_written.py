@@ -7,6 +7,7 @@ from fnmatch import fnmatchcase
 
 import pytest
 
+from sandbox.aws import Pair
 from sandbox.aws.keys import iam
 from sandbox.wire import Fault
 from sandbox.world import USER
@@ -175,3 +176,17 @@ def test_half_a_pair_that_signs_the_run_is_mended_by_it(case: Case) -> None:
     mended = case.world.consumer(production)
     assert (mended.secret_access_key, case.world.aws.signs(mended)) == (half.secret_access_key, True)
     assert set(statuses(case.world)) == {case.old.access_key_id, mended.access_key_id}
+
+
+def test_a_pair_that_somebody_is_changing_by_hand_is_left_to_them(case: Case) -> None:
+    """The id is changed and the secret not yet: what was noted of a rotation that has ended nominates nothing."""
+    production = case.environment("Production")
+    case.given |= {**ALONE, **signing_with(case.old)}
+    case.well()
+    made = case.world.consumer(production)
+    iam().delete_access_key(case.old.access_key_id, USER)
+    other = case.world.aws.add_key(USER, 0)
+    case.world.clock.move(minutes=16)
+    case.world.bitbucket.set_variable(production, ID, other.access_key_id, secured=False)
+    case.run(**signing_with(Pair(other.access_key_id, made.secret_access_key)))
+    assert case.world.bitbucket.value_of(production, ID) == other.access_key_id

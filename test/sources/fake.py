@@ -103,7 +103,7 @@ class FakeVault:
     def version(self, mount: Mount, path: str) -> Version:
         address = _address(mount, path)
         self._ask("metadata", address)
-        if address not in self.secrets or self._mount_of(address).engine is not mount.engine:
+        if address not in self.secrets or not self._is_of(address, mount):
             raise Missing(f"nothing at {address}", "Check it.")
         return self.secrets[address].version
 
@@ -111,7 +111,7 @@ class FakeVault:
         address = _address(mount, path)
         self._ask("data", address if number is None else f"{address}@{number}")
         stored = self.secrets.get(address)
-        if stored is None or self._mount_of(address).engine is not mount.engine or stored.version.number == 0:
+        if stored is None or not self._is_of(address, mount) or stored.version.number == 0:
             raise Missing(f"nothing at {address}", "Check it.")
         if mount.engine is Engine.OTHER:
             return Content(stored.values[1], lease=Lease(f"lease-{len(self.asked)}", 60))
@@ -137,6 +137,10 @@ class FakeVault:
         rules = {where: rule for where, rule in self.allowed.items() if address.startswith(where)}
         if kind not in rules[max(rules, key=len)]:
             raise Denied(f"{kind} on {address}", "Check it.")
+
+    def _is_of(self, address: str, mount: Mount) -> bool:
+        known = self._mount_of(address)
+        return (known.path, known.engine) == (mount.path, mount.engine)
 
     def _mount_of(self, address: str) -> Mount:
         return next(mount for mount in self.mounts if address.startswith(f"{mount.path}/"))

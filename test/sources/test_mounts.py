@@ -140,7 +140,16 @@ def test_a_mount_that_is_deeper_is_found_there() -> None:
 def test_where_the_mount_cannot_be_asked_for_missing_is_not_certain(error: Busy | Denied) -> None:
     vault = with_mounts(secret=KV2)
     vault.errors = {("mount", path): error for path in ("secret/x/db", "secret/no")}
-    assert [each.problem for each in survey(vault, "secret/x/db k; secret/no k")] == [error, error]
+    good, missing = survey(vault, "secret/x/db k; secret/no k")
+    assert (addresses(good), good.problem) == (["secret/x/db"], None)
+    assert missing.problem == error
+
+
+def test_one_mount_that_was_guessed_wrong_costs_the_others_nothing() -> None:
+    vault = with_mounts(secret=KV2, team__kv=KV2)
+    found = survey(vault, "secret/x/db k; team/kv/x/db k")
+    assert [addresses(each) for each in found] == [["secret/x/db"], ["team/kv/x/db"]]
+    assert vault.counted()["metadata"] == 3
 
 
 def content_of(vault: FakeVault, found: FoundSecret) -> Mapping[str, Any] | None:

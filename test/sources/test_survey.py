@@ -139,7 +139,15 @@ def test_where_metadata_is_refused_and_data_is_not_the_data_is_read(vault: FakeV
     vault.allowed = {"": frozenset({"data"})}
     found = survey(vault, "secret/ci/db *; secret/ci/cache *; secret/other *")
     assert [seen(looked)[0][2:] for looked in found] == [(1, True)] * 3
-    assert vault.counted() == {"metadata": 3, "scan": 3, "data": 3}
+    assert vault.counted() == {"metadata": 3, "scan": 2, "detailed": 2, "data": 3}, "each folder is asked for once"
+
+
+@pytest.mark.parametrize("listing", ["scan", "detailed"])
+def test_where_metadata_is_refused_and_a_folder_s_list_is_not_nothing_is_read(vault: FakeVault, listing: str) -> None:
+    vault.allowed = {"": frozenset({listing, "data"})}
+    found = survey(vault, "secret/ci/db *; secret/ci/cache *")
+    assert [seen(looked)[0][2:] for looked in found] == [(1, False)] * 2
+    assert vault.counted() == {"metadata": 2, "scan": 1, **({"detailed": 1} if listing == "detailed" else {})}
 
 
 def test_a_secret_of_which_all_is_refused_says_nothing_about_the_others(vault: FakeVault) -> None:

@@ -50,7 +50,8 @@ def check_vault(session: VaultSession, selectors: Sequence[Selector], *, fail_on
     except KeyturnError as error:
         may = error
     yield from _token(token)
-    if not (isinstance(may, KeyturnError) or may[REVOKE] & {"update", "root"}) and not token.batch:
+    ends_alone = isinstance(token, Denied) or token.batch
+    if not (ends_alone or isinstance(may, KeyturnError) or may[REVOKE] & {"update", "root"}):
         yield note(AREA, "token", "it may not revoke itself, and lives on after the run",
                    f"Grant `update` on {REVOKE}, as the policy `default` does.")  # fmt: skip
     yield from check_selectors(AREA, looked, fail_on_missing=fail_on_missing)

@@ -135,7 +135,7 @@ class FleetFacts:
         return not allowed.seen or (credential is not None and credential.client.is_gone(place))
 
     def lock_of(self, jobs: Iterable[FleetJob], inventory: Inventory) -> list[Line]:
-        """Return the lines of the world as it is; raises ServiceError where that cannot be told."""
+        """Return the lines as things are now; raises ServiceError where that cannot be told."""
         spots = [
             (job, spot) for job in jobs if job.group.action != "replicate"
             for spot in spots_of(job.aims, job.own, inventory.repositories)

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pipe.errors import KeyturnError
 from pipe.jobs.doctor.diagnosis import Check, Diagnosis, State, failed, good
 from pipe.jobs.doctor.job import Doctor, DoctorJob
+from pipe.jobs.doctor.step import check_token
 from pipe.jobs.fleet.places import Inventory
 from pipe.jobs.fleet.result import Result, asking, report_of, warnings_of
 from pipe.jobs.fleet.run import FleetRun, Work
@@ -42,7 +43,7 @@ class FleetStatus(FleetRun):
         problems = [f"{each.job.name}: {each.last}" for each in worst]
         keys = [(name, *row) for name, status in seen.items() for row in status.key_rows()]
         parts = (Table(("job", *KEY_HEAD), tuple(keys)), "", *_targets(seen))
-        return Ended(code, sentence, parts, warnings_of([*problems, *told], waiting), report)
+        return Ended(code, sentence, parts, warnings_of([*problems, *told], waiting), report, part=self._part)
 
 
 def _targets(seen: dict[str, Status]) -> tuple[Table | str, ...]:
@@ -66,8 +67,7 @@ class FleetDoctor(FleetRun):
         """Leave the sign-in to the doctor, who tells what is wrong with it."""
 
     def _do(self, work: Work, inventory: Inventory) -> Result:  # noqa: ARG002 - what is gone is told as it is
-        reader = Reader(self._settings.step)
-        job = DoctorJob((work.job,), (), read_step(reader), has_token=bool(reader.plain(STEP_TOKEN)))
+        job = DoctorJob((work.job,), (), read_step(Reader(self._settings.step)), has_token=False)
         sign_ins = self._sign_ins.with_bitbucket(self._client(work))
         work.found = Doctor(job, self._run, self._deadline, sign_ins).diagnose().checks
         return Result(work.matched.job, 0, "was looked at")
@@ -80,11 +80,13 @@ class FleetDoctor(FleetRun):
             for check in work.found or ():
                 jobs_of.setdefault(check, []).append(work.name)
         told_whole = {check: jobs for check, jobs in jobs_of.items() if len(jobs) > 1 or check.state is not State.GOOD}
-        checks = [_named(check, jobs) for check, jobs in told_whole.items()]
+        reader = Reader(self._settings.step)
+        token = check_token(read_step(reader), self._deadline) if reader.plain(STEP_TOKEN) else ()
+        checks = [*token, *(_named(check, jobs) for check, jobs in told_whole.items())]
         fine = len(jobs_of) - len(told_whole)
         checks += [good("fleet", "jobs", f"{fine:,} more checks of {len(works):,} jobs")] if fine else []
         actions = tuple(dict.fromkeys(work.matched.job.group.action for work in works))
-        return replace(Diagnosis(actions, tuple(checks)).view(), warnings=warnings_of(told, waiting))
+        return replace(Diagnosis(actions, tuple(checks)).view(), warnings=warnings_of(told, waiting), part=self._part)
 
 
 def _named(check: Check, jobs: Sequence[str]) -> Check:

@@ -135,13 +135,18 @@ class FleetRun:
         waiting = [f"{work.name}: {text}" for work in everything for text in work.matched.waiting]
         return self._view(everything, told, waiting)
 
+    @property
+    def _part(self) -> str:
+        """Which share of the fleet this is, as its report is named; empty for the whole."""
+        part, parts = self._settings.share
+        return "" if parts == 1 else f"{part}of{parts}"
+
     def _view(self, works: Sequence[Work], told: Sequence[str], waiting: Sequence[str]) -> Ended:
         """Return what is shown."""
         settings = self._settings
         results = [work.result for work in works if work.result is not None]
-        part = "" if settings.share == (1, 1) else f"{settings.share[0]}of{settings.share[1]}"
         return view(
-            results, self._facts.credentials, told, waiting, dry_run=self._run.dry_run, part=part,
+            results, self._facts.credentials, told, waiting, dry_run=self._run.dry_run, part=self._part,
             revoking=bool(settings.revoke), locked=settings.lock is not None,
         )  # fmt: skip
 
@@ -160,7 +165,7 @@ class FleetRun:
             raise Refused(list(dict.fromkeys(problems)))
 
     def _write_lock(self, jobs: Sequence[FleetJob], inventory: Inventory, lock: Lock) -> None:
-        """Write the lock of the world as it is into REPORT_DIR."""
+        """Write the lock as things are now into REPORT_DIR."""
         dead = [each for each in self._facts.credentials if each.dead]
         if dead:
             self._told.append(f"No new lock was written, since not everything could be looked at: {dead[0].dead}")

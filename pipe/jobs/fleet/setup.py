@@ -8,6 +8,7 @@ from pipe.jobs.fleet.jobs import environ_of, jobs_of, placed, sample_of, somewhe
 from pipe.jobs.fleet.places import by_the_lock
 from pipe.jobs.setup.job import Job, SetupJob, fill, read_meant, whole_step
 from pipe.settings.reader import Reader, doubts_of
+from pipe.settings.variables import BITBUCKET_WAY
 
 
 def read_setup(reader: Reader) -> SetupJob:
@@ -24,6 +25,10 @@ def read_setup(reader: Reader) -> SetupJob:
     # Each job, and one more for each further way to Bitbucket, whose token may have to be fetched.
     pairs = [(job, fleet.entries[0] if fleet.entries else None) for job in wanted]
     pairs += [(wanted[0], entry) for entry in fleet.entries[1:] if wanted]
+    own_way = [name for name in BITBUCKET_WAY if reader.is_given(name)]
+    if wanted and fleet.entries and own_way:
+        # The step's own way is for the places that no entry fits.
+        pairs.append((wanted[0], None))
     for job, entry in pairs:
         environ = environ_of(fleet, job, reader.environ, somewhere(job), entry=entry)
         own = Reader(environ.given)
@@ -34,6 +39,13 @@ def read_setup(reader: Reader) -> SetupJob:
         reader.problems += [placed(fleet, job, environ, problem) for problem in lenient.problems]
         reader.gaps |= lenient.gaps
     fill(reader, ())
-    variables = {"fleet": {"FLEET": reader.text("FLEET"), **{name: f"${name}" for name in names_of_step(fleet)}}}
+    of_step = [*names_of_step(fleet), *(name for name in own_way if not name.endswith("_FROM"))]
+    shown = ["FLEET", "FLEET_LOCK", "SNS_TOPIC_ARN", *(name for name in own_way if name.endswith("_FROM"))]
+    variables = {
+        "fleet": {
+            **{name: reader.plain(name) for name in shown if reader.is_given(name)},
+            **{name: f"${name}" for name in of_step},
+        }
+    }
     role = reader.text("AWS_OIDC_ROLE_ARN")
     return SetupJob(step, role, reader.text("SNS_TOPIC_ARN"), jobs, variables, reader.gaps, doubts_of(reader))

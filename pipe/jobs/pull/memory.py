@@ -183,7 +183,7 @@ def after_partial_write(
     """Return what is true by now: what is not written yet stays ours if it was, but its secret is to be read again."""
     groups = {}
     for text, group in planned.groups.items():
-        entries = {address: _synced_so_far(entry, target, written) for address, entry in group.entries.items()}
+        entries = {address: _synced_so_far(entry, target, written, pruned) for address, entry in group.entries.items()}
         groups[text] = replace(group, entries=without(entries, pruned))
     return replace(planned, groups={text: group for text, group in groups.items() if group.entries})
 
@@ -218,8 +218,11 @@ def without(entries: Mapping[str, SyncedSecret], names: Collection[str]) -> dict
     return kept
 
 
-def _synced_so_far(entry: SyncedSecret, target: TargetState, written: Mapping[str, Variable]) -> SyncedSecret:
-    names, missing = {}, False
+def _synced_so_far(
+    entry: SyncedSecret, target: TargetState, written: Mapping[str, Variable], pruned: Collection[str]
+) -> SyncedSecret:
+    # A secret may be undeleted: what has been pruned of it has to be written again then.
+    names, missing = {}, any(name in pruned for name in entry.names)
     for name, digest in entry.names.items():
         if name in written:
             names[name] = uuid_digest(written[name].uuid)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from pipe.jobs.pull.memory import FORMER, SyncedSecret, TargetState, origin_digest, stamp_of
 from pipe.jobs.pull.observe import PullFacts, whats_wrong
-from pipe.jobs.pull.steps import PullOutcome, Remember, Write
+from pipe.jobs.pull.steps import Prune, PullOutcome, Remember, Write
 from pipe.overview import Held, Overview, Store
 from pipe.plan import Step
 from pipe.sources.inventory import Observed, take_inventory
@@ -53,11 +53,13 @@ def overview(facts: PullFacts, policy: Pull, outcome: PullOutcome | None) -> Ove
     done = outcome.done if outcome else ()
     left = (*(failure.step for failure in outcome.failures), *outcome.undone) if outcome else ()
     written, unwritten = _writes(done), _writes(left)
+    pruned = {(step.place, step.name) for step in done if isinstance(step, Prune)}
     stores = []
     for target in facts.targets:
         remembered = [each.remembers for each in done if isinstance(each, Remember) and each.place == target.place]
         store = store_of(replace(target, last_sync=[target.last_sync, *remembered][-1]), policy, asked, written)
-        stores.append(replace(store, held=tuple(_failed(held, target, unwritten) for held in store.held)))
+        there = (held for held in store.held if (target.place, held.name) not in pruned)
+        stores.append(replace(store, held=tuple(_failed(held, target, unwritten) for held in there)))
     return Overview(stores=tuple(stores))
 
 

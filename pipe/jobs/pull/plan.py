@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from pipe.errors import Problem, Refused
@@ -74,7 +74,7 @@ class _TargetPlan:
         facts: PullFacts,
         policy: Pull,
         inventory: Inventory,
-        resolved: Iterable[ResolvedSecret],
+        resolved: Collection[ResolvedSecret],
     ) -> None:
         self.target = target
         self.kept: list[Step] = []

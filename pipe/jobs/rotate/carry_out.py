@@ -140,10 +140,6 @@ class Work:
         if taken or self.publisher.holds(key_id):
             raise KeyturnError(f"{last_four(key_id)} is in use by now.", "It is left alone; run again.")
 
-    def _prove(self, step: KeyStep) -> str:
-        self.publisher.prove(_place(step))
-        return "writable"
-
     def _intend(self, step: KeyStep) -> str:
         planned = {key.id for key in self.facts.keys} - self._removed
         try:

@@ -232,7 +232,8 @@ def read_page(body: str, label: Label) -> Any:
 
 def is_page(body: str) -> bool:
     """Tell whether a body is the journal's, and no pair."""
-    return any(label.field in _object(body) for label in Label if label.startswith("keyturn-"))
+    fields = _object(body)
+    return any(label.field in fields for label in Label if label.startswith("keyturn-") and label is not Label.TRIED)
 
 
 def intent_fields(intent: Intent) -> dict[str, Any]:

@@ -180,10 +180,10 @@ class SecretJournal(Journal):
 
     def note(self, label: Label, key_ids: Collection[str], now: datetime) -> None:  # noqa: ARG002 - AWS's date counts
         """Write a version that names the keys, or take its label off."""
-        leaked, seen = sorted(key_ids), self._seen
-        if leaked:
-            version = version_of_replaced(leaked[0]) if label is Label.REPLACED else str(uuid.uuid4())
-            self._put(version, page(label, leaked if label is Label.REVOKED else leaked[0]), label)
+        named, seen = sorted(key_ids), self._seen
+        if named:
+            version = version_of_replaced(named[0]) if label is Label.REPLACED else str(uuid.uuid4())
+            self._put(version, page(label, named if label is Label.REVOKED else named[0]), label)
         elif seen is not None and (carrier := seen.version(label)):
             self._take_off(label, carrier)
 
@@ -363,9 +363,10 @@ class SecretJournal(Journal):
             self._current_version = version
 
     def _label(self, version: str, label: Label) -> None:
-        seen = self._look()
-        if seen.version(label) != version:
-            self._versions.move(label, to=version, away_from=seen.version(label))
+        before = self._look().version(label)
+        if before != version:
+            self._versions.move(label, to=version, away_from=before)
+            self._moved[label] = (before, version)
         if label == Label.CURRENT:
             self._current_version = version
 

@@ -129,7 +129,7 @@ class StateJournal(Journal):
         if shown and target.key_id:
             # A secret that somebody has unsecured can be read, and so be written back secured.
             self._pairs[target.key_id] = KeyPair(target.key_id, Secret(shown))
-        elif own is not None and own.id in announced(variable.value):
+        elif own is not None and own.id in announced(variable.value) and self.evidence() is not None:
             # A run was cut off between the two writes: the target's secret, which signs this one, is that of the key
             # that was to come.
             self._target_key = own.id
