@@ -1,6 +1,5 @@
 """Starts the shell: python -m pipe."""
 
-import gc
 import os
 import signal
 
@@ -16,12 +15,8 @@ def _stopped(*_: object) -> None:
 for number in (signal.SIGTERM, signal.SIGINT):
     signal.signal(number, _stopped)
 
-# Nearly all that a run makes it keeps: to look for cycles in it as often as is usual takes time and finds none.
-gc.set_threshold(100_000)
-
 from pipe.shell import main  # noqa: E402 - it takes a while, and a signal may come in it
 
 if __name__ == "__main__":
-    # Python's own end would listen to signals no more, fail where nobody takes what is printed, and look for cycles in
-    # all that the libraries have made.
+    # Python's own end would listen to signals no more, and fail where nobody takes what is printed.
     os._exit(main())
