@@ -129,6 +129,7 @@ def test_a_last_use_that_iam_does_not_tell_is_unknown(world: World, pipe: Pipe, 
 def test_a_target_that_is_behind(world: World, company: Company, pipe: Pipe, look: Looker) -> None:
     assert pipe().code == 0
     world.hand_over(company.environments["Staging"], company.old_key)
+    world.clock.move(minutes=10)
     _, report = look()
     assert [problem.partition(":")[0] for problem in report["problems"]] == ["acme/shop Staging"]
     assert [target["state"] for target in report["targets"]] == ["previous, active", "current, active"]
@@ -234,3 +235,15 @@ def test_a_report_that_cannot_be_written_is_only_said(world: World, tmp_path: Pa
     assert result.code == code
     assert "WARNING: The report could not be written to REPORT_DIR: Not a directory." in result.output
     assert result.last_line.startswith("✖✔"[code == 0])
+
+
+def test_a_list_that_is_late_is_looked_at_again(world: World, company: Company, pipe: Pipe, look: Looker) -> None:
+    world.moods.turn("lag=1.5")
+    assert pipe().code == 0
+    refused = pipe(REVOKE="true")
+    used = world.consumer(company.environments["Staging"]).access_key_id
+    assert f"{used} is active, 0 days old, held by acme/shop Staging, acme/shop Production" in refused.output
+    assert pipe(REVOKE=used).code == 0
+    result, report = look()
+    (now,) = {each["key"] for each in report["targets"]}
+    assert (result.code, now) == (0, world.consumer(company.environments["Staging"]).access_key_id)

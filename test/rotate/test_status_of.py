@@ -140,5 +140,5 @@ def test_a_key_that_is_active_for_longer_than_auditors_allow_is_told_and_no_prob
     status = status_of(facts(key(OLD, days, active=active), key(NEW, 1), current=NEW, ours=frozenset({OLD})), policy)
     assert status.breach.rpartition("; ")[2] == said
     shown = [str(part) for part in status.tables() if said in str(part)]
-    assert bool(said) == any("ROTATE_AFTER_DAYS 75 alone makes it 85." in part for part in shown)
+    assert bool(said) == any("ROTATE_AFTER_DAYS 75. A replaced key" in part for part in shown)
     assert not any("older than 90" in str(problem) for problem in status.problems)

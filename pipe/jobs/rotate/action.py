@@ -16,8 +16,8 @@ from pipe.jobs.rotate.carry_out import Work
 from pipe.jobs.rotate.decide import decide
 from pipe.jobs.rotate.facts import KeyFailure, KeyOutcome, KeyPlan, KeyStep, Rotation, RotationFacts, TargetState
 from pipe.jobs.rotate.journal import Journal
-from pipe.jobs.rotate.leak import WHOLE_ID
-from pipe.jobs.rotate.observe import last_use_of, look_at_target, may_end, questions, with_holders
+from pipe.jobs.rotate.leak import NO_NAMES, WHOLE_ID
+from pipe.jobs.rotate.observe import LOOKS, last_use_of, look_at_target, may_be_late, may_end, questions, with_holders
 from pipe.jobs.rotate.preview import Preview, preview_of
 from pipe.jobs.rotate.publish import Publisher
 from pipe.jobs.rotate.state import StateJournal, StateVariable
@@ -85,9 +85,19 @@ class Rotate:
     def observe(self, *, ask_all: bool = False, lenient: bool = False) -> RotationFacts:
         """Look at keys, journal and targets, and at every key's last use where `ask_all`, else where it matters.
 
-        Raises Refused with everything that could not be looked at, all problems together; where `lenient`, targets that
-        could not are left out instead.
+        What is only shown is looked at again as long as a list may be late. Raises Refused with everything that could
+        not be looked at, all problems together; where `lenient`, targets that could not are left out instead.
         """
+        facts = self._look(ask_all=ask_all, lenient=lenient)
+        for pause in LOOKS if ask_all or self.policy.revoke in NO_NAMES else ():
+            if not may_be_late(facts):
+                break
+            log.info("A target may have been written just now, and Bitbucket's list be late: looking again.")
+            self.deadline.wait(pause)
+            facts = self._look(ask_all=ask_all, lenient=lenient)
+        return facts
+
+    def _look(self, *, ask_all: bool, lenient: bool) -> RotationFacts:
         policy = self.policy
         looks: list[Callable[[], TargetState]] = [
             partial(look_at_target, self.bitbucket, target, policy) for target in self.targets

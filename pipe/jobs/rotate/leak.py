@@ -17,6 +17,9 @@ MOST_HOLDERS = 3
 # What is given to REVOKE and has so many characters can be a whole id, of a key that IAM has no more.
 WHOLE_ID = 16
 
+# What REVOKE was given where no key is named, as it is read.
+NO_NAMES = ("TRUE", "FALSE")
+
 
 def orders_of(facts: RotationFacts, name: str) -> frozenset[str]:
     """Return the ids of all keys that must be off: what REVOKE names, and what was noted before.
@@ -56,22 +59,36 @@ def described(facts: RotationFacts, key: AccessKey) -> str:
 
 
 def _named(facts: RotationFacts, name: str) -> str:
-    if name in ("TRUE", "FALSE"):
+    if name in NO_NAMES:
         raise Refused([f"REVOKE: {name.lower()} names no key. {_choices(facts)}"])
     found = [key.id for key in facts.keys if key.id.endswith(name)]
     if not found and facts.record.gone == name:
         return name
-    if len(found) != 1:
-        reason = "fits two keys" if found else f"is no key of {facts.user}"
-        raise Refused([f"REVOKE: {name} {reason}. {_choices(facts)}"])
+    if len(found) > 1:
+        raise Refused([f"REVOKE: {name} fits two keys. {_choices(facts)}"])
+    if not found:
+        reason = _unknown(facts, name)
+        raise Refused([f"REVOKE: {reason} {_keys(facts)}"])
     return found[0]
 
 
+def _unknown(facts: RotationFacts, name: str) -> str:
+    """Say of what fits no key that IAM has what it most probably means: that the key was revoked before."""
+    is_known = facts.record.keeps_secrets
+    if len(name) >= WHOLE_ID:
+        revoked = "" if is_known else " If it was revoked before, it is gone."
+        return f"{name} is no key of {facts.user}.{revoked}"
+    sure = ": give its whole id to be sure" if is_known else ""
+    return f"no key of {facts.user} ends with {name}. If it was revoked before, it is gone{sure}."
+
+
 def _choices(facts: RotationFacts) -> str:
-    if not facts.keys:
-        return f"{facts.user} has no access key."
+    return f"Give the id of the leaked key, or its last letters, at least four. {_keys(facts)}"
+
+
+def _keys(facts: RotationFacts) -> str:
     keys = "; ".join(described(facts, key) for key in facts.keys)
-    return f"Give the id of the leaked key, or its last letters, at least four. {facts.user} has: {keys}."
+    return f"{facts.user} has: {keys}." if keys else f"{facts.user} has no access key."
 
 
 def without_room(

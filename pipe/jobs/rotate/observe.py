@@ -5,12 +5,14 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable
 from dataclasses import replace
+from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING
 
 from pipe.errors import KeyturnError, Missing, ServiceError
 from pipe.jobs.rotate.facts import Holder, Rotation, RotationFacts, TargetState, state_variable_of
 from pipe.jobs.rotate.journal import Entry
+from pipe.jobs.rotate.plan_new_key import holds
 from pipe.jobs.rotate.plan_old_keys import grace_is_over, recovery_is_over
 from pipe.jobs.rotate.state import remembered
 from pipe.retry import side_by_side
@@ -21,6 +23,21 @@ if TYPE_CHECKING:
     from pipe.clients.iam import AccessKeys
 
 log = logging.getLogger("keyturn.rotate")
+
+# Bitbucket's lists were seen to show a write up to 24 seconds late. Pauses in seconds between looks, and for how long
+# after the last write that can be known a list is looked at again.
+LOOKS = (2, 3, 5, 8, 8)
+JUST_NOW = timedelta(minutes=2)
+
+
+def may_be_late(facts: RotationFacts) -> bool:
+    """Tell whether a target seems to lack the current key, and something was written so lately that it may have it."""
+    record = facts.record
+    current = facts.key(record.current)
+    if current is None or all(holds(target, current.id) for target in facts.targets):
+        return False
+    moments = [current.created, *(noted.at for noted in (record.published, record.inactive) if noted)]
+    return facts.now - max(moments) < JUST_NOW
 
 
 def may_end(facts: RotationFacts, policy: Rotation) -> bool:

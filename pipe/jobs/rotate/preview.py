@@ -16,7 +16,7 @@ ALLOWED = timedelta(days=90)
 
 RULE = "AWS Config's access-keys-rotated wants no active key older than 90 days"
 
-ADVICE = "DEACTIVATE_AFTER_DAYS 90 or less keeps to it: ROTATE_AFTER_DAYS 75 alone makes it 85."
+ADVICE = "To keep to it: ROTATE_AFTER_DAYS 75. A replaced key is then made inactive when it is 85 days old."
 
 # Steps that tell what becomes of a key.
 _FATES = frozenset({Do.KEEP, Do.REMOVE, Do.VERIFY, Do.DEACTIVATE, Do.DELETE})
