@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from pipe.redact import clean_lines, one_line
 
@@ -17,8 +17,7 @@ _LONGEST = 1200
 _MOST = 200
 
 
-@dataclass(frozen=True)
-class Problem:
+class Problem(NamedTuple):
     """One thing that is wrong: with which `variable`, if it is one's fault, `what` it is, and what helps, if known.
 
     `what` has no full stop at its end, `advice` has one. `lacks` names the variable that is not given where that is

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from pipe.redact import clean, clean_data, encoded, one_line
 from pipe.report import Ended, failure_text
@@ -26,8 +25,7 @@ _SHORTENED = "The report is without some of its lists: a message cannot hold it 
 _VERDICTS = {1: "failed", 2: "partly done"}
 
 
-@dataclass(frozen=True)
-class Notice:
+class Notice(NamedTuple):
     """What is published; no secret value is in it, in any form that the redactor knows.
 
     `body` is the `text` for people and the `report` for machines in one.

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date
+from typing import NamedTuple
 
 
-@dataclass(frozen=True)
-class KeyLife:
+class KeyLife(NamedTuple):
     """An access key of a user: how old it is and what comes next, when (`due`).
 
     `key` is its last four characters, `age` in days, as are `limits`: the ages at which it is replaced, made inactive

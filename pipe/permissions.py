@@ -10,7 +10,7 @@ import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Any
+from typing import Any, NamedTuple
 
 from pipe.selectors import Selector
 
@@ -63,8 +63,7 @@ class Home:
         return f"arn:{self.partition}:{service}:{self.region}:{self.account}"
 
 
-@dataclass(frozen=True)
-class Permission:
+class Permission(NamedTuple):
     """One action of AWS that has to be allowed, on which ARN patterns, and on which condition, if any.
 
     `probe` is the name that a harmless read can be tried on, `*` for a list; it is empty where only a write would tell,

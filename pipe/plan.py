@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import KW_ONLY, dataclass
 from datetime import date
 from enum import StrEnum
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 from pipe.values import Place
 
@@ -91,8 +91,7 @@ class Step:
 AnyStep = TypeVar("AnyStep", bound=Step)
 
 
-@dataclass(frozen=True)
-class Failure(Generic[AnyStep]):
+class Failure(NamedTuple, Generic[AnyStep]):
     """A step that failed, on what, and what to check."""
 
     step: AnyStep
@@ -100,8 +99,7 @@ class Failure(Generic[AnyStep]):
     check: str
 
 
-@dataclass(frozen=True)
-class Plan(Generic[AnyStep]):
+class Plan(NamedTuple, Generic[AnyStep]):
     """Steps in order; `busy` says which other run is at work, `failures` what has failed while looking already.
 
     `unmet` is true where what was asked for cannot be done now, so that the run must not end as if it were.

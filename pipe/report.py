@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import zip_longest
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from pipe.overview import Overview
 from pipe.plan import AnyStep, Plan, Step
@@ -37,8 +37,7 @@ def listed(words: Sequence[str]) -> str:
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
 
 
-@dataclass(frozen=True)
-class Table:
+class Table(NamedTuple):
     """Rows under a head of as many cells; `tones` are one for each row, or none at all."""
 
     head: tuple[str, ...]
@@ -92,8 +91,7 @@ class Runs(Protocol):
         """Do it, and return what there is to show; raises Refused and ServiceError."""
 
 
-@dataclass(frozen=True)
-class Style:
+class Style(NamedTuple):
     """How wide a line may be, and whether colours are wanted."""
 
     width: int = 100

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 
 class Number(float):
@@ -89,8 +89,7 @@ class Engine(StrEnum):
     VERSIONED = "a store without mounts, with versions"
 
 
-@dataclass(frozen=True)
-class Mount:
+class Mount(NamedTuple):
     """A secrets engine and its path, without slashes at its ends; `name` is the engine's own word for its type."""
 
     path: str
@@ -98,8 +97,7 @@ class Mount:
     name: str = "kv"
 
 
-@dataclass(frozen=True)
-class Lease:
+class Lease(NamedTuple):
     """How long a dynamic secret lives, in seconds."""
 
     id: str
@@ -122,8 +120,7 @@ class Content:
     plain: bool = False
 
 
-@dataclass(frozen=True)
-class Tree:
+class Tree(NamedTuple):
     """The current versions of a folder's secrets, by path below the folder, and the paths of the folders in it.
 
     None begins or ends with a slash.

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
+from typing import NamedTuple
 
 from pipe.redact import Secret
 from pipe.selectors import Selector
@@ -26,8 +27,7 @@ def unstamp(text: str) -> datetime:
     return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
 
 
-@dataclass(frozen=True)
-class AccessKey:
+class AccessKey(NamedTuple):
     """An access key as IAM lists it."""
 
     id: str
@@ -44,16 +44,14 @@ class AccessKey:
         return (now - self.created).days
 
 
-@dataclass(frozen=True)
-class KeyPair:
+class KeyPair(NamedTuple):
     """An access key's id and its secret."""
 
     id: str
     secret: Secret
 
 
-@dataclass(frozen=True)
-class LastUse:
+class LastUse(NamedTuple):
     """When and by which service an access key was last used; `at` is None for a key that never was."""
 
     at: datetime | None
@@ -61,8 +59,7 @@ class LastUse:
     region: str = ""
 
 
-@dataclass(frozen=True)
-class Identity:
+class Identity(NamedTuple):
     """Who signs the requests; `user` is empty for a role, `key_id` for anything but a user's own key."""
 
     arn: str
@@ -79,8 +76,7 @@ class TargetKind(StrEnum):
     WORKSPACE = "workspace"
 
 
-@dataclass(frozen=True)
-class Target:
+class Target(NamedTuple):
     """A place for variables as the settings name it; `environment` is a name, a slug or a {uuid}."""
 
     kind: TargetKind
@@ -109,8 +105,7 @@ class Target:
         return self.kind is TargetKind.WORKSPACE
 
 
-@dataclass(frozen=True)
-class Repository:
+class Repository(NamedTuple):
     """A repository as its workspace's list has it; `project` is the key of the project that it is in."""
 
     workspace: str
@@ -125,8 +120,7 @@ class Repository:
         return f"{self.workspace}/{self.slug}"
 
 
-@dataclass(frozen=True)
-class Place:
+class Place(NamedTuple):
     """A target that was found; `path` is its collection of variables below the API's root."""
 
     label: str
@@ -146,8 +140,7 @@ class Variable:
 OUTSIDE = "a run outside of Pipelines"
 
 
-@dataclass(frozen=True)
-class Build:
+class Build(NamedTuple):
     """Which action was run, and by which build of which repository; both are empty outside of Pipelines."""
 
     action: str
@@ -220,8 +213,7 @@ class Replication:
     prune_count: int = 0
 
 
-@dataclass(frozen=True)
-class Needs:
+class Needs(NamedTuple):
     """What a job needs to be there before it runs, besides permissions at AWS.
 
     `states` are the variables in which each of the `targets` remembers, `secured` are those that nobody must be able to
@@ -235,8 +227,7 @@ class Needs:
     fail_on_missing: bool = True
 
 
-@dataclass(frozen=True)
-class ClientToken:
+class ClientToken(NamedTuple):
     """What Vault says of the token that somebody has signed in for; `seconds` is 0 where it does not end."""
 
     policies: tuple[str, ...]

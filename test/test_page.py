@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
@@ -75,7 +74,7 @@ def test_a_secret_hides_what_it_stands_in_and_nothing_else() -> None:
 
 def test_nothing_that_is_shown_is_taken_for_html() -> None:
     odd = "<b>&\"'"
-    seen = Overview((replace(key(odd, odd, 3, odd), state=odd, next=odd),), problems=(odd,), unseen=(odd,))
+    seen = Overview((key(odd, odd, 3, odd)._replace(state=odd, next=odd),), problems=(odd,), unseen=(odd,))
     text = page(Ended(1, odd, report={"failed": [], "problems": [odd]}, changes=(odd,), seen=seen), BUILD, AT)
     assert "<b>&" not in text
     assert text.count("&lt;b&gt;&amp;") == 9

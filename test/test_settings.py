@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 from contextlib import suppress
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -143,7 +142,7 @@ def test_whose_key_it_is() -> None:
     assert job(IAM_USER_NAME="bot").rotation_of(caller).user == "bot"
     assert job().rotation_of(caller).user == "caller"
     with pytest.raises(Refused, match="IAM_USER_NAME: needed"):
-        job().rotation_of(replace(caller, user=""))
+        job().rotation_of(caller._replace(user=""))
 
 
 @pytest.mark.parametrize("given", ["NXRR", "nxrr", "…NXRR"])

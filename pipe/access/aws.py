@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from pipe.permissions import Home, Statement, compact, document, keepers, kms, notice
 from pipe.redact import Secret
@@ -30,8 +31,7 @@ LONGEST_POLICY = 2_048
 Allowed = Callable[[Home], list[Statement]]
 
 
-@dataclass(frozen=True)
-class Keys:
+class Keys(NamedTuple):
     """An access key, with a token where it is temporary, and the role to assume by it, if any."""
 
     pair: KeyPair
@@ -39,16 +39,14 @@ class Keys:
     role_arn: str = ""
 
 
-@dataclass(frozen=True)
-class WebIdentity:
+class WebIdentity(NamedTuple):
     """A role, and the step's OIDC token that may assume it."""
 
     role_arn: str
     token: Secret
 
 
-@dataclass(frozen=True)
-class Anywhere:
+class Anywhere(NamedTuple):
     """A role of IAM Roles Anywhere, with the anchor and the profile that lead to it.
 
     `certificate` and `chain`, which may be empty, are PEM; `key` is the certificate's private key.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from pipe.access.aws import WHERE_EMPTY
 from pipe.access.stored import Fetcher, Stored, read_secret
@@ -59,8 +59,7 @@ CLIENT_ID, CLIENT_SECRET = "BITBUCKET_OAUTH_CLIENT_ID", "BITBUCKET_OAUTH_CLIENT_
 _KINDS = f"{ACCESS_TOKEN}, {EMAIL} with {API_TOKEN}, or {CLIENT_ID} with {CLIENT_SECRET}"
 
 
-@dataclass(frozen=True)
-class Credential:
+class Credential(NamedTuple):
     """What is given of the variable that holds the secret: an access token, a user's API token, a consumer's secret.
 
     `name` is the email of the user's Atlassian account, or the consumer's id; a consumer gets access tokens by it.
@@ -77,8 +76,7 @@ class Credential:
         return name + (self.secret.variable if isinstance(self.secret, Stored) else self.variable)
 
 
-@dataclass(frozen=True)
-class BitbucketAccess:
+class BitbucketAccess(NamedTuple):
     """Where Bitbucket is asked, and with which of the three kinds of credentials."""
 
     url: str
@@ -90,8 +88,7 @@ class BitbucketAccess:
         return self.credential.variables
 
 
-@dataclass(frozen=True)
-class Targets:
+class Targets(NamedTuple):
     """Where the result is written, and how Bitbucket is asked."""
 
     places: tuple[Target, ...]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from pipe.access.aws import AwsAccess, read_aws
 from pipe.access.stored import Fetcher, Stored, read_secret
@@ -29,8 +29,7 @@ BUDGET = 15.0
 PACE = 0.25
 
 
-@dataclass(frozen=True)
-class NoticeSettings:
+class NoticeSettings(NamedTuple):
     """The topic, empty where none is wanted, when it gets a notice, and how AWS is asked, None where that is unknown.
 
     `url` is an address that gets the notice, too, None where none is wanted.

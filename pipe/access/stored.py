@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import NamedTuple
 
 from pipe.access.aws import AwsAccess, read_aws
 from pipe.access.aws_session import AwsSession
@@ -18,8 +19,7 @@ from pipe.settings.reader import Reader
 from pipe.sources.registry import source_type
 
 
-@dataclass(frozen=True)
-class Stored:
+class Stored(NamedTuple):
     """A secret that is fetched when it is first needed; `variable` says in which source it is, and where there.
 
     `access` is None where the settings have a problem.

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import re
 import threading
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from pipe.access.aws import WHERE_EMPTY, AwsAccess, lacks_token, read_aws
 from pipe.errors import KeyturnError, Problem, Refused
@@ -39,8 +38,7 @@ _NEEDED: dict[str, tuple[tuple[str, ...], ...]] = {
 _TELLING = {"VAULT_TOKEN": "token", "VAULT_ROLE_ID": "approle", "VAULT_USERNAME": "userpass"}
 
 
-@dataclass(frozen=True)
-class VaultAccess:
+class VaultAccess(NamedTuple):
     """Where Vault is, and how to sign in: by which method, mounted where, as whom.
 
     `name` is the role's id or the user's name, `secret` what proves it, and `wrapped` whether that is a wrapping token.

@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from pipe.errors import Unreadable
 from pipe.redact import show
@@ -22,8 +21,7 @@ T = TypeVar("T")
 DEEPEST = 100
 
 
-@dataclass(frozen=True)
-class About:
+class About(NamedTuple):
     """What was asked: the service's name, what the request was about, and which variables to check."""
 
     service: str

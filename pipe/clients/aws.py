@@ -5,10 +5,9 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from datetime import datetime
 from functools import cache, partial
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import boto3
 import botocore
@@ -62,16 +61,14 @@ _READS = {
 }
 
 
-@dataclass(frozen=True)
-class Endpoint:
+class Endpoint(NamedTuple):
     """Where AWS is asked: a region, and an address where it is not AWS's own."""
 
     region: str
     url: str | None = None
 
 
-@dataclass(frozen=True)
-class Terms:
+class Terms(NamedTuple):
     """What a role's session is to be: its name, the JSON policy that narrows it, if any, and its length in seconds."""
 
     name: str

@@ -5,8 +5,8 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
@@ -29,8 +29,7 @@ _TYPE = "application/x-www-form-urlencoded; charset=utf-8"
 _ASSUME = "sts:AssumeRoleWithWebIdentity"
 
 
-@dataclass(frozen=True)
-class _Cause:
+class _Cause(NamedTuple):
     """A refusal by AWS's code and a part of its message, for AWS has one code for several causes; what to mend.
 
     `trust` is true where a trust policy for this very step may be the remedy.

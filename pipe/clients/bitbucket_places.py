@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 from urllib.parse import quote
 
 from pipe.clients.answer import Fields
@@ -83,8 +83,7 @@ def braced(uuid: str) -> str:
     return quote("{" + uuid.strip("{}") + "}", safe="")
 
 
-@dataclass(frozen=True)
-class Environment:
+class Environment(NamedTuple):
     """A deployment environment."""
 
     uuid: str

@@ -7,6 +7,7 @@ import json
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
@@ -177,8 +178,7 @@ class Facts:
     until: datetime
 
 
-@dataclass(frozen=True)
-class Grant:
+class Grant(NamedTuple):
     """The role, by the profile that lists it and the trust anchor that vouches for the certificate: ARNs."""
 
     trust_anchor: str

@@ -13,8 +13,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future
-from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import urllib3
 from urllib3.exceptions import (
@@ -45,8 +44,7 @@ _TUNNEL = re.compile(r"Tunnel connection failed: (\d{3})")
 _DEEPEST = 20
 
 
-@dataclass(frozen=True)
-class Cause:
+class Cause(NamedTuple):
     """Why there was no answer, in words that name the place and nothing that was sent.
 
     `sent` tells whether the request may have been carried out, `passing` whether asking again may help, `untrusted`

@@ -6,10 +6,9 @@ import logging
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from pipe.clients.vault_api import Answer, Api, Question
 from pipe.clients.vault_logins import Login, Token, WrappedAppRole, refused, unwrapped
@@ -26,8 +25,7 @@ MANY = 100
 _REVOKE = Question(lambda vault: vault.auth.token.revoke_self())
 
 
-@dataclass(frozen=True)
-class _SignedIn:
+class _SignedIn(NamedTuple):
     """A client token; `ours` where it is ours to revoke, `ends` is when it does, by the monotonic clock.
 
     `given` is one that no log-in has made.

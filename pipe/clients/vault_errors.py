@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from pipe.clients.answer import About, parsed
 from pipe.clients.http import Answer
@@ -24,8 +23,7 @@ _LATER = "Run again later."
 _WANTS_TLS = re.compile(rb"HTTP request to an HTTPS|plain HTTP (request was sent )?to (an )?(HTTPS|SSL)", re.I)
 
 
-@dataclass(frozen=True)
-class Refusal:
+class Refusal(NamedTuple):
     """An answer that is no success, and what Vault says; `absent` where Vault has nothing there, or no more.
 
     `foreign` is the error for one that something else than Vault has given.

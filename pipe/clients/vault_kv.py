@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from pipe.clients.answer import Fields
 from pipe.clients.vault import Vault
@@ -137,8 +136,7 @@ class Kv:
         return self._vault.ask(Question(call, absent=absent))
 
 
-@dataclass(frozen=True)
-class _Page:
+class _Page(NamedTuple):
     """What a list shows: names, and where it has them, details by name."""
 
     names: tuple[str, ...] = ()

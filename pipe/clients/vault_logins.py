@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from pipe.clients.answer import known_words
@@ -55,8 +55,7 @@ class Login:
     jwt: Secret | None = None
 
 
-@dataclass(frozen=True)
-class WrappedAppRole:
+class WrappedAppRole(NamedTuple):
     """A role's id and a wrapping token around a secret id; `role` is the role's name where it is known."""
 
     role_id: str
@@ -65,8 +64,7 @@ class WrappedAppRole:
     mount: str = "approle"
 
 
-@dataclass(frozen=True)
-class Token:
+class Token(NamedTuple):
     """A token that somebody else has made, and that is theirs to revoke."""
 
     token: Secret

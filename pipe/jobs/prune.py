@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from pipe.sources.source import SelectorResult
 from pipe.values import Pull, Replication
@@ -14,8 +14,7 @@ SHARE = 0.2
 FEW = 5
 
 
-@dataclass(frozen=True)
-class Orphaned:
+class Orphaned(NamedTuple):
     """What a selector brought before and its source has no more: names, each with what became of it.
 
     It is of `owned` that the selector has brought and that nobody has made anew since.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import re
 import ssl
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from pipe.redact import learn
 from pipe.settings.rules import Wrong
@@ -13,8 +13,7 @@ from pipe.settings.rules import Wrong
 _BLOCK = re.compile(r"-----BEGIN ([A-Z0-9 ]+)-----.*?-----END \1-----", re.DOTALL)
 
 
-@dataclass(frozen=True)
-class Certificates:
+class Certificates(NamedTuple):
     """Certificates as PEM or base64 of that; `key` is the variable that a private key belongs into, if there is one.
 
     With `usable` they are ones that this machine's library can read.
@@ -37,8 +36,7 @@ class Certificates:
         return pem
 
 
-@dataclass(frozen=True)
-class PrivateKey:
+class PrivateKey(NamedTuple):
     """A private key as PEM or base64 of that, not encrypted; `certificate` is the variable of its certificate."""
 
     certificate: str

@@ -7,7 +7,7 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 from urllib.parse import urlsplit
 
 from pipe.errors import Problem
@@ -62,8 +62,7 @@ class Text:
         return text
 
 
-@dataclass(frozen=True)
-class Pattern:
+class Pattern(NamedTuple):
     """A text that fits a pattern as a whole; `hints` are patterns of usual mistakes, with what helps each time."""
 
     pattern: str
@@ -81,8 +80,7 @@ class Pattern:
         raise Wrong(f"must be {self.what}")
 
 
-@dataclass(frozen=True)
-class Token:
+class Token(NamedTuple):
     """One word of characters that a header can carry; `others` are beginnings of other kinds, with what helps."""
 
     others: tuple[tuple[str, str], ...] = ()
@@ -101,8 +99,7 @@ class Token:
         return text
 
 
-@dataclass(frozen=True)
-class Choice:
+class Choice(NamedTuple):
     """One of several words, in upper or lower case."""
 
     words: tuple[str, ...]
@@ -114,8 +111,7 @@ class Choice:
         return text.lower()
 
 
-@dataclass(frozen=True)
-class Switch:
+class Switch(NamedTuple):
     """`true` or `false`, in upper or lower case; `others` are further words for a kind of `true`."""
 
     others: tuple[str, ...] = ()
@@ -126,8 +122,7 @@ class Switch:
         return word if word in self.others else Choice(("true", "false")).read(text) == "true"
 
 
-@dataclass(frozen=True)
-class Number:
+class Number(NamedTuple):
     """A whole number, from the least to the most."""
 
     of: str
@@ -155,8 +150,7 @@ class SwitchOrCount:
         return text.lower() == "true", 0
 
 
-@dataclass(frozen=True)
-class Address:
+class Address(NamedTuple):
     """An address: https, or http on this machine. One that is a secret as a whole may have a query."""
 
     secret: bool = False
@@ -183,8 +177,7 @@ class Address:
         return text
 
 
-@dataclass(frozen=True)
-class VariableName:
+class VariableName(NamedTuple):
     """The name of a variable in Bitbucket; `own` is whether it is one of Keyturn's own, such as the state's."""
 
     own: bool = False

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from functools import partial
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from pipe.errors import Denied, Invalid, KeyturnError, Missing, ServiceError, Unsupported
 from pipe.retry import side_by_side
@@ -135,8 +135,7 @@ class Folder:
         return not away
 
 
-@dataclass(frozen=True)
-class _Listed:
+class _Listed(NamedTuple):
     """What is in one folder, or by SCAN below it."""
 
     versions: Mapping[str, Version | None]

@@ -9,7 +9,7 @@ import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from pipe.errors import KeyturnError, Missing, Problem, Refused, ServiceError
 from pipe.outcome import Outcome
@@ -58,8 +58,7 @@ class Observed:
 Seen = TypeVar("Seen", bound=Observed)
 
 
-@dataclass(frozen=True)
-class Live:
+class Live(NamedTuple):
     """A secret that is there, in which version as far as is known by now; `data` is None where it was not read."""
 
     found: FoundSecret

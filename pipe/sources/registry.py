@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 if TYPE_CHECKING:
     from pipe.permissions import Home, Permissions
@@ -20,8 +19,7 @@ SOURCES = {
 }
 
 
-@dataclass(frozen=True)
-class SourceType:
+class SourceType(NamedTuple):
     """What a source's module says of it, as its SOURCE_TYPE.
 
     `example` is a path that people are shown, `placeholder` a selector of a folder that is still to be named.

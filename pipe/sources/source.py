@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from pipe.errors import Invalid, KeyturnError, Missing
 from pipe.redact import Secret
@@ -75,8 +75,7 @@ def taken_away(looked: SelectorResult, without: Mapping[Selector, Selector]) -> 
     return replace(looked, found=tuple(left), without=tuple(without.values()), met=tuple(met))
 
 
-@dataclass(frozen=True)
-class Single:
+class Single(NamedTuple):
     """One value; `leased` is one that ends with the sign-in that read it."""
 
     value: Secret

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 from pipe.overview import Held, KeyLife, Overview, Store
@@ -30,7 +29,7 @@ def key(user: str, name: str, age: int, *holders: str, overdue: bool = False) ->
 
 def one() -> Ended:
     changes = ("create the new key", "promote the new key", "publish acme/shop Production")
-    old = replace(key("deploy-bot", "…NX2D", 95), state="previous, active", next="deactivates on 2026-12-09")
+    old = key("deploy-bot", "…NX2D", 95)._replace(state="previous, active", next="deactivates on 2026-12-09")
     lives = (old, key("deploy-bot", "…ZIO2", 0, "acme/shop Production", "acme/shop Staging"))
     last = "Rotated deploy-bot's key: the new one is in 2 targets; …NX2D deactivates on 2026-12-09."
     return Ended(0, last, changed=True, changes=changes, seen=Overview(lives))

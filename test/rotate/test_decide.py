@@ -311,7 +311,7 @@ def test_a_target_that_still_holds_the_key_that_makes_room_gets_the_current_pair
 
 def test_a_leaked_key_that_is_inactive_makes_room_itself() -> None:
     seen = rotated(1)
-    seen = replace(seen, keys=(seen.keys[0], replace(seen.keys[1], active=False)))
+    seen = replace(seen, keys=(seen.keys[0], seen.keys[1]._replace(active=False)))
     plan = decide(seen, replace(POLICY, revoke=NEW))
     assert said(plan) == [
         "note revoked …XNEW", "prove writable a", "announce bot", "delete …XNEW", "note targets 1 target",

@@ -484,7 +484,7 @@ def test_a_moment_is_the_date_at_which_aws_says_that_it_was_noted(journals: Jour
     assert (says.inactive, says.notes_inactive) == (None, False)
     journals.world.clock.move(days=1)
     journals.one().note(Label.INACTIVE, [OLD], NOW)
-    off = (replace(KEYS[0], active=False), KEYS[1])
+    off = (KEYS[0]._replace(active=False), KEYS[1])
     says = journals.says(*off)
     assert says.inactive is not None
     assert says.inactive.key_id == OLD

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import NamedTuple
 
 from pipe.jobs.pull.memory import FORMER, SyncedSecret, TargetState, origin_digest, stamp_of
 from pipe.jobs.pull.observe import PullFacts, whats_wrong
@@ -15,8 +16,7 @@ from pipe.sources.source import SelectorResult
 from pipe.values import Place, Pull
 
 
-@dataclass(frozen=True)
-class Now:
+class Now(NamedTuple):
     """What a source has of a secret by now, in words; `stamp` is its version's, empty where that is not known.
 
     `gone` is set where the source has it no more.
@@ -27,8 +27,7 @@ class Now:
     gone: bool = False
 
 
-@dataclass(frozen=True)
-class Asked:
+class Asked(NamedTuple):
     """What a source has, by selector and address, and which selectors have told all that they bring."""
 
     origin: str

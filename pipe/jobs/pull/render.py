@@ -5,8 +5,7 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from pipe.redact import SHORTEST, Secret, learn
 from pipe.secrets import as_json
@@ -18,8 +17,7 @@ LARGEST = 32 * 1024
 EXACT = 2**53
 
 
-@dataclass(frozen=True)
-class Rendered:
+class Rendered(NamedTuple):
     """A value as a variable's text, or why it is none: neither text nor problem means that it is left out.
 
     `encoded` tells that the text is base64, since a variable cannot hold the value itself.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from pipe.errors import Refused
 from pipe.jobs.pull.memory import TargetState, stamp_of
@@ -21,8 +21,7 @@ from pipe.values import Pull
 _TO_UNDERSCORE = str.maketrans(".-/ ", "____")
 
 
-@dataclass(frozen=True)
-class ResolvedVariable:
+class ResolvedVariable(NamedTuple):
     """A variable that a secret gives; `encoded` is whether its text is base64 of the value."""
 
     name: str
@@ -31,8 +30,7 @@ class ResolvedVariable:
     encoded: bool = False
 
 
-@dataclass(frozen=True)
-class ResolvedSecret:
+class ResolvedSecret(NamedTuple):
     """A live secret and its version; without `variables` it was not read, since no target needs it.
 
     `left_out` are names that its wildcard would give and that programs obey.
@@ -60,8 +58,7 @@ class ResolvedSecret:
         return entry.left_out if entry else ()
 
 
-@dataclass(frozen=True)
-class Named:
+class Named(NamedTuple):
     """A variable's name and where its value comes from; `key` is empty where it is unknown or all of the secret."""
 
     name: str

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from pipe.errors import KeyturnError, Refused
 from pipe.jobs.replicate.identity import OWNER, SOURCE, is_current, of_origin, owner, source_tag, staged, token_of
@@ -28,8 +28,7 @@ class ReplicationFacts(Observed):
     run: str
 
 
-@dataclass(frozen=True)
-class Wanted:
+class Wanted(NamedTuple):
     """A live secret that is to have a replica: its name there, the version, and which keys; none for all."""
 
     found: FoundSecret
