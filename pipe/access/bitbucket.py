@@ -150,11 +150,14 @@ def api_of(
     writes: bool = True,
     limit: int = ALLOWANCE,
     gate: Gate | None = None,
+    shared: bool = False,
 ) -> Api:
-    """Return the API for the credentials that were given; nothing has been asked or fetched yet."""
+    """Return the API for the credentials that were given, see Api; nothing has been asked or fetched yet."""
     given, secret = access.credential, fetcher.of(access.credential.secret)
     if given.variable == CLIENT_SECRET:
         authorization = consumer(access.url, given.name or "", secret, access.variables, deadline)
     else:
         authorization = bearer(secret) if given.name is None else basic(given.name, secret)
-    return Api(access.url, authorization, access.variables, deadline, writes=writes, limit=limit, gate=gate)
+    return Api(
+        access.url, authorization, access.variables, deadline, writes=writes, limit=limit, gate=gate, shared=shared
+    )

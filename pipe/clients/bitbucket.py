@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from contextvars import copy_context
 from types import MappingProxyType
 from typing import Any
@@ -56,6 +57,10 @@ class Bitbucket:
     def begin(self, place: Place) -> None:
         """Return when something new may be begun in a place; raises Stopped where that is not to be in this run."""
         self._api.begin(place.path)
+
+    def writing(self, place: Place, writes: int) -> AbstractContextManager[None]:
+        """Hold what so many writes in a place take, which belong together; raises Stopped as `begin` does."""
+        return self._api.writing(place.path, writes)
 
     def repositories(self, workspace: str) -> tuple[Repository, ...]:
         """Return the repositories of a workspace that the token may see."""

@@ -6,8 +6,8 @@ import json
 import re
 import threading
 import time
-from collections.abc import Callable, Collection, Mapping
-from contextlib import nullcontext
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TypeVar
 
 from pipe.audit import change
@@ -29,6 +29,11 @@ ALLOWANCE = 1_000
 REFUSALS = 16
 REFUSED_FOR = 15.0
 
+# So many targets at most are between their first write and their last.
+HALVES = 2
+
+LATER = "Run again later; what is done is kept in mind."
+
 # Bitbucket says that a limit is near, not how much of it is left. Of the smallest, 1,000 requests an hour, what is left
 # is taken to be enough for this many more requests and for writing down what was done.
 NEARLY = 100
@@ -38,8 +43,8 @@ class Api:
     """Bitbucket's API as one credential may use it.
 
     `url` is its root, `advice` names the variables that hold the credentials, `writes` tells whether they are to write
-    variables, `limit` is how many requests an hour there are unless Bitbucket says so itself. `asked` and `refused`
-    count. Every method raises ServiceError.
+    variables, `limit` is how many requests an hour there are unless Bitbucket says so itself; where many jobs share
+    them, they are `shared`. `asked` and `refused` count. Every method raises ServiceError.
     """
 
     def __init__(
@@ -52,6 +57,7 @@ class Api:
         writes: bool = True,
         gate: Gate | None = None,
         limit: int = ALLOWANCE,
+        shared: bool = False,
     ) -> None:
         self.url = url.rstrip("/")
         self._door = Door("Bitbucket", self.url, CHECK, deadline)
@@ -68,6 +74,11 @@ class Api:
         self._doubtful_until = 0.0
         self.asked = self.refused = 0
         self.limit = limit
+        self._halves = threading.BoundedSemaphore(HALVES) if shared else None
+        # Writes of what is begun, and whether Bitbucket says that its limit is far.
+        self._promised = 0
+        self._room = threading.Condition(self._lock)
+        self._far = False
 
     @property
     def left(self) -> int:
@@ -93,9 +104,34 @@ class Api:
         while self._in_a_row and not self.exhausted and time.monotonic() < self._doubtful_until:
             self.deadline.wait(0.5)
         if self.exhausted:
-            raise Stopped(
-                "Bitbucket's rate limit is used up for this hour.", "Run again later; what is done is kept in mind."
-            )
+            raise Stopped("Bitbucket's rate limit is used up for this hour.", LATER)
+
+    @contextmanager
+    def writing(self, path: str, writes: int) -> Iterator[None]:
+        """Begin what takes so many writes and works by all of them alone; see `begin`.
+
+        Of a shared hour, that is begun only where what is known to be left covers it. What others spend is not known,
+        so that few are under way at a time unless Bitbucket says that its limit is far.
+        """
+        if self._halves is None:
+            self.begin(path)
+            yield
+            return
+        with nullcontext() if self._far else self._halves:
+            self.begin(path)
+            with self._room:
+                # What is asked meanwhile is promised still: it is counted twice until those writes are done.
+                self._room.wait_for(lambda: not self._promised or self._promised + writes <= self.left)
+                fits = writes <= self.left
+                self._promised += writes if fits else 0
+            if not fits:
+                raise Stopped(f"Bitbucket's rate limit has no room left in this hour for its {writes} writes.", LATER)
+            try:
+                yield
+            finally:
+                with self._room:
+                    self._promised -= writes
+                    self._room.notify_all()
 
     @property
     def granted(self) -> frozenset[str]:
@@ -196,9 +232,10 @@ class Api:
             headers["Content-Type"] = "application/json"
             body = json.dumps(request.body).encode()
         answer = self._door.ask(request.method, url, request.what, headers=headers, body=body)
-        if answer.headers.get("x-ratelimit-nearlimit", "").strip().lower() not in ("", "false", "0"):
-            with self._lock:
-                self._near += 1
+        near = answer.headers.get("x-ratelimit-nearlimit", "").strip().lower()
+        with self._lock:
+            self._far = near in ("false", "0") if near else self._far
+            self._near += near not in ("", "false", "0")
         told = re.match(r"\s*([0-9]{2,7})\b", answer.headers.get("x-ratelimit-limit", ""))
         if told:
             self.limit = int(told[1])
@@ -235,6 +272,10 @@ class Routes:
     def begin(self, path: str) -> None:
         """See Api."""
         self._of(path).begin(path)
+
+    def writing(self, path: str, writes: int) -> AbstractContextManager[None]:
+        """See Api."""
+        return self._of(path).writing(path, writes)
 
     def check(self) -> None:
         """See Api."""

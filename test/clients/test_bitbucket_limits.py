@@ -10,9 +10,9 @@ from functools import partial
 import pytest
 
 from pipe.clients.bitbucket import Bitbucket
-from pipe.clients.bitbucket_api import NEARLY, Api
+from pipe.clients.bitbucket_api import HALVES, NEARLY, Api
 from pipe.clients.bitbucket_auth import bearer
-from pipe.errors import Busy
+from pipe.errors import Busy, Stopped
 from pipe.redact import Secret
 from pipe.retry import IN_FLIGHT, Deadline, side_by_side
 from pipe.values import Place, Target, TargetKind
@@ -111,3 +111,39 @@ def test_of_what_is_left_when_the_limit_is_near_the_last_is_kept(
     finally:
         server.close()
     assert world.bitbucket.value_of(company.environments["Production"], "STATE") == "what was done"
+
+
+@pytest.mark.parametrize(("said", "most"), [("", HALVES), ("true", HALVES), ("false", 6)])
+def test_of_an_hour_that_others_share_few_are_between_their_writes_unless_it_is_said_to_be_far_from_used_up(
+    world: World, company: Company, said: str, most: int
+) -> None:
+    def tell(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        def start(status: str, headers: list[tuple[str, str]]) -> None:
+            start_response(status, [*headers, *([("X-RateLimit-NearLimit", said)] if said else [])])
+
+        return world.bitbucket.wire(environ, start)
+
+    server = Server(tell)
+    try:
+        api = Api(f"{server.url}/2.0", bearer(Secret(company.token.secret)), "X", Deadline(pace=0.1), shared=True)
+        client = Bitbucket(api)
+        place = client.find(PRODUCTION)
+        inside, ever, full = [0], [0], threading.Event()
+
+        def write() -> None:
+            with client.writing(place, 2):
+                inside[0] += 1
+                ever[0] = max(ever[0], inside[0])
+                full.set() if ever[0] == most else None
+                full.wait(1.5)
+                inside[0] -= 1
+
+        side_by_side([write] * 6)
+        assert ever == [most]
+        api.limit = api.asked + 1
+        with pytest.raises(Stopped, match="no room left in this hour for its 2 writes"), client.writing(place, 2):
+            pass
+        with client.writing(place, 1):
+            pass
+    finally:
+        server.close()

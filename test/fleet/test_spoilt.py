@@ -91,7 +91,7 @@ def test_wherever_the_hour_ends_no_consumer_breaks_and_the_next_hours_finish_it(
         fleet.world.clock.move(minutes=66)
         result = fleet.run()
         assert allowance.refused.total() - before <= 16, result.output
-        assert stage.broken() == [] or result.code == 2, result.output
+        assert len(stage.broken()) <= (2 if result.code == 2 else 0), result.output
         assert stage.strays() == []
         if result.code == 0 and "2 idle" in result.last_line:
             break
@@ -102,6 +102,21 @@ def test_wherever_the_hour_ends_no_consumer_breaks_and_the_next_hours_finish_it(
     fleet.world.clock.move(minutes=120)
     fleet.run()
     stage.right()
+
+
+def test_what_is_known_to_be_left_covers_both_writes_of_each_target_that_is_begun(stage: Stage) -> None:
+    fleet = stage.fleet
+    fleet.given["T"] = fleet.token.secret
+    entry = "bitbucket:\n  - {for: 'acme/*', requests: '38', BITBUCKET_ACCESS_TOKEN: $T}\n"
+    fleet.write(entry + TWELVE.partition("  app:")[0])
+    allowance = Allowance(fleet.world.clock, 38)
+    fleet.world.bitbucket.wire.spoil(allowance.fault)
+    for _ in range(3):
+        fleet.world.clock.move(minutes=66)
+        result = fleet.run()
+        assert stage.broken() == [], result.output
+    assert (result.code, allowance.refused.total()) == (0, 0), result.output
+    assert len({fleet.held(slug) for slug in SLUGS}) == 1
 
 
 @pytest.mark.sample(3)
@@ -170,3 +185,43 @@ def test_due_keys_that_do_not_fit_into_one_hour_are_rotated_in_turn(fleet: Fleet
         assert rotated > before, result.output
         before = rotated
     assert allowance.refused.total() == 0
+
+
+def test_a_small_hour_is_shared_by_pulls_and_looks_at_users_with_two_keys(fleet: Fleet) -> None:
+    """Whatever the hour holds, and whenever runs come, the grace period is no reason for a pull to wait."""
+    users, days = ["0", "1", "2", "3"], random.Random(SEED)
+    for user in users:
+        slugs = [f"p{user}-{number}" for number in range(8)]
+        for slug in slugs:
+            fleet.repository(slug, "Production")
+        fleet.user(f"ci-{user}", *slugs, days=95)
+    fleet.world.aws.put_secret("app/shared", json.dumps({"one": "one-of-the-app"}))
+    fleet.secrets.add("one-of-the-app")
+    keys = (
+        f"jobs:\n  keys:\n    EACH: {json.dumps(users)}\n    ACTION: rotate\n    IAM_USER_NAME: ci-$each\n"
+        "    SECRET_ID: ci/$each\n    TARGETS: acme/p$each-*:deployment:production\n"
+    )
+    pulls = (
+        f"  app:\n    EACH: {json.dumps(users)}\n    ACTION: pull\n    SOURCE: secretsmanager\n"
+        "    SECRETS: app/shared one\n    TARGETS: acme/p$each-*:deployment:production\n"
+    )
+    fleet.write(keys)
+    fleet.locked()
+    assert fleet.run().code == 0
+    fleet.write(keys + pulls)
+    fleet.locked()
+    allowance = Allowance(fleet.world.clock, 52)
+    fleet.world.bitbucket.wire.spoil(allowance.fault)
+    fleet.given["T"] = fleet.token.secret
+    entry = "bitbucket:\n  - {for: 'acme/*', requests: '52', BITBUCKET_ACCESS_TOKEN: $T}\n"
+    fleet.write(entry + keys + pulls)
+    pulled = 0
+    for build in range(100, 112):
+        fleet.world.clock.move(minutes=days.randrange(10, 110))
+        refused = allowance.refused.total()
+        result = fleet.run(BITBUCKET_BUILD_NUMBER=str(build))
+        assert allowance.refused.total() - refused <= 16, result.output
+        pulled = sum("ONE" in held for held in fleet.values().values())
+        if pulled == 32:
+            break
+    assert pulled == 32, result.output

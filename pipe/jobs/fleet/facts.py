@@ -34,17 +34,11 @@ class Credential:
     dead: str = ""
     throttled: bool = False
     used: bool = False
-    reserved: int = 0
 
     @property
     def name(self) -> str:
         """The credential as people know it: by what it is for."""
         return self.entry.text if self.entry else "the step's own"
-
-    @property
-    def left(self) -> int:
-        """How many requests of the hour's nobody has spent or put aside."""
-        return max(0, self.api.left - self.reserved)
 
 
 class FleetFacts:
@@ -57,7 +51,7 @@ class FleetFacts:
         for entry, access in settings.accesses:
             limit = entry.requests if entry and entry.requests else ALLOWANCE
             fetcher = sign_ins.fetcher_of(access)
-            api = api_of(access, fetcher, deadline, limit=limit, gate=Gate(8, grows_to=16))
+            api = api_of(access, fetcher, deadline, limit=limit, gate=Gate(8, grows_to=16), shared=True)
             self.credentials.append(Credential(entry, api, Bitbucket(api, seen=self.seen)))
 
     def list_repositories(self, workspaces: Iterable[str], lock: Lock) -> Inventory:

@@ -4,26 +4,28 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, ClassVar
 
 from pipe.access.sign_ins import SignIns
-from pipe.clients.bitbucket import Bitbucket
+from pipe.clients.bitbucket import Bitbucket, Seen
 from pipe.clients.bitbucket_api import Routes
 from pipe.errors import KeyturnError, Problem, Refused, Unexpected
+from pipe.jobs.fleet.budget import Hour, Need, Rank, in_turn, refusal, too_many
 from pipe.jobs.fleet.facts import Credential, FleetFacts
 from pipe.jobs.fleet.job import FleetSettings, workspaces_of
 from pipe.jobs.fleet.jobs import FleetJob, environ_of, read_fleet_job
+from pipe.jobs.fleet.leak import find_leaked
 from pipe.jobs.fleet.lock import Lock, write_lock
 from pipe.jobs.fleet.places import Allowed, Inventory, Matched, match_each, strays
 from pipe.jobs.fleet.result import Result, view
+from pipe.jobs.fleet.told import log, named, quiet
 from pipe.jobs.fleet.units import conflicts, units_of
 from pipe.jobs.rotate.action import Rotate
 from pipe.outcome import Outcome
@@ -34,37 +36,34 @@ from pipe.retry import Deadline, side_by_side
 from pipe.settings.variables import DOING
 from pipe.values import Place, Run, Target
 
-log = logging.getLogger("keyturn.fleet")
-
 # Units of jobs under way at the same time.
 AT_ONCE = 16
 # No key is made with fewer seconds left of the run: what follows it takes time.
 LAST_CREATE = 5 * 60.0
 # A key that is due for longer is overdue.
 OVERDUE = timedelta(days=7)
-NOTHING: Mapping[Credential, int] = MappingProxyType({})
+USED_UP = "Bitbucket refuses more in this hour"
 # Requests for each kind of step in a place.
 _COSTS = {Do.PROVE: 1, Do.WRITE: 1, Do.PRUNE: 1, Do.REMEMBER: 2}
-
-_NOW: ContextVar[str] = ContextVar("_NOW", default="")
 
 
 @dataclass
 class Work:
-    """One job of a run: its places with their credentials, what does it, and how urgent that is (less is more).
+    """One job of a run: its places with their credentials, what does it, and how urgent that is.
 
-    `found` is what a look has found.
+    `newest` is the age in seconds of its user's newest key, `aside` what is put aside for it by credential, and `found`
+    what a look has found.
     """
 
     matched: Matched
     places: list[tuple[Target, Place, Credential, Allowed]] = field(default_factory=list)
     job: Any = None
     action: Any = None
-    urgency: int = 2
+    rank: Rank = Rank.LOOKS
     overdue: bool = False
     newest: float = 0.0
     held: Credential | None = None
-    aside: dict[Credential, int] = field(default_factory=dict)
+    aside: Mapping[str, int] = field(default_factory=dict)
     result: Result | None = None
     found: Any = None
 
@@ -72,6 +71,30 @@ class Work:
     def name(self) -> str:
         """The job's name."""
         return self.matched.job.name
+
+    @property
+    def waits(self) -> bool:
+        """Whether it has still to be done in this run, or in another."""
+        return self.result is None or self.result.waits
+
+    def counted(self, but: Container[str] = ()) -> dict[str, int]:
+        """Return how many places it has by credential, but for those paths."""
+        return dict(Counter(each.name for _, place, each, _ in self.places if place.path not in but))
+
+    def cost(self, plan: Plan[Any], seen: Seen) -> dict[str, int]:
+        """Return how many requests the steps of a plan need, by credential."""
+        of = {place.path: each.name for _, place, each, _ in self.places}
+        found = Counter[str]()
+        for step in plan.actions:
+            path = step.place.path if step.place else ""
+            cost = _COSTS.get(step.do, 0)
+            if step.do is Do.PUBLISH:
+                held = seen.get(path)
+                # What a target remembers is made before, and noted once more afterwards.
+                new = isinstance(held, dict) and self.job.rotation.state_variable not in held
+                cost = len(self.job.rotation.variables) + new
+            found.update({of[path]: cost} if path in of else {})
+        return dict(found)
 
 
 class FleetRun:
@@ -86,13 +109,14 @@ class FleetRun:
         self._sign_ins = SignIns(run.session_name, deadline, kept=True)
         self._facts = FleetFacts(settings, self._sign_ins, deadline)
         self._lock = threading.Lock()
+        self._aside = Counter[str]()
         self._works: list[Work] = []
         self._told: list[str] = list(settings.told)
 
     def run(self) -> Ended:
         """Look, plan and do, job by job; raises Refused before anything is touched, and ServiceError."""
         try:
-            with _quiet():
+            with quiet():
                 return self._ran()
         finally:
             self._sign_ins.close()
@@ -121,9 +145,10 @@ class FleetRun:
             self._prepare(work, inventory)
         self._start(everything)
         if settings.revoke:
-            works = [self._leaked(everything)]
-            everything = works[0]
-        works.sort(key=self._turn(len(works)))
+            everything = [find_leaked(everything, settings.revoke, settings.fleet.name)]
+            works = [everything]
+        ranks = [(min(each.rank for each in unit), max(each.newest for each in unit)) for unit in works]
+        works = [works[number] for number in in_turn(ranks, settings.step.get("BITBUCKET_BUILD_NUMBER", ""))]
         side_by_side([partial(self._do_unit, unit, inventory) for unit in works], AT_ONCE)
         # What was put aside for others, and not needed by them, may be enough for what had to wait.
         for unit in works:
@@ -237,20 +262,25 @@ class FleetRun:
     def _held(self, work: Work, dead: Credential) -> Result:
         """Return the end of a job whose repositories could not be listed."""
         if dead.throttled:
-            return self._waiting(work, "since its repositories could not be listed")
+            return self._waiting(work, "since its repositories could not be listed", USED_UP)
         return Result(work.matched.job, 1, f"not run: {dead.dead}", why=dead.dead)
 
     def _begin(self, work: Work) -> None:
-        with _named(work.name):
+        with named(work.name):
             try:
                 client = self._client(work)
                 work.action = work.job.start(self._run, self._deadline, self._sign_ins.with_bitbucket(client))
                 if isinstance(work.action, Rotate):
                     ages = sorted(work.action.now - key.created for key in work.action.list_keys())
                     due = work.action.policy.rotate_after
-                    work.newest = -ages[0].total_seconds() if ages else 0.0
-                    work.urgency = 0 if len(ages) > 1 else 1 if not ages or ages[0] >= due else 2
+                    work.newest = ages[0].total_seconds() if ages else 0.0
                     work.overdue = bool(ages) and ages[0] >= due + OVERDUE
+                    work.rank = Rank.DUE if not ages or ages[0] >= due else Rank.LOOKS
+                    if not self._settings.revoke and work.action.is_half_done():
+                        work.rank = Rank.HALF_DONE
+                else:
+                    work.rank = Rank.MAY_WRITE
+                work.rank = min(work.rank, Rank.DUE if "FORCE" in self._settings.orders else Rank.LOOKS)
             except KeyturnError as error:
                 work.result = Result.failed(work.matched.job, error)
 
@@ -262,48 +292,10 @@ class FleetRun:
         routes = Routes({place.path: each.api for _, place, each, _ in places}, other.api, self._deadline)
         return Bitbucket(routes, {target: place for target, place, _, _ in places}, self._facts.seen)
 
-    def _leaked(self, works: Sequence[Work]) -> list[Work]:
-        """Return the one job whose user has the leaked key; raises Refused where there is none, or several."""
-        named = self._settings.revoke
-        rotations = [work for work in works if isinstance(work.action, Rotate)]
-        found = [work for work in rotations if any(key.id.endswith(named) for key in work.action.listed)]
-        if not found:
-            found = [work for work in rotations if _knew(work.action, named)]
-        failed = [work.result.last for work in works if work.result and work.result.code]
-        if len(found) > 1:
-            what = f"{named} fits keys of several jobs: {', '.join(each.name for each in found)}"
-            raise Refused([Problem("REVOKE", what, "Give the whole id.")])
-        if not found:
-            whose = f"aws iam get-access-key-last-used --access-key-id {named}"
-            off = f"aws iam update-access-key --user-name <user> --access-key-id {named} --status Inactive"
-            unknown = [f"Not every user could be asked: {failed[0]}"] if failed else []
-            raise Refused(
-                [Problem("REVOKE", f"no rotation of {self._settings.fleet.name} has a key {named}", " ".join(
-                    [f"Whose it is: {whose}; to switch it off: {off}.", *unknown]))]
-            )  # fmt: skip
-        log.warning("%s has the leaked key; whatever breaks, this switches it off: %s", found[0].name,
-                    f"aws iam update-access-key --user-name {found[0].action.policy.user} "
-                    f"--access-key-id {named} --status Inactive")  # fmt: skip
-        return found
-
-    def _turn(self, count: int) -> Callable[[list[Work]], tuple[int, float, int]]:
-        """Return the order: what may be half-done, what is due, then what is idle in turn by the build's number."""
-        build = self._settings.step.get("BITBUCKET_BUILD_NUMBER", "")
-        first = int(build) % count if build.isdecimal() and count else 0
-        places: dict[int, int] = {}
-
-        def key(unit: list[Work]) -> tuple[int, float, int]:
-            place = places.setdefault(id(unit), len(places))
-            urgency = min(work.urgency for work in unit)
-            newest = max(work.newest for work in unit)
-            return urgency, (-newest if urgency == 0 else newest) if urgency < 2 else 0.0, (place - first) % count
-
-        return key
-
     def _do_unit(self, unit: Sequence[Work], inventory: Inventory, *, again: bool = False) -> None:
         for work in unit:
-            if work.result is None or (again and work.result.waits and work.held is None):
-                with _named(work.name):
+            if work.result is None or (again and work.waits and work.held is None):
+                with named(work.name):
                     try:
                         work.result = self._do(work, inventory)
                     except KeyturnError as error:
@@ -320,25 +312,17 @@ class FleetRun:
             return Result(
                 job, 0, "waits: the run was told to end, or its time is over", waits=True, overdue=work.overdue
             )
-        urgent = work.urgency < 2 or bool(self._settings.revoke) or "FORCE" in self._settings.orders
-        looks = self._count(each for _, place, each, _ in work.places if place.path not in self._facts.seen)
-        too_much = next((each for each, number in looks.items() if 2 * number > each.api.limit), None)
-        if too_much is not None and job.group.action == "rotate":
-            return Result(
-                job, 1, f"its looks and proofs are more than the {too_much.api.limit:,} requests an hour that "
-                f"{too_much.name} has: give it a credential of its own, fewer targets, or one workspace variable",
-            )  # fmt: skip
-        # A due rotation is looked at only where it may go on: else the looks of many leave nothing for any.
-        ahead = {}
-        if job.group.action == "rotate" and (work.urgency == 1 or (urgent and work.urgency > 1)):
-            ahead = {each: 4 * number for each, number in self._count(each for _, _, each, _ in work.places).items()}
-        kept = {} if ahead else self._kept_back(work, 0 if urgent else 3)
-        with self._reserved(work, looks, kept, ahead=ahead, at_any_cost=bool(ahead), makes=True) as granted:
-            if not granted:
-                return self._waiting(work, "to be looked at")
+        places = work.counted()
+        never = too_many(places, self._hours()) if job.group.action == "rotate" else ""
+        if never:
+            return Result(job, 1, never)
+        look = Need.to_look(work.rank, places, work.counted(but=self._facts.seen))
+        with self._begun(work, look) as why:
+            if why:
+                return self._waiting(work, "to be looked at", why)
             side_by_side([partial(self._facts.look, place, each) for _, place, each, _ in work.places])
         if not self._facts.looked_at(place for _, place, _, _ in work.places):
-            return self._waiting(work, "to be looked at")
+            return self._waiting(work, "to be looked at", USED_UP)
         self._leave_out_gone(work, inventory)
         if not work.places and job.group.action != "replicate":
             return Result(job, 0, "none of its places is there any more", without_place=True)
@@ -372,140 +356,63 @@ class FleetRun:
                 return Result.of(job, plan, ended, last, only_shown=self._run.dry_run)
             makes = plan.has(Do.CREATE)
             if makes and self._deadline.left < LAST_CREATE and not self._settings.revoke:
-                return self._waiting(work, "since too little of the run's time is left to make a key")
-            kept = NOTHING if work.urgency < 2 or self._settings.orders.get("FORCE") else self._kept_back(work)
-            with self._reserved(work, self._cost(work, plan), kept, at_any_cost=True, makes=makes) as granted:
-                if not granted:
-                    return self._waiting(work, f"to do {len(plan.actions):,} steps")
+                return self._waiting(work, "to make a key", "too little of the run's time is left for that")
+            steps = f"to do {len(plan.actions):,} steps"
+            with self._begun(work, Need.to_do(work.rank, work.cost(plan, self._facts.seen), makes=makes)) as why:
+                if why:
+                    return self._waiting(work, steps, why)
                 outcome = action.carry_out(seen, plan)
             used_up = any(each.api.exhausted for _, _, each, _ in work.places)
             if used_up and outcome.failures and not outcome.touched:
-                return self._waiting(work, f"to do {len(plan.actions):,} steps")
+                return self._waiting(work, steps, USED_UP)
             result = Result.of(job, plan, outcome, action.summary(seen, plan, outcome), only_shown=False)
             log.log(logging.WARNING if result.code else logging.INFO, "%s", result.last)
             return result
         finally:
             action.close()
 
-    def _waiting(self, work: Work, what: str) -> Result:
-        text = f"waits for the next run, {what}: the hour's requests are spoken for"
+    def _waiting(self, work: Work, what: str, why: str) -> Result:
+        text = f"waits for the next run, up to an hour, {what}: {why}"
         code = 2 if self._settings.revoke else 1 if work.overdue else 0
         return Result(work.matched.job, code, text, waits=True, overdue=work.overdue)
 
-    @staticmethod
-    def _count(credentials: Iterator[Credential]) -> dict[Credential, int]:
-        found: dict[Credential, int] = {}
-        for each in credentials:
-            found[each] = found.get(each, 0) + 1
-        return found
-
-    def _cost(self, work: Work, plan: Plan[Any]) -> dict[Credential, int]:
-        """Return how many requests the steps of a plan need, by credential."""
-        of = {place.path: each for _, place, each, _ in work.places}
-        found: dict[Credential, int] = {}
-        for step in plan.actions:
-            credential = of.get(step.place.path) if step.place else None
-            if credential is not None:
-                cost = _COSTS.get(step.do, 0)
-                if step.do is Do.PUBLISH and step.place:
-                    held = self._facts.seen.get(step.place.path)
-                    # What a target remembers is made before, and noted once more afterwards.
-                    new = isinstance(held, dict) and work.job.rotation.state_variable not in held
-                    cost = len(work.job.rotation.variables) + new
-                found[credential] = found.get(credential, 0) + cost
-        return found
-
-    def _kept_back(self, work: Work, own: int = 0) -> dict[Credential, int]:
-        """Return what is left of each credential's hour: what the largest due rotation needs, and `own` a place."""
-        kept = {each: own * number for each, number in self._count(each for _, _, each, _ in work.places).items()}
-        for other in self._works:
-            if other.urgency == 1 and not other.aside and (other.result is None or other.result.waits):
-                for each, number in self._count(each for _, _, each, _ in other.places).items():
-                    kept[each] = max(kept.get(each, 0), 5 * number)
-        return kept
+    def _hours(self) -> dict[str, Hour]:
+        """Return each credential's hour as it is now."""
+        return {
+            each.name: Hour(
+                each.api.limit, each.api.left - self._aside[each.name], self._aside[each.name], each.api.broken
+            )
+            for each in self._facts.credentials
+        }
 
     @contextmanager
-    def _reserved(
-        self, work: Work, needs: Mapping[Credential, int], kept: Mapping[Credential, int], *,
-        ahead: Mapping[Credential, int] = NOTHING, at_any_cost: bool = False, makes: bool = False,
-    ) -> Iterator[bool]:  # fmt: skip
-        """Put requests aside while they are spent; false where a credential has not so many left.
-
-        What is needed `ahead` stays aside afterwards, until the job asks again or ends; where that is much, nothing
-        else of the credential's may be aside. What cannot fit into any hour may begin where nothing is aside; the
-        breaker ends it, and the next run goes on. Of what makes a key, the looks and proofs have to fit all the same.
-        """
-        total = {each: needs.get(each, 0) + ahead.get(each, 0) for each in {**needs, **ahead}}
+    def _begun(self, work: Work, need: Need) -> Iterator[str]:
+        """Put aside what a job needs while it is spent, and then what it needs to go on; or say why it has to wait."""
         with self._lock:
             self._give_back(work)
-            granted = all(
-                number <= each.left - min(kept.get(each, 0), each.api.limit // 2)
-                or (
-                    at_any_cost and not each.reserved and number > each.api.limit // 2
-                    and (not makes or number // 2 <= each.left)
-                )
-                for each, number in total.items()
-            )  # fmt: skip
-            granted = granted and not any(each.reserved and ahead[each] > each.api.limit // 8 for each in ahead)
-            granted = granted or bool(self._settings.revoke)
-            granted = granted and not any(each.api.broken for each in total)
-            for each, number in total.items() if granted else ():
-                each.reserved += number
-            work.aside = dict(ahead) if granted else {}
+            waiting = [
+                Need.to_look(other.rank, places := other.counted(), places)
+                for other in self._works
+                if other.rank < need.rank and other.waits and not other.aside and other is not work
+            ]
+            whatever = bool(self._settings.revoke) or work.rank is Rank.HALF_DONE
+            why = refusal(need, self._hours(), waiting, whatever=whatever)
+            now = {} if why else need.now
+            work.aside = {} if why else need.then
+            self._aside.update(now)
+            self._aside.update(work.aside)
         try:
-            yield granted
+            yield why
         finally:
             with self._lock:
-                for each, number in needs.items() if granted else ():
-                    each.reserved -= number
+                self._aside.subtract(now)
 
-    @staticmethod
-    def _give_back(work: Work) -> None:
-        for each, number in work.aside.items():
-            each.reserved -= number
+    def _give_back(self, work: Work) -> None:
+        self._aside.subtract(work.aside)
         work.aside = {}
-
-
-def _knew(action: Rotate, key_id: str) -> bool:
-    try:
-        return action.knew(key_id)
-    except KeyturnError:
-        return False
 
 
 def _text(target: Target) -> str:
     """Return a target as TARGETS has it."""
     of = f"{target.workspace}/{target.repository}" if target.repository else target.workspace
     return f"{of}:{target.kind.value}" + (f":{target.environment}" if target.environment else "")
-
-
-@contextmanager
-def _named(job: str) -> Iterator[None]:
-    token = _NOW.set(job)
-    try:
-        yield
-    finally:
-        _NOW.reset(token)
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Let the jobs' own log say what is wrong, each time with the job; what goes as it should is a line a job."""
-    handlers = logging.getLogger("keyturn").handlers[:]
-
-    def passes(record: logging.LogRecord) -> bool:
-        job = _NOW.get()
-        if not job:
-            return True
-        if record.levelno == logging.INFO and record.name != log.name:
-            return False
-        record.msg, record.args = f"{job}: {record.getMessage()}", ()
-        return True
-
-    for handler in handlers:
-        handler.addFilter(passes)
-    try:
-        yield
-    finally:
-        for handler in handlers:
-            handler.removeFilter(passes)

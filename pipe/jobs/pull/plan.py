@@ -28,8 +28,8 @@ from pipe.sources.inventory import Inventory, count, named
 from pipe.sources.source import SelectorResult
 from pipe.values import Pull
 
-# After so many writes the targets remember what has been done, so that a run that ends early is not done again.
-BATCH = 400
+# After so many writes, or targets, these remember what has been done, so that a run that ends early is not done again.
+BATCH, AT_ONCE = 400, 16
 
 # Bitbucket allows a thousand requests an hour.
 MANY = 800
@@ -259,12 +259,11 @@ class _TargetPlan:
 
 def _batches(plans: Collection[_TargetPlan]) -> Iterator[Step]:
     """Yield every step that acts; after each batch, and at the end, its targets remember what was done."""
-    acting = [(each, step) for each in plans for step in each.steps]
-    remembered: set[_TargetPlan] = set()
-    for start in range(0, len(acting), BATCH):
-        batch = acting[start : start + BATCH]
-        yield from (step for _, step in batch)
-        touched = dict.fromkeys(each for each, _ in batch)
-        yield from (each.remembering for each in touched)
-        remembered |= touched.keys()
-    yield from (each.remembering for each in plans if each not in remembered and each.is_news)
+    active = [each for each in plans if each.steps]
+    for first in range(0, len(active), AT_ONCE):
+        acting = [(each, step) for each in active[first : first + AT_ONCE] for step in each.steps]
+        for start in range(0, len(acting), BATCH):
+            batch = acting[start : start + BATCH]
+            yield from (step for _, step in batch)
+            yield from (each.remembering for each in dict.fromkeys(each for each, _ in batch))
+    yield from (each.remembering for each in plans if not each.steps and each.is_news)

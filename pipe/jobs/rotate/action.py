@@ -14,7 +14,16 @@ from pipe.audit import because
 from pipe.errors import KeyturnError, Refused
 from pipe.jobs.rotate.carry_out import Work
 from pipe.jobs.rotate.decide import decide
-from pipe.jobs.rotate.facts import KeyFailure, KeyOutcome, KeyPlan, KeyStep, Rotation, RotationFacts, TargetState
+from pipe.jobs.rotate.facts import (
+    KeyFailure,
+    KeyOutcome,
+    KeyPlan,
+    KeyStep,
+    Record,
+    Rotation,
+    RotationFacts,
+    TargetState,
+)
 from pipe.jobs.rotate.journal import Journal
 from pipe.jobs.rotate.leak import NO_NAMES, WHOLE_ID
 from pipe.jobs.rotate.observe import LOOKS, last_use_of, look_at_target, may_be_late, may_end, questions, with_holders
@@ -40,7 +49,7 @@ class Rotate:
     """One rotation, from looking to the last line; `journal` is None where the target's state variable keeps it.
 
     `own` is the pair that signs the run, where that is an IAM user's. `listed` are the keys that were listed and not
-    looked at yet.
+    looked at yet, `recorded` is what the journal says of them.
     """
 
     policy: Rotation
@@ -55,6 +64,7 @@ class Rotate:
     this_run: Run
     own: KeyPair | None = None
     listed: tuple[AccessKey, ...] = ()
+    recorded: Record | None = None
 
     @property
     def subjects(self) -> tuple[str, ...]:
@@ -73,6 +83,18 @@ class Rotate:
         """Return the user's keys, which the next look need not list again; raises ServiceError."""
         self.listed = self.keys.list()
         return self.listed
+
+    def is_half_done(self) -> bool:
+        """Tell whether some targets may not have the newest of the listed keys yet; raises Refused and ServiceError.
+
+        What the journal says of it, the next look need not read again.
+        """
+        if len(self.listed) < 2 or self.journal is None:
+            return len(self.listed) > 1
+        record = self.recorded = self.journal.record(self.listed)
+        told = record.published is not None and record.published.key_id == record.current
+        in_use = any(key.active for key in self.listed if key.id in record.ours)
+        return bool(record.pending or record.intent or record.revoked or (in_use and not told))
 
     def knew(self, key_id: str) -> bool:
         """Tell whether a key that IAM has no more was this user's, by the journal; raises Refused and ServiceError."""
@@ -109,7 +131,8 @@ class Rotate:
         problems = [each for each in (answers[:1] if lenient else answers) if isinstance(each, KeyturnError)]
         try:
             journal = self._journal_of(states)
-            record = journal.record(keys, policy.revoke if len(policy.revoke) >= WHOLE_ID else "")
+            named = policy.revoke if len(policy.revoke) >= WHOLE_ID else ""
+            record, self.recorded = self.recorded or journal.record(keys, named), None
         except KeyturnError as error:
             problems.append(error)
         if problems:

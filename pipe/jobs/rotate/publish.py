@@ -77,7 +77,12 @@ class Publisher:
         remembers.
         """
         target, state = self._targets[path], self._states.get(path)
-        self._bitbucket.begin(target.place)
+        secured = target.id is not None and target.id.secured
+        noted = state is not None and not state.says(**self._notes(pair, secured=secured))
+        with self._bitbucket.writing(target.place, len(self.policy.variables) + noted):
+            self._publish(target, state, pair)
+
+    def _publish(self, target: TargetState, state: StateVariable | None, pair: KeyPair) -> None:
         if state is not None and self._own is not None and target.key_id == self._own.id:
             state.write(**{SECRET: self._journal.arn or None, NEXT: pair.id})
         secured = target.id is not None and target.id.secured
@@ -98,13 +103,17 @@ class Publisher:
             if name == id_variable:
                 # Where Bitbucket keeps it secured although it was told otherwise, nobody can see which it is.
                 secured = written.secured
-        notes = {SECRET: self._journal.arn or None, ID: pair.id if secured else None}
+        notes = self._notes(pair, secured=secured)
         if state is None or state.says(**notes):
             return
         try:
             state.write(**notes)
         except KeyturnError as error:
             raise KeyturnError(f"It has the pair, but {error.what}", error.check, changed=True) from error
+
+    def _notes(self, pair: KeyPair, *, secured: bool) -> dict[str, str | None]:
+        """Return what a target remembers of a pair: which id it has, only where nobody can read that."""
+        return {SECRET: self._journal.arn or None, ID: pair.id if secured else None}
 
     def _shows(self, target: TargetState, key_id: str) -> bool:
         """Tell whether the target's list comes to show an id, although its write had no good answer."""
