@@ -22,6 +22,7 @@ from pipe.jobs.rotate.facts import (
     RotationFacts,
     TargetState,
 )
+from pipe.jobs.rotate.plan_old_keys import grace_is_over, recovery_is_over
 from pipe.plan import Do
 from pipe.values import AccessKey, Identity, LastUse, Place, Variable
 
@@ -257,7 +258,10 @@ def test_a_due_key_is_no_failure_in_the_run_that_deletes_the_one_before_it() -> 
     ("name", "said"),
     [
         ("TRUE", "REVOKE: true names no key. Give the id of the leaked key, or its last letters"),
-        ("ABCD", "REVOKE: ABCD is no key of bot. Give the id of the leaked key, or its last letters"),
+        (
+            "ABCD",
+            "REVOKE: no key of bot ends with ABCD. If it was revoked before, it is gone: give its whole id to be sure.",
+        ),
         ("SAME", "REVOKE: SAME fits two keys. Give the id of the leaked key, or its last letters"),
     ],
 )
@@ -424,3 +428,23 @@ def test_a_new_key_of_a_rotation_that_was_cut_off_is_removed_where_it_has_leaked
     seen = facts(key(OLD, 20), key(NEW, 0), current=OLD, readable=True, pending=NEW, targets=(target("a", OLD),))
     plan = decide(seen, replace(POLICY, revoke=NEW))
     assert said(plan) == ["note revoked …XNEW", "remove …XNEW", "tidy up AWSPENDING", "keep …XOLD", "keep a"]
+
+
+def test_a_last_use_and_other_places_are_asked_for_only_where_a_key_may_go() -> None:
+    seen, off = rotated(10), rotated(20, active=False, inactive=Noted(OLD, ago(10)))
+    old, inactive = seen.keys[0], off.keys[0]
+    assert grace_is_over(seen, POLICY, old)
+    for other in (rotated(9.99), rotated(10, ours=frozenset()), rotated(10, published=None),
+                  rotated(10, published=Noted(OLD, ago(10)))):  # fmt: skip
+        assert not grace_is_over(other, POLICY, old)
+    assert not grace_is_over(seen, POLICY, inactive)
+    assert recovery_is_over(off, POLICY, inactive)
+    for noted in (None, Noted(OLD, ago(9.99)), Noted(NEW, ago(10))):
+        assert not recovery_is_over(rotated(20, active=False, inactive=noted), POLICY, inactive)
+    assert not recovery_is_over(rotated(20, ours=frozenset(), inactive=Noted(OLD, ago(10))), POLICY, inactive)
+    assert not recovery_is_over(off, POLICY, old)
+
+
+def test_the_variables_of_a_pair_are_those_that_have_a_name() -> None:
+    assert POLICY.variables == ("ID", "KEY")
+    assert replace(POLICY, credentials_variable="FILE").variables == ("ID", "KEY", "FILE")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from pipe.errors import Refused
 from pipe.jobs.rotate.decide import decide
 from pipe.jobs.rotate.facts import Intent, Noted, TargetState
+from pipe.jobs.rotate.journal import LARGEST, Entry, list_of
 from pipe.plan import Do
 from pipe.values import LastUse, Variable
 from test.rotate.test_decide import (
@@ -250,3 +252,9 @@ def test_more_targets_than_a_version_has_room_for_are_refused_before_anything_is
     with pytest.raises(Refused, match="their list is larger than the 65,536 bytes"):
         decide(seen, POLICY)
     decide(replace(seen, record=replace(seen.record, keeps_secrets=False)), POLICY)
+    one = target("a", OLD)
+    room = LARGEST - len(list_of([Entry.of(one, "ID")]).encode())
+    for more in (0, 1):
+        full = replace(seen, targets=(replace(one, place=replace(one.place, label="a" * (1 + room + more))),))
+        with pytest.raises(Refused) if more else nullcontext():
+            decide(full, POLICY)

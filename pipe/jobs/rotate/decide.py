@@ -47,16 +47,18 @@ def decide(facts: RotationFacts, policy: Rotation) -> KeyPlan:
     kept = _without(left, {key.id for key in lost})
     record, strangers = left.record, kept.strangers
     current = left.key(record.current)
-    base = current or (strangers[0] if len(strangers) == 1 and not record.current else None)
+    first = next(iter(strangers), None)
+    base = current or (first if len(strangers) == 1 and not record.current else None)
     leaked = record.current in orders or (base is not None and base.id in orders)
-    reason = _reason_to_rotate(kept, policy, base or next(iter(strangers), None), leaked=base if leaked else None)
+    reason = _reason_to_rotate(kept, policy, base or first, leaked=base if leaked else None)
     held_up: tuple[KeyFailure, ...] = ()
-    if reason and not (leaked and current is not None and not current.active):
+    # A current key that is inactive has leaked, and makes room itself.
+    if reason and (current is None or current.active):
         refuse_strangers(kept, strangers)
         if lost:
             held_up, reason = (in_the_way_of(left, lost, reason),), ""
     # What no target names was not Keyturn's before, and is not now.
-    replaced = base if base is not None and (base is current or left.held_by(base.id)) else None
+    replaced = current or (base if base is not None and left.held_by(base.id) else None)
     steps = [*_orders_noted(facts, policy, orders), *removed, *_repairs(left), *waiting(left, lost, removed)]
     new_key = bool(reason or record.pending)
     if reason and leaked and current is not None and len(left.keys) >= MOST_KEYS:
@@ -71,15 +73,16 @@ def decide(facts: RotationFacts, policy: Rotation) -> KeyPlan:
     old = old_key_steps(
         left, policy, replaced=replaced if new_key else None, orders=orders, fresh=_restarts(left, steps)
     )
-    touched = {step.key_id for step in steps if step.do in (Do.DEACTIVATE, Do.DELETE)}
-    ends = [step for step in old if step.key_id not in touched and not (reason and _is_back(steps, step))]
+    # What makes room is gone already, and what this very plan goes back to stays.
+    spared = {step.key_id for step in steps if step.do is Do.DELETE or (reason and step.do is Do.PROMOTE)}
+    ends = [step for step in old if step.key_id not in spared]
     steps += [*_given_up(left, policy), *_written_once_more(left, steps, ends), *ends]
     if not new_key or replaced is not base:
         steps += [_stranger(key) for key in strangers if key is not (replaced if new_key else base)]
     if record.gone:
         steps.append(_gone(record.gone))
     unmet = any(step.leaked and step.do is Do.KEEP and step.warn for step in steps)
-    if not (held_up or new_key or leaked or policy.revoke):
+    if not (held_up or leaked or policy.revoke):
         held_up = _held_up(left, policy, base, steps)
     return KeyPlan(tuple(steps), failures=held_up, unmet=unmet or bool(held_up and leaked))
 
@@ -106,35 +109,30 @@ def _orders_noted(facts: RotationFacts, policy: Rotation, orders: frozenset[str]
         yield KeyStep(Do.REMEMBER_REVOKED, "no key", "IAM has none of the leaked keys any more", vital=False)
 
 
-def _is_back(steps: list[KeyStep], step: KeyStep) -> bool:
-    """Tell whether a step ends a key that this very plan makes the current one again."""
-    return any(each.do is Do.PROMOTE and each.key_id and each.key_id == step.key_id for each in steps)
-
-
 def _written_once_more(facts: RotationFacts, steps: list[KeyStep], ends: list[KeyStep]) -> Iterator[KeyStep]:
     """Yield one more publication to targets whose id nobody can read, before the old key is switched off."""
-    if not any(step.do is Do.DEACTIVATE and not step.leaked for step in ends):
+    current = facts.key(facts.record.current)
+    if current is None or not any(step.do is Do.DEACTIVATE and not step.leaked for step in ends):
         return
     written = {step.on for step in steps if step.do is Do.PUBLISH}
-    current = facts.key(facts.record.current)
     hidden = [
         target for target in facts.targets
         if target.id is not None and target.id.secured and target.place.label not in written
     ]  # fmt: skip
-    if hidden and current is not None:
+    if hidden:
         yield verification(current)
-    for target in hidden if current is not None else ():
+    for target in hidden:
         why = "its id is secured, so that nobody can see whether it holds the pair"
         yield KeyStep(Do.PUBLISH, target.place.label, why, facts.record.current, place=target.place)
 
 
 def _restarts(facts: RotationFacts, steps: list[KeyStep]) -> bool:
     """Tell whether a target is written that held another pair, so that the grace period begins anew."""
-    written = {step.place.path for step in steps if step.do is Do.PUBLISH and step.place}
+    written = {step.place for step in steps if step.do is Do.PUBLISH}
     return any(
         target.id is not None and target.key_id != facts.record.current
         for target in facts.targets
-        if target.place.path in written
+        if target.place in written
     )
 
 

@@ -62,14 +62,15 @@ def _named(facts: RotationFacts, name: str) -> str:
     if name in NO_NAMES:
         raise Refused([f"REVOKE: {name.lower()} names no key. {_choices(facts)}"])
     found = [key.id for key in facts.keys if key.id.endswith(name)]
-    if not found and facts.record.gone == name:
+    if facts.record.gone == name:
         return name
-    if len(found) > 1:
-        raise Refused([f"REVOKE: {name} fits two keys. {_choices(facts)}"])
     if not found:
         reason = _unknown(facts, name)
         raise Refused([f"REVOKE: {reason} {_keys(facts)}"])
-    return found[0]
+    if len(found) > 1:
+        raise Refused([f"REVOKE: {name} fits two keys. {_choices(facts)}"])
+    [key_id] = found
+    return key_id
 
 
 def _unknown(facts: RotationFacts, name: str) -> str:
@@ -113,7 +114,7 @@ def without_room(
         why = f"REVOKE: it has leaked, but there is no room for a new key: {'; '.join(blocked)}"
         return [KeyStep(Do.KEEP, current.name, why, current.id, warn=True, leaked=True)], None
     # What a target holds whose id nobody can see is not known, so that it may be this one.
-    holding = [target for target in facts.targets if target.id is not None and target.key_id in ("", previous.id)]
+    holding = [target for target in facts.targets if target.id is not None and target.key_id in {"", previous.id}]
     room = [*published(facts, holding, current, orders)]
     use = facts.last_use.get(previous.id)
     room.append(

@@ -27,7 +27,7 @@ def rotation_steps(
         why = f"may write {policy.state_variable}, and so the pair"
         # Where a key has leaked, a target that refuses does not stop the others.
         yield KeyStep(Do.PROVE, target.place.label, why, place=target.place, vital=not orders)
-    if record.by_hand and base is not None and base.id == record.current:
+    if record.by_hand and base is not None:
         yield taken_over(base)
     if record.keeps_secrets and not record.secret and not orders:
         yield secret_made(facts, policy)
@@ -57,12 +57,11 @@ def secret_made(facts: RotationFacts, policy: Rotation) -> KeyStep:
 
 def resumption_steps(facts: RotationFacts, replaced: AccessKey | None, orders: frozenset[str]) -> Iterator[KeyStep]:
     """Yield the steps by which a key that was made and stored before goes on."""
-    if facts.record.by_hand and replaced is not None and replaced.id == facts.record.current:
+    if facts.record.by_hand and replaced is not None:
         yield taken_over(replaced)
     if facts.record.keeps_secrets:
         yield _noted_holders(facts)
-    pending = facts.record.pending
-    yield from _new_key_steps(facts, pending, replaced.id if replaced and replaced.id != pending else "", orders)
+    yield from _new_key_steps(facts, facts.record.pending, replaced.id if replaced else "", orders)
 
 
 def taken_over(key: AccessKey) -> KeyStep:

@@ -78,13 +78,13 @@ def in_the_way(facts: RotationFacts, policy: Rotation, key_id: str = "") -> list
     for holder in facts.holders:
         label = holder.place.label
         # The current key may itself be the one that has leaked.
-        if label in policy.adopt or holder.key_id in {"", facts.record.current} - {key_id}:
+        if label in policy.adopt or holder.key_id == facts.record.current != key_id:
             continue
         if holder.key_id is None:
             ways.append(
                 f"{label}, which is not in TARGETS, cannot be looked at ({holder.why}); if it is gone: ADOPT: {label}"
             )
-        elif facts.key(holder.key_id) and key_id in ("", holder.key_id):
+        elif facts.key(holder.key_id) and key_id in {"", holder.key_id}:
             ways.append(f"{label}, which is not in TARGETS, holds {last_four(holder.key_id)}")
     if not key_id:
         ways += [
@@ -128,9 +128,10 @@ def _active(facts: RotationFacts, policy: Rotation, key: AccessKey, *, fresh: bo
         yield KeyStep(Do.KEEP, key.name, "stays active: this run signs with it", key.id)
     elif fresh or not grace_is_over(facts, policy, key):
         published = facts.record.published
-        counted = published is not None and published.key_id == facts.record.current and not fresh
-        due = (published.at if published and counted else facts.now) + policy.grace
-        yield _kept(key, "stays active", "deactivates", due)
+        begun = facts.now
+        if published is not None and published.key_id == facts.record.current and not fresh:
+            begun = published.at
+        yield _kept(key, "stays active", "deactivates", begun + policy.grace)
     elif ways := in_the_way(facts, policy):
         yield KeyStep(Do.KEEP, key.name, f"postponed: {'; '.join(ways)}", key.id, warn=True)
     elif use is None:
