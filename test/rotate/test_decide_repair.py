@@ -255,6 +255,6 @@ def test_more_targets_than_a_version_has_room_for_are_refused_before_anything_is
     one = target("a", OLD)
     room = LARGEST - len(list_of([Entry.of(one, "ID")]).encode())
     for more in (0, 1):
-        full = replace(seen, targets=(replace(one, place=replace(one.place, label="a" * (1 + room + more))),))
+        full = replace(seen, targets=(replace(one, place=one.place._replace(label="a" * (1 + room + more))),))
         with pytest.raises(Refused) if more else nullcontext():
             decide(full, POLICY)

@@ -23,8 +23,7 @@ MINUTE = 1 / 24 / 60
 UNUSED, USED, QUIET = LastUse(None), LastUse(ago(1), "s3", "eu-central-1"), LastUse(ago(40), "N/A", "N/A")
 OTHER = "AKIAXXXXXXXXXXXXOTHR"
 FORCE, REVOKE_OLD, REVOKE_NEW = (
-    replace(POLICY, **each)
-    for each in ({"force": True}, {"revoke": OLD}, {"revoke": NEW})  # type: ignore[arg-type]
+    replace(POLICY, **each) for each in ({"force": True}, {"revoke": OLD}, {"revoke": NEW})
 )
 BREAK_OLD, BREAK_NEW = replace(REVOKE_OLD, force=True), replace(REVOKE_NEW, force=True)
 USED_ENDS = replace(POLICY, deactivate_if_used=True)
@@ -45,7 +44,7 @@ def with_use(seen: RotationFacts, **use: LastUse | None) -> RotationFacts:
 def last_off(seen: RotationFacts) -> RotationFacts:
     """Return the same with the last key inactive."""
     *others, last = seen.keys
-    return replace(seen, keys=(*others, replace(last, active=False)))
+    return replace(seen, keys=(*others, last._replace(active=False)))
 
 
 def first(age: float, **more: Any) -> RotationFacts:
