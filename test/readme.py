@@ -13,7 +13,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import NamedTuple
 
-from pipe import permissions
+from pipe import __version__, permissions
 from pipe.jobs.setup import commands
 from pipe.naming import OBEYED
 from pipe.permissions import Home, Statement, document
@@ -38,6 +38,21 @@ MOST_USED = (
     "ACTION", "TARGETS", "DRY_RUN", "BITBUCKET_ACCESS_TOKEN", "AWS_OIDC_ROLE_ARN", "AWS_DEFAULT_REGION",
     "IAM_USER_NAME", "SECRET_ID", "REVOKE", "SECRETS", "VAULT_ADDR", "VAULT_ROLE",
 )  # fmt: skip
+
+# The rotation of the README: its image and its variables, in the order in which `setup` prints them.
+ROTATION: tuple[str, dict[str, commands.Variables]] = (
+    f"docker://your-account/keyturn:{__version__}",
+    {
+        "rotate": {
+            "TARGETS": ("deployment:staging", "deployment:production"),
+            "BITBUCKET_ACCESS_TOKEN": "$BITBUCKET_ACCESS_TOKEN",
+            "AWS_OIDC_ROLE_ARN": "arn:aws:iam::123456789012:role/keyturn",
+            "AWS_DEFAULT_REGION": "eu-central-1",
+            "IAM_USER_NAME": "deploy-bot",
+            "SECRET_ID": "ci/deploy-bot",
+        }
+    },
+)
 
 _BLOCK = re.compile(r"^( *)```(\w+)\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
 
@@ -136,6 +151,7 @@ def made() -> dict[str, str]:
         "certificate": json.dumps(permissions.trusts_certificate(anchor, "runner-1"), indent=2) + "\n",
         "vault-policy": commands.policy("keyturn", in_vault),
         "vault-sign-in": commands.sign_in(step, "jwt", "keyturn"),
+        "pipeline": commands.pipeline("", *ROTATION),
     }
 
 

@@ -14,6 +14,7 @@ from sandbox.aws.keys import iam
 from sandbox.world import REGION, Company, World
 from test.readme import README, blocks
 from test.setup.test_aws import PROGRAM
+from test.setup.test_text import commented
 from test.support import run_bare
 from test.test_readme import environment_of, pipes_in
 
@@ -42,20 +43,23 @@ def test_the_pipelines_do_what_the_readme_says(world: World, company: Company, t
     token = world.bitbucket.issue_token("repository", company.repository, scopes=["pipeline", "pipeline:variable"])
     last: list[str] = []
 
-    def start(name: str, **chosen: str) -> str:
+    def start(name: str, *, code: int = 0, **chosen: str) -> str:
         variables = {**defaults(name), **chosen, "BITBUCKET_ACCESS_TOKEN": token.secret}
         (pipe,) = pipes_in(CUSTOM[name][1])
         ended = run_bare({
             **environment_of(pipe["variables"], variables),
             "AWS_ENDPOINT_URL": world.aws_url, "BITBUCKET_API_URL": f"{world.bitbucket_url}/2.0",
-            "BITBUCKET_STEP_OIDC_TOKEN": company.token_for(),
+            "BITBUCKET_STEP_OIDC_TOKEN": company.token_for(), "BITBUCKET_DEPLOYMENT_ENVIRONMENT": "",
         })  # fmt: skip
-        assert ended.returncode == 0, ended.stdout
+        assert ended.returncode == code, ended.stdout
         last.append(ended.stdout.splitlines()[-1])
         return ended.stdout
 
     iam().open_id_providers.clear()
     script = start("keyturn", ACTION="setup").rpartition("✔")[0]
+    # What the set-up prints to be pasted is what the README has, but for the sandbox's addresses.
+    printed = re.sub(r"\n +\w+_URL: .*", "", commented(script, "bitbucket-pipelines.yml:"))
+    assert yaml.safe_load(printed)["pipelines"]["custom"] == CUSTOM
     program = tmp_path / "aws"
     program.write_text(PROGRAM, encoding="utf-8")
     program.chmod(0o755)
@@ -70,6 +74,8 @@ def test_the_pipelines_do_what_the_readme_says(world: World, company: Company, t
     start("keyturn", DRY_RUN="true")
     start("keyturn")
     start("keyturn")
+    assert "deploy-bot has: AKIA" in start("revoke-key", code=1)
+    del last[-1]
     (pair,) = set(world.consumers().values())
     start("revoke-key", REVOKE=pair.access_key_id[-4:])
     assert len(last) == len(SEEN)

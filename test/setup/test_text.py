@@ -8,7 +8,6 @@ import secrets
 import subprocess
 import sys
 from collections.abc import Mapping
-from itertools import chain
 from pathlib import Path
 
 import jsonschema
@@ -107,24 +106,23 @@ def test_the_pipeline_is_valid_and_the_pipe_takes_it(given: dict[str, str], tmp_
     checked = subprocess.run(check, capture_output=True, text=True, check=False)
     assert checked.returncode == 0, checked.stdout + checked.stderr
     custom = yaml.safe_load(text)["pipelines"]["custom"]
-    (step,) = custom["keyturn"]
-    steps = [step["step"]]
-    assert ("revoke-key" in custom) == ("rotate" in {each["variables"]["ACTION"] for each in step["step"]["script"]})
-    asked = {}
-    if "revoke-key" in custom:
-        variables, leak = custom["revoke-key"]
+    rotates = not given or "IAM_USER_NAME" in given
+    assert list(custom) == ["keyturn", *(["revoke-key"] if rotates else [])]
+    assert len(custom["keyturn"][1]["step"]["script"]) == (3 if given in ({}, COMBINED) else 1)
+    for variables, step in custom.values():
         asked = {each["name"]: each["default"] for each in variables["variables"]}
-        assert asked == {"REVOKE": "true"}
-        steps.append(leak["step"])
-    assert all(each["oidc"] is True for each in steps)
-    if not given:
-        return
-    for pipe in chain.from_iterable(each["script"] for each in steps):
-        variables = {"BITBUCKET_STEP_OIDC_TOKEN": "a.b.c", "BITBUCKET_WORKSPACE": "acme", "BITBUCKET_REPO_SLUG": "shop"}
-        for name, value in pipe["variables"].items():
-            text = "\n".join(value) if isinstance(value, list) else value
-            variables[name] = asked.get(name, "made-for-the-step") if text == f"${name}" else text
-        assert read_settings(variables).action == pipe["variables"]["ACTION"]
+        assert step["step"]["oidc"] is True
+        for pipe in step["step"]["script"] if given else ():
+            environ = {
+                "BITBUCKET_STEP_OIDC_TOKEN": "a.b.c",
+                "BITBUCKET_WORKSPACE": "acme",
+                "BITBUCKET_REPO_SLUG": "shop",
+            }
+            for name, value in pipe["variables"].items():
+                text = "\n".join(value) if isinstance(value, list) else value
+                environ[name] = asked.get(name, "made-for-the-step") if text == f"${name}" else text
+            assert set(asked) <= set(pipe["variables"])
+            assert read_settings(environ).action in ("rotate", "pull", "replicate")
 
 
 def test_the_step_s_claims_go_before_its_variables() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -35,6 +36,21 @@ def variables_of(vaulted: World, company: Company) -> dict[str, str]:
     }  # fmt: skip
 
 
+def setter(world: World) -> str:
+    """Return a token that has the rights which the script asks for, and no others."""
+    assert world.vault is not None
+    rules = {
+        "sys/policies/acl/puller": ["create", "update"], "auth/bitbucket/*": ["create", "update", "read"],
+        "sys/auth/bitbucket": ["create", "update", "sudo"],
+    }  # fmt: skip
+    policy = {"path": {path: {"capabilities": rights} for path, rights in rules.items()}}
+    make = (
+        f"bao policy write setter - <<'END'\n{json.dumps(policy)}\nEND\nbao token create -policy=setter -field=token\n"
+    )
+    made = done(f"export BAO_ADDR={world.vault.url}\n{make}", world.vault.root_token)
+    return made.stdout.splitlines()[-1]
+
+
 @pytest.mark.parametrize("scan", [False, True])
 def test_a_pull_works_once_the_commands_are_done(vaulted: World, scan: bool) -> None:
     company = vaulted.seed()
@@ -44,9 +60,13 @@ def test_a_pull_works_once_the_commands_are_done(vaulted: World, scan: bool) -> 
     script = script_of(given, company)
     if scan:
         script = script.replace('# path "secret/detailed-metadata', 'path "secret/detailed-metadata')
+    said = " ".join(script.replace("#", "").split())
+    assert f"by bao login -address={vaulted.vault.url} (or vault login), as somebody who may create and update" in said
+    assert "sys/policies/acl/puller, auth/bitbucket/* (with read) and with sudo sys/auth/bitbucket." in said
     # The second time all is there already.
+    token = setter(vaulted)
     for _ in range(2):
-        ended = done(script, vaulted.vault.root_token)
+        ended = done(script, token)
         assert ended.returncode == 0, ended.stdout + ended.stderr
     assert "path is already in use" in ended.stderr
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import starmap
 from textwrap import wrap
@@ -89,9 +89,26 @@ class SetUp:
             f"What has to exist for Keyturn to {doing}.",
             "Commands for a POSIX shell. Running them again is harmless: a command that ends in || says what is there "
             "already, and the next one updates it.",
+            *self._signed_in(),
             *(token if self.uses_bitbucket else ()),
             *(f"WARNING: {doubt}" for doubt in self.doubts),
         )
+
+    def _signed_in(self) -> Iterator[str]:
+        """Yield who has to be signed in when the commands are run: a login that asks for a token would read them."""
+        if self.grants:
+            yield "Sign in to AWS before, as somebody who may make identity providers, roles and their policies in IAM."
+        for vault in self.vaults:
+            where = f"-address={vault.address}" + (f" -namespace={vault.namespace}" if vault.namespace else "")
+            jwt = (
+                f", auth/{vault.mount}/* (with read) and with sudo sys/auth/{vault.mount}"
+                if vault.method == "jwt"
+                else ""
+            )
+            yield (
+                f"Sign in to Vault before, by bao login {where} (or vault login), as somebody who may create and "
+                f"update sys/policies/acl/{vault.role}{jwt}."
+            )
 
     def _aws(self, role_arn: str, grants: Mapping[str, Sequence[Statement]]) -> str:
         return _comment(

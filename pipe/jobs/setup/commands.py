@@ -17,6 +17,9 @@ from pipe.step import Step
 # What needs no quotes in YAML, but for some words.
 _PLAIN = re.compile(r"(?!(?:true|false|yes|no|on|off|null)$)[A-Za-z$/][\w./:@$+-]*[\w/]", re.IGNORECASE)
 
+# What a step is called that has one action.
+STEPS = {"rotate": "Rotate AWS access keys", "pull": "Pull secrets", "replicate": "Replicate secrets"}
+
 Variables = Mapping[str, str | tuple[str, ...]]
 
 
@@ -91,25 +94,36 @@ def issuer_of(step: Step) -> str:
 
 
 def pipeline(environment: str, image: str, actions: Mapping[str, Variables]) -> str:
-    """Return the pipeline; each action is a pipe of one step, since one sign-in serves all of them.
+    """Return the pipeline.
 
-    Beside a rotation stands the one for a leaked key, so that nobody needs a commit on that day.
+    Each action is a pipe of one step, since one sign-in serves all of them. A single one can be run by hand as another
+    one, too. Beside a rotation stands the pipeline for a leaked key, so that nobody needs a commit on that day.
     """
-    lines = ["pipelines:", "  custom:", "    keyturn:", *_step(environment, image, actions)]
+    lines = ["pipelines:", "  custom:", "    keyturn:", *_keyturn(environment, image, actions)]
     if rotates := actions.keys() & {"rotate", "fleet"}:
-        asked = [
-            "    # A key has leaked: Run pipeline, and give its id. Without, the run is",
-            "    # refused and lists the keys.",
-            "    revoke-key:",
-            "      - variables:",
-            "          - name: REVOKE",
-            '            default: "true"',
-        ]
-        lines += [
-            *asked,
-            *_step(environment, image, {each: {"REVOKE": "$REVOKE", **actions[each]} for each in rotates}),
-        ]
+        leak = {each: {"REVOKE": "$REVOKE", **actions[each]} for each in rotates}
+        lines += ["    revoke-key:", *_asked("REVOKE", "'true'  # is refused: whoever runs it gives the key's id")]
+        lines += _step("Switch off a leaked AWS access key", environment, image, leak)
     return "\n".join(lines) + "\n"
+
+
+def _keyturn(environment: str, image: str, actions: Mapping[str, Variables]) -> Iterator[str]:
+    dry_run = _asked("DRY_RUN", "'false'", "'false', 'true'")
+    if len(actions) > 1:
+        pipes = {each: {"DRY_RUN": "$DRY_RUN", **variables} for each, variables in actions.items()}
+        yield from (*dry_run, *_step("Keyturn", environment, image, pipes))
+        return
+    ((action, variables),) = actions.items()
+    yield from (*_asked("ACTION", action, f"setup, doctor, {action}, status"), *dry_run[1:])
+    yield from _step(
+        STEPS.get(action, "Keyturn"), environment, image, {"$ACTION": {"DRY_RUN": "$DRY_RUN", **variables}}
+    )
+
+
+def _asked(name: str, default: str, allowed: str = "") -> list[str]:
+    """Return a variable that whoever runs a pipeline by hand is asked for, below the word `variables`."""
+    lines = ["      - variables:", f"          - name: {name}", f"            default: {default}"]
+    return [*lines, f"            allowed-values: [{allowed}]"] if allowed else lines
 
 
 def _granted(selectors: Sequence[Selector], view: str, *capabilities: str) -> list[str]:
@@ -129,8 +143,8 @@ def _command(what: str, options: Mapping[str, str]) -> str:
     return " \\\n".join([f"aws {what}", *(f"  --{name} {shlex.quote(value)}" for name, value in options.items())])
 
 
-def _step(environment: str, image: str, actions: Mapping[str, Variables]) -> Iterator[str]:
-    yield from ("      - step:", "          oidc: true")
+def _step(name: str, environment: str, image: str, actions: Mapping[str, Variables]) -> Iterator[str]:
+    yield from ("      - step:", f"          name: {name}", "          oidc: true")
     if environment:
         yield f"          deployment: {_word(environment)}"
     yield from ("          concurrency-group: keyturn", "          script:")
