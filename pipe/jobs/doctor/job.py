@@ -144,4 +144,4 @@ def _can_sign_in(access: AwsAccess) -> bool:
 
 
 def _is_given(access: BitbucketAccess) -> bool:
-    return bool(access.url) and not {"", Secret("")} & set(vars(access.credential).values())
+    return bool(access.url) and not {"", Secret("")} & set(access.credential)

@@ -218,7 +218,7 @@ def _vaults(job: SetupJob) -> tuple[Vault, ...]:
 
 def _stored(job: Job) -> Stored | None:
     """Return where a job fetches its credential for Bitbucket from; None where it is given or needs none."""
-    given = () if isinstance(job, ReplicateJob) else vars(job.targets.access.credential).values()
+    given = () if isinstance(job, ReplicateJob) else job.targets.access.credential
     return next((each for each in given if isinstance(each, Stored)), None)
 
 
