@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import random
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
 import pytest
@@ -13,9 +15,11 @@ from sandbox.answers import PAGES, Answer
 from sandbox.bitbucket.allowance import Allowance
 from sandbox.wire import Fault
 from sandbox.wrong import WAYS, change, fields
+from test.faults.figures import FIGURES
 from test.faults.judge import LIES, WRONG
 from test.faults.sample import SEED
 from test.fleet.company import Fleet
+from test.support import Result
 
 SLUGS = [f"t-{number:02}" for number in range(12)]
 TWELVE = """jobs:
@@ -30,6 +34,10 @@ TWELVE = """jobs:
     SECRETS: app/shared one
     TARGETS: acme/t-0*:deployment:production
 """
+FOUND = (
+    "targets left between their writes", "written outside the lock", "outages after the next run", "stuck",
+    "lost or left over",
+)  # fmt: skip
 # The run makes so many requests, or fewer where a fault ends it.
 MOST = {"bitbucket": 1 + 5 * len(SLUGS) + 3 * 10, "aws": 20}
 
@@ -41,6 +49,15 @@ class Stage:
     fleet: Fleet
     locked: frozenset[str]
     before: dict[str, dict[str, str]]
+    figures: Counter[str] = field(default_factory=lambda: Counter(dict.fromkeys(FOUND, 0)))
+
+    def run(self) -> Result:
+        """Run it, and count."""
+        result = self.fleet.run()
+        self.figures["runs"] += 1
+        self.figures["targets left between their writes"] += len(self.broken())
+        self.figures["written outside the lock"] += len(self.strays())
+        return result
 
     def broken(self) -> list[str]:
         """Return the targets whose pair does not sign."""
@@ -54,7 +71,10 @@ class Stage:
     def right(self) -> None:
         """See that everything is as it should be after all."""
         world = self.fleet.world
-        last = self.fleet.run()
+        last = self.run()
+        self.figures["outages after the next run"] += len(self.broken())
+        self.figures["stuck"] += last.code != 0 or "2 idle" not in last.last_line
+        self.figures["lost or left over"] += len(world.aws.keys("ci")) != 2
         assert last.code == 0, last.output
         assert "2 idle" in last.last_line, last.output
         assert len({self.fleet.held(slug) for slug in SLUGS}) == 1
@@ -67,7 +87,7 @@ class Stage:
 
 
 @pytest.fixture
-def stage(fleet: Fleet) -> Stage:
+def stage(fleet: Fleet, record_property: Callable[[str, object], None]) -> Stage:
     """Return a company with twelve targets in the lock, whose key is due, and places that it does not name."""
     for slug in SLUGS:
         fleet.repository(slug, "Staging", "Production")
@@ -77,7 +97,9 @@ def stage(fleet: Fleet) -> Stage:
     fleet.secrets.add("one-of-the-app")
     fleet.write(TWELVE)
     fleet.locked()
-    return Stage(fleet, frozenset(fleet.environment(slug).uuid for slug in SLUGS), fleet.values())
+    made = Stage(fleet, frozenset(fleet.environment(slug).uuid for slug in SLUGS), fleet.values())
+    record_property(FIGURES, ("a fleet of twelve targets", made.figures))
+    return made
 
 
 @pytest.mark.sample(2)
@@ -89,7 +111,7 @@ def test_wherever_the_hour_ends_no_consumer_breaks_and_the_next_hours_finish_it(
     for _ in range(12):
         before = allowance.refused.total()
         fleet.world.clock.move(minutes=66)
-        result = fleet.run()
+        result = stage.run()
         assert allowance.refused.total() - before <= 16, result.output
         assert len(stage.broken()) <= (2 if result.code == 2 else 0), result.output
         assert stage.strays() == []
@@ -100,7 +122,7 @@ def test_wherever_the_hour_ends_no_consumer_breaks_and_the_next_hours_finish_it(
         assert limit < 1 + 12 + 12 + 3, result.output
     fleet.world.bitbucket.wire.mend()
     fleet.world.clock.move(minutes=120)
-    fleet.run()
+    stage.run()
     stage.right()
 
 
@@ -113,7 +135,7 @@ def test_what_is_known_to_be_left_covers_both_writes_of_each_target_that_is_begu
     fleet.world.bitbucket.wire.spoil(allowance.fault)
     for _ in range(3):
         fleet.world.clock.move(minutes=66)
-        result = fleet.run()
+        result = stage.run()
         assert stage.broken() == [], result.output
     assert (result.code, allowance.refused.total()) == (0, 0), result.output
     assert len({fleet.held(slug) for slug in SLUGS}) == 1
@@ -136,17 +158,17 @@ def test_spoilt_at_any_request_the_next_runs_end_in_the_right_state(
             wire.spoil(Fault(operation, chance.choice([*PAGES, "html-200-after", "text-503-after"]), nth=nth))
         case "wrong":
             wire.spoil(Fault(operation, "change-after", nth=nth, change=lambda answer: _wrong(answer, chance)))
-    spoilt = fleet.run()
+    spoilt = stage.run()
     wire.mend()
     assert spoilt.code in ({0, -9} if kind == "kill" else {0, 1, 2}), spoilt.output
     # Only a kill between a target's two writes leaves a pair that does not sign; else it is named.
     assert stage.broken() == [] or spoilt.code in (2, -9), spoilt.output
     assert stage.strays() == []
     fleet.world.clock.move(minutes=20)
-    fleet.run()
+    stage.run()
     assert stage.broken() == []
     fleet.world.clock.move(days=1, minutes=60)
-    fleet.run()
+    stage.run()
     stage.right()
 
 
