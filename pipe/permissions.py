@@ -22,6 +22,11 @@ SUFFIX = "-??????"
 # Nobody and nothing is called so.
 NOBODY = "keyturn-doctor-nobody"
 
+# Characters without blanks that IAM takes: of all policies that are written into a role, and of one that stands apart.
+INLINE, MANAGED = 10_240, 6_144
+# Policies that stand apart, for one role; AWS raises that to 25 where it is asked to.
+ATTACHED = 10
+
 # No name is known yet.
 NOTHING: Mapping[str, str] = {}
 
@@ -251,6 +256,20 @@ def joined(statements: Iterable[Statement]) -> list[Statement]:
         both = [*_listed(same["Resource"]), *_listed(each["Resource"])]
         same["Resource"] = _one_or_all(list(dict.fromkeys(both)))
     return list(found.values())
+
+
+def split(statements: Iterable[Statement], size: int = MANAGED) -> list[list[Statement]]:
+    """Return statements in as few groups as come of it in their order, each of which fits into one policy."""
+    groups: list[list[Statement]] = [[]]
+    for each in statements:
+        for resource in _listed(each["Resource"]):
+            group = groups[-1]
+            more = joined([*group, each | {"Resource": resource}])
+            if group and len(compact(document(more))) > size:
+                more = [each | {"Resource": resource}]
+                groups.append(more)
+            groups[-1] = more
+    return groups
 
 
 def _listed(resources: str | list[str]) -> list[str]:

@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from pipe.jobs.registry import read_settings
-from pipe.permissions import Home
+from pipe.permissions import Home, compact, needed_to_rotate
 from pipe.settings.variables import STEP_SECRETS, VARIABLES
 from sandbox.bitbucket import Environment, Project, Repository, Workspace
 from sandbox.issuer import Issuer
@@ -227,3 +227,31 @@ def test_an_order_for_one_run_is_not_repeated_by_the_pipeline() -> None:
     assert "7J5L" not in text
     assert text.count("REVOKE: $REVOKE") == 1, "the pipeline for a leak asks for it"
     assert 'ROTATE_AFTER_DAYS: "30"' in text
+
+
+@pytest.mark.parametrize(("users", "parts"), [(20, 0), (60, 3), (300, 11)])
+def test_what_is_too_long_for_a_role_s_own_policies_is_put_beside_it(tmp_path: Path, users: int, parts: int) -> None:
+    names = [f"user-of-service-{number:03}" for number in range(users)]
+    (tmp_path / "keyturn.yaml").write_text(
+        f"version: '1'\nworkspace: acme\njobs:\n  keys:\n    EACH: {json.dumps(names)}\n    ACTION: rotate\n"
+        "    IAM_USER_NAME: $each\n    SECRET_ID: ci/$each\n    TARGETS: acme/$each:deployment:production\n"
+    )
+    text = printed({**KNOWN, "FLEET": "keyturn.yaml", "BITBUCKET_CLONE_DIR": str(tmp_path)})
+    inline = re.findall(r"put-role-policy .*\n  --policy-document '(.*?)'\n", text, re.DOTALL)
+    apart = [json.loads(each) for each in re.findall(r"\npolicy='(.*?)'\n", text, re.DOTALL)]
+    assert (len(inline), len(apart)) == ((0, parts) if parts else (1, 0))
+    assert sum(len(compact(json.loads(each))) for each in inline) <= 10_240
+    assert all(len(compact(each)) <= 6_144 for each in apart)
+    assert len(re.findall(r"attach-role-policy --role-name keyturn --policy-arn \S+/keyturn-\d+\n", text)) == parts
+    assert ("WARNING: a role may have 10 such policies" in text) == (parts > 10)
+    allowed = {
+        (action, resource)
+        for each in (*map(json.loads, inline), *apart)
+        for statement in each["Statement"]
+        for action in statement["Action"]
+        for resource in ([statement["Resource"]] if isinstance(statement["Resource"], str) else statement["Resource"])
+    }
+    needed = chain.from_iterable(needed_to_rotate(HOME, name, f"ci/{name}") for name in names)
+    assert allowed == {(each.action, resource) for each in needed for resource in each.resources}
+    checked = subprocess.run(["sh", "-n"], input=text, capture_output=True, text=True, check=False)
+    assert (checked.returncode, checked.stderr) == (0, "")

@@ -10,7 +10,7 @@ import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 
-from pipe.permissions import Home, Statement, document, trusts_step
+from pipe.permissions import ATTACHED, INLINE, MANAGED, Home, Statement, compact, document, split, trusts_step
 from pipe.selectors import Selector
 from pipe.step import Step
 
@@ -39,12 +39,39 @@ def aws(step: Step, role_arn: str, grants: Mapping[str, Sequence[Statement]]) ->
         f"aws iam create-role --role-name {role}{f' --path {path}/' if path else ''} \\",
         '  --assume-role-policy-document "$trust" ||',
         f'aws iam update-assume-role-policy --role-name {role} --policy-document "$trust"',
-        *(
-            f"\naws iam put-role-policy --role-name {role} --policy-name {name} \\\n"
-            f"  --policy-document {shlex.quote(json.dumps(document(statements), indent=2))}"
-            for name, statements in grants.items()
-        ),
+        *_policies(home, role, grants),
     ]) + "\n"  # fmt: skip
+
+
+def _policies(home: Home, role: str, grants: Mapping[str, Sequence[Statement]]) -> Iterator[str]:
+    """Yield what gives a role its policies: written into it, or where that is too much for IAM, beside it."""
+    texts = {name: shlex.quote(json.dumps(document(each), indent=2)) for name, each in grants.items()}
+    size = sum(len(compact(document(each))) for each in grants.values())
+    if size <= INLINE:
+        for name, text in texts.items():
+            yield (f"\naws iam put-role-policy --role-name {role} --policy-name {name} \\\n  --policy-document {text}")
+        return
+    parts = split(statement for each in grants.values() for statement in each)
+    yield (
+        f"\n# A role's own policies may have {INLINE:,} characters, and these have\n"
+        f"# {size:,}: they are put beside the role, as {len(parts)} policies of at most {MANAGED:,}.\n"
+        "# AWS keeps five versions of each: where it refuses a sixth, delete an old one\n"
+        "# by aws iam delete-policy-version."
+    )
+    if len(parts) > ATTACHED:
+        yield (
+            f"# WARNING: a role may have {ATTACHED} such policies: ask AWS for a larger quota (at\n"
+            "# most 25), or give some of the jobs an AWS_OIDC_ROLE_ARN of their own."
+        )
+    for number, part in enumerate(parts, 1):
+        name = f"{role}-{number}"
+        arn = home.iam(f"policy/{name}")
+        yield (
+            f"\npolicy={shlex.quote(json.dumps(document(part), indent=2))}\n"
+            f'aws iam create-policy --policy-name {name} --policy-document "$policy" ||\n'
+            f'aws iam create-policy-version --policy-arn {arn} --policy-document "$policy" --set-as-default\n'
+            f"aws iam attach-role-policy --role-name {role} --policy-arn {arn}"
+        )
 
 
 def policy(name: str, selectors: Sequence[Selector]) -> str:
