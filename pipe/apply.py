@@ -35,8 +35,9 @@ def carry_out(plan: Plan[AnyStep], work: Callable[[AnyStep], str], deadline: Dea
     changed = over = False
     for _, steps in itertools.groupby(plan.actions, key=_group):
         group = list(steps)
-        if group[0].do not in CLOSING:
-            over = over or _is_over(group[0], failures, deadline)
+        first = group[0]
+        if first.do not in CLOSING:
+            over = over or _is_over(first, failures, deadline)
             if over:
                 undone += group
                 continue
@@ -73,7 +74,7 @@ def _group(step: Step) -> object:
     return step.do if step.do in SIDE_BY_SIDE else step
 
 
-def _do(work: Callable[[AnyStep], str], step: AnyStep) -> str:
+def _do(work: Callable[[AnyStep], str], step: AnyStep) -> None:
     try:
         with because(step.do, step.reason or step.on):
             said = work(step)
@@ -89,4 +90,3 @@ def _do(work: Callable[[AnyStep], str], step: AnyStep) -> str:
         raise unexpected from error
     if said:
         log.info("%s %s: %s", step.do, step.on, said)
-    return said

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
 from pipe.apply import carry_out
+from pipe.audit import NAME, Trail, change, kept_in
 from pipe.errors import Denied, Elsewhere, KeyturnError, Stopped
 from pipe.outcome import Outcome
 from pipe.plan import Do, Failure, Plan, Step
@@ -145,10 +149,13 @@ def test_a_run_that_is_told_to_stop_ends_between_two_steps_and_notes_what_was_do
         deadline.stop()
         return hands(step)
 
-    outcome = carry_out(Plan(steps(Do.WRITE, Do.PRUNE, Do.DELETE, Do.REMEMBER)), stop, deadline)
+    plan = Plan(steps(Do.WRITE, Do.PRUNE, Do.PRUNE, Do.REMEMBER, vital=False))
+    outcome = carry_out(plan, stop, deadline)
     assert hands.done == ["a", "d"]
     assert failed(outcome) == [("b", "The run was told to stop.", "Run again; the next run goes on from here.")]
     assert (on(outcome.done), on(outcome.undone), outcome.exit_code) == ("ad", "bc", 2)
+    again = carry_out(Plan((*plan.steps, *steps(Do.WRITE, vital=False))), stop, deadline)
+    assert (len(again.failures), on(again.undone)) == (1, "abca"), "that it was told to stop is said once"
 
 
 def test_a_step_that_was_not_begun_is_a_failure_only_where_no_other_one_says_why() -> None:
@@ -171,6 +178,28 @@ def test_an_error_that_nobody_has_thought_of_ends_the_run_as_a_failure_and_what_
     assert (on(outcome.done), on(outcome.undone), outcome.changed) == ("c", "b", changed)
     ((where, what, _),) = failed(outcome)
     assert (where, what) == ("a", "An unexpected ZeroDivisionError ended the run.")
+
+
+def test_the_audit_names_the_step_that_a_change_is_made_for_and_its_reason(tmp_path: Path) -> None:
+    def work(step: Step) -> str:
+        with change(f"iam:{step.on}", step.on, lambda: datetime(2026, 11, 22, tzinfo=UTC)):
+            return ""
+
+    with kept_in(Trail(str(tmp_path), {})):
+        outcome_of(Plan((*steps(Do.CREATE), Step(Do.DELETE, "b", ""))), work)
+    lines = [json.loads(line) for line in (tmp_path / NAME).read_text().splitlines()]
+    assert [(line["step"], line["why"]) for line in lines] == [("create", "why"), ("delete", "b")]
+
+
+def test_what_is_said_of_nothing_is_that_nothing_is_otherwise() -> None:
+    nothing, step = Outcome[Step](), Step(Do.WRITE, "a", "")
+    assert (nothing.changed, nothing.unmet, nothing.exit_code) == (False, False, 0)
+    assert (step.vital, step.warn, step.unmet) == (True, False, False)
+    assert Outcome(done=steps(Do.CREATE, Do.REMOVE, Do.INTEND)).changes == ("create a", "remove b")
+    failure = Failure(step, "No.", "Check.")
+    assert Outcome(undone=(step,)).exit_code == 1
+    assert Outcome(failures=(failure,), elsewhere="Build 7 is at it.").exit_code == 0
+    assert Plan(steps(Do.WRITE, Do.PRUNE)).has(Do.PRUNE, Do.CREATE)
 
 
 def test_what_was_wanted_and_waits_is_never_a_run_that_went_well() -> None:

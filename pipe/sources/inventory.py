@@ -101,7 +101,7 @@ class Inventory:
         return [Step(Do.KEEP, on, reason, warn=True, unmet=unmet) for (on, reason), unmet in self.notes.items()]
 
 
-def take_inventory(seen: Observed, *, fail_on_missing: bool) -> Inventory:
+def take_inventory(seen: Observed, *, fail_on_missing: bool = False) -> Inventory:
     """Return the state of everything that the selectors name."""
     inventory = Inventory(fail_on_missing)
     for looked in seen.looked:

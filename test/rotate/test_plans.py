@@ -27,8 +27,6 @@ FORCE, REVOKE_OLD, REVOKE_NEW = (
 )
 BREAK_OLD, BREAK_NEW = replace(REVOKE_OLD, force=True), replace(REVOKE_NEW, force=True)
 USED_ENDS = replace(POLICY, deactivate_if_used=True)
-# No rotation is due by age.
-LATER = replace(POLICY, rotate_after=timedelta(300), deactivate_after=timedelta(310), delete_after=timedelta(320))
 HERE, ELSEWHERE = Place("acme/other Production", "/other"), Place("acme/gone", "/gone")
 ALONE: dict[str, Any] = {"keeps_secrets": False, "secret": "", "readable": False}
 AB = (target("a", OLD), target("b", secret=False))

@@ -2,16 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from pipe.errors import Denied
-from pipe.jobs.prune import guard, why_kept
+from pipe.errors import Denied, KeyturnError, Missing, Refused
+from pipe.jobs.prune import Orphaned, guard, may_go, why_kept
+from pipe.outcome import Outcome
+from pipe.plan import Do, Failure, Step
 from pipe.secrets import Content, Engine, State, Version
-from pipe.selectors import Selector
-from pipe.sources.inventory import Observed, condition, named, take_inventory
+from pipe.selectors import Selector, read_selectors
+from pipe.sources.inventory import (
+    Observed,
+    condition,
+    confirm,
+    look,
+    named,
+    open_beside,
+    read,
+    take_inventory,
+    unfinished,
+    with_unmet,
+)
 from pipe.sources.source import FoundSecret, SelectorResult
 from pipe.values import Replication
 
@@ -105,9 +119,105 @@ def test_each_secret_is_live_deleted_unknown_or_missing() -> None:
     assert kept.problems == []
     assert (one.text, "nothing is there") in kept.notes
     assert [failure.step.on for failure in seen.failures] == ["secret/ci/hidden", unread.address]
+    assert not any(failure.step.vital for failure in seen.failures)
+
+
+def test_a_warning_is_told_and_what_takes_nothing_away_only_where_all_could_be_looked_at() -> None:
+    (wild,), denied = read_selectors("secret/ci/** *; !secret/ci/a; !secret/ci/b")[0], Denied("No.", "Check.")
+    away, met = wild.without, wild.without[:1]
+    looked = SelectorResult(wild, (FOUND,), without=away, met=met, warning="Did you mean secret/cd?")
+    for others, told in (((), 2), ((replace(LOOKED, problem=denied),), 1)):
+        notes = take_inventory(Observed(NOW, "here", (looked, *others), {}, {})).notes
+        assert (wild.text, "Did you mean secret/cd?") in notes
+        assert len(notes) == told
+    assert "!secret/ci/b" in {on for on, _ in take_inventory(Observed(NOW, "here", (looked,), {}, {})).notes}
+
+
+class Told:
+    """A source that answers, when it is asked for an address, what is given for it."""
+
+    origin = "here"
+
+    def __init__(self, answers: Mapping[str, Content | KeyturnError], opened: datetime | KeyturnError = NOW) -> None:
+        self.answers, self.opened = answers, opened
+
+    def open(self) -> datetime:
+        if isinstance(self.opened, KeyturnError):
+            raise self.opened
+        return self.opened
+
+    def survey(self, _: object) -> tuple[SelectorResult, ...]:
+        return (LOOKED,)
+
+    def read_all(self, found: Sequence[FoundSecret]) -> list[Content | KeyturnError]:
+        assert not any(each.version for each in found if each != FOUND), "what is not listed is asked for as it is now"
+        return [self.answers[each.address] for each in found]
+
+    def close(self, *, leased: bool) -> None:
+        pass
+
+
+def test_what_a_list_lacks_is_gone_only_where_the_source_says_so_of_itself(caplog: pytest.LogCaptureFixture) -> None:
+    missing, denied = Missing("Nothing is there.", "Check."), Denied("No.", "Check.")
+    source = Told({"x/gone": missing, "x/deleted": Content(None), "x/there": READ, "x/hidden": denied})
+    (away,) = read_selectors("x/** *; !x/away")[0][0].without
+    failed = replace(LOOKED, failed={"x/failed": denied}, without=(away,))
+    brought = (FOUND.address, "x/gone", "x/deleted", "x/there", "x/hidden", "x/failed", "x/away", "x/gone")
+    looked = confirm(source, failed, brought)
+    assert list(looked.failed) == ["x/failed", "x/there", "x/hidden"]
+    assert "but the list of its folder lacks it" in looked.failed["x/there"].what
+    assert (looked.failed["x/hidden"], len(caplog.records)) == (denied, 2)
+    # Nothing is asked for where nothing can go anyway.
+    tagged = replace(SELECTOR, tagged=True)
+    for other in (SelectorResult(SELECTOR), replace(LOOKED, problem=denied), replace(LOOKED, selector=tagged)):
+        assert confirm(Told({}), other, brought) == other
+    assert confirm(Told({}), LOOKED, (FOUND.address,)) == LOOKED
+
+
+def test_what_is_read_or_not_is_kept_with_what_was_seen(caplog: pytest.LogCaptureFixture) -> None:
+    denied, other = Denied("No.", "Check."), replace(FOUND, address="secret/ci/b")
+    seen = Observed(NOW, "here", (LOOKED,), {"secret/ci/c": READ}, {})
+    now = read(Told({FOUND.address: READ, other.address: denied}), seen, (FOUND, replace(other, version=None)))
+    assert now.contents == {"secret/ci/c": READ, FOUND.address: READ}
+    assert (now.unread, len(caplog.records)) == ({other.address: denied}, 1)
+    assert look(Told({}), lambda *_: False) == ((LOOKED,), {})
+
+
+def test_a_source_that_does_not_open_refuses_the_run_with_all_else_that_could_not_be_looked_at() -> None:
+    denied, no = Denied("No.", "Check."), Denied("Not that either.", "Check.")
+
+    def refuse() -> int:
+        raise no
+
+    assert open_beside(Told({}), [lambda: 7, refuse]) == (NOW, [7, no])
+    with pytest.raises(Refused) as caught:
+        open_beside(Told({}, denied), [lambda: 7, refuse])
+    assert [str(problem) for problem in caught.value.problems] == ["No. Check.", "Not that either. Check."]
+
+
+def test_the_last_line_says_what_failed_first_and_how_much_is_left() -> None:
+    a, b, c = (Step(Do.WRITE, name, "why") for name in "abc")
+    failures = (Failure(a, "No.", "Check."), Failure(b, "Nor this.", "Look."))
+    assert unfinished(Outcome(failures=failures), "", "variable") == (
+        "Failed; no variable was changed: write a: No. Check."
+    )
+    assert unfinished(Outcome(failures=failures, undone=(b, c), changed=True), "1 written", "variable") == (
+        "Partly done: 1 written; 3 still to do. The next run finishes it. write a: No. Check."
+    )
+    assert unfinished(Outcome(), "1 written", "variable") == "1 written, but not all that was asked for is done"
+    waits = replace(a, unmet=True)
+    assert with_unmet("1 written.", (b, waits, c)) == "1 written: a: why."
+    assert with_unmet("1 written.", (waits, waits)) == "1 written: a: why. And 1 more, see above."
+    assert with_unmet("1 written.", (b,)) == "1 written."
+
+
+def test_only_what_its_selector_may_lose_counts_for_prune() -> None:
+    unsure = replace(LOOKED, problem=Denied("No.", "Check."))
+    assert may_go([Orphaned(LOOKED, {"A": ""}, 1), Orphaned(unsure, {"B": ""}, 1)], PRUNING) == {"A"}
 
 
 def test_five_names_are_told_and_how_many_more() -> None:
     assert named("abcde") == "a, b, c, d, e"
+    assert named("abcdef") == "a, b, c, d, e and 1 more"
     assert named("abcdefg") == "a, b, c, d, e and 2 more"
     assert named(["A"]) == "A"

@@ -111,7 +111,7 @@ class TargetState:
     def rotated(self) -> Mapping[str, str]:
         """The variables that rotations keep here, each with the one beside it that tells so."""
         states = {name: rotated(name, variable.value) for name, variable in self.variables.items()}
-        return {name: state for state, names in states.items() for name in (*names, *([state] if names else []))}
+        return {name: state for state, names in states.items() for name in names}
 
     def _is(self, name: str, digest: str) -> bool:
         variable = self.variables.get(name)

@@ -69,7 +69,7 @@ def observe(
 def to_read(facts: PullFacts, policy: Pull) -> tuple[FoundSecret, ...]:
     """Return the secrets that some target needs and that have not been read, each address once."""
     stale: dict[str, FoundSecret] = {}
-    for each in take_inventory(facts, fail_on_missing=False).live:
+    for each in take_inventory(facts).live:
         current = (is_current(target, each.found, facts.origin, policy) for target in facts.targets)
         if each.data is None and not all(current):
             stale.setdefault(each.found.address, each.found)

@@ -70,7 +70,7 @@ def _failed(held: Held, target: TargetState, unwritten: Collection[tuple[Place, 
 
 def asked_of(seen: Observed, policy: Pull) -> Asked:
     """Return what a look at the source has told."""
-    inventory = take_inventory(seen, fail_on_missing=False)
+    inventory = take_inventory(seen)
     now = {}
     for live in inventory.live:
         stamp = stamp_of(live.found, seen.origin, policy, live.version)

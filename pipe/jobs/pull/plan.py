@@ -100,7 +100,6 @@ class _TargetPlan:
         groups = {
             text: replace(group, entries=without(group.entries, self._wanted))
             for text, group in target.last_sync.groups.items()
-            if text not in brought
         }
         groups |= {text: Group(self._origin, entries) for text, entries in brought.items()}
         groups = {text: group for text, group in groups.items() if group.entries}
@@ -123,8 +122,6 @@ class _TargetPlan:
         target = self.target
         if target.state is not None and (target.state.secured or not target.last_sync.readable):
             return True
-        if target.state is None and not self.remembers.groups:
-            return False
         return with_last_sync(None, target.last_sync) != with_last_sync(None, self.remembers)
 
     @property
@@ -181,11 +178,12 @@ class _TargetPlan:
         for variable in secret.variables:
             known = target.variables.get(variable.name)
             why = self._why(secret, variable, entry)
-            if why:
+            if why or known is None:
                 self._writes[variable.name] = self._write(secret, variable, why)
+                names[variable.name] = UNKNOWN
             else:
                 self._unchanged += 1
-            names[variable.name] = UNKNOWN if why or known is None else uuid_digest(known.uuid)
+                names[variable.name] = uuid_digest(known.uuid)
         same = entry is not None and entry.stamp == secret.stamp and bool(secret.stamp)
         since = entry.since if entry is not None and same else self._facts.now.date()
         version = secret.version.short if secret.version else ""
@@ -199,7 +197,7 @@ class _TargetPlan:
             return "FORCE"
         if not self.target.last_sync.readable:
             return "what was written before cannot be told"
-        same_text = known is not None and known.value is not None and known.value == variable.text.reveal()
+        same_text = known is not None and known.value == variable.text.reveal()
         if same_text and not self._policy.secured and entry is not None:
             return ""
         if not secret.stamp:

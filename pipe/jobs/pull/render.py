@@ -35,7 +35,7 @@ def pick(values: Mapping[str, Any], key: str) -> Any:
         return values[key]
     parts = key.split(".")
     # A key within may have dots of its own; the longest that is there is the nearest to what was written.
-    for count in range(len(parts) - 1, 0, -1):
+    for count in range(len(parts), 0, -1):
         within = values.get(".".join(parts[:count]))
         if isinstance(within, Mapping):
             try:
@@ -58,7 +58,7 @@ def render(value: Any, what: str, *, named: bool, encode: bool = False, trim: bo
         return _render_bytes(value, what, encode=encode)
     try:
         text = _text(value)
-        if trim and isinstance(value, str):
+        if trim:
             text = re.sub(r"\r?\n\Z", "", text)
         data = text.encode()
     except (TypeError, ValueError):
@@ -139,4 +139,4 @@ def _strings(value: Any) -> Iterator[str]:
 
 
 def _numbers(value: Any) -> Iterator[int | float]:
-    return (leaf for leaf in _leaves(value) if isinstance(leaf, int | float) and not isinstance(leaf, bool))
+    return (leaf for leaf in _leaves(value) if isinstance(leaf, int | float))

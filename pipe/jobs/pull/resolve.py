@@ -88,7 +88,7 @@ def _resolve(inventory: Inventory, facts: PullFacts, policy: Pull, live: Live) -
     data = live.data
     variables: tuple[ResolvedVariable, ...] | None = None
     left_out: tuple[str, ...] = ()
-    if data and data.values is not None:
+    if data is not None:
         given = _variables(inventory, policy, live.found, data)
         obeyed = OBEYED if live.found.selector.wild else frozenset()
         variables = tuple(each for each in given if each.name not in obeyed)
@@ -155,7 +155,7 @@ def _variables(inventory: Inventory, policy: Pull, found: FoundSecret, data: Con
     variables = []
     for key in [""] if whole else list(values) if selector.key == "*" else [selector.key]:
         try:
-            value = data.whole if whole else values[key] if selector.key == "*" else pick(values, key)
+            value = data.whole if whole else pick(values, key)
             name = variable_name(selector, found.address, found.below, None if whole else key, policy.state_variable)
         except KeyError:
             if not selector.recursive:

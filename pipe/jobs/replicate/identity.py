@@ -30,7 +30,7 @@ def token_of(found: FoundSecret, version: Version | None, keys: Iterable[str], o
 
     Nothing that is in the secret goes into it. A source without versions gets another id in each run, from its id.
     """
-    parts: Sequence[object] = (run, found.mount)
+    parts: Sequence[object] = (run,)
     if version is not None:
         parts = (found.mount, version.number, version.created, sorted(keys), RULES)
     return f"{OURS}{mark_of(source_tag(found.address), origin)}-{_hash(json.dumps(parts))[:24]}"

@@ -91,7 +91,7 @@ def name_of(found: FoundSecret, policy: Replication) -> str:
 def to_read(facts: ReplicationFacts, policy: Replication) -> list[FoundSecret]:
     """Return the secrets whose replicas are not current and cannot be put right by moving a stage."""
     needed = []
-    for wanted in wanted_of(facts, take_inventory(facts, fail_on_missing=False), policy):
+    for wanted in wanted_of(facts, take_inventory(facts), policy):
         # To read a dynamic secret is to make it, and it has no replica.
         if wanted.found.address in facts.contents or wanted.found.engine is Engine.OTHER:
             continue

@@ -36,7 +36,7 @@ def overview(facts: ReplicationFacts, policy: Replication, outcome: ReplicaOutco
 
 
 def _held(facts: ReplicationFacts, policy: Replication) -> Iterator[Held]:
-    inventory = take_inventory(facts, fail_on_missing=False)
+    inventory = take_inventory(facts)
     wanted = {each.name: each for each in wanted_of(facts, inventory, policy)}
     for name, each in sorted(wanted.items()):
         replica = facts.replicas.get(name)

@@ -46,17 +46,12 @@ def decide(facts: ReplicationFacts, policy: Replication) -> ReplicaPlan:
     """Return the plan; raises Refused with every secret that cannot have a replica as it is."""
     inventory = take_inventory(facts, fail_on_missing=policy.fail_on_missing)
     wanted = list(wanted_of(facts, inventory, policy))
-    inventory.problems[:0] = _collisions(wanted)
+    inventory.problems = [*_collisions(wanted), *inventory.problems]
     planned = {each.name: _steps_of(inventory, facts, policy, each) for each in wanted}
     kept = {name for name, steps in planned.items() if steps is not None}
     for looked in facts.looked:
         selector, names = looked.selector, [name_of(found, policy) for found in looked.found]
-        if (
-            selector.recursive
-            and selector.key != "*"
-            and names
-            and all(planned.get(name, ()) is None for name in names)
-        ):
+        if selector.recursive and names and all(planned.get(name, ()) is None for name in names):
             inventory.missing(selector, f"none of {len(names)} secrets there has a key {selector.key}")
     if inventory.problems:
         raise Refused(inventory.problems)
