@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
@@ -168,6 +169,8 @@ def test_all_else_is_read_and_written_and_the_reason_is_told(name: str) -> None:
     assert write.reason == f"{DB.address}: {WHY[name]}"
     assert write.known == behind.variables.get("DB_PASSWORD")
     assert write.warn is (name == "unsecured")
+    (remember,) = of(decide(facts(behind, secrets={DB: read(password=LONG)}), policy), Remember)
+    assert remember.remembers.groups[ALL.text].entries[DB.address].names == {"DB_PASSWORD": ""}, "until it is written"
 
 
 def test_what_was_read_or_could_not_be_read_is_not_read_once_more() -> None:
@@ -200,6 +203,9 @@ def test_an_unsecured_variable_that_shows_the_value_already_is_right(
     before = remembered({DB.address: entry(old, "DB_PASSWORD", policy=policy)})
     held = target(before, variable("DB_PASSWORD", known, secured=False))
     assert len(of(decide(facts(held, secrets={DB: read(password=LONG)}), policy), Write)) == writes
+    assert all(
+        write.warn is secured for write in of(decide(facts(held, secrets={DB: read(password=LONG)}), policy), Write)
+    )
     stranger = target(remembered({}), variable("DB_PASSWORD", known, secured=False))
     assert len(of(decide(facts(stranger, secrets={DB: read(password=LONG)}), policy), Write)) == 1
 
@@ -332,7 +338,7 @@ def test_what_selectors_of_other_runs_brought_stays_and_is_named() -> None:
     plan = decide(facts(held, secrets={DB: read(password=LONG)}), PRUNING)
     kept = "a: X: kept: brought by “secret/x *”, which is not among SECRETS"
     assert kept in told(plan)
-    assert kept in told(decide(facts(held, secrets={DB: read(password=LONG)}), POLICY))
+    assert told(decide(facts(held, secrets={DB: read(password=LONG)}), POLICY)) == [kept]
     (remember,) = of(plan, Remember)
     groups = remember.remembers.groups
     assert groups["secret/x *"].entries["secret/x"].names == {"X": MARK}, "what this run brings is this run's"
@@ -348,6 +354,7 @@ def test_a_state_that_cannot_be_read_is_written_anew_and_nothing_goes() -> None:
     assert done(plan) == ["write a: DB_PASSWORD", "remember a"]
     assert plan.unmet, "what was asked for is not done"
     assert "! a: nothing is pruned, since what was written before cannot be told" in told(plan)
+    assert told(decide(facts(broken, secrets={DB: read(password=LONG)}), POLICY)) == []
     (write,) = of(plan, Write)
     assert write.reason == f"{DB.address}: what was written before cannot be told"
     (remember,) = of(plan, Remember)
@@ -469,7 +476,7 @@ def test_more_than_eight_hundred_writes_are_warned_of_since_they_take_an_hour(co
     plan = decide(facts(target(name="a"), target(name="b"), secrets={DB: many(count)}), POLICY)
     first = plan.steps[0]
     text = "802 variables are to be written, and it takes a thousand requests an hour; the next runs do the rest"
-    assert (first == Step(Do.KEEP, "Bitbucket", text, warn=True)) is warned
+    assert (first == Step(Do.KEEP, "Bitbucket", text, warn=True)) is (first.on == "Bitbucket") is warned
 
 
 @pytest.mark.parametrize(("more", "fits"), [(0, True), (1, False)])
@@ -528,6 +535,7 @@ def test_the_characters_that_one_step_sees_of_several_targets_count_together(
         return
     plan = decide(seen, POLICY)
     assert tuple(failure.step.on for failure in plan.failures) == refused_ones
+    assert not any(failure.step.vital for failure in plan.failures)
     assert {write.place.label for write in of(plan, Write)} == {names[each] for each in full} - set(refused_ones)
 
 
@@ -616,7 +624,7 @@ def test_what_is_taken_away_from_a_wildcard_is_kept_and_named_and_never_pruned()
     (wild,) = named_by("secret/ci/** *; !secret/ci/cache")
     looked = SelectorResult(wild, (found("db", selector=wild),), without=wild.without)
     plan = decide(facts(LEFT, looked=(looked,)), PRUNING)
-    assert of(plan, Prune) == []
+    assert done(plan) == [], "and it is still remembered"
     assert "! a: CACHE_URL, CACHE_USER: kept: “!” takes its secret away from the wildcard" in told(plan)
     assert "! !secret/ci/cache: it takes nothing away, since nothing is there; for everything below a folder, write " \
         "!secret/ci/cache/**" in told(plan)  # fmt: skip
@@ -660,7 +668,123 @@ def test_a_target_that_could_not_be_looked_at_is_a_failure_of_its_own() -> None:
 
 def test_what_another_address_gave_before_is_named_once() -> None:
     theirs = target(
-        remembered({CACHE.address: entry(CACHE, "CACHE_URL")}, origin="https://other "), variable("CACHE_URL")
+        remembered({CACHE.address: entry(CACHE, "CACHE_URL", "DB_PASSWORD")}, origin="https://other "),
+        variable("CACHE_URL"),
     )
     plan = decide(facts(theirs, secrets={DB: read(password=LONG)}), PRUNING)
     assert "! a: CACHE_URL: kept, and not looked after any more: another address gave it before" in told(plan)
+
+
+def test_what_is_taken_away_and_is_not_keyturns_any_more_is_forgotten() -> None:
+    (wild,) = named_by("secret/ci/** *; !secret/ci/cache")
+    looked = SelectorResult(wild, (found("db", selector=wild),), without=wild.without, met=wild.without)
+    theirs = replace(LEFT, variables={"DB_PASSWORD": variable("DB_PASSWORD")})
+    (remember,) = of(decide(facts(theirs, looked=(looked,)), POLICY), Remember)
+    assert set(remember.remembers.groups[ALL.text].entries) == {DB.address}
+
+
+def test_what_a_secret_gave_once_is_told_so_after_the_secret_is_gone_as_well() -> None:
+    before = remembered({DB.address: entry(DB, "DB_PASSWORD"), f"~{CACHE.address}": entry(CACHE, "CACHE_USER")})
+    held = target(before, variable("DB_PASSWORD"), variable("CACHE_USER"))
+    (step,) = of(decide(facts(held, secrets={DB: None}), PRUNING), Prune)
+    assert step.reason == f"{CACHE.address} gives it no more"
+
+
+def test_since_when_a_target_has_a_version_is_kept_as_long_as_it_is_that_version() -> None:
+    day, today = date(2026, 1, 2), NOW.date()
+    old, none = found("db", Version(1, "c1")), found("db", None)
+    for before, now, since in ((DB, DB, day), (old, DB, today), (none, none, today), (None, DB, today)):
+        synced = {DB.address: replace(entry(before, "DB_PASSWORD"), since=day)} if before else {}
+        held = target(remembered(synced), variable("DB_PASSWORD", uuid="{other}"))
+        content = Content({"password": LONG}, now.version)
+        (remember,) = of(decide(facts(held, secrets={now: content}), POLICY), Remember)
+        assert remember.remembers.groups[ALL.text].entries[DB.address].since == since
+
+
+def test_what_is_pruned_makes_room_and_what_stands_beside_a_change_counts() -> None:
+    value = {"key": "v" * 20_000}
+    full = variable("CACHE_URL", "x" * 100_000, secured=False)
+    held = replace(LEFT, variables={**LEFT.variables, "CACHE_URL": full})
+    new = found("db", Version(3, "c3"))
+    assert of(decide(facts(held, secrets={new: Content(value, new.version)}), PRUNING), Write)
+    there = replace(KEPT, variables={**KEPT.variables, "O": variable("O", "x" * 60_000, secured=False)}, target=SHOP)
+    beside = target(None, variable("O", "x" * 60_000, secured=False), name="b", named=STAGE)
+    (problem,) = refused(facts(there, beside, secrets={DB: read(password=LONG)}))
+    assert problem.startswith("a and b: all variables that a step sees together")
+
+
+def test_too_many_of_one_selector_are_not_pruned_however_much_else_the_target_has() -> None:
+    names = [f"CACHE_{number}" for number in range(7)]
+    own, other = named_by("secret/ci/cache * | CACHE_; secret/x/** *")
+    many = [f"X_{number}" for number in range(90)]
+    stamp = stamp_of(replace(DB, selector=other), ORIGIN, POLICY)
+    uuids = {name: uuid_digest(f"{{{name}}}") for name in (*names, *many)}
+    groups = {
+        own.text: Group(origin_digest(ORIGIN), {
+            CACHE.address: SyncedSecret(MARK, {name: uuids[name] for name in names}),
+        }),
+        other.text: Group(origin_digest(ORIGIN), {
+            DB.address: SyncedSecret(stamp, {name: uuids[name] for name in many}),
+        }),
+    }  # fmt: skip
+    held = target(LastSync("run", groups), *map(variable, (*names, *many)))
+    cache = alone("cache", own)
+    seen = facts(held, secrets={cache: Content({"new": LONG}, Version(3, "c3")), replace(DB, selector=other): None})
+    plan = decide(seen, PRUNING)
+    assert (of(plan, Prune), plan.unmet) == ([], True)
+    assert any("7 of 8 of “secret/ci/cache * | CACHE_” would go" in line for line in told(plan))
+
+
+def test_a_key_in_a_whole_folder_that_no_secret_there_has_is_missing() -> None:
+    (folder,), (wild,) = named_by("secret/ci/** word"), named_by("secret/x/** *")
+    db, cache, other = (found(name, selector=each) for name, each in (("db", folder), ("cache", folder), ("x", wild)))
+    lacking = {db: read(user=LONG), cache: read(url=LONG), other: read(url=LONG)}
+    said = "SECRETS: “secret/ci/** word”: none of 2 secrets there has a key word. "
+    (problem,) = refused(facts(target(), secrets=lacking))
+    assert problem.startswith(said)
+    assert "! secret/ci/** word: none of 2 secrets there has a key word" in told(
+        decide(facts(target(), secrets=lacking), KEEPING)
+    )
+    denied = Denied("No.", "Check.")
+    assert decide(facts(target(), secrets={**lacking, cache: read(word=LONG)}), POLICY)
+    looked = (SelectorResult(folder, (db,), {"secret/ci/y": denied}), SelectorResult(wild, (other,)))
+    some = replace(facts(target(), secrets={db: read(user=LONG), other: read(url=LONG)}), looked=looked)
+    assert decide(some, POLICY), "what could not be looked at may have it"
+    elsewhere = (SelectorResult(folder, (db,)), SelectorResult(wild, (other,), {"secret/x/y": denied}))
+    assert refused(replace(some, looked=elsewhere))[0].startswith("SECRETS: “secret/ci/** word”: none of 1 secrets")
+
+
+def test_names_and_empty_values_are_refused_where_they_are_named_and_told_under_a_wildcard() -> None:
+    (wild,), (own,) = named_by("secret/ci/db *"), named_by("secret/ci/db password")
+    assert "the name PATH is reserved by" in refused(facts(target(), secrets={alone("db", wild): read(path=LONG)}))[0]
+    assert "the value is empty, and" in refused(facts(target(), secrets={alone("db", own): read(password="")}))[0]
+    plan = decide(facts(target(), secrets={alone("db", wild): read(password="", user=LONG)}), POLICY)
+    assert told(plan) == ["! PASSWORD: secret/ci/db password: the value is empty; it is left out"]
+    (one,), (other,) = named_by("secret/ci/db key | Token"), named_by("secret/ci/cache key | TOKEN")
+    plan = decide(
+        facts(target(), secrets={alone("db", one): read(key=LONG), alone("cache", other): read(key=LONG)}), POLICY
+    )
+    assert told(plan) == ["! names: Token and TOKEN differ only by case"]
+
+
+@pytest.mark.parametrize("own", ["secret/ci/other home", "secret/ci/other word | HOME", "home"])
+def test_a_selector_that_names_it_in_any_way_brings_a_name_that_programs_obey(own: str) -> None:
+    (wild,), (selector,) = (
+        named_by("secret/ci/db *"),
+        read_selectors(own, "vault" if " " in own else "secretsmanager")[0],
+    )
+    named = replace(alone("other", selector), address=selector.path)
+    contents = {alone("db", wild): read(home="/evil"), named: replace(read(home=LONG, word=LONG), whole=LONG)}
+    plan = decide(facts(target(), secrets=contents), POLICY)
+    assert ([write.name for write in of(plan, Write)], plan.unmet) == (["HOME"], False)
+
+
+def test_a_plain_text_is_all_that_a_selector_of_all_keys_means_and_has_no_others() -> None:
+    (wild,), (own,) = named_by("secret/ci/db *"), named_by("secret/ci/db word")
+    text = Content({}, SECOND, whole=LONG, plain=True)
+    (write,) = of(decide(facts(target(), secrets={alone("db", wild): text}), POLICY), Write)
+    assert (write.name, write.text.reveal()) == ("SECRET_CI_DB", LONG)
+    assert "has no keys" in refused(facts(target(), secrets={alone("db", own): text}))[0]
+    both = Content({"word": LONG}, SECOND, whole=json.dumps({"word": LONG}))
+    (write,) = of(decide(facts(target(), secrets={alone("db", own): both}), POLICY), Write)
+    assert (write.name, write.text.reveal()) == ("WORD", LONG)

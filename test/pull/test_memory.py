@@ -57,6 +57,8 @@ def packed(value: object, marks: bytes = bytes(15)) -> str:
 def test_what_is_written_is_read_again_as_it_was() -> None:
     assert last_sync_of(with_last_sync(None, ONE)) == ONE
     assert last_sync_of(with_last_sync("not JSON", LastSync())) == LastSync()
+    zeros = {"secret/a *": Group("here", {"secret/a": SyncedSecret("AAAAAAAAAAAB", {"X": "AAAAAAAB"})})}
+    assert last_sync_of(with_last_sync(None, LastSync("run", zeros))).groups == zeros
 
 
 def test_what_is_remembered_is_one_short_line_and_leaves_what_others_remember_there() -> None:
@@ -113,7 +115,18 @@ def test_whatever_is_wrong_with_a_state_it_is_told_and_never_raised() -> None:
     random = Random("states")
     odd: list[Any] = [None, 7, -1.5e300, True, "x", [], {}, [[]], {"a": 1}, "A B", "\0", 10**30]
     deep = "[" * 100_000 + "]" * 100_000
-    texts = [deep, f'{{"pull": {deep}}}', "NaN", f'{{"pull": "1.{"A" * 50_000}"}}', "\ud800", sound[:-9], sound.upper()]
+    nested = base64.b64encode(zlib.compress(deep.encode())).decode()
+    texts = [
+        deep,
+        f'{{"pull": {deep}}}',
+        json.dumps({"pull": f"1.{nested}"}),
+        sound.replace("1.", "1.*"),
+        "NaN",
+        f'{{"pull": "1.{"A" * 50_000}"}}',
+        "\ud800",
+        sound[:-9],
+        sound.upper(),
+    ]
     for one in odd:
         texts += [json.dumps({"pull": one}), packed(one), packed({"run": one, "by": one})]
         texts += [packed({"run": "r", "by": {"s": [one, {"a": ["", 0, ["A"], []]}]}})]
@@ -125,6 +138,7 @@ def test_whatever_is_wrong_with_a_state_it_is_told_and_never_raised() -> None:
     for _ in range(300):
         at = random.randrange(len(sound))
         texts.append(sound[:at] + random.choice('x"{}[]:,0') + sound[at + random.randrange(2) :])
+    assert not any(last_sync_of(text).readable for text in texts[2:4])
     for text in texts:
         found = last_sync_of(text)
         for group in found.groups.values():

@@ -108,6 +108,8 @@ def test_a_secret_that_both_have_written_is_read_again() -> None:
     before = remembered({ONE: {A: entry("1", "X")}})
     theirs, ours = remembered({ONE: {A: entry("2", "X")}}), remembered({ONE: {A: entry("3", "X")}})
     assert entries(merge_concurrent(ours, before, theirs, {"X"})) == {ONE: {A: entry("", "X")}}
+    theirs, ours = remembered({ONE: {A: entry("2", "X")}}), remembered({ONE: {A: entry("3", "X", "Y")}})
+    assert entries(merge_concurrent(ours, before, theirs, {"Y"})) == {ONE: {A: entry("", "X", "Y")}}
 
 
 def test_one_variable_of_several_that_was_touched_makes_the_secret_ours() -> None:

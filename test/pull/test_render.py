@@ -185,3 +185,26 @@ def test_keys_that_are_there(key: str, expected: Any) -> None:
 def test_keys_that_are_not_there(key: str) -> None:
     with pytest.raises(KeyError):
         pick(VALUES, key)
+
+
+def test_a_dotted_key_is_looked_for_by_every_way_to_read_it() -> None:
+    assert pick({"a.b": {"x": 1}, "a": {"b.c": 5}}, "a.b.c") == 5
+    for within in ({"": {"a": 1}}, {"a": {"": 1}}):
+        with pytest.raises(KeyError):
+            pick(within, "a.b")
+
+
+def test_all_that_is_in_a_value_is_hidden_from_then_on_in_every_form_that_it_gets() -> None:
+    render({"deep": ["a-leaf-of-a-value"], "number": 7}, WHAT, named=True)
+    render("trimmed-value-of-one-line\n", WHAT, named=True, trim=True)
+    render(1234567890123, WHAT, named=True)
+    render(b"bytes-of-a-value", WHAT, named=True)
+    for text in ("a-leaf-of-a-value", "trimmed-value-of-one-line", "1234567890123",
+                 base64.b64encode(b"bytes-of-a-value").decode()):  # fmt: skip
+        assert text not in clean(f"It is {text}.")
+
+
+def test_bytes_are_counted_as_base64() -> None:
+    fits = LARGEST // 4 * 3
+    assert text_of(render(bytes(fits), WHAT, named=True, encode=True))
+    assert "more than 32 KiB" in render(bytes(fits + 1), WHAT, named=True, encode=True).problem

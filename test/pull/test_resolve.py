@@ -63,6 +63,16 @@ def test_names_that_cannot_be(text: str, key: str, below: str, words: str) -> No
 
 def test_a_whole_secret_is_named_by_its_path() -> None:
     assert variable_name(Selector("prod/db-url", ""), "prod/db-url", "", None, "KEYTURN_STATE") == "PROD_DB_URL"
+    below = Selector("prod", "", recursive=True)
+    assert variable_name(below, "prod/eu/db", "eu/db", None, "KEYTURN_STATE") == "EU_DB"
+
+
+def test_the_remedy_is_one_that_the_selector_can_have() -> None:
+    remedies = {"secret/ci/db path": "give it another name with", "secret/ci/db *": "name the keys one by one"}
+    for text, remedy in remedies.items():
+        with pytest.raises(Refused) as refused:
+            named(text, "path")
+        assert remedy in str(refused.value.problems[0])
 
 
 def test_two_sources_for_one_name() -> None:

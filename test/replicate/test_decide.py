@@ -86,6 +86,7 @@ NAME = "team/ci/db"
 
 def test_a_secret_without_a_replica_is_read_and_written() -> None:
     assert to_read(facts(DB), POLICY) == [DB]
+    assert to_read(facts(DB, read=read(VALUES, DB)), POLICY) == []
     step = only(decide(facts(DB, read=read(VALUES, DB)), POLICY), Copy)
     token = token_of(DB, SECOND, (), ORIGIN)
     assert (step.do, step.on, step.version, step.seen) == (Do.WRITE, NAME, token, None)
@@ -118,6 +119,7 @@ BEHIND: dict[str, tuple[Described, Replication, str]] = {
     "of another Vault": (replica(DB, origin=OTHER), replace(POLICY, adopt=True), "it is taken over"),
     "of another secret": (replica(replace(DB, address="kv/ci/db")), replace(POLICY, adopt=True), "it is taken over"),
     "without tags": (replace(replica(OLD), tags={}), POLICY, "version 2 is newer"),
+    "without a current version": (replica(OLD, "AWSPREVIOUS"), POLICY, "version 2 is newer"),
 }  # fmt: skip
 
 
@@ -350,6 +352,7 @@ OTHERS: dict[str, Described] = {
     "another secret's": replica(CACHE, tags={"keyturn:source": "secret/ci/other"}),
     "another selector's by its id": replica(replace(CACHE, address="secret/x/cache")),
     "a rotation's": replica(CACHE, others={THEIRS: frozenset({"keyturn-targets"})}),
+    "another Vault's by its tags": replica(CACHE, tags={"keyturn:replica": "other/tag"}),
     "nobody's": Described("arn", {}, {}),
     "one that waits for its deletion": replica(CACHE, deleted=True),
 }
@@ -413,3 +416,52 @@ def test_steps_of_one_kind_stand_together() -> None:
         for do, name in (("write", "d"), ("write", "e"), ("restore", "c"), ("put back", "b"), ("tag", "a"),
                          ("tag", "f"), ("prune", "x"))
     ]  # fmt: skip
+
+
+def test_what_a_secret_lacks_is_told_by_the_selectors_that_name_it_and_once() -> None:
+    db, cache = (found(name, selector=read_selectors(f"secret/ci/{name} user")[0][0]) for name in ("db", "cache"))
+    (problem,) = refused(facts(db, cache, read=read({"user": "u"}, cache) | read({"password": "p"}, db)))
+    assert "“secret/ci/db user”: the secret has no key user" in problem
+    folder = read_selectors("secret/ci/** user")[0][0]
+    nothing = facts(looked=(SelectorResult(folder),))
+    assert refused(nothing) == (
+        "SECRETS: “secret/ci/** user”: nothing is there. Check the path and the policy, or set ON_MISSING: keep.",
+    )
+    theirs = found("db", selector=folder)
+    foreign = Described("arn", {THEIRS: frozenset({"AWSCURRENT"})}, {})
+    (problem,) = refused(facts(theirs, replicas={"db": foreign}, read=read({"user": "u"}, theirs)))
+    assert "not made by Keyturn" in problem
+    (problem,) = refused(facts(theirs, read=read({"user": "u" * LARGEST}, theirs)))
+    assert "more than 64 KiB" in problem
+
+
+def test_too_many_of_one_selector_never_go_however_many_replicas_there_are() -> None:
+    (few, many) = read_selectors("secret/ci/** *; secret/x/** *")[0]
+    gone = {f"n{number}": replica(found(f"n{number}", selector=few)) for number in range(7)}
+    rest = [replace(found(f"m{number}", selector=many), address=f"secret/x/m{number}") for number in range(90)]
+    seen = facts(DB, *rest, replicas={**gone, **LEFT})
+    more = {f"team/x/m{number}": replica(each) for number, each in enumerate(rest)}
+    plan = decide(replace(seen, replicas={**seen.replicas, **more}), PRUNING)
+    assert (done(plan), plan.unmet) == ([], True)
+    assert any("8 of 9 of “secret/ci/** *” would go" in line for line in told(plan))
+
+
+@pytest.mark.parametrize(
+    ("path", "source", "goes"),
+    [
+        ("secret/data/ci", "secret/ci/cache", True),
+        ("secret/data/ci", "secret/data/ci/cache", True),
+        ("secret/data/ci/data", "secret/ci/data/cache", True),
+        ("secret/data/ci/data", "secret/ci/cache", False),
+        ("secret/ci", "secret/cicero/cache", False),
+    ],
+)
+def test_what_a_selector_written_as_the_api_has_it_has_brought_may_go_and_nothing_beside_it(
+    path: str, source: str, goes: bool
+) -> None:
+    (wild,) = read_selectors(f"{path}/** *")[0]
+    left = replace(found("cache", selector=wild), address=source)
+    seen = facts(
+        replace(DB, selector=wild), replicas={"db": replica(replace(DB, selector=wild)), "cache": replica(left)}
+    )
+    assert done(decide(seen, PRUNING)) == (["prune team/ci/cache"] if goes else [])
