@@ -26,8 +26,7 @@ class KeyLife(NamedTuple):
     holders: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class Held:
+class Held(NamedTuple):
     """A variable, or a replica: which secret's version it has since when, as far as that is known.
 
     `by_hand` says what somebody has done to it, as far as that shows, `source` what the source has by now; `behind` is
@@ -49,8 +48,7 @@ class Held:
         return bool(self.by_hand) or self.behind or self.needs_person
 
 
-@dataclass(frozen=True)
-class Store:
+class Store(NamedTuple):
     """A target, or Secrets Manager, with what it holds; `note` is what is wrong with the whole of it."""
 
     label: str

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import groupby
 from typing import Any, NamedTuple
 
@@ -37,8 +36,7 @@ READ_SCOPES, WRITE_SCOPES = ("pipeline", "read:pipeline:bitbucket"), ("pipeline:
 _ALSO_WRITE = frozenset({"webhook", "wiki"})
 
 
-@dataclass(frozen=True)
-class Home:
+class Home(NamedTuple):
     """Where an account's things are: the partition (`aws`), the account's id and the region."""
 
     partition: str

@@ -46,8 +46,7 @@ class State(StrEnum):
     EMPTY = "without any version"
 
 
-@dataclass(frozen=True)
-class Version:
+class Version(NamedTuple):
     """A secret's current version; a secret that is removed and made anew has number 1 again, but another `created`.
 
     `deleted_at` may lie in the future. Number 0 is a secret of which only the metadata is there. A source that counts
@@ -130,8 +129,7 @@ class Tree(NamedTuple):
     folders: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class Described:
+class Described(NamedTuple):
     """A secret without its values: the stages of each version that has any, and the tags.
 
     `deleted` is one that waits for its deletion; `kms_key` is empty where it is AWS's own. `primary_region` is where

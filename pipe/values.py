@@ -161,8 +161,7 @@ class Build(NamedTuple):
         return f"https://bitbucket.org/{self.repository}/pipelines/results/{self.number}" if known else ""
 
 
-@dataclass(frozen=True)
-class Run:
+class Run(NamedTuple):
     """This run, as other runs and people see it; `session_name` is what AWS's own log shows of it."""
 
     id: str
@@ -175,8 +174,7 @@ class Run:
         return self.build == build != OUTSIDE
 
 
-@dataclass(frozen=True)
-class Pull:
+class Pull(NamedTuple):
     """Which secrets are pulled, and how they are written.
 
     `encode` is whether values that a variable cannot hold as they are become base64, `trim` whether a line break at the
@@ -195,8 +193,7 @@ class Pull:
     prune_count: int = 0
 
 
-@dataclass(frozen=True)
-class Replication:
+class Replication(NamedTuple):
     """Which secrets are kept in Secrets Manager, and how; `window` is how many days a deleted one can be restored.
 
     `prune_count` is how many are to be pruned, exactly, whatever their share; 0 where the usual guard allows it.

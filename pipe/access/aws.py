@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from pipe.permissions import Home, Statement, compact, document, keepers, kms, notice
@@ -60,8 +59,7 @@ class Anywhere(NamedTuple):
     chain: str
 
 
-@dataclass(frozen=True)
-class AwsAccess:
+class AwsAccess(NamedTuple):
     """How AWS is asked: where, as whom, and with which session, `policy` being JSON that narrows it, or empty.
 
     `way` is None where there is none.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -65,7 +64,7 @@ def _access(reader: Reader, topic: str) -> AwsAccess | None:
     access = read_aws(reader, lambda _: [])
     if reader.complained("AWS_ENDPOINT_URL") or reader.complained("AWS_OIDC_ROLE_ARN"):
         return None
-    return replace(access, region=topic.split(":")[3]) if access.way else None
+    return access._replace(region=topic.split(":")[3]) if access.way else None
 
 
 def send(settings: NoticeSettings, notice: Notice, *, at_once: bool) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Collection
-from dataclasses import replace
 from typing import NamedTuple
 
 from pipe.access.aws import AwsAccess, read_aws
@@ -59,7 +58,7 @@ def _stored(reader: Reader, variable: str) -> Stored:
 
     def needs(home: Home) -> list[Statement]:
         """Return what fetching the secret needs; its key in KMS is in its own region."""
-        there = replace(home, region=region)
+        there = home._replace(region=region)
         statements = allowing(read(there, selector))
         return [*statements, *(kms(there, services=keepers(statements)) if there != home else [])]
 

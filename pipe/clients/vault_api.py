@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from json import dumps
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import quote, unquote, urlencode
 
 import hvac
@@ -26,15 +26,14 @@ Call = Callable[[Any], object]
 Query = Mapping[str, str | int]
 
 
-@dataclass(frozen=True)
-class Question:
+class Question(NamedTuple):
     """A request, as a call of hvac's.
 
     `absent` takes "nothing there" for an answer, not for an error; `explain` knows more about refusals. What is not
     `repeatable` is not asked again where it may have been carried out.
     """
 
-    call: Call = field(repr=False)
+    call: Call
     absent: bool = False
     repeatable: bool = True
     explain: Explain | None = None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
@@ -39,8 +38,7 @@ _CHECK_USER = "Check VAULT_USERNAME and VAULT_PASSWORD."
 _UNKNOWN_ROLE = r"role .*(could not be found|not found)|(invalid|missing) role\b(?! or)"
 
 
-@dataclass(frozen=True)
-class Login:
+class Login(NamedTuple):
     """One way to sign in: Vault's name for it, where it is mounted below auth/, its request, and what to check.
 
     `advice` is for a refusal, or the claims of `jwt` are told. One that is not `repeatable` may not be asked again
@@ -49,7 +47,7 @@ class Login:
 
     method: str
     mount: str
-    call: Call = field(repr=False)
+    call: Call
     advice: str = ""
     repeatable: bool = True
     jwt: Secret | None = None

@@ -6,7 +6,6 @@ import ipaddress
 import json
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 from urllib.parse import urlsplit
 
@@ -192,11 +191,10 @@ class VariableName(NamedTuple):
         return text
 
 
-@dataclass(frozen=True)
-class Listing:
+class Listing(NamedTuple):
     """A list, of which each item keeps a rule of its own."""
 
-    item: Rule = field(default_factory=Text)
+    item: Rule = Text()
 
     def read(self, text: str) -> Any:
         """Return what one item says; raises Wrong."""
@@ -280,8 +278,7 @@ def read(rule: Rule, text: str) -> Any:
         raise
 
 
-@dataclass(frozen=True)
-class Variable:
+class Variable(NamedTuple):
     """One variable: which jobs take it, what its value must be, and what it means.
 
     `default` is the text that stands for an empty or missing value, `shown_default` says in words what does where that

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 from pipe.settings.pem import Certificates, PrivateKey
 from pipe.settings.rules import (
@@ -82,7 +81,7 @@ def _group(
 ) -> Iterator[Variable]:
     """Yield variables with what they have in common, but for jobs that one names itself."""
     for each in variables:
-        yield replace(each, group=group, jobs=each.jobs or jobs, way=way, of_run=of_run or each.of_run)
+        yield each._replace(group=group, jobs=each.jobs or jobs, way=way, of_run=of_run or each.of_run)
 
 
 VARIABLES = (
@@ -314,7 +313,7 @@ VARIABLES = (
 BY_NAME = {variable.name: variable for variable in VARIABLES}
 
 # The same name is a switch where secrets are replicated, and a list of what is given up where a key is rotated.
-TAKE_OVER = replace(BY_NAME["ADOPT"], rule=Switch())
+TAKE_OVER = BY_NAME["ADOPT"]._replace(rule=Switch())
 
 # Ways to sign in: of several levels that give one, the nearest counts as a whole.
 BITBUCKET_WAY, AWS_WAY, VAULT_WAY = (

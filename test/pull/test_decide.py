@@ -39,8 +39,8 @@ ORIGIN = "https://vault.example "
 STATE = "KEYTURN_STATE"
 POLICY = Pull((), secured=True, prune=False, fail_on_missing=True, force=False, encode=False, trim=False,
               state_variable=STATE)  # fmt: skip
-PRUNING = replace(POLICY, prune=True)
-KEEPING = replace(POLICY, fail_on_missing=False)
+PRUNING = POLICY._replace(prune=True)
+KEEPING = POLICY._replace(fail_on_missing=False)
 ALL, ONE = (read_selectors(text)[0][0] for text in ("secret/ci/** *", "secret/ci/db password"))
 LONG = "a-value-long-enough"
 MARK = "AAAA"
@@ -142,10 +142,10 @@ OTHERS: dict[str, tuple[TargetState, Pull]] = {
     "made anew": (replace(KEPT, variables={"DB_PASSWORD": variable("DB_PASSWORD", uuid="{other}")}), POLICY),
     "deleted": (replace(KEPT, variables={}), POLICY),
     "unsecured": (replace(KEPT, variables={"DB_PASSWORD": variable("DB_PASSWORD", "x", secured=False)}), POLICY),
-    "secured": (KEPT, replace(POLICY, secured=False)),
-    "forced": (KEPT, replace(POLICY, force=True)),
-    "encoded": (KEPT, replace(POLICY, encode=True)),
-    "trimmed": (KEPT, replace(POLICY, trim=True)),
+    "secured": (KEPT, POLICY._replace(secured=False)),
+    "forced": (KEPT, POLICY._replace(force=True)),
+    "encoded": (KEPT, POLICY._replace(encode=True)),
+    "trimmed": (KEPT, POLICY._replace(trim=True)),
     "not remembered": (target(None, variable("DB_PASSWORD")), POLICY),
     "another version": (
         target(remembered({DB.address: entry(found("db", Version(1, "c1")), "DB_PASSWORD")}), variable("DB_PASSWORD")),
@@ -198,7 +198,7 @@ def test_only_the_variables_that_differ_are_written_of_a_secret_that_was_read() 
 def test_an_unsecured_variable_that_shows_the_value_already_is_right(
     secured: bool, known: str | None, writes: int
 ) -> None:
-    policy = replace(POLICY, secured=secured)
+    policy = POLICY._replace(secured=secured)
     old = found("db", Version(1, "c1"))
     before = remembered({DB.address: entry(old, "DB_PASSWORD", policy=policy)})
     held = target(before, variable("DB_PASSWORD", known, secured=False))
@@ -451,7 +451,7 @@ def test_two_secrets_that_give_one_name_are_refused_even_where_one_was_not_read(
 
 def test_short_values_are_warned_of_and_base64_is_told() -> None:
     plan = decide(
-        facts(target(), secrets={DB: read(password="abc", key="two\nlines-of-it")}), replace(POLICY, encode=True)
+        facts(target(), secrets={DB: read(password="abc", key="two\nlines-of-it")}), POLICY._replace(encode=True)
     )
     assert told(plan) == [
         f"! DB_PASSWORD: {DB.address} password: the value is too short to be masked in Pipelines' logs"
@@ -567,7 +567,7 @@ def test_a_wildcard_does_not_bring_a_name_that_programs_obey() -> None:
     (remember,) = of(first, Remember)
     names = {"PASSWORD": uuid_digest("{PASSWORD}"), "DOCKER_PASSWORD": uuid_digest("{DOCKER_PASSWORD}")}
     (entry_now,) = remember.remembers.groups[wild.text].entries.values()
-    before = LastSync("run", {wild.text: Group(origin_digest(ORIGIN), {DB.address: replace(entry_now, names=names)})})
+    before = LastSync("run", {wild.text: Group(origin_digest(ORIGIN), {DB.address: entry_now._replace(names=names)})})
     held = target(before, variable("PASSWORD"), variable("DOCKER_PASSWORD"))
     again = facts(held, secrets={alone("db", wild): None})
     assert to_read(again, POLICY) == ()
@@ -642,16 +642,16 @@ def test_too_many_of_a_target_are_not_pruned_and_their_number_in_all_targets_all
     assert ({step.place.label for step in of(plan, Prune)}, plan.unmet) == ({"b"}, True)
     said = "not deleted: 7 of 8 there would go; PRUNE: 10 allows exactly that many in one run"
     assert any(said in line for line in told(plan))
-    assert len(of(decide(seen, replace(PRUNING, prune_count=10)), Prune)) == 10
+    assert len(of(decide(seen, PRUNING._replace(prune_count=10)), Prune)) == 10
 
 
 @pytest.mark.parametrize("left", [6, 8])
 def test_a_number_that_is_left_in_a_schedule_deletes_nothing_else(left: int) -> None:
     names = [f"CACHE_{number}" for number in range(left)]
-    plan = decide(facts(bulk(*names), secrets={DB: None}), replace(PRUNING, prune_count=7))
+    plan = decide(facts(bulk(*names), secrets={DB: None}), PRUNING._replace(prune_count=7))
     assert (of(plan, Prune), plan.unmet) == ([], True)
     assert any(f"not deleted: {left} would go in this run, and PRUNE says 7" in line for line in told(plan))
-    assert decide(facts(KEPT, secrets={DB: None}), replace(PRUNING, prune_count=7)).unmet is False
+    assert decide(facts(KEPT, secrets={DB: None}), PRUNING._replace(prune_count=7)).unmet is False
 
 
 def test_the_same_is_decided_of_the_same() -> None:
@@ -694,7 +694,7 @@ def test_since_when_a_target_has_a_version_is_kept_as_long_as_it_is_that_version
     day, today = date(2026, 1, 2), NOW.date()
     old, none = found("db", Version(1, "c1")), found("db", None)
     for before, now, since in ((DB, DB, day), (old, DB, today), (none, none, today), (None, DB, today)):
-        synced = {DB.address: replace(entry(before, "DB_PASSWORD"), since=day)} if before else {}
+        synced = {DB.address: entry(before, "DB_PASSWORD")._replace(since=day)} if before else {}
         held = target(remembered(synced), variable("DB_PASSWORD", uuid="{other}"))
         content = Content({"password": LONG}, now.version)
         (remember,) = of(decide(facts(held, secrets={now: content}), POLICY), Remember)

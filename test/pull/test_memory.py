@@ -74,7 +74,7 @@ def test_the_same_is_written_alike_in_whatever_order_it_came() -> None:
         ONE,
         groups={
             text: replace(group, entries={
-                address: replace(entry, names=dict(reversed(list(entry.names.items()))))
+                address: entry._replace(names=dict(reversed(list(entry.names.items()))))
                 for address, entry in reversed(list(group.entries.items()))
             })
             for text, group in reversed(list(ONE.groups.items()))
@@ -168,12 +168,12 @@ def test_another_place_or_version_makes_another_stamp(changes: dict[str, Any]) -
 
 def test_so_do_another_source_and_another_way_to_write_but_nothing_else() -> None:
     others = [stamp_of(FOUND, "https://vault.example ", POLICY)]
-    others += [stamp_of(FOUND, ORIGIN, replace(POLICY, **{name: True})) for name in ("encode", "trim")]  # type: ignore[arg-type]
+    others += [stamp_of(FOUND, ORIGIN, POLICY._replace(**{name: True})) for name in ("encode", "trim")]  # type: ignore[arg-type]
     assert len({*others, STAMP}) == 4
     changes: list[dict[str, Any]] = [
         {"force": True}, {"secured": False}, {"prune": True}, {"fail_on_missing": False}, {"state_variable": "S"},
     ]  # fmt: skip
-    assert {stamp_of(FOUND, ORIGIN, replace(POLICY, **change)) for change in changes} == {STAMP}
+    assert {stamp_of(FOUND, ORIGIN, POLICY._replace(**change)) for change in changes} == {STAMP}
     assert stamp_of(replace(FOUND, below="db", version=Version(2, "c2", DAY)), ORIGIN, POLICY) == STAMP
 
 

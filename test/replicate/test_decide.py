@@ -30,7 +30,7 @@ ALL, ONE, TWO = (
 )
 WHOLE = read_selectors("secret/ci/db *")[0][0]
 POLICY = Replication((), "team/", "", 30, prune=False, adopt=False, fail_on_missing=True, force=False)
-PRUNING, KEEPING = replace(POLICY, prune=True), replace(POLICY, fail_on_missing=False)
+PRUNING, KEEPING = POLICY._replace(prune=True), POLICY._replace(fail_on_missing=False)
 SECOND = Version(2, "c2")
 THEIRS = "01234567-89ab-cdef-0123-456789abcdef"
 
@@ -111,14 +111,14 @@ BEHIND: dict[str, tuple[Described, Replication, str]] = {
         replica(OLD, "AWSPREVIOUS", others={THEIRS: frozenset({"AWSCURRENT"})}), POLICY,
         "somebody has written another value there",
     ),
-    "forced": (replica(DB), replace(POLICY, force=True), "FORCE"),
+    "forced": (replica(DB), POLICY._replace(force=True), "FORCE"),
     "adopted": (
-        Described("arn", {THEIRS: frozenset({"AWSCURRENT"})}, {"team": "shop"}), replace(POLICY, adopt=True),
+        Described("arn", {THEIRS: frozenset({"AWSCURRENT"})}, {"team": "shop"}), POLICY._replace(adopt=True),
         "it is taken over",
     ),
-    "of another Vault": (replica(DB, origin=OTHER), replace(POLICY, adopt=True), "it is taken over"),
-    "of another secret": (replica(replace(DB, address="kv/ci/db")), replace(POLICY, adopt=True), "it is taken over"),
-    "without tags": (replace(replica(OLD), tags={}), POLICY, "version 2 is newer"),
+    "of another Vault": (replica(DB, origin=OTHER), POLICY._replace(adopt=True), "it is taken over"),
+    "of another secret": (replica(replace(DB, address="kv/ci/db")), POLICY._replace(adopt=True), "it is taken over"),
+    "without tags": (replica(OLD)._replace(tags={}), POLICY, "version 2 is newer"),
     "without a current version": (replica(OLD, "AWSPREVIOUS"), POLICY, "version 2 is newer"),
 }  # fmt: skip
 
@@ -153,7 +153,7 @@ def test_a_secret_that_waits_for_its_deletion_is_restored_and_written_only_if_it
     for behind, policy in (
         (replica(OLD, deleted=True), POLICY),
         (previous, POLICY),
-        (right, replace(POLICY, force=True)),
+        (right, POLICY._replace(force=True)),
     ):
         assert to_read(facts(DB, replicas={"db": behind}), policy) == [DB]
         step = only(decide(facts(DB, replicas={"db": behind}, read=read(VALUES, DB)), policy), Copy)
@@ -185,7 +185,7 @@ NOT_OURS: dict[str, tuple[Described, str]] = {
     "of another mount": (replica(replace(DB, address="kv/ci/db", mount="kv")), "is the replica of kv/ci/db. Choose"),
     "of another by its tag": (replica(DB, tags={"keyturn:source": "kv/ci/db"}), "is the replica of kv/ci/db. Choose"),
     "of another by its id": (
-        replace(replica(replace(DB, address="kv/ci/db")), tags={}),
+        replica(replace(DB, address="kv/ci/db"))._replace(tags={}),
         "is the replica of another secret. Choose",
     ),
     "only by its tags": (
@@ -211,7 +211,7 @@ def test_a_secret_that_is_not_ours_is_never_written(name: str, contents: dict[st
     seen, why = NOT_OURS[name]
     (problem,) = refused(facts(DB, replicas={"db": seen}, read=contents))
     assert problem.startswith(f"{DB.address}: {NAME} {why} another AWS_SECRET_PREFIX")
-    adopting = replace(POLICY, adopt=True)
+    adopting = POLICY._replace(adopt=True)
     if name == "keys":
         assert refused(facts(DB, replicas={"db": seen}, read=contents), adopting) == (problem,)
     else:
@@ -279,7 +279,7 @@ def test_a_key_that_is_not_there_is_refused_or_left_out() -> None:
 def test_the_replica_of_a_secret_without_its_keys_is_left_over() -> None:
     one = found("db", selector=ONE)
     seen = facts(one, replicas={"db": replica(replace(one, version=Version(1, "c1")), keys=("password",))})
-    plan = decide(replace(seen, contents=read({"user": "u"}, one)), replace(KEEPING, prune=True))
+    plan = decide(replace(seen, contents=read({"user": "u"}, one)), KEEPING._replace(prune=True))
     assert done(plan) == [f"prune {NAME}"]
 
 
@@ -373,7 +373,7 @@ def test_nothing_goes_where_not_all_could_be_looked_at() -> None:
     failed = facts(replicas=LEFT, looked=(SelectorResult(ALL, (DB,), {CACHE.address: denied}),))
     assert told(decide(failed, PRUNING)) == ["Secrets Manager: 1 unchanged"], "it may still be there"
     nothing = facts(replicas=LEFT, looked=(SelectorResult(ALL),))
-    assert done(decide(nothing, replace(PRUNING, fail_on_missing=False))) == []
+    assert done(decide(nothing, PRUNING._replace(fail_on_missing=False))) == []
 
 
 def test_more_than_five_and_more_than_a_fifth_never_go_in_one_run() -> None:
@@ -383,9 +383,9 @@ def test_more_than_five_and_more_than_a_fifth_never_go_in_one_run() -> None:
     assert plan.unmet
     said = "not deleted: 7 of 8 of all replicas would go; PRUNE: 7 allows exactly that many in one run"
     assert any(said in line for line in told(plan))
-    assert len(done(decide(facts(DB, replicas={**some, **LEFT}), replace(PRUNING, prune_count=7)))) == 7
+    assert len(done(decide(facts(DB, replicas={**some, **LEFT}), PRUNING._replace(prune_count=7)))) == 7
     for other in (6, 8):
-        plan = decide(facts(DB, replicas={**some, **LEFT}), replace(PRUNING, prune_count=other))
+        plan = decide(facts(DB, replicas={**some, **LEFT}), PRUNING._replace(prune_count=other))
         assert (done(plan), plan.unmet) == ([], True)
 
 

@@ -49,8 +49,8 @@ def test_the_order_of_keys_and_the_selector_that_found_it_make_no_other_id() -> 
     [
         (replace(FOUND, address="secret/ci/db2"), VERSION, ("password", "user"), ORIGIN),
         (replace(FOUND, mount="secret/ci"), VERSION, ("password", "user"), ORIGIN),
-        (FOUND, replace(VERSION, number=3), ("password", "user"), ORIGIN),
-        (FOUND, replace(VERSION, created="2026-01-01T00:00:01Z"), ("password", "user"), ORIGIN),
+        (FOUND, VERSION._replace(number=3), ("password", "user"), ORIGIN),
+        (FOUND, VERSION._replace(created="2026-01-01T00:00:01Z"), ("password", "user"), ORIGIN),
         (FOUND, VERSION, (), ORIGIN),
         (FOUND, VERSION, ("password",), ORIGIN),
         (FOUND, VERSION, ("password", "user"), "https://vault.example.com "),
@@ -74,8 +74,8 @@ def test_an_id_is_one_that_secrets_manager_takes_and_ours(token: str) -> None:
 
 def test_who_sees_the_same_chooses_the_same_next_id_and_nobody_else_does() -> None:
     seen = replica("theirs")
-    later = replace(seen, changed=datetime(2026, 1, 1, 12, 0, 0, 1000, tzinfo=UTC))
-    ids = [next_id(each, TOKEN) for each in (seen, later, replica("others"), replace(seen, changed=None))]
+    later = seen._replace(changed=datetime(2026, 1, 1, 12, 0, 0, 1000, tzinfo=UTC))
+    ids = [next_id(each, TOKEN) for each in (seen, later, replica("others"), seen._replace(changed=None))]
     assert next_id(replica("theirs"), TOKEN) == ids[0]
     assert len({*ids, TOKEN}) == 5
     assert all(is_current(replica(version), TOKEN) for version in ids)
@@ -99,7 +99,7 @@ def test_a_version_with_any_stage_can_be_put_back() -> None:
 def test_tags_tell_the_vault_and_the_selector_without_naming_them() -> None:
     tags = tags_of(FOUND, VERSION, ORIGIN)
     assert tags["keyturn:replica"] == owner(ORIGIN, SELECTOR.text)
-    ours = replace(replica(), tags=tags)
+    ours = replica()._replace(tags=tags)
     assert of_origin(ours, ORIGIN)
     assert not of_origin(ours, "https://vault.example.com ")
     assert owner(ORIGIN, "secret/ci/db *") != owner(ORIGIN, SELECTOR.text)
@@ -114,7 +114,7 @@ def test_the_id_of_the_current_version_or_the_one_before_tells_whose_it_is_and_n
     assert mark_in(replica(token_of(FOUND, None, (), ORIGIN, "run"))) == mark
     tagged = tags_of(FOUND, VERSION, ORIGIN)
     for ids in ([], ["theirs"], ["theirs", "others", TOKEN], [f"{TOKEN}0"], [TOKEN.replace("keyturn", "keyturm")]):
-        assert mark_in(replace(replica(*ids), tags=tagged)) == ""
+        assert mark_in(replica(*ids)._replace(tags=tagged)) == ""
     assert len({mark, mark_of("secret/ci/db", "other"), mark_of("secret/x", ORIGIN)}) == 3
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -59,7 +59,7 @@ class FakeVault:
 
     def change(self, address: str, **changes: Any) -> None:
         """Change a secret's current version."""
-        self.secrets[address].version = replace(self.secrets[address].version, **changes)
+        self.secrets[address].version = self.secrets[address].version._replace(**changes)
 
     def counted(self) -> dict[str, int]:
         """Return how many requests of each kind there were since the last count."""

@@ -89,15 +89,15 @@ def test_more_than_five_and_more_than_a_fifth_go_only_by_their_number(left: int,
     here = [(left, whole, "there")]
     said = f"not deleted: {left} of {whole} there would go; PRUNE: 40 allows exactly that many in one run"
     assert guard(here, 40, PRUNING) == ("" if allowed else said)
-    assert guard(here, 40, replace(PRUNING, prune_count=40)) == ""
+    assert guard(here, 40, PRUNING._replace(prune_count=40)) == ""
     # A number that is left in a schedule deletes neither more nor fewer.
     for other in (39, 41, left):
         said = f"not deleted: 40 would go in this run, and PRUNE says {other}"
-        assert guard(here, 40, replace(PRUNING, prune_count=other)) == said
+        assert guard(here, 40, PRUNING._replace(prune_count=other)) == said
 
 
 def test_nothing_goes_unless_it_is_to_be_pruned() -> None:
-    assert why_kept(LOOKED, replace(PRUNING, prune=False)) == "set PRUNE: true to delete it"
+    assert why_kept(LOOKED, PRUNING._replace(prune=False)) == "set PRUNE: true to delete it"
 
 
 def test_each_secret_is_live_deleted_unknown_or_missing() -> None:

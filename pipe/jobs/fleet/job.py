@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -59,7 +59,7 @@ class FleetSettings:
             from pipe.jobs.fleet.look import FleetDoctor, FleetStatus  # noqa: PLC0415 - as above
 
             look = FleetStatus if self.action == "status" else FleetDoctor
-            return look(self, replace(run, dry_run=False), deadline)
+            return look(self, run._replace(dry_run=False), deadline)
         from pipe.jobs.fleet.run import FleetRun  # noqa: PLC0415 - as above
 
         return FleetRun(self, run, deadline)

@@ -15,7 +15,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 from pipe.naming import NAME
 from pipe.secrets import Version
@@ -43,8 +43,7 @@ FORMER = "~"
 UNKNOWN = ""
 
 
-@dataclass(frozen=True)
-class SyncedSecret:
+class SyncedSecret(NamedTuple):
     """What one secret gave: variables, each with a digest of its uuid; an empty stamp says that it is to be read.
 
     `left_out` are the names that its wildcard would give and that programs obey. For people: which `version` it is, and
@@ -203,7 +202,7 @@ def merge_concurrent(ours: LastSync, before: LastSync, theirs: LastSync, touched
             if before.entry(text, address) == theirs.entry(text, address):
                 entries[address] = entry
             elif any(name in touched for name in entry.names):
-                entries[address] = replace(entry, stamp="")
+                entries[address] = entry._replace(stamp="")
         groups[text] = replace(group, entries=entries)
     return replace(ours, groups={text: group for text, group in groups.items() if group.entries})
 
@@ -214,7 +213,7 @@ def without(entries: Mapping[str, SyncedSecret], names: Collection[str]) -> dict
     for address, entry in entries.items():
         left = {name: digest for name, digest in entry.names.items() if name not in names}
         if left or not entry.names:
-            kept[address] = replace(entry, names=left)
+            kept[address] = entry._replace(names=left)
     return kept
 
 
@@ -233,7 +232,7 @@ def _synced_so_far(
             # A variable that nobody has written yet may be somebody else's; it becomes ours once it is written.
             if name in target.owned:
                 names[name] = uuid_digest(target.variables[name].uuid)
-    return replace(entry, stamp="" if missing else entry.stamp, names=names)
+    return entry._replace(stamp="" if missing else entry.stamp, names=names)
 
 
 def _words(marks: io.BytesIO, entry: SyncedSecret) -> list[Any]:

@@ -58,14 +58,14 @@ def overview(facts: PullFacts, policy: Pull, outcome: PullOutcome | None) -> Ove
         remembered = [each.remembers for each in done if isinstance(each, Remember) and each.place == target.place]
         store = store_of(replace(target, last_sync=[target.last_sync, *remembered][-1]), policy, asked, written)
         there = (held for held in store.held if (target.place, held.name) not in pruned)
-        stores.append(replace(store, held=tuple(_failed(held, target, unwritten) for held in there)))
+        stores.append(store._replace(held=tuple(_failed(held, target, unwritten) for held in there)))
     return Overview(stores=tuple(stores))
 
 
 def _failed(held: Held, target: TargetState, unwritten: Collection[tuple[Place, str]]) -> Held:
     if (target.place, held.name) not in unwritten:
         return held
-    return replace(held, by_hand="", source="this run could not write it", behind=True, needs_person=False)
+    return held._replace(by_hand="", source="this run could not write it", behind=True, needs_person=False)
 
 
 def asked_of(seen: Observed, policy: Pull) -> Asked:

@@ -237,14 +237,14 @@ class _TargetPlan:
             left = {name: digest for name, digest in entry.names.items() if name in owned}
             if left and covers(looked.without, plain):
                 away += left
-                entries[address] = replace(entry, names=left)
+                entries[address] = entry._replace(names=left)
             elif left:
                 state = self._inventory.deleted.get((text, plain), "not there any more")
                 gives_less = address in brought or plain != address
                 orphaned |= dict.fromkeys(left, f"{plain} gives it no more" if gives_less else f"{plain} is {state}")
                 key = FORMER + address if address in brought else address
                 before: Mapping[str, str] = entries[key].names if key in entries else {}
-                entries[key] = replace(entry, names={**before, **left}, left_out=())
+                entries[key] = entry._replace(names={**before, **left}, left_out=())
         self._tell_of(away, "kept: “!” takes its secret away from the wildcard")
         if orphaned:
             owned_by_it = len({name for entry in entries.values() for name in entry.names})

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 from pipe.jobs.replicate.identity import CURRENT, OURS, SOURCE, VERSION, is_current, mark_in, of_origin
 from pipe.jobs.replicate.observe import ReplicationFacts, wanted_of
@@ -26,8 +25,8 @@ def overview(facts: ReplicationFacts, policy: Replication, outcome: ReplicaOutco
     for each in _held(facts, policy):
         version = right.get(each.name)
         if each.name in right:
-            each = replace(  # noqa: PLW2901 - the same replica, as it is by now
-                each, version=version.short if version else each.version, since=today, by_hand="",
+            each = each._replace(  # noqa: PLW2901 - the same replica, as it is by now
+                version=version.short if version else each.version, since=today, by_hand="",
                 source="current", behind=False, needs_person=False,
             )  # fmt: skip
         if each.name not in gone:
