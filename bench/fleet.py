@@ -29,13 +29,13 @@ class Figures(Protocol):
 
 
 class _Measured(Runner):
-    """Runs the pipe as a process of its own, and keeps what that took."""
+    """Runs the pipe as a process of its own, always in real time, and keeps what that took."""
 
     def __init__(self, measure: Callable[[dict[str, str]], Figures]) -> None:
         self._measure = measure
         self.figures: Figures | None = None
 
-    def run(self, environ: Mapping[str, str], pace: float = 1.0) -> Result:  # noqa: ARG002 - always in real time
+    def run(self, environ: Mapping[str, str], *_: float, **__: float) -> Result:
         self.figures = self._measure(dict(environ))
         return Result(0, self.figures.output)
 

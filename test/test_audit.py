@@ -33,7 +33,7 @@ class Auditor:
         for wire in wires:
             wire.forget()
         build = {"BITBUCKET_REPO_FULL_NAME": "acme/shop", "BITBUCKET_BUILD_NUMBER": "17"}
-        ended = self._runner.run({**variables, **build, "REPORT_DIR": str(self._folder)}, 0.02)
+        ended = self._runner.run({**variables, **build, "REPORT_DIR": str(self._folder)})
         assert ended.code == code, ended.output
         for wire in wires:
             wire.mend()
@@ -119,6 +119,6 @@ def test_a_rotation_that_is_spoilt(auditor: Auditor, fault: Fault, code: int) ->
 def test_a_record_that_cannot_be_written_is_only_said(auditor: Auditor, runner: Runner, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     variables = auditor.world.variables(auditor.company)
-    ended = runner.run({**variables, "REPORT_DIR": str(tmp_path / "file/reports")}, 0.02)
+    ended = runner.run({**variables, "REPORT_DIR": str(tmp_path / "file/reports")})
     assert ended.code == 0
     assert ended.output.count("The audit record could not be written to REPORT_DIR: Not a directory.") == 1

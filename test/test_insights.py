@@ -19,7 +19,7 @@ UNWRITTEN = "WARNING: Code Insights could not be written: "
 
 
 def run(world: World, company: Company, runner: Runner, **variables: str) -> Result:
-    return runner.run({**world.variables(company), **STEP, **variables}, 0.02)
+    return runner.run({**world.variables(company), **STEP, **variables})
 
 
 def shown(world: World, name: str) -> dict[str, Any]:

@@ -52,7 +52,7 @@ def test_an_address_gets_the_notice_and_no_line_shows_it(
     world: World, company: Company, runner: Runner, taker: Taker
 ) -> None:
     given = {**world.variables(company), "NOTIFY_URL": taker.url, "DEBUG": "true", "TARGETS": "deployment:nowhere"}
-    ended = runner.run(given, 0.02)
+    ended = runner.run(given)
     assert ended.code == 1
     ((path, body),) = taker.taken
     assert path == PATH
@@ -77,7 +77,7 @@ def test_one_retry_no_redirect_and_no_other_exit_code(
 ) -> None:
     taker.answers = list(answers)
     given = {**world.variables(company), "NOTIFY_URL": taker.url, "TARGETS": "nowhere"}
-    ended = runner.run(given, 0.02)
+    ended = runner.run(given)
     assert (ended.code, len(taker.taken)) == (code, asked)
     unsent = "The notice could not be sent: The address in NOTIFY_URL does not take the notice" in ended.output
     assert unsent is (len(answers) == asked)
@@ -88,7 +88,7 @@ def test_an_address_that_is_stored(vaulted: World, runner: Runner, taker: Taker)
     assert vaulted.vault is not None
     vaulted.vault.put("secret/ci/notify", {"url": taker.url})
     given = {**vaulted.pull_variables(company), "NOTIFY_URL_FROM": "vault: secret/ci/notify url", "NOTIFY_ON": "always"}
-    ended = runner.run(given, 0.02)
+    ended = runner.run(given)
     assert ended.code == 0, ended.output
     assert len(taker.taken) == 1
     assert "a-secret-of-the-address" not in ended.output

@@ -96,7 +96,7 @@ def broken(runner: Runner, environ: dict[str, str]) -> str:
     watch = threading.Timer(HANGS, runner.kill)
     watch.start()
     try:
-        ended = runner.run(environ, PACE)
+        ended = runner.run(environ)
     finally:
         watch.cancel()
     if ended.code not in (0, 1, 2):

@@ -43,9 +43,6 @@ from test.faults.sample import some
 
 DIALECTS: Mapping[str, Dialect] = {"aws": AwsDialect(), "bitbucket": BitbucketDialect(), "vault": VaultDialect()}
 
-# No answer that is recorded may be lost to a slow machine.
-UNHURRIED = 0.5
-
 KEY = KeyPair("AKIAIOSFODNN7EXAMPLE", Secret("wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"))
 ID, OTHER = "00000000-0000-4000-8000-000000000001", "00000000-0000-4000-8000-000000000002"
 TOKEN = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJhIn0.c2ln"
@@ -112,7 +109,7 @@ def _echo(recorded: Recorded, body: bytes) -> Answer:
 @pytest.fixture(scope="module")
 def recorded(vault_world: World, runner: Runner) -> list[Recorded]:
     def run(variables: Mapping[str, str]) -> None:
-        result = runner.run(variables, UNHURRIED)
+        result = runner.run(variables)
         assert result.code == 0, result.output
 
     vault_world.reset()

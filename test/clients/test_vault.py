@@ -21,8 +21,9 @@ from sandbox.server import Server
 from sandbox.wire import Environ, StartResponse
 from test.clients.vault_bao import Bao
 from test.clients.vault_front import Front, Reply
-from test.clients.vault_signing import Brisk, vault_at
+from test.clients.vault_signing import vault_at
 from test.clients.vault_tls import TlsServer, authority
+from test.faults.pace import Brisk
 
 READ = Question(plain("GET", "sys/mounts"))
 

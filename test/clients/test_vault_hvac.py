@@ -18,8 +18,9 @@ from pipe.retry import side_by_side
 from pipe.secrets import Engine, Mount
 from test.clients.vault_bao import Bao
 from test.clients.vault_front import Front, Reply
-from test.clients.vault_signing import Brisk, vault_at
+from test.clients.vault_signing import vault_at
 from test.clients.vault_tls import TlsServer
+from test.faults.pace import Brisk
 from test.support import ROOT
 
 CALLS: list[Call] = [

@@ -18,7 +18,7 @@ from pipe.redact import Secret, clean
 from pipe.secrets import Engine, Mount, State, Tree
 from test.clients.vault_bao import Bao
 from test.clients.vault_front import Front, Reply
-from test.clients.vault_signing import Brisk
+from test.faults.pace import Brisk
 
 AWKWARD = ["with blank", "50%25", "é", "a+b", "#1", "why?", "Ünï/ćødé x"]
 

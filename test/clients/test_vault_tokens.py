@@ -15,7 +15,8 @@ from pipe.redact import Secret
 from pipe.retry import side_by_side
 from test.clients.vault_bao import Bao
 from test.clients.vault_front import Front, Reply
-from test.clients.vault_signing import Brisk, vault_at
+from test.clients.vault_signing import vault_at
+from test.faults.pace import Brisk
 
 PASSWORD = "correct-horse-battery"
 READ = Question(plain("GET", "sys/mounts"))

@@ -9,23 +9,13 @@ from pipe.clients.vault_api import Question, plain
 from pipe.clients.vault_logins import Login, Token, WrappedAppRole
 from pipe.errors import BadCredentials, KeyturnError
 from pipe.retry import Deadline
+from test.faults.pace import Brisk
 
 SELF = Question(plain("GET", "auth/token/lookup-self"))
 
 
-class Brisk(Deadline):
-    """Pauses fifty times as fast, but waits as long as ever for an answer: a busy machine takes its time."""
-
-    def __init__(self) -> None:
-        super().__init__(pace=0.02)
-
-    @property
-    def timeouts(self) -> tuple[float, float]:
-        return Deadline().timeouts
-
-
 def vault_at(url: str, namespace: str = "", *, deadline: Deadline | None = None) -> Vault:
-    """Return a client that pauses fifty times as fast."""
+    """Return a client that makes short pauses."""
     return Vault(url, namespace=namespace, deadline=deadline or Brisk())
 
 

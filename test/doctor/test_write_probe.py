@@ -28,7 +28,8 @@ from sandbox.moods import MOODS
 from sandbox.wire import Fault
 from sandbox.world import Company, World
 from test.doctor.says import NAMES, SAYS
-from test.faults.runner import PACE, Result, Runner
+from test.faults.pace import PACE
+from test.faults.runner import Result, Runner
 from test.support import ROOT
 
 # The requests of a probe where nothing is otherwise. Before them, an environment is found, and the doctor looks at it.

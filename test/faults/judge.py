@@ -12,10 +12,11 @@ from typing import ClassVar, Generic, Protocol, Self, TypeVar
 from sandbox.wire import Fault, Wire
 from sandbox.world import World
 from sandbox.wrong import change
+from test.faults.pace import IMPATIENT, PATIENT
 from test.faults.runner import Result, Runner
 
-# Longer than the pipe waits for an answer at the pace of the matrix.
-STALL = 0.8
+# Longer than an impatient run waits for an answer.
+STALL = IMPATIENT + 0.2
 
 # The ways to spoil a request.
 KINDS = (
@@ -211,7 +212,8 @@ def try_it(bench: Bench[S], faults: Sequence[tuple[Spot, str]], verdict: Verdict
     before = stage.look()
     for spot, kind in faults:
         spoil(stage.world, spot, kind, runner)
-    result = runner.run(stage.environ())
+    stalls = any(kind.startswith("stall") for _, kind in faults)
+    result = runner.run(stage.environ(), IMPATIENT if stalls else PATIENT)
     quiet(stage.world)
     verdict.figures["spoilt runs"] += 1
     trial = Trial(stage, faults, before, stage.look(), result, verdict, story)

@@ -17,10 +17,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-ROOT = Path(__file__).parents[2]
+from test.faults.pace import PACE, PATIENT
 
-# A second of the pipe's waiting takes this long in the matrix.
-PACE = 0.01
+ROOT = Path(__file__).parents[2]
 
 
 @dataclass(frozen=True)
@@ -69,11 +68,13 @@ class Runner:
         self._zygote.stdin.close()
         self._zygote.wait()
 
-    def run(self, environ: Mapping[str, str], pace: float = PACE) -> Result:
+    def run(self, environ: Mapping[str, str], patience: float = PATIENT, pace: float = PACE) -> Result:
+        """Run the pipe, which waits for each answer so many real seconds, and as fast as `pace` for all else."""
         assert self._zygote.stdin is not None
         assert self._zygote.stdout is not None
         self._known.clear()
-        self._zygote.stdin.write(json.dumps({"environ": dict(environ), "out": str(self._out), "pace": pace}) + "\n")
+        order = {"environ": dict(environ), "out": str(self._out), "patience": patience, "pace": pace}
+        self._zygote.stdin.write(json.dumps(order) + "\n")
         self._zygote.stdin.flush()
         self._pid = int(self._zygote.stdout.readline())
         self._known.set()

@@ -18,9 +18,6 @@ from test.faults.replicate.stage import Stage
 from test.faults.runner import Result, Runner
 from test.faults.sample import meetings
 
-# Slow enough that the first run does not give a request up while the other one runs.
-UNHURRIED = 0.3
-
 
 @pytest.mark.parametrize("name", ["first run", "restored"])
 @pytest.mark.parametrize("attempt", range(2))
@@ -76,9 +73,7 @@ def test_a_secret_that_changes_between_two_requests_is_right_after_the_next_run(
 def _interrupted(spot: Spot, stage: Stage, runner: Runner, call: Callable[[], None]) -> Result:
     """Run with a call before a request is served."""
     wires(stage.world)[spot.service].spoil(Fault(spot.operation, "call", nth=spot.nth, call=call))
-    result = runner.run(stage.environ(), UNHURRIED)
-    # A run that has given up its request may have ended before the call.
-    wires(stage.world)[spot.service].settle()
+    result = runner.run(stage.environ())
     quiet(stage.world)
     return result
 

@@ -1,7 +1,7 @@
 """A process that has imported the pipe once and forks a real process for every run: python -m test.faults.zygote.
 
-It reads one JSON object a line from stdin (`environ`, `out`, `pace`) and answers with two lines: the new process's id,
-and, when that has ended, its wait status.
+It reads one JSON object a line from stdin (`environ`, `out`, `patience`, `pace`) and answers with two lines: the new
+process's id, and, when that has ended, its wait status.
 """
 
 from __future__ import annotations
@@ -11,15 +11,26 @@ import importlib
 import json
 import os
 import sys
+from contextlib import suppress
 from typing import NoReturn
 
 from pipe.clients.aws import Aws, Endpoint
-from pipe.jobs.registry import MODULES
+from pipe.errors import KeyturnError
+from pipe.jobs.registry import MODULES, read_settings
 from pipe.redact import Secret, _own_words
 from pipe.retry import Deadline
+from pipe.settings.variables import ACTIONS
 from pipe.shell import main
 from pipe.sources.registry import SOURCES, source_type
 from pipe.values import KeyPair
+from test.faults.pace import Brisk
+
+_GIVEN = {
+    "IAM_USER_NAME": "bot", "SECRET_ID": "bot", "SOURCE": "vault", "SECRETS": "secret/ci/** *", "TARGETS": "repository",
+    "VAULT_ADDR": "http://127.0.0.1:9", "VAULT_ROLE": "bot", "AWS_DEFAULT_REGION": "eu-central-1",
+    "BITBUCKET_WORKSPACE": "acme", "BITBUCKET_REPO_SLUG": "shop", "BITBUCKET_REPO_FULL_NAME": "acme/shop",
+    "BITBUCKET_API_URL": "http://127.0.0.1:9/2.0", "AWS_ENDPOINT_URL": "http://127.0.0.1:9",
+}  # fmt: skip
 
 
 def _warm() -> None:
@@ -28,6 +39,10 @@ def _warm() -> None:
         importlib.import_module(module)
     for name in SOURCES:
         source_type(name)
+    # The rules of the variables; what is wrong with these few is of no interest.
+    for action in ACTIONS:
+        with suppress(KeyturnError):
+            read_settings({**_GIVEN, "ACTION": action})
     # What a run reads only where a secret is like a word.
     _own_words()
     pair = KeyPair("AKIA" + "0" * 16, Secret("not a secret"))
@@ -45,7 +60,7 @@ def _run(order: dict[str, object]) -> NoReturn:
     # Libraries shall find what they would find in a process of its own, and nothing else.
     os.environ.clear()
     os.environ.update(environ)
-    code = main(environ, Deadline(pace=float(str(order["pace"]))))
+    code = main(environ, Brisk(float(str(order["patience"])), float(str(order["pace"]))))
     os._exit(code)
 
 

@@ -15,7 +15,7 @@ from sandbox.bitbucket import Environment, Scope, Token
 from sandbox.wire import Seen
 from sandbox.world import Company, World
 from test.exposure import exposed
-from test.faults.runner import PACE, Runner
+from test.faults.runner import Runner
 from test.support import ROOT, Result
 
 REPORT = json.loads((ROOT / "docs/fleet-report.schema.json").read_text(encoding="utf-8"))
@@ -64,7 +64,7 @@ class Fleet:
     def environment(self, slug: str, name: str = "Production") -> Environment:
         return self.world.bitbucket.add_environment("acme", slug, name)
 
-    def run(self, runner: Runner | None = None, pace: float = PACE, **variables: str | None) -> Result:
+    def run(self, runner: Runner | None = None, /, **variables: str | None) -> Result:
         """Run the fleet; whatever becomes of it, it prints no secret."""
         company = self.company
         given: dict[str, str | None] = {
@@ -85,7 +85,7 @@ class Fleet:
             **variables,
         }
         before = [len(wire.journal) for wire in self.world.wires]
-        ended = (runner or self.runner).run({name: text for name, text in given.items() if text is not None}, pace)
+        ended = (runner or self.runner).run({name: text for name, text in given.items() if text is not None})
         seen = [each for wire, start in zip(self.world.wires, before, strict=True) for each in wire.journal[start:]]
         assert exposed(self.secrets, ended.output) == [], ended.output
         code = -9 if ended.code is None else ended.code
@@ -97,7 +97,7 @@ class Fleet:
 
     def locked(self, **variables: str) -> Result:
         """Let a dry run write the lock, and take it over, as somebody does who has reviewed it."""
-        result = self.run(None, PACE, DRY_RUN="true", **variables)
+        result = self.run(DRY_RUN="true", **variables)
         assert result.code == 0, result.output
         assert "keyturn.lock" in result.output, result.output
         self.lock.write_bytes(self.made_lock)

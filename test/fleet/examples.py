@@ -14,7 +14,7 @@ from sandbox.world import World
 from test.faults.runner import Runner
 from test.fleet.company import Fleet
 from test.readme import blocks
-from test.support import ROOT, UNHURRIED, Result
+from test.support import ROOT, Result
 
 EXAMPLES = {path.name: path.read_text() for path in sorted((ROOT / "docs/fleet-examples").glob("*.yaml"))}
 EXAMPLES["many-repositories.md"] = next(blocks("yaml", ROOT / "docs/many-repositories.md")).text
@@ -50,7 +50,6 @@ class Example:
     secret: tuple[str, str, dict[str, int]] = ("", "", {})
     scene: tuple[tuple[str, str], ...] = ()
     rotated: int = 90
-    pace: float = UNHURRIED
 
     def run(self, **variables: str | None) -> Result:
         """Run it by a fresh step's token."""
@@ -59,7 +58,7 @@ class Example:
             "BITBUCKET_ACCESS_TOKEN": None, "AWS_ACCESS_KEY_ID": None, "AWS_SECRET_ACCESS_KEY": None,
             "BITBUCKET_STEP_OIDC_TOKEN": fleet.company.oidc_token,
         }  # fmt: skip
-        return fleet.run(None, self.pace, **variables)
+        return fleet.run(**variables)
 
     def lock(self) -> Result:
         """Let a dry run write the lock, and take it over."""
@@ -198,7 +197,7 @@ def _two_hundred(made: Example, vault: Vault, bitbucket: Bitbucket) -> None:
     made.listed = {pay: 60, rest: 90}
     made.secret = "secret/ci/services/svc-007/app", "another-password-of-svc-007", {rest: 2}
     made.scene = ("svc-999", "PAY"), ("svc-001", ""), ("svc-002", "PAY"), ("svc-003", ""), ("svc-004", "SHOP")
-    made.rotated, made.pace = 75, 0.3
+    made.rotated = 75
 
 
 def _thousand(made: Example, vault: Vault, bitbucket: Bitbucket) -> None:
@@ -225,7 +224,7 @@ def _thousand(made: Example, vault: Vault, bitbucket: Bitbucket) -> None:
     seventh = "project:P7/*"
     made.secret = "secret/ci/projects/P7/app", "another-password-of-P7", {seventh: made.pulled[seventh]}
     made.scene = ("r9999", "P3"), ("r0001", ""), ("r0002", "P3"), ("r0003", ""), ("r0004", "P4")
-    made.rotated, made.pace = 60, 0.3
+    made.rotated = 60
 
 
 _MAKERS = {"10.yaml": _ten, "200.yaml": _two_hundred, "1000.yaml": _thousand}

@@ -7,13 +7,12 @@ from typing import Any
 
 import pytest
 
-from test.faults.runner import PACE
 from test.fleet.company import Fleet, count, of_bitbucket
 from test.support import Result
 
 
 def discovered(fleet: Fleet, **variables: str | None) -> Result:
-    return fleet.run(None, PACE, ACTION="discover", TARGETS="acme/*", **variables)
+    return fleet.run(ACTION="discover", TARGETS="acme/*", **variables)
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from test.faults.runner import PACE
 from test.fleet.company import Fleet, of_bitbucket
 
 KEYS = """jobs:
@@ -191,10 +190,10 @@ def test_offline_asks_nobody_and_needs_no_credential(paid: Fleet) -> None:
         "AWS_SECRET_ACCESS_KEY": None,
         "DRY_RUN": "offline",
     }
-    result = paid.run(None, PACE, **none)
+    result = paid.run(**none)
     assert (result.code, result.requests) == (0, ()), result.output
     assert result.last_line == "✔ Offline: 1 job, 2 places in the lock; nobody was asked."
     paid.write(KEYS + PLAIN.replace("jobs:\n", "").replace("keys", "more").replace("svc-0", "svc-7"))
-    result = paid.run(None, PACE, **none)
+    result = paid.run(**none)
     assert (result.code, result.requests) == (0, ())
     assert "more: acme/svc-7:deployment:production: it is not in the lock" in result.output

@@ -6,7 +6,6 @@ import json
 
 import pytest
 
-from test.faults.runner import PACE
 from test.fleet.company import Fleet, of_bitbucket
 from test.fleet.test_runs import EACH, SERVICES
 
@@ -74,7 +73,7 @@ def test_setup_prints_what_all_jobs_need_once(looked: Fleet) -> None:
     none: dict[str, str | None] = dict.fromkeys(
         ("BITBUCKET_ACCESS_TOKEN", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
     )
-    result = looked.run(None, PACE, ACTION="setup", FLEET="keyturn.yaml", **none)
+    result = looked.run(ACTION="setup", FLEET="keyturn.yaml", **none)
     assert (result.code, result.requests) == (0, ()), result.output
     assert result.output.count("aws iam create-role ") == 1
     assert result.output.count("aws iam put-role-policy ") == 3

@@ -9,7 +9,6 @@ import pytest
 
 from sandbox.bitbucket.allowance import Allowance
 from sandbox.world import World
-from test.faults.runner import PACE
 from test.fleet.company import HEAD, Fleet, of_bitbucket
 
 SERVICES = ("svc-0", "svc-1", "svc-2")
@@ -78,11 +77,11 @@ def test_what_blocks_have_done_a_fleet_finds_done(services: Fleet) -> None:
             "ACTION": "rotate", "IAM_USER_NAME": f"ci-{slug}", "SECRET_ID": f"ci/{slug}",
             "TARGETS": f"acme/{slug}:deployment:production",
         }  # fmt: skip
-        result = services.run(None, PACE, **block)
+        result = services.run(**block)
         assert result.code == 0, result.output
     pull = {"ACTION": "pull", "SOURCE": "secretsmanager", "SECRETS": "app/shared *"}
     targets = ", ".join(f"acme/{slug}:deployment:production" for slug in SERVICES)
-    assert services.run(None, PACE, **pull, TARGETS=targets).code == 0
+    assert services.run(**pull, TARGETS=targets).code == 0
     services.locked()
     result = services.run()
     assert (result.code, result.writes) == (0, []), result.output

@@ -10,22 +10,15 @@ from sandbox.bitbucket import Scope
 from sandbox.wire import Fault, Wire
 from sandbox.world import Company, World
 from test.exposure import exposed
-from test.faults.runner import PACE, Runner
+from test.faults.runner import Runner
 from test.support import Result, scopes_of
 
 KILLED = -9
 STATE = "KEYTURN_STATE"
 
 
-# The pace of a run that waits for many answers at once: one that came too late would be asked for twice.
-CALM = 0.1
-
-
 class Case:
     """A company whose Vault has twelve secrets; `given` holds variables that all of its runs get."""
-
-    # A second of the pipe's waiting takes this long; more where many answers are waited for at once.
-    pace = PACE
 
     def __init__(self, world: World, company: Company, runner: Runner) -> None:
         assert world.vault is not None
@@ -68,14 +61,14 @@ class Case:
 
     def run(self, **variables: str | None) -> Result:
         """Run the pull; whatever becomes of it, neither its output nor an unsecured variable shows a secret."""
-        return self.run_by(self.runner, variables, self.pace)
+        return self.run_by(self.runner, variables)
 
-    def run_by(self, runner: Runner, variables: Mapping[str, str | None], pace: float = PACE) -> Result:
-        """Run the pull by another runner, or at another pace."""
+    def run_by(self, runner: Runner, variables: Mapping[str, str | None]) -> Result:
+        """Run the pull by another runner."""
         given = {**self.world.pull_variables(self.company), **self.given, **variables}
         self.secrets.add(str(given.get("BITBUCKET_STEP_OIDC_TOKEN") or self.company.token.secret))
         before = [len(wire.journal) for wire in self.wires]
-        ended = runner.run({name: value for name, value in given.items() if value is not None}, pace)
+        ended = runner.run({name: value for name, value in given.items() if value is not None})
         seen = [each for wire, start in zip(self.wires, before, strict=True) for each in wire.journal[start:]]
         if given.get("SECURED") != "false":
             assert exposed(self.secrets, "\n".join([ended.output, *self.unsecured()])) == []

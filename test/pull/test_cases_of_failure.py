@@ -6,7 +6,7 @@ import pytest
 
 from sandbox.vault import SCAN
 from sandbox.wire import Fault
-from test.pull.case import CALM, STATE, Case
+from test.pull.case import STATE, Case
 from test.pull.spoiling import answering, limited, many, writing
 
 BULK = 60
@@ -226,7 +226,6 @@ def test_11_bitbuckets_limit_that_does_not_fit_ends_the_run_and_the_next_one_goe
 def test_11_what_was_written_before_the_limit_is_not_written_again(case: Case) -> None:
     """Every secret has one key here, so that each is either done or not."""
     # An answer that came too late would be asked for twice.
-    case.pace = CALM
     case.company.secrets.update(case.vault.put_many("secret/ci/many", BULK))
     case.well(TARGETS="deployment:staging")
     for path, values in case.vault.put_many("secret/ci/many", BULK).items():

@@ -14,14 +14,11 @@ from pipe.jobs.pull.plan import BATCH
 from sandbox.vault import USUAL
 from sandbox.wire import Fault
 from test.faults.runner import Runner
-from test.pull.case import CALM, KILLED, STATE, Case
+from test.pull.case import KILLED, STATE, Case
 from test.pull.spoiling import answering, many
 from test.support import Result
 
 ONE = "deployment:staging"
-
-# Slow enough that the first run does not give a request up while the other one runs.
-UNHURRIED = 0.15
 
 
 def state_of(case: Case) -> str:
@@ -29,7 +26,6 @@ def state_of(case: Case) -> str:
 
 
 def test_10_two_hundred_secrets_are_counts_in_the_output_and_six_kilobytes_of_state(case: Case) -> None:
-    case.pace = CALM
     wanted = case.vault.put_many("secret/ci/many", 200 - 18)
     case.heard(wanted)
     first = case.well(TARGETS=ONE)
@@ -47,7 +43,6 @@ def test_10_two_hundred_secrets_are_counts_in_the_output_and_six_kilobytes_of_st
 
 
 def test_10_two_hundred_secrets_on_the_usual_policy_are_asked_for_side_by_side(case: Case) -> None:
-    case.pace = CALM
     case.vault.role(policies=(USUAL,))
     case.heard(case.vault.put_many("secret/ci/many", 200 - 12))
     case.well(TARGETS=ONE)
@@ -141,7 +136,7 @@ def test_12_a_whole_run_with_a_newer_version_in_the_middle_of_another(
         others.append(case.run_by(second, {}))
 
     case.spoil(Fault(operation, "call", nth=nth, call=other))
-    first = case.run_by(case.runner, {}, UNHURRIED)
+    first = case.run_by(case.runner, {})
     case.mend()
     told = f"{first.output}\n--- the other\n{others[0].output}"
     assert (first.code, others[0].code) == (0, 0), told
@@ -167,7 +162,7 @@ def test_12_a_whole_run_with_an_older_version_in_the_middle_of_another(
         others.append(case.run_by(second, {}))
 
     case.spoil(Fault(operation, "call", nth=nth, call=other))
-    first = case.run_by(case.runner, {}, UNHURRIED)
+    first = case.run_by(case.runner, {})
     case.mend()
     told = f"{first.output}\n--- the other\n{others[0].output}"
     assert (first.code, others[0].code) == (0, 0), told
@@ -187,7 +182,7 @@ def test_12_what_another_run_brought_by_another_selector_meanwhile_is_kept(
     others: list[Result] = []
     other = partial(case.run_by, second, {"SECRETS": theirs, "TARGETS": ONE})
     case.spoil(Fault(operation, "call", nth=nth, call=lambda: others.append(other())))
-    first = case.run_by(case.runner, {"SECRETS": ours, "TARGETS": ONE}, UNHURRIED)
+    first = case.run_by(case.runner, {"SECRETS": ours, "TARGETS": ONE})
     case.mend()
     assert (first.code, others[0].code) == (0, 0), f"{first.output}\n--- the other\n{others[0].output}"
     case.idle(SECRETS=ours, TARGETS=ONE)
@@ -200,7 +195,7 @@ def test_12_a_variable_that_another_run_has_made_meanwhile_is_updated_and_not_do
 ) -> None:
     others: list[Result] = []
     case.spoil(Fault("POST */variables", "call", call=lambda: others.append(case.run_by(second, {}))))
-    first = case.run_by(case.runner, {}, UNHURRIED)
+    first = case.run_by(case.runner, {})
     case.mend()
     assert (first.code, others[0].code) == (0, 0), first.output
     assert 409 in {seen.status for seen in first.requests}

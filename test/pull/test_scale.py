@@ -11,7 +11,7 @@ import pytest
 from sandbox.bitbucket import Scope
 from sandbox.vault import SCAN, USUAL
 from sandbox.world import REPOSITORY, WORKSPACE
-from test.pull.case import CALM, Case
+from test.pull.case import Case
 from test.support import Result
 
 # With the state variable, more variables a target than fit on a page of Bitbucket's lists.
@@ -50,7 +50,6 @@ class Scale:
 
 @pytest.fixture
 def scale(case: Case, request: pytest.FixtureRequest) -> Iterator[Scale]:
-    case.pace = CALM
     case.vault.role([request.param])
     made = Scale(case, case.vault.put_many("secret/ci/scale", SECRETS))
     case.heard(made.secrets)

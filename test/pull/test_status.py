@@ -94,7 +94,7 @@ def test_without_secrets_the_source_is_not_asked_and_that_is_said(case: Case, lo
 
 def test_replicas(case: Case, look: Looker) -> None:
     given = case.world.replicate_variables(case.company)
-    assert case.runner.run(given, case.pace).code == 0
+    assert case.runner.run(given).code == 0
     alone = {**given, "TARGETS": None, "BITBUCKET_ACCESS_TOKEN": None}
     result, report = look(**alone)
     assert result.last_line == f"✔ {len(report['replicas'])} replicas"

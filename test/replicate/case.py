@@ -14,7 +14,8 @@ from pipe.values import KeyPair
 from sandbox.aws import SecretView
 from sandbox.wire import Wire
 from sandbox.world import REGION, REPLICAS, Company, World
-from test.faults.runner import PACE, Runner
+from test.faults.pace import PACE
+from test.faults.runner import Runner
 from test.pull.case import Case as PullCase
 from test.support import Result
 
@@ -43,9 +44,9 @@ class Case(PullCase):
     def wires(self) -> tuple[Wire, ...]:
         return self.vault.wire, self.world.aws.wire
 
-    def run_by(self, runner: Runner, variables: Mapping[str, str | None], pace: float = PACE) -> Result:
-        """Run the replication by another runner, or at another pace; it never reads what is in a replica."""
-        result = super().run_by(runner, variables, pace)
+    def run_by(self, runner: Runner, variables: Mapping[str, str | None]) -> Result:
+        """Run the replication by another runner; it never reads what is in a replica."""
+        result = super().run_by(runner, variables)
         assert not set(CONTENTS) & set(result.of_aws)
         return result
 

@@ -213,7 +213,7 @@ def test_one_that_cannot_be_written_is_one_line_and_the_next_run_finishes_it(cas
 def test_a_run_that_is_told_to_stop_says_what_is_done(case: Case) -> None:
     case.heard(case.vault.put_many("secret/ci/many", 60))
     case.spoil(Fault("secretsmanager.CreateSecret", "call", nth=20, call=case.runner.terminate))
-    result = case.run_by(case.runner, {}, 0.15)
+    result = case.run()
     assert result.code == 2, result.output
     assert "The run was told to stop." in result.last_line
     done = case.to_aws(result).count("CreateSecret")

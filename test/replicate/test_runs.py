@@ -12,9 +12,6 @@ from test.faults.runner import Runner
 from test.replicate.case import Case
 from test.support import Result
 
-# Slow enough that the first run does not give a request up while the other one runs.
-UNHURRIED = 0.15
-
 
 def unrest(case: Case) -> None:
     """Let there be something to do of every kind."""
@@ -74,7 +71,7 @@ def test_a_whole_run_in_the_middle_of_another(case: Case, second: Runner, operat
         others.append(case.run_by(second, {}))
 
     case.spoil(Fault(operation, "call", call=other))
-    first = case.run_by(case.runner, {}, UNHURRIED)
+    first = case.run_by(case.runner, {})
     both_well(case, first, *others)
     assert len(others) == 1
 
@@ -82,7 +79,7 @@ def test_a_whole_run_in_the_middle_of_another(case: Case, second: Runner, operat
 def test_a_first_run_in_the_middle_of_a_first_run(case: Case, second: Runner) -> None:
     others: list[Result] = []
     case.spoil(Fault("secretsmanager.CreateSecret", "call", nth=3, call=lambda: others.append(case.run_by(second, {}))))
-    first = case.run_by(case.runner, {}, UNHURRIED)
+    first = case.run_by(case.runner, {})
     both_well(case, first, *others)
 
 
@@ -92,4 +89,4 @@ def test_an_edit_by_hand_between_looking_and_writing(kept: Case) -> None:
 
     kept.put("secret/ci/database", {"password": "the-next-password"})
     kept.spoil(Fault("secretsmanager.PutSecretValue", "call", call=edit))
-    both_well(kept, kept.run_by(kept.runner, {}, UNHURRIED))
+    both_well(kept, kept.run_by(kept.runner, {}))

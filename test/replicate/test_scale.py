@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import pytest
 
 from test.faults.sample import ALL, SPOILT
-from test.pull.case import CALM
 from test.replicate.case import SIGNING_IN, Case
 from test.support import Result
 
@@ -35,7 +34,6 @@ def asked(case: Case, result: Result, *, gone: int = 0) -> Asked:
 
 @pytest.mark.parametrize("count", [1, 200, *([1000] if SPOILT == ALL else [])])
 def test_no_more_is_asked_for_than_must_be(case: Case, count: int) -> None:
-    case.pace = CALM
     secrets = case.vault.put_many(FOLDER, count)
     case.heard(secrets)
     case.company.secrets.clear()

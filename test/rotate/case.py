@@ -13,7 +13,8 @@ from sandbox.bitbucket import Environment
 from sandbox.wire import Fault
 from sandbox.world import USER, Company, World
 from test.exposure import exposed
-from test.faults.runner import PACE, Runner
+from test.faults.pace import PATIENT
+from test.faults.runner import Runner
 from test.support import Result, consumers, outside, stages, statuses
 
 ID, KEY = "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"
@@ -91,12 +92,12 @@ class Case:
         """Run the pipe; whatever becomes of it, it shows no secret."""
         return self.run_by(self.runner, variables)
 
-    def run_by(self, runner: Runner, variables: Mapping[str, str | None], pace: float = PACE) -> Result:
-        """Run the pipe by another runner, or at another pace."""
+    def run_by(self, runner: Runner, variables: Mapping[str, str | None], patience: float = PATIENT) -> Result:
+        """Run the pipe by another runner, or with less patience."""
         given = {**self.world.variables(self.company), **self.given, **variables}
         journals = (self.world.aws.wire.journal, self.world.bitbucket.wire.journal)
         before = [len(journal) for journal in journals]
-        ended = runner.run({name: value for name, value in given.items() if value is not None}, pace)
+        ended = runner.run({name: value for name, value in given.items() if value is not None}, patience)
         seen = [seen for journal, start in zip(journals, before, strict=True) for seen in journal[start:]]
         assert self.leaks(ended.output) == []
         code = KILLED if ended.code is None else ended.code

@@ -7,6 +7,7 @@ import pytest
 from sandbox.wire import Fault
 from sandbox.world import REPOSITORY, SECRET, USER, WORKSPACE
 from test.faults.judge import STALL
+from test.faults.pace import IMPATIENT, PATIENT
 from test.faults.runner import Runner
 from test.rotate.case import ID, KEY, PARTLY, Case, body_of
 from test.support import Result, stages, statuses
@@ -19,7 +20,7 @@ STORE = "secretsmanager.PutSecretValue"
 @pytest.mark.sample(3)
 def test_01_lost_reply_of_the_create(case: Case, kind: str) -> None:
     case.spoil(Fault("iam.CreateAccessKey", kind, seconds=STALL))
-    result = case.run()
+    result = case.run_by(case.runner, {}, IMPATIENT if kind == "stall-after" else PATIENT)
     assert (result.code, result.last_line.startswith(AS_THEY_WERE)) == (1, True), result.output
     assert case.keys == {"old": "Active"}
     assert case.held == case.old
@@ -195,8 +196,7 @@ def test_05_two_runs_at_once(case: Case, second: Runner, asleep_at: str, nth: in
             others.append(case.run_by(second, {"BITBUCKET_BUILD_NUMBER": "42"}))
 
     case.spoil(Fault(asleep_at, "call", nth=nth, call=sleep))
-    # At this pace a run waits for an answer for as long as the others take.
-    awake = case.run_by(case.runner, {"BITBUCKET_BUILD_NUMBER": "41"}, pace=0.5)
+    awake = case.run_by(case.runner, {"BITBUCKET_BUILD_NUMBER": "41"})
     early, later, late = others
     for idle in (early, later):
         assert (idle.code, idle.writes) == (0, [])

@@ -194,7 +194,7 @@ def test_a_pending_key_that_another_run_has_promoted_meanwhile_is_not_removed(ca
 
     # By then the labels have been looked at.
     case.spoil(Fault("secretsmanager.ListSecretVersionIds", "call", call=go_on))
-    result = case.run_by(case.runner, {"REVOKE": pending}, pace=0.5)
+    result = case.run_by(case.runner, {"REVOKE": pending})
     assert [other.code for other in others] == [0], others[0].output
     assert result.code == 1, result.output
     assert f"…{pending[-4:]} is in use by now." in result.output

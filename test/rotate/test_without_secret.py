@@ -235,7 +235,7 @@ def test_a_run_that_looked_before_another_one_rotated_writes_nothing_over_its_jo
     # It looks once more right before it announces anything.
     again = f"GET *{case.environment('Production').uuid}/variables"
     case.spoil(Fault(again, "call", nth=2, call=rotate))
-    late = case.run_by(case.runner, {}, pace=0.5)
+    late = case.run_by(case.runner, {})
     assert [other.code for other in others] == [0], others[0].output
     assert late.code == 1, late.output
     assert "The target's state is another one than its list showed before." in late.last_line
