@@ -45,7 +45,7 @@ class Issuer:
     def serve(self, app: Flask) -> None:
         """Answer for discovery and keys, without credentials."""
         route(app, "GET", f"{self._path}/.well-known/openid-configuration", self._discovery)
-        route(app, "GET", f"{self._path}/keys.json", self._keys)
+        route(app, "GET", f"{self._path}/keys.json", self.keys)
 
     def token(
         self,
@@ -91,6 +91,12 @@ class Issuer:
         """Sign by the first key again."""
         self._rotated = None
 
+    def keys(self) -> dict[str, Any]:
+        """Return the keys that it publishes, as a JWKS."""
+        key_id, key = self._signing
+        public = json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(key.public_key()))
+        return {"keys": [{**public, "kid": key_id, "use": "sig", "alg": _ALGORITHM}]}
+
     @property
     def _signing(self) -> _Key:
         return self._rotated or _shared()
@@ -103,11 +109,6 @@ class Issuer:
             "response_types_supported": ["id_token"],
             "id_token_signing_alg_values_supported": [_ALGORITHM],
         }
-
-    def _keys(self) -> dict[str, Any]:
-        key_id, key = self._signing
-        public = json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(key.public_key()))
-        return {"keys": [{**public, "kid": key_id, "use": "sig", "alg": _ALGORITHM}]}
 
 
 def _made() -> _Key:

@@ -148,9 +148,8 @@ class World:
         provider = self.aws.add_provider(self.issuer.url, [self.issuer.audience])
         trust = trusting_steps(provider, self.issuer.audience, f"{repository.uuid}:*")
         role = self.aws.add_role(ROLE, trust=trust)
-        if self._server:
-            self.aws.learn(self.issuer.url)
-        # OpenBao and AWS have asked Bitbucket for the issuer's documents; a run's journal shall not show that.
+        self.aws.learn(self.issuer.url, self.issuer.keys())
+        # OpenBao has asked Bitbucket for the issuer's documents; a run's journal shall not show that.
         self.bitbucket.wire.forget()
         self.moods.clear()
         self.company = Company(

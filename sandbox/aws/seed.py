@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import overload
+from typing import Any, overload
 from uuid import uuid4
 
 from moto.sns.models import sns_backends
@@ -164,9 +164,9 @@ class Seed:
         with self._gate.lock:
             return str(iam().create_open_id_connect_provider(issuer, [], list(audiences), []).arn)
 
-    def learn(self, issuer: str) -> None:
-        """Let STS fetch an issuer's keys now instead of at its first token."""
-        self._gate.tokens.learn(issuer)
+    def learn(self, issuer: str, keys: Mapping[str, Any]) -> None:
+        """Let STS know an issuer's keys, as it publishes them, instead of fetching them at its first token."""
+        self._gate.tokens.learn(issuer, keys)
 
     def add_topic(self, name: str) -> str:
         """Make an SNS topic and return its ARN."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -71,9 +72,9 @@ class Tokens:
         """Forget all keys."""
         self._keys.clear()
 
-    def learn(self, issuer: str) -> None:
-        """Fetch an issuer's keys beforehand; raises Refused."""
-        self._keys[issuer] = self._published(issuer)
+    def learn(self, issuer: str, keys: Mapping[str, Any]) -> None:
+        """Know an issuer's keys, given as a JWKS, without fetching them."""
+        self._keys[issuer] = _by_id(keys)
 
     def verify(self, token: str) -> WebIdentity:
         """Return whose token this is, or refuse it as STS does."""
@@ -88,7 +89,7 @@ class Tokens:
     def _check_signature(self, token: str, issuer: str) -> None:
         key_id = str(jwt.get_unverified_header(token).get("kid"))
         if key_id not in self._keys.get(issuer, {}):
-            self.learn(issuer)
+            self._keys[issuer] = self._published(issuer)
         key = self._keys[issuer].get(key_id)
         if key is None:
             raise _invalid(_NO_KEY)
@@ -103,10 +104,9 @@ class Tokens:
         if discovery.get("issuer") != issuer:
             raise _invalid(_NO_KEY)
         try:
-            keys = jwt.PyJWKSet.from_dict(self._fetch(str(discovery.get("jwks_uri")))).keys
+            return _by_id(self._fetch(str(discovery.get("jwks_uri"))))
         except jwt.PyJWKSetError:
             raise _invalid(_NO_KEY) from None
-        return {key.key_id: key for key in keys if key.key_id}
 
     def _fetch(self, url: str) -> dict[str, Any]:
         if urlsplit(url).hostname != LOOPBACK:
@@ -137,6 +137,11 @@ class Tokens:
 _SIGNATURE_ALONE: Any = {"verify_signature": True} | {
     f"verify_{claim}": False for claim in ("exp", "nbf", "iat", "aud", "iss", "sub", "jti")
 }
+
+
+def _by_id(keys: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the keys of a JWKS by their ids; raises PyJWKSetError."""
+    return {key.key_id: key for key in jwt.PyJWKSet.from_dict(dict(keys)).keys if key.key_id}
 
 
 def _claims(token: str) -> dict[str, Any]:
