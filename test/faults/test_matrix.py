@@ -5,16 +5,26 @@ Which requests are spoilt, and how, `test.faults.sample` says.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import pytest
 
 from sandbox.world import World
 from test.faults.conftest import Conclude
-from test.faults.judge import Bench, S, try_it
+from test.faults.judge import KINDS, Bench, S, Scenario, try_it
 from test.faults.pull.scenarios import SCENARIOS as PULLS
 from test.faults.replicate.scenarios import SCENARIOS as REPLICATIONS
 from test.faults.rotation.scenarios import SCENARIOS as ROTATIONS
 from test.faults.runner import Runner
-from test.faults.sample import pairs_of_faults, single_faults
+from test.faults.sample import firsts, pairs_of_faults, single_faults
+
+_ALL: Mapping[str, Mapping[str, Scenario[Any]]] = {"rotation": ROTATIONS, "pull": PULLS, "replicate": REPLICATIONS}
+FIRSTS = firsts({f"{what} {name}": each.kinds for what, known in _ALL.items() for name, each in known.items()})
+
+
+def test_each_kind_of_fault_is_tried() -> None:
+    assert set(FIRSTS.values()) == set(KINDS)
 
 
 @pytest.mark.parametrize("name", ROTATIONS)
@@ -34,6 +44,7 @@ def test_a_spoilt_replication_breaks_no_promise(name: str, vaulted: World, runne
 
 def _spoil(bench: Bench[S], conclude: Conclude, what: str) -> None:
     verdict, spots, scenario = bench.verdict(), bench.spots(), bench.scenario
-    for faults in (*single_faults(scenario.name, spots, scenario.kinds), *pairs_of_faults(scenario.name, spots)):
+    singles = single_faults(scenario.name, spots, scenario.kinds, FIRSTS[f"{what} {scenario.name}"])
+    for faults in (*singles, *pairs_of_faults(scenario.name, spots)):
         try_it(bench, faults, verdict)
     conclude(what, verdict)

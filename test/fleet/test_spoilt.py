@@ -101,7 +101,7 @@ def stage(fleet: Fleet, record_property: Callable[[str, object], None]) -> Stage
     return made
 
 
-@pytest.mark.sample(2)
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("limit", range(1, 110))
 def test_wherever_the_hour_ends_no_consumer_breaks_and_the_next_hours_finish_it(stage: Stage, limit: int) -> None:
     fleet = stage.fleet

@@ -161,13 +161,3 @@ def test_a_version_that_will_be_deleted_soon_is_warned_of(case: Case) -> None:
     case.put("secret/ci/fleeting", {"password": "fleeting-password"})
     assert "WARNING: secret/ci/fleeting: it will be deleted on" in case.well().output
     case.idle()
-
-
-def test_more_than_a_page_of_replicas(case: Case) -> None:
-    case.heard(case.vault.put_many("secret/ci/many", 120 - 12))
-    case.well()
-    assert case.to_aws(case.idle()) == ["ListSecrets", "ListSecrets"]
-    case.put("secret/ci/many/service-0107", {"token": "the-next-token-of-the-last"})
-    assert len(case.reads(case.well())) == 1
-    assert case.body("ci/many/service-0107") == {"token": "the-next-token-of-the-last"}
-    case.idle()

@@ -19,7 +19,7 @@ from test.rotate.model.starts import starts
 
 # How many events a history has, and how many histories of each start are tried where not all are.
 EVENTS = 4
-WALKS = 16
+WALKS = 10
 # Where histories begin; all other starts are reached from these. Of everything that can happen, so many events.
 BEGINNINGS = ("due", "stored_by_hand", "due without secret", "due signed by the key")
 OF_EVERYTHING = 2

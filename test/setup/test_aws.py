@@ -6,7 +6,16 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from socketserver import StreamRequestHandler, UnixStreamServer
+from threading import Thread
+from typing import Any
+
+import boto3
+from botocore import xform_name
+from botocore.exceptions import ClientError
 
 from pipe import permissions
 from pipe.permissions import Home, document
@@ -14,25 +23,46 @@ from sandbox.aws.keys import ACCOUNT, iam
 from sandbox.world import REGION, SECRET, USER, Company, World
 from test.support import run, run_bare
 
-# AWS's own program, as far as the commands go: each option is the parameter of that name.
-PROGRAM = f"""#!{sys.executable}
-import sys
-import boto3
-from botocore import xform_name
-from botocore.exceptions import ClientError
-
-service, action, *options = sys.argv[1:]
-client = boto3.client(service)
-name = {{xform_name(each, "-"): each for each in client.meta.method_to_api_mapping.values()}}[action]
-shape = client.meta.service_model.operation_model(name).input_shape
-members = {{"--" + xform_name(member, "-"): member for member in shape.members}}
-given = {{members[option]: value for option, value in zip(options[::2], options[1::2], strict=True)}}
-lists = {{member for member, of in shape.members.items() if of.type_name == "list"}}
-try:
-    client._make_api_call(name, {{each: [value] if each in lists else value for each, value in given.items()}})
-except ClientError as error:
-    sys.exit(str(error))
+# AWS's own program, as far as the commands go: it hands its arguments to the test, which has boto3 loaded already.
+PROGRAM = """#!{python} -IS
+import json, socket, sys
+with socket.socket(socket.AF_UNIX) as asking:
+    asking.connect("{door}")
+    asking.sendall(json.dumps(sys.argv[1:]).encode() + b"\\n")
+    sys.exit(asking.makefile().read() or None)
 """
+
+
+@contextmanager
+def answering(door: Path, company: Company, endpoint: str) -> Iterator[None]:
+    """Do what the program is asked for, as the account's administrator, and tell it what AWS refuses."""
+    session = boto3.Session(company.admin.access_key_id, company.admin.secret_access_key, region_name=REGION)
+    clients = {name: session.client(name, endpoint_url=endpoint) for name in ("iam", "sts")}
+
+    class Answer(StreamRequestHandler):
+        def handle(self) -> None:
+            service, action, *options = json.loads(self.rfile.readline())
+            try:
+                ask(clients[service], action, options)
+            except ClientError as error:
+                self.wfile.write(str(error).encode())
+
+    with UnixStreamServer(str(door), Answer) as server:
+        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+        thread.start()
+        yield
+        server.shutdown()
+        thread.join()
+
+
+def ask(client: Any, action: str, options: list[str]) -> None:
+    """Make a request as the program would: each option is the parameter of that name."""
+    name = {xform_name(each, "-"): each for each in client.meta.method_to_api_mapping.values()}[action]
+    shape = client.meta.service_model.operation_model(name).input_shape
+    members = {"--" + xform_name(member, "-"): member for member in shape.members}
+    given = {members[option]: value for option, value in zip(options[::2], options[1::2], strict=True)}
+    lists = {member for member, of in shape.members.items() if of.type_name == "list"}
+    client._make_api_call(name, {each: [value] if each in lists else value for each, value in given.items()})
 
 
 def state(role_name: str) -> dict[str, object]:
@@ -56,19 +86,19 @@ def test_a_rotation_works_once_the_commands_are_done(world: World, company: Comp
     printed = run_bare({**given, "ACTION": "setup", "SNS_TOPIC_ARN": topic})
     assert printed.returncode == 0, printed.stdout
     program = tmp_path / "aws"
-    program.write_text(PROGRAM, encoding="utf-8")
+    program.write_text(PROGRAM.format(python=sys.executable, door=tmp_path / "door"), encoding="utf-8")
     program.chmod(0o755)
-    environ = {
-        "PATH": f"{tmp_path}:{os.environ['PATH']}", "HOME": "/nonexistent", "AWS_ENDPOINT_URL": world.aws_url,
-        "AWS_DEFAULT_REGION": REGION, "AWS_ACCESS_KEY_ID": company.admin.access_key_id,
-        "AWS_SECRET_ACCESS_KEY": company.admin.secret_access_key,
-    }  # fmt: skip
+    environ = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "HOME": "/nonexistent"}
     script = printed.stdout.rpartition("✔")[0]
     # The provider is there, but for another audience; and later somebody changes the role.
     iam().open_id_providers.clear()
     iam().create_open_id_connect_provider(issuer.url, [], ["sts.amazonaws.com"], [])
     for changed in (True, False):
-        ended = subprocess.run(["sh", "-eu"], input=script, env=environ, capture_output=True, text=True, check=False)
+        with answering(tmp_path / "door", company, world.aws_url):
+            ended = subprocess.run(
+                ["sh", "-eu"], input=script, env=environ, capture_output=True, text=True, check=False
+            )
+        (tmp_path / "door").unlink()
         assert ended.returncode == 0, ended.stdout + ended.stderr
         assert state("deployer") == {
             "audiences": [["sts.amazonaws.com", issuer.audience]],
