@@ -39,9 +39,9 @@ GONE = found("gone", Version(2, "c2", deleted_at=NOW))
 PLAIN = found("plain", None)
 OTHER, HIDDEN = read_selectors("secret/x *; secret/y *")[0]
 ENTRIES = {
-    SAME.address: replace(entry(SAME, "SAME"), version="2"),
+    SAME.address: entry(SAME, "SAME")._replace(version="2"),
     f"~{SAME.address}": entry(SAME, "ONCE"),
-    NEWER.address: replace(entry(BEFORE, "NEWER"), version="1"),
+    NEWER.address: entry(BEFORE, "NEWER")._replace(version="1"),
     MADE.address: entry(MADE, "MADE"),
     GONE.address: entry(GONE, "GONE"),
     "secret/ci/missing": entry(SAME, "MISSING"),

@@ -33,7 +33,7 @@ BY = {name: found(name, None if name == "plain" else Version(2, "c2")) for name 
 REPLICAS = {
     "deleted": replica(BY["deleted"], deleted=True),
     "edited": replica(BY["edited"], "AWSPREVIOUS", others=EDITED),
-    "foreign": replace(Described("arn", EDITED, {}), changed=None),
+    "foreign": Described("arn", EDITED, {}),
     "newer": replica(replace(BY["newer"], version=Version(1, "c1"))),
     "plain": replica(BY["plain"]),
     "same": replica(BY["same"]),
