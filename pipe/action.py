@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Protocol, TypeVar
 
+from pipe.errors import Unexpected
 from pipe.outcome import Outcome
 from pipe.overview import Overview
 from pipe.plan import AnyStep, Plan
+
+log = logging.getLogger("keyturn")
 
 Seen = TypeVar("Seen")
 
@@ -31,3 +35,14 @@ class Action(Protocol[Seen, AnyStep]):
 
     def close(self) -> None:
         """Sign out."""
+
+
+def overview_of(
+    action: Action[Seen, AnyStep], seen: Seen, plan: Plan[AnyStep], outcome: Outcome[AnyStep] | None
+) -> Overview:
+    """Return how keys and targets are after a run, whatever goes wrong with that: the run is done by then."""
+    try:
+        return action.overview(seen, plan, outcome)
+    except Exception as error:  # noqa: BLE001 - the run's exit code is what became of it
+        log.warning("The page of the run is not whole: %s", Unexpected(error).what)
+        return Overview()

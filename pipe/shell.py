@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 
 from pipe import __version__
 from pipe.access.notify import read_notice_alone, send
-from pipe.action import Action, Seen
+from pipe.action import Action, Seen, overview_of
 from pipe.audit import kept_in
 from pipe.clients.insights import CodeInsights
 from pipe.errors import KeyturnError, Refused, Unexpected
@@ -139,11 +139,7 @@ def _perform(action: Action[Seen, AnyStep], settings: Settings, screen: _Screen)
         begun = not only_shown
         outcome = action.carry_out(seen, plan) if begun else Outcome(failures=plan.failures, unmet=plan.unmet)
         last = action.summary(seen, plan, None if only_shown else outcome)
-        try:
-            now = action.overview(seen, plan, None if only_shown else outcome)
-        except Exception as error:  # noqa: BLE001 - the run is done; its exit code is what became of it
-            log.warning("The page of the run is not whole: %s", Unexpected(error).what)
-            now = Overview()
+        now = overview_of(action, seen, plan, None if only_shown else outcome)
         return Ended(
             outcome.exit_code, last, report=outcome.as_json(plan, last), changed=outcome.touched,
             changes=outcome.changes, seen=now,

@@ -23,25 +23,42 @@ def looked(fleet: Fleet) -> Fleet:
     return fleet
 
 
-def test_status_shows_the_keys_and_targets_of_each_rotation(looked: Fleet) -> None:
+def test_status_shows_the_keys_and_targets_of_each_rotation_and_what_pulls_have_brought(looked: Fleet) -> None:
     looked.run()
     result = looked.run(ACTION="status", FLEET="keyturn.yaml")
     assert (result.code, result.writes) == (0, []), result.output
-    assert result.last_line.startswith("✔ 3 rotations, 0 with a problem; 4 requests to Bitbucket, none refused.")
+    assert result.last_line.startswith("✔ 4 jobs, 0 with a problem; 4 requests to Bitbucket, none refused.")
     new = looked.held("svc-1").access_key_id
     rows = [line.split() for line in result.output.splitlines() if line.startswith("  keys/svc-1 ")]
     assert [row[1:3] for row in rows if row[1] == f"…{new[-4:]}"] == [[f"…{new[-4:]}", "0"]]
     assert ["keys/svc-1", "acme/svc-1", "Production", f"…{new[-4:]}"] in [row[:4] for row in rows]
     assert all(len(line) <= 120 for line in result.output.splitlines() if line.startswith("  "))
     report = json.loads((looked.folder / "reports/keyturn-status.json").read_text())
-    assert [job["status"]["user"] for job in report["jobs"]] == [f"ci-{slug}" for slug in SERVICES]
-    assert [len(job["status"]["keys"]) for job in report["jobs"]] == [2, 2, 2]
+    *rotations, pull = (job["status"] for job in report["jobs"])
+    assert [(each["user"], len(each["keys"])) for each in rotations] == [(f"ci-{slug}", 2) for slug in SERVICES]
+    assert [each["name"] for each in pull["variables"]] == ["ONE"] * 3
+    assert "  app  3 variables in 3 targets\n" in result.output
+    assert "secretsmanager.BatchGetSecretValue" not in [each.operation for each in result.requests]
+
+
+def test_status_shows_what_is_wrong_with_a_pull_and_the_page_what_it_holds(looked: Fleet) -> None:
+    looked.run()
+    looked.world.bitbucket.set_variable(looked.environment("svc-1"), "ONE", "by-hand")
+    page = looked.folder / "reports/keyturn.html"
+    assert "ONE" in page.read_text()
+    page.unlink()
+    result = looked.run(ACTION="status", JOBS="app", FLEET="keyturn.yaml")
+    assert (result.code, result.writes) == (1, []), result.output
+    assert "✖ 1 job, 1 with a problem" in result.last_line
+    assert "WARNING: app: 1 problem: acme/svc-1 production: ONE: it is not secured" in result.output
+    assert "app:\n  acme/svc-0 production:\n" in result.output
+    assert "ONE: it is not secured" in page.read_text()
 
 
 def test_status_names_what_is_overdue(looked: Fleet) -> None:
     result = looked.run(ACTION="status", JOBS="keys/svc-2", FLEET="keyturn.yaml")
     assert (result.code, result.writes) == (1, []), result.output
-    assert "✖ 1 rotations, 1 with a problem" in result.last_line
+    assert "✖ 1 job, 1 with a problem" in result.last_line
     assert "WARNING: keys/svc-2: ci-svc-2: " in result.output
     assert "svc-0" not in result.output
 

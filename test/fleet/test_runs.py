@@ -7,6 +7,7 @@ import json
 
 import pytest
 
+from sandbox.aws.keys import iam
 from sandbox.bitbucket.allowance import Allowance
 from sandbox.world import World
 from test.fleet.company import HEAD, Fleet, of_bitbucket
@@ -182,6 +183,12 @@ def test_an_hour_that_is_used_up_before_the_first_look_is_waited_for(services: F
     sound(services)
 
 
+def test_the_keys_of_a_user_who_has_none_are_listed_once(services: Fleet) -> None:
+    iam().delete_access_key(services.held("svc-2").access_key_id, "ci-svc-2")
+    result = services.run(DRY_RUN="true", JOBS="keys/svc-2")
+    assert [each.operation for each in result.requests].count("iam.ListAccessKeys") == 1
+
+
 def test_named_jobs_alone_are_run_and_may_be_forced(services: Fleet) -> None:
     services.run()
     result = services.run(JOBS="keys/svc-1", FORCE="true")
@@ -219,6 +226,13 @@ def test_a_leaked_key_is_switched_off_by_its_id_without_a_commit(services: Fleet
     again = services.run(REVOKE=leaked.access_key_id)
     assert again.code == 0, again.output
     assert keys_of(services.world, "ci-svc-1").keys() == {leaked.access_key_id, new}
+    # Of a key that IAM has no more, the journal knows the whole id, and nobody the last letters.
+    iam().delete_access_key(leaked.access_key_id, "ci-svc-1")
+    gone = services.run(REVOKE=leaked.access_key_id)
+    assert gone.code == 0, gone.output
+    letters = services.run(JOBS="keys", REVOKE=leaked.access_key_id[-6:])
+    assert (letters.code, letters.writes) == (1, []), letters.output
+    assert f"no rotation of keyturn.yaml has a key {leaked.access_key_id[-6:]}" in letters.output
     unknown = services.run(REVOKE="AKIAXXXXXXXXXXXXNONE")
     assert (unknown.code, unknown.writes) == (1, [])
     assert "no rotation of keyturn.yaml has a key AKIAXXXXXXXXXXXXNONE" in unknown.output

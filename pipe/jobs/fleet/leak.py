@@ -19,7 +19,7 @@ def find_leaked(works: Sequence[Work], named: str, file: str) -> Work:
     A key that IAM has no more is found by the journals, which know whole ids.
     """
     rotations = [work for work in works if isinstance(work.action, Rotate)]
-    found = [work for work in rotations if any(key.id.endswith(named) for key in work.action.listed)]
+    found = [work for work in rotations if any(key.id.endswith(named) for key in work.action.listed or ())]
     found = found or [work for work in rotations if _knew(work.action, named)]
     if len(found) > 1:
         what = f"{named} fits keys of several jobs: {', '.join(each.name for each in found)}"

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 
 from pipe.errors import KeyturnError
 from pipe.jobs.doctor.diagnosis import Check, Diagnosis, State, failed, good
@@ -11,39 +12,73 @@ from pipe.jobs.doctor.job import Doctor, DoctorJob
 from pipe.jobs.doctor.step import check_token
 from pipe.jobs.fleet.places import Inventory
 from pipe.jobs.fleet.result import Result, asking, report_of, warnings_of
-from pipe.jobs.fleet.run import FleetRun, Work
+from pipe.jobs.fleet.run import FleetRun, Work, overview
+from pipe.jobs.pull.job import PullJob
+from pipe.jobs.rotate.job import RotateJob
 from pipe.jobs.setup.job import read_step
+from pipe.jobs.status.job import Look, StatusJob
 from pipe.jobs.status.rotation import KEY_HEAD, TARGET_HEAD, Status, status_of
+from pipe.jobs.status.view import All, view_of
+from pipe.overview import Overview
 from pipe.report import MANY, Ended, Table, Tone
+from pipe.retry import side_by_side
 from pipe.settings.reader import Reader
 from pipe.settings.variables import STEP_TOKEN
+from pipe.sources.inventory import count
+
+# What the report has of a job that pulls or replicates.
+_HELD = ("variables", "replicas", "problems", "not_looked_at")
 
 
 class FleetStatus(FleetRun):
-    """One look at the keys and targets of a fleet's rotations."""
-
-    actions = ("rotate",)
+    """One look at the keys and targets of a fleet's rotations, at what its pulls have brought, and at its replicas."""
 
     def _decide(self, work: Work) -> Result:
-        status = status_of(work.action.observe(ask_all=True), work.action.policy)
-        work.found = status
-        return Result(work.matched.job, status.exit_code, status.sentence)
+        job = work.job
+        if isinstance(job, RotateJob):
+            status = status_of(work.action.observe(ask_all=True), work.action.policy)
+            ended = view_of(All(status.facts.now, status, (), None, (), ()))
+            work.found = status
+        else:
+            pull, replicate = (job, None) if isinstance(job, PullJob) else (None, job)
+            state = pull.pull.state_variable if pull else ""
+            sign_ins = self._sign_ins.with_bitbucket(self._client(work))
+            ended = Look(StatusJob(None, pull, replicate, state), self._run, self._deadline, sign_ins).run()
+            work.found = ended
+        work.seen = replace(ended.seen or Overview(), unseen=())
+        return Result(work.matched.job, ended.code, ended.last)
 
     def _view(self, works: Sequence[Work], told: Sequence[str], waiting: Sequence[str]) -> Ended:
         results = [work.result for work in works if work.result is not None]
-        seen: dict[str, Status] = {work.name: work.found for work in works if work.found}
+        seen: dict[str, Status] = {work.name: work.found for work in works if isinstance(work.found, Status)}
+        others: dict[str, Ended] = {work.name: work.found for work in works if isinstance(work.found, Ended)}
         worst = [each for each in results if each.code or each.waits]
         code = 1 if worst or any(each.dead for each in self._facts.credentials) else 0
-        sentence = f"{len(results):,} rotations, {len(worst):,} with a problem; {asking(self._facts.credentials)}."
+        sentence = f"{count(len(results), 'job')}, {len(worst):,} with a problem; {asking(self._facts.credentials)}."
         sentence += "".join(f" {each.job.name}: {each.last}" for each in worst[:1])
         report = report_of(code, sentence, results, self._facts.credentials, told=told, waiting=waiting)
+        found = {name: status.as_json() for name, status in seen.items()}
+        found |= {name: {key: ended.report[key] for key in _HELD} for name, ended in others.items()}
         report["jobs"] = [
-            job | ({"status": seen[job["job"]].as_json()} if job["job"] in seen else {}) for job in report["jobs"]
+            job | ({"status": found[job["job"]]} if job["job"] in found else {}) for job in report["jobs"]
         ]
         problems = [f"{each.job.name}: {each.last}" for each in worst]
         keys = [(name, *row) for name, status in seen.items() for row in status.key_rows()]
-        parts = (Table(("job", *KEY_HEAD), tuple(keys)), "", *_targets(seen))
-        return Ended(code, sentence, parts, warnings_of([*problems, *told], waiting), report, part=self._part)
+        parts = [Table(("job", *KEY_HEAD), tuple(keys)), "", *_targets(seen)] if seen else []
+        parts += [*([""] if seen and others else []), *_holding(others)]
+        warnings = warnings_of([*problems, *told], waiting)
+        return Ended(code, sentence, tuple(parts), warnings, report, part=self._part, seen=overview(works))
+
+
+def _holding(others: Mapping[str, Ended]) -> Iterator[Table | str]:
+    """Yield a line for each job that pulls or replicates, and of one with a problem all that it holds."""
+    if others:
+        rows = tuple((name, ended.last) for name, ended in others.items())
+        tones = tuple(Tone.DOUBTFUL if ended.code else Tone.PLAIN for ended in others.values())
+        yield Table(("job", "what it has brought"), rows, tones)
+    for name, ended in others.items():
+        if ended.code:
+            yield from ("", f"{name}:", *ended.parts)
 
 
 def _targets(seen: dict[str, Status]) -> tuple[Table | str, ...]:
@@ -69,6 +104,7 @@ class FleetDoctor(FleetRun):
     def _do(self, work: Work, inventory: Inventory) -> Result:  # noqa: ARG002 - what is gone is told as it is
         job = DoctorJob((work.job,), (), read_step(Reader(self._settings.step)), has_token=False)
         sign_ins = self._sign_ins.with_bitbucket(self._client(work))
+        side_by_side([partial(self._facts.look, place, each) for _, place, each, _ in work.places])
         work.found = Doctor(job, self._run, self._deadline, sign_ins).diagnose().checks
         return Result(work.matched.job, 0, "was looked at")
 

@@ -7,13 +7,14 @@ import threading
 from collections import Counter
 from collections.abc import Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
 from pipe.access.sign_ins import SignIns
+from pipe.action import overview_of
 from pipe.clients.bitbucket import Bitbucket, Seen
 from pipe.clients.bitbucket_api import Routes
 from pipe.errors import KeyturnError, Problem, Refused, Unexpected
@@ -30,6 +31,7 @@ from pipe.jobs.fleet.units import conflicts, units_of
 from pipe.jobs.rotate.action import Rotate
 from pipe.outcome import Outcome
 from pipe.output import write_file
+from pipe.overview import Overview
 from pipe.plan import Do, Plan
 from pipe.report import Ended
 from pipe.retry import Deadline, side_by_side
@@ -51,8 +53,8 @@ _COSTS = {Do.PROVE: 1, Do.WRITE: 1, Do.PRUNE: 1, Do.REMEMBER: 2}
 class Work:
     """One job of a run: its places with their credentials, what does it, and how urgent that is.
 
-    `newest` is the age in seconds of its user's newest key, `aside` what is put aside for it by credential, and `found`
-    what a look has found.
+    `newest` is the age in seconds of its user's newest key, `aside` what is put aside for it by credential, `seen` what
+    people are shown of it, and `found` what a look has found.
     """
 
     matched: Matched
@@ -65,6 +67,7 @@ class Work:
     held: Credential | None = None
     aside: Mapping[str, int] = field(default_factory=dict)
     result: Result | None = None
+    seen: Overview | None = None
     found: Any = None
 
     @property
@@ -170,10 +173,11 @@ class FleetRun:
         """Return what is shown."""
         settings = self._settings
         results = [work.result for work in works if work.result is not None]
-        return view(
+        ended = view(
             results, self._facts.credentials, told, waiting, dry_run=self._run.dry_run, part=self._part,
             revoking=bool(settings.revoke), locked=settings.lock is not None,
         )  # fmt: skip
+        return replace(ended, seen=overview(works))
 
     def _refuse(self, matched: Sequence[Matched], inventory: Inventory) -> None:
         """Raise Refused with everything that is wrong with the jobs by what there is now."""
@@ -351,6 +355,7 @@ class FleetRun:
             plan: Plan[Any] = action.plan(seen)
             if self._run.dry_run or plan.busy or not plan.actions:
                 outcome = None if self._run.dry_run or plan.busy else Outcome(failures=plan.failures, unmet=plan.unmet)
+                work.seen = overview_of(action, seen, plan, outcome)
                 last = action.summary(seen, plan, outcome)
                 ended = outcome or Outcome(failures=plan.failures, unmet=plan.unmet)
                 return Result.of(job, plan, ended, last, only_shown=self._run.dry_run)
@@ -362,6 +367,7 @@ class FleetRun:
                 if why:
                     return self._waiting(work, steps, why)
                 outcome = action.carry_out(seen, plan)
+            work.seen = overview_of(action, seen, plan, outcome)
             used_up = any(each.api.exhausted for _, _, each, _ in work.places)
             if used_up and outcome.failures and not outcome.touched:
                 return self._waiting(work, steps, USED_UP)
@@ -410,6 +416,13 @@ class FleetRun:
     def _give_back(self, work: Work) -> None:
         self._aside.subtract(work.aside)
         work.aside = {}
+
+
+def overview(works: Sequence[Work]) -> Overview:
+    """Return what people are shown of all jobs, and which were not looked at."""
+    seen = sum((work.seen for work in works if work.seen), Overview())
+    unseen = tuple(f"{work.name}: {work.result.last}" for work in works if work.result and not work.seen)
+    return seen + Overview(unseen=unseen)
 
 
 def _text(target: Target) -> str:

@@ -63,7 +63,7 @@ class Rotate:
     deadline: Deadline
     this_run: Run
     own: KeyPair | None = None
-    listed: tuple[AccessKey, ...] = ()
+    listed: tuple[AccessKey, ...] | None = None
     recorded: Record | None = None
 
     @property
@@ -89,20 +89,21 @@ class Rotate:
 
         What the journal says of it, the next look need not read again.
         """
-        if len(self.listed) < 2 or self.journal is None:
-            return len(self.listed) > 1
-        record = self.recorded = self.journal.record(self.listed)
+        listed = self.listed or ()
+        if len(listed) < 2 or self.journal is None:
+            return len(listed) > 1
+        record = self.recorded = self.journal.record(listed)
         told = record.published is not None and record.published.key_id == record.current
-        in_use = any(key.active for key in self.listed if key.id in record.ours)
+        in_use = any(key.active for key in listed if key.id in record.ours)
         return bool(record.pending or record.intent or record.revoked or (in_use and not told))
 
     def knew(self, key_id: str) -> bool:
         """Tell whether a key that IAM has no more was this user's, by the journal; raises Refused and ServiceError."""
-        return self.journal is not None and self.journal.record(self.listed, key_id).gone == key_id
+        return self.journal is not None and self.journal.record(self.listed or (), key_id).gone == key_id
 
     def _take_keys(self) -> tuple[AccessKey, ...]:
-        listed, self.listed = self.listed, ()
-        return listed or self.keys.list()
+        listed, self.listed = self.listed, None
+        return self.keys.list() if listed is None else listed
 
     def observe(self, *, ask_all: bool = False, lenient: bool = False) -> RotationFacts:
         """Look at keys, journal and targets, and at every key's last use where `ask_all`, else where it matters.

@@ -8,9 +8,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import ClassVar, TypeVar
 
-from pipe.access.aws_session import AwsSession
-from pipe.access.bitbucket import bitbucket_of
-from pipe.access.stored import Fetcher, session_of
+from pipe.access.sign_ins import SignIns
 from pipe.access.vault import VaultSession
 from pipe.clients.secretsmanager import SecretsManager
 from pipe.errors import KeyturnError, problems_of
@@ -71,20 +69,25 @@ def read_job(reader: Reader) -> StatusJob:
 class Look:
     """One look at everything."""
 
-    def __init__(self, job: StatusJob, run: Run, deadline: Deadline) -> None:
+    def __init__(self, job: StatusJob, run: Run, deadline: Deadline, sign_ins: SignIns | None = None) -> None:
         self._job = job
+        self._sign_ins = sign_ins or SignIns(run.session_name, deadline)
         self._run = run
         self._deadline = deadline
 
     def run(self) -> Ended:
-        """Return what there is; raises Refused and ServiceError where keys or targets cannot be looked at.
+        """Return what there is; raises as `look` does."""
+        return view_of(self.look())
+
+    def look(self) -> All:
+        """Return all that was looked at; raises Refused and ServiceError where keys or targets cannot be looked at.
 
         That a source or the replicas cannot is a problem like another.
         """
         job, problems, keys = self._job, list[str](), None
         looked: list[Looked] = []
         if job.rotate is not None:
-            rotating = rotation(self._run, job.rotate, self._deadline, writes=False)
+            rotating = rotation(self._run, job.rotate, self._deadline, self._sign_ins, writes=False)
             keys = status_of(rotating.observe(ask_all=True), rotating.policy)
             looked = [(target.place, dict(target.variables)) for target in keys.facts.targets]
         elif job.pull is not None:
@@ -99,7 +102,7 @@ class Look:
         )
         problems += what_needs_a_person([replicas] if replicas else [])
         now = keys.facts.now if keys else datetime.now(UTC)
-        return view_of(All(now, keys, tuple(stores), replicas, tuple(problems), tuple(self._unseen(stores))))
+        return All(now, keys, tuple(stores), replicas, tuple(problems), tuple(self._unseen(stores)))
 
     def _unseen(self, stores: list[Store]) -> Iterator[str]:
         job = self._job
@@ -120,9 +123,9 @@ class Look:
 
     def _targets(self, job: PullJob) -> list[Looked]:
         """Return the targets with their variables; raises KeyturnError."""
-        name = self._run.session_name
-        fetcher = Fetcher(name, self._deadline, [session_of(job.vault or job.aws, name, self._deadline)])
-        bitbucket = bitbucket_of(job.targets.access, fetcher, self._deadline, writes=False)
+        # What the token is fetched from is signed in to first.
+        self._sign_ins.session(job.vault or job.aws)
+        bitbucket = self._sign_ins.bitbucket(job.targets.access, writes=False)
         answers = side_by_side([partial(bitbucket.look, target) for target in job.targets.places])
         for answer in answers:
             if isinstance(answer, KeyturnError):
@@ -130,7 +133,7 @@ class Look:
         return [answer for answer in answers if not isinstance(answer, KeyturnError)]
 
     def _ask(self, job: PullJob) -> Asked:
-        session = session_of(job.vault or job.aws, self._run.session_name, self._deadline)
+        session = self._sign_ins.session(job.vault or job.aws)
         source: Source = (
             VaultSource(session.kv, session, job.pull.selectors, dry_run=True, look_only=True)
             if isinstance(session, VaultSession)
@@ -144,12 +147,11 @@ class Look:
             source.close(leased=False)
 
     def _replicas(self, job: ReplicateJob) -> Store:
-        name, policy = self._run.session_name, job.replication
-        session = VaultSession(job.vault, name, self._deadline)
+        session, policy = self._sign_ins.vault(job.vault), job.replication
         source = VaultSource(session.kv, session, policy.selectors, dry_run=True, look_only=True)
         prefixes = [policy.prefix] if policy.prefix else []
         try:
-            aws = AwsSession(job.aws, name, self._deadline)
+            aws = self._sign_ins.aws(job.aws)
             now, (replicas,) = open_beside(source, [lambda: SecretsManager(aws.enter()).listed(prefixes)])
             if isinstance(replicas, KeyturnError):
                 raise replicas
