@@ -66,7 +66,7 @@ LAYERS: dict[str, set[str]] = {
 PURE = (
     "jobs/*/decide.py", "jobs/*/plan.py", "jobs/*/resolve.py", "jobs/*/memory.py", "jobs/*/check_*.py",
     "jobs/rotate/plan_old_keys.py", "jobs/rotate/plan_new_key.py", "jobs/rotate/leak.py", "jobs/rotate/refuse.py",
-    "jobs/rotate/preview.py", "jobs/rotate/summary.py", "jobs/*/overview.py", "jobs/prune.py",
+    "jobs/rotate/preview.py", "jobs/fleet/budget.py", "jobs/rotate/summary.py", "jobs/*/overview.py", "jobs/prune.py",
 )  # fmt: skip
 ASKING = {"clients", "access", "retry", "apply"}
 LIBRARIES = {

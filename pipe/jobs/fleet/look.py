@@ -13,7 +13,6 @@ from pipe.jobs.doctor.step import check_token
 from pipe.jobs.fleet.places import Inventory
 from pipe.jobs.fleet.result import Result, asking, report_of, warnings_of
 from pipe.jobs.fleet.run import FleetRun, Work, overview
-from pipe.jobs.pull.job import PullJob
 from pipe.jobs.rotate.job import RotateJob
 from pipe.jobs.setup.job import read_step
 from pipe.jobs.status.job import Look, StatusJob
@@ -40,10 +39,8 @@ class FleetStatus(FleetRun):
             ended = view_of(All(status.facts.now, status, (), None, (), ()))
             work.found = status
         else:
-            pull, replicate = (job, None) if isinstance(job, PullJob) else (None, job)
-            state = pull.pull.state_variable if pull else ""
             sign_ins = self._sign_ins.with_bitbucket(self._client(work))
-            ended = Look(StatusJob(None, pull, replicate, state), self._run, self._deadline, sign_ins).run()
+            ended = Look(StatusJob.of(job), self._run, self._deadline, sign_ins).run()
             work.found = ended
         work.seen = replace(ended.seen or Overview(), unseen=())
         return Result(work.matched.job, ended.code, ended.last)

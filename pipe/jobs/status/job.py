@@ -48,6 +48,13 @@ class StatusJob:
     replicate: ReplicateJob | None
     state_variable: str
 
+    @classmethod
+    def of(cls, job: PullJob | ReplicateJob) -> StatusJob:
+        """Return the look at what a job has brought."""
+        if isinstance(job, PullJob):
+            return cls(None, job, None, job.pull.state_variable)
+        return cls(None, None, job, "")
+
     def start(self, run: Run, deadline: Deadline) -> Look:
         """Return the look; nothing has been asked yet."""
         return Look(self, run, deadline)
