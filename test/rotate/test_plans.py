@@ -266,6 +266,7 @@ WORLDS: dict[str, tuple[RotationFacts, Rotation]] = {
     "REVOKE says false": (rotated(1), replace(POLICY, revoke="FALSE")),
     "REVOKE names a whole id that nobody knows": (rotated(1), replace(POLICY, revoke=OTHER)),
     "the same, without a secret": (rotated(1, **ALONE), replace(POLICY, revoke=OTHER)),
+    "REVOKE names sixteen letters that nobody knows": (rotated(1), replace(POLICY, revoke="ABCDEFGHIJKLMNOP")),
     "REVOKE names an end that nobody knows, without a secret": (rotated(1, **ALONE), replace(POLICY, revoke="ABCD")),
     "REVOKE fits two keys": (
         facts(key("AKIAXXXXXXXXXXXXSAME", 5), key("AKIAXXXXXXXXXYYYSAME", 1)), replace(POLICY, revoke="SAME")),
