@@ -13,10 +13,10 @@ from pipe.clients.bitbucket_api import Api
 from pipe.clients.bitbucket_auth import bearer
 from pipe.errors import BadCredentials, Busy, Denied, Invalid, LimitReached, Missing, ServiceError, Unreadable
 from pipe.redact import Secret
-from pipe.retry import Deadline
 from pipe.values import Place, Target, TargetKind
 from sandbox.wire import Answer, Environ, Fault
 from sandbox.world import Company, World
+from test.faults.pace import Brisk
 
 PRODUCTION = Target(TargetKind.DEPLOYMENT, "acme", "shop", "production")
 LISTS = "GET */variables"
@@ -26,7 +26,7 @@ Pages = dict[int, dict[str, Any] | int]
 @pytest.fixture
 def client(world: World, company: Company) -> Bitbucket:
     url = f"{world.bitbucket_url}/2.0"
-    return Bitbucket(Api(url, bearer(Secret(company.token.secret)), "THE_VARIABLE", Deadline(pace=0.01)))
+    return Bitbucket(Api(url, bearer(Secret(company.token.secret)), "THE_VARIABLE", Brisk()))
 
 
 @pytest.fixture
@@ -370,7 +370,7 @@ def test_a_pause_that_is_nonsense_is_none(
 
 def test_scopes_are_learned_from_a_refusal_too(world: World, client: Bitbucket, place: Place) -> None:
     refused = answer(403, {"error": {"message": "x"}}, **{"X-OAuth-Scopes": "pipeline, account"})
-    fresh = Bitbucket(Api(f"{world.bitbucket_url}/2.0", bearer(Secret("x" * 20)), "THE_VARIABLE", Deadline(pace=0.01)))
+    fresh = Bitbucket(Api(f"{world.bitbucket_url}/2.0", bearer(Secret("x" * 20)), "THE_VARIABLE", Brisk()))
     world.bitbucket.wire.spoil(Fault(LISTS, "call-answer", answer=lambda _: refused))
     with pytest.raises(Denied):
         fresh.variables(place)

@@ -47,7 +47,7 @@ def _run_meanwhile(world: World, runner: Runner, stage: Stage, results: list[Res
     results.append(runner.run(stage.environ()))
 
 
-@pytest.mark.sample(3)
+@pytest.mark.sample(2)
 # A run that sleeps for longer than its announcement lasts is guarded against with a secret only.
 @pytest.mark.parametrize(
     ("name", "asleep"),

@@ -9,11 +9,11 @@ from typing import Any
 from pipe.clients.aws import Aws, Endpoint
 from pipe.clients.secretsmanager import SecretsManager
 from pipe.redact import Secret
-from pipe.retry import Deadline
 from pipe.values import KeyPair
 from sandbox.aws import Pair, SecretView
 from sandbox.wire import Wire
 from sandbox.world import REGION, USER, Company, World
+from test.faults.pace import Brisk
 from test.faults.runner import Runner
 from test.pull.case import Case
 from test.support import Result
@@ -29,7 +29,7 @@ class ManagerCase(Case):
         super().__init__(world, company, runner)
         self.aws = world.aws
         pair = KeyPair(company.admin.access_key_id, Secret(company.admin.secret_access_key))
-        self.store = SecretsManager(Aws.with_keys(pair, None, Endpoint(REGION, world.aws_url), Deadline(pace=0.01)))
+        self.store = SecretsManager(Aws.with_keys(pair, None, Endpoint(REGION, world.aws_url), Brisk()))
         self.given = {
             "SOURCE": "secretsmanager",
             "SECRETS": "ci/** *",

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Any
 
 from pipe.clients.aws import Aws, Endpoint
 from pipe.clients.secretsmanager import SecretsManager
 from pipe.redact import Secret
-from pipe.retry import Deadline
 from pipe.values import KeyPair
 from sandbox.aws import SecretView
 from sandbox.wire import Wire
 from sandbox.world import REGION, REPLICAS, Company, World
-from test.faults.pace import PACE
+from test.faults.pace import Brisk
 from test.faults.runner import Runner
 from test.pull.case import Case as PullCase
 from test.support import Result
@@ -32,13 +32,24 @@ class Case(PullCase):
     def __init__(self, world: World, company: Company, runner: Runner) -> None:
         super().__init__(world, company, runner)
         self.aws = world.aws
-        pair = KeyPair(company.admin.access_key_id, Secret(company.admin.secret_access_key))
-        admin = Aws.with_keys(pair, None, Endpoint(REGION, world.aws_url), Deadline(pace=PACE))
-        self.store, self.client = SecretsManager(admin), admin.client("secretsmanager")
         pull, replicate = world.pull_variables(company), world.replicate_variables(company)
         self.given = {**dict.fromkeys(pull.keys() - replicate.keys()), **replicate}
         # Each run has a fresh token.
         del self.given["BITBUCKET_STEP_OIDC_TOKEN"]
+
+    @cached_property
+    def store(self) -> SecretsManager:
+        return SecretsManager(self._admin)
+
+    @cached_property
+    def client(self) -> Any:
+        return self._admin.client("secretsmanager")
+
+    @cached_property
+    def _admin(self) -> Aws:
+        """The account's administrator, made where a test needs one: that takes as long as many requests."""
+        pair = KeyPair(self.company.admin.access_key_id, Secret(self.company.admin.secret_access_key))
+        return Aws.with_keys(pair, None, Endpoint(REGION, self.world.aws_url), Brisk())
 
     @property
     def wires(self) -> tuple[Wire, ...]:

@@ -300,6 +300,7 @@ def test_a_revocation_that_is_left_in_the_schedule_does_no_more(case: Case) -> N
 
 
 @pytest.mark.parametrize("at", ["promote", "publish", "switch off"])
+@pytest.mark.sample(1)
 def test_an_order_is_finished_by_the_next_run_without_it(case: Case, at: str) -> None:
     before, leaked = twice(case)
     operation = {

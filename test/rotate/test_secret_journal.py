@@ -14,11 +14,11 @@ from pipe.jobs.rotate.facts import Record
 from pipe.jobs.rotate.journal import Entry, Label, version_of, version_of_nth, version_of_replaced
 from pipe.jobs.rotate.secret_journal import SecretJournal
 from pipe.redact import Secret
-from pipe.retry import Deadline
 from pipe.values import AccessKey, KeyPair, Place, Run
 from sandbox.wire import Answer, Fault
 from sandbox.world import SECRET, Company, World
 from test.clients.test_aws import aws_of
+from test.faults.pace import Brisk
 from test.support import stages
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -50,12 +50,12 @@ class Journals:
 
     def one(self, *keys: AccessKey) -> SecretJournal:
         """Return the journal of a run that has looked already."""
-        journal = SecretJournal(self.versions, Deadline(pace=0.01), "bot", "123456789012")
+        journal = SecretJournal(self.versions, Brisk(), "bot", "123456789012")
         journal.record(keys)
         return journal
 
     def says(self, *keys: AccessKey) -> Record:
-        return SecretJournal(self.versions, Deadline(pace=0.01), "bot", "123456789012").record(keys)
+        return SecretJournal(self.versions, Brisk(), "bot", "123456789012").record(keys)
 
     def rotated(self, replaced: str = "", new: str = OLD) -> SecretJournal:
         """Return the journal of a run that has stored and promoted a key, and ended."""
@@ -217,7 +217,7 @@ def test_leaked_keys_are_noted_until_there_are_none(journals: Journals) -> None:
 def test_a_key_that_iam_has_no_more_is_known_by_its_whole_id_alone(journals: Journals) -> None:
     journals.rotated(OLD, NEW)
     for name, gone in ((OLD, OLD), (NEXT, ""), ("XOLD", "")):
-        journal = SecretJournal(journals.versions, Deadline(pace=0.01), "bot", "123456789012")
+        journal = SecretJournal(journals.versions, Brisk(), "bot", "123456789012")
         assert journal.record([key(NEW, 0)], name).gone == gone
 
 
@@ -436,7 +436,7 @@ def test_a_label_that_stays_where_it_is_is_an_error_and_one_that_has_gone_is_non
     world: World, company: Company, journals: Journals
 ) -> None:
     journal = SecretJournal(
-        Stuck(aws_of(world, company.admin), SECRET), Deadline(pace=0.01), "bot", "123456789012"
+        Stuck(aws_of(world, company.admin), SECRET), Brisk(), "bot", "123456789012"
     )  # fmt: skip
     journal.record(())
     journal.announce(RUN, NOW, [])

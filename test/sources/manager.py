@@ -10,7 +10,6 @@ from pipe.access.aws_session import AwsSession
 from pipe.clients.secretsmanager import SecretsManager
 from pipe.errors import KeyturnError
 from pipe.redact import Secret
-from pipe.retry import Deadline
 from pipe.secrets import Content
 from pipe.selectors import read_selectors
 from pipe.sources.secretsmanager import SecretsManagerSource
@@ -19,6 +18,7 @@ from pipe.values import KeyPair
 from sandbox.aws import Pair
 from sandbox.world import REGION, Company, World
 from test.clients.test_aws import aws_of
+from test.faults.pace import Brisk
 
 
 class Bench:
@@ -51,7 +51,7 @@ class Bench:
             way=Keys(KeyPair(key.access_key_id, Secret(key.secret_access_key))),
             allowed_accounts=allowed,
         )
-        return SecretsManagerSource(AwsSession(access, "a-test", Deadline(pace=0.01)), selectors)
+        return SecretsManagerSource(AwsSession(access, "a-test", Brisk()), selectors)
 
     def survey(self, text: str) -> tuple[SecretsManagerSource, tuple[SelectorResult, ...]]:
         source = self.source(text)

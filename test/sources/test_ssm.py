@@ -10,7 +10,6 @@ from pipe.access.aws import AwsAccess, Keys
 from pipe.access.aws_session import AwsSession
 from pipe.errors import Denied, KeyturnError, Unreadable
 from pipe.redact import HIDDEN, Secret, clean
-from pipe.retry import Deadline
 from pipe.secrets import Content, Engine, Version
 from pipe.selectors import Selector, read_selectors
 from pipe.sources.source import SelectorResult
@@ -20,6 +19,7 @@ from sandbox.aws import Pair
 from sandbox.wire import Answer, Fault
 from sandbox.world import REGION, USER, Company, World
 from test.clients.test_aws import asked, aws_of
+from test.faults.pace import Brisk
 
 LISTS, READS = "ssm.DescribeParameters", "ssm.GetParameters"
 NAMES = ("/ci/cache", "/ci/db", "/ci/eu/db", "/cicero/db", "plain")
@@ -124,7 +124,7 @@ def source_of(world: World, pair: Pair, text: str) -> tuple[SsmSource, tuple[Sel
     selectors, problems = read_selectors(text, "ssm")
     assert problems == []
     way = Keys(KeyPair(pair.access_key_id, Secret(pair.secret_access_key)))
-    session = AwsSession(AwsAccess(REGION, world.aws_url, way), "a-test", Deadline(pace=0.01))
+    session = AwsSession(AwsAccess(REGION, world.aws_url, way), "a-test", Brisk())
     source = SsmSource(session, selectors)
     source.open()
     return source, source.survey(lambda *_: True)
