@@ -160,7 +160,7 @@ def _stores(stores: Sequence[Store], most: int, shown: Shown) -> Iterator[str]:
 
 
 def _row(held: Held, shown: Shown) -> str:
-    state = held.by_hand or held.source or "as it was written"
+    state = held.by_hand or held.source or "untouched since it was written"
     cells = (held.name, held.secret, held.version or "?", f"{held.since or '?'}", state)
     return f"<tr{' class=bad' if held.remarkable else ''}>{''.join(f'<td>{shown(cell)}' for cell in cells)}</tr>"
 

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Sequence
 
 from sandbox.control import Control
+from sandbox.fleet import add_site
 from sandbox.moods import UnknownMood
 from sandbox.overview import overview
 from sandbox.server import PortTaken
@@ -30,6 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     try:
         world.seed()
+        add_site(world)
         print(overview(world), flush=True)
         end.wait()
     finally:

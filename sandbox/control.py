@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import timedelta
@@ -12,6 +13,7 @@ from typing import Any
 from werkzeug.utils import redirect
 from werkzeug.wrappers import Request, Response
 
+from sandbox.fleet import add_site
 from sandbox.moods import UnknownMood
 from sandbox.overview import RUNS, runs, script
 from sandbox.page import Look, page
@@ -120,10 +122,12 @@ class Control:
         """Return what answers with the command for one of the runs."""
 
         def answer(form: _Form) -> Answer:
-            form.only("image")
+            given = form.variables()
             if name not in runs(self._world):
                 raise WrongInput("this world has no Vault")
-            return script(self._world, name, form.get("image")), 200
+            if name == "fleet" and form.get("image"):
+                raise WrongInput("the fleet's file is in no image; run it from the checkout")
+            return script(self._world, name, form.get("image"), given), 200
 
         return answer
 
@@ -194,9 +198,11 @@ class Control:
         ], 200
 
     def _reset(self, form: _Form) -> Answer:
-        """Make the company anew; the clock goes on, and the credentials are new ones."""
+        """Make the company anew, with new credentials, and set the clock right."""
         form.only()
+        self._world.clock.shift = timedelta()
         self._world.seed()
+        add_site(self._world)
         self._look = None
         return self._state(), 200
 
@@ -226,6 +232,12 @@ class _Form:
         strange = sorted(set(self._fields) - set(names))
         if strange:
             raise WrongInput(f"{strange[0]} is unknown; there is {', '.join(names) or 'nothing to give'}")
+
+    def variables(self) -> dict[str, str]:
+        """Return the pipe's variables, which are in capitals; beside them there is an image."""
+        given = {name: text for name, text in self._fields.items() if re.fullmatch(r"[A-Z][A-Z0-9_]*", name)}
+        self.only("image", *given)
+        return given
 
     def get(self, name: str) -> str:
         """Return a text that may be absent."""

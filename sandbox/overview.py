@@ -7,17 +7,26 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from sandbox.fleet import fleet_variables
 from sandbox.world import REGION, USER, World
 
 # Where the commands that run the pipe are served; each has fresh variables, a step's token among them.
 RUNS = {
+    "setup": "what has to exist for a rotation; it is there already",
+    "doctor": "whether it is there",
     "rotate": "rotate deploy-bot's key, signed in by the step's own token",
     "rotate-by-keys": "the same, signed in by an access key of its own",
-    "pull": "pull OpenBao's secrets into Staging and Production",
+    "status": "look at the keys and what the targets hold",
+    "pull": "pull OpenBao's secrets into Test, Staging and Production",
     "replicate": "replicate them into Secrets Manager",
+    "fleet": "all of it in acme/shop and acme/site, by one file and its lock",
 }
 IMAGE = "keyturn:latest"
 _DOCKER = "docker run --rm --read-only --cap-drop ALL --security-opt no-new-privileges --network host"
+# What the README pulls, and where to.
+PLACES = "deployment:test, deployment:staging, deployment:production"
+SELECTORS = "secret/ci/database password | DB_PASSWORD; secret/ci/payments *; secret/ci/mobile/** * | MOBILE_"
+NOTHING: Mapping[str, str] = {}
 _CHECKOUT = Path(__file__).resolve().parents[1]
 
 
@@ -26,7 +35,7 @@ def overview(world: World) -> str:
     control = f"{world.bitbucket_url}/_sandbox/"
     places = [
         ("Page", control, "look at it and steer it here, in a browser"),
-        ("Bitbucket", world.bitbucket_url, "acme/shop, with three environments"),
+        ("Bitbucket", world.bitbucket_url, "acme/shop with three environments, acme/site with one"),
         ("AWS", world.aws_url, f"account {world.aws.account}, {REGION}, with the user {USER}"),
     ]
     if world.vault is not None:
@@ -37,27 +46,44 @@ def overview(world: World) -> str:
         *(f"  {name:<10} {url:<{width}}  {note}" for name, url, note in places), "",
         "Run the pipe from this checkout:", "",
         *(f"  curl -s {control}run/{name} | sh   # {what}" for name, what in runs(world).items()), "",
+        "Any variable may stand behind it:", "",
+        f"  curl -s '{control}run/rotate?DRY_RUN=true' | sh   # show the plan",
+        f"  curl -s '{control}run/rotate?REVOKE=true' | sh    # refused: give a key's last letters",
+        f"  curl -s '{control}run/fleet?DRY_RUN=true' | sh    # make the lock, which a fleet needs first",
+        f"  curl -s -d days=10 {control}clock                 # let time pass",
+        "",
         f"Each with ?image={IMAGE} behind it runs that image. Then let time pass and run it again.",
     ])  # fmt: skip
 
 
 def runs(world: World) -> dict[str, str]:
     """Return the runs that this world serves commands for, and what each does."""
-    return {name: what for name, what in RUNS.items() if world.vault or name.startswith("rotate")}
+    of_vault = ("pull", "replicate", "fleet")
+    return {name: what for name, what in RUNS.items() if world.vault or name not in of_vault}
 
 
-def script(world: World, name: str, image: str = "") -> str:
+def script(world: World, name: str, image: str = "", given: Mapping[str, str] = NOTHING) -> str:
     """Return the shell's command for one of the runs: by an image, or by the checkout with nothing of the user's own.
 
-    Raises KeyError.
+    `given` are variables that go before the run's own. Raises KeyError.
     """
     company = world.company or world.seed()
+    by_token = world.variables(company, oidc=True)
+    step = {
+        "BITBUCKET_WORKSPACE_UUID": company.repository.workspace.uuid,
+        "BITBUCKET_REPO_UUID": company.repository.uuid,
+    }
     variables = {
-        "rotate": lambda: world.variables(company, oidc=True),
+        "setup": lambda: {**by_token, **step, "ACTION": "setup"},
+        "doctor": lambda: {**by_token, "ACTION": "doctor"},
+        "rotate": lambda: by_token,
         "rotate-by-keys": lambda: world.variables(company),
-        "pull": lambda: world.pull_variables(company),
+        "status": lambda: {**by_token, "ACTION": "status"},
+        "pull": lambda: world.pull_variables(company, TARGETS=PLACES, SECRETS=SELECTORS),
         "replicate": lambda: world.replicate_variables(company),
+        "fleet": lambda: fleet_variables(world, company),
     }[name]()
+    variables |= given
     if image:
         return _command([_DOCKER, *(f"-e {each}" for each in _assigned(variables)), shlex.quote(image)])
     python = f"{shlex.quote(sys.executable)} -m pipe"

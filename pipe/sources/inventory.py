@@ -233,6 +233,12 @@ def with_unmet(said: str, steps: Iterable[Step]) -> str:
     return f"{said.rstrip('.')}: {unmet[0].on}: {unmet[0].reason}.{more}" if unmet else said
 
 
+def warned(steps: Iterable[Step]) -> str:
+    """Return how many warnings the plan had, for a last line that has nothing else to tell; nothing where none."""
+    warnings = sum(step.warn for step in steps)
+    return f"; {count(warnings, 'warning')}, see above" if warnings else ""
+
+
 def count(number: int, what: str) -> str:
     """Return so many of something, in words."""
     return f"{number} {what}{'' if number == 1 else 's'}"

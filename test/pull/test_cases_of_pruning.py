@@ -63,6 +63,7 @@ def test_14_without_prune_it_is_kept_and_named(pruning: Case) -> None:
     kept(pruning, result)
     assert f"WARNING: acme/shop Staging: {SESSION}: secret/ci/session is not there any more" in result.output
     assert "PRUNE: true" in result.output
+    assert result.last_line == "✔ Nothing to do: 11 secrets looked at; 2 warnings, see above."
     assert deleted(pruning.well()) == 2, "it is still ours"
 
 

@@ -58,6 +58,7 @@ def test_it_is_kept_and_named(kept: Case, end: Callable[[Case], None]) -> None:
     for _ in range(2):
         result = kept.idle()
         assert f"WARNING: {REPLICAS}{SESSION}: the source is not there any more; set PRUNE: true" in result.output
+        assert result.last_line.endswith(" looked at; 1 warning, see above.")
     assert kept.body(SESSION)
 
 

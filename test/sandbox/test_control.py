@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -49,6 +50,10 @@ def test_the_state_names_the_services_and_a_run_s_command_has_its_variables(remo
     command = remote.ask("GET", "run/rotate-by-keys").text
     for name, value in remote.world.variables(remote.company).items():
         assert f"{name}={shlex.quote(value)}" in command
+    command = remote.ask("GET", "run/rotate?REVOKE=ABCD&DRY_RUN=true").text
+    assert "REVOKE=ABCD" in command
+    assert "DRY_RUN=true" in command
+    assert remote.ask("GET", "run/rotate?revoke=ABCD").json()["error"].startswith("revoke is unknown; there is image")
     assert remote.ask("GET", "run/pull").json() == {"error": "this world has no Vault"}
 
 
@@ -134,7 +139,9 @@ def test_the_check_tells_which_pair_does_not_sign(remote: Remote) -> None:
 
 def test_a_reset_makes_the_company_anew_and_runs_have_its_new_variables(remote: Remote) -> None:
     remote.world.bitbucket.remove_environment(remote.company.environments["Production"])
+    remote.ask("POST", "clock", days="20")
     assert remote.ask("POST", "reset").status_code == 200
+    assert remote.state()["clock"][:10] == f"{datetime.now(UTC):%Y-%m-%d}"
     assert remote.company.token.secret not in remote.ask("GET", "run/rotate").text
     assert list(remote.ask("GET", "check").json()) == ["Staging", "Production"]
     assert remote.ask("GET", "journal").json() == []

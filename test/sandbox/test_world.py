@@ -38,7 +38,7 @@ class Started:
 
     def command(self, name: str) -> str:
         """Return the line to paste that runs the pipe so."""
-        [found] = re.findall(rf"^ {{2}}(curl \S+ \S+/run/{name} .*)$", self.text, re.MULTILINE)
+        [found] = re.findall(rf"^ {{2}}(curl \S+ \S+/run/{re.escape(name)}'? .*)$", self.text, re.MULTILINE)
         return str(found)
 
     def control(self, method: str, name: str, **form: str) -> requests.Response:
@@ -81,7 +81,7 @@ def end(started: Started, number: int) -> None:
 
 def test_it_says_what_runs_where_and_what_it_prints_runs_the_pipe_in_every_way() -> None:
     with sandbox() as started:
-        assert len(started.lines) < 20
+        assert len(started.lines) < 30
         assert max(map(len, started.lines)) <= 120
         bitbucket, aws, openbao = (started.places[name] for name in ("Bitbucket", "AWS", "OpenBao"))
         assert requests.get(f"{bitbucket}/", timeout=10).url == started.places["Page"]
@@ -100,8 +100,11 @@ def test_it_says_what_runs_where_and_what_it_prints_runs_the_pipe_in_every_way()
         by_token = paste(started.command("rotate"))
         assert "assumed-role/keyturn" in by_token
         assert "✔ Deactivated" in by_token
-        assert "Staging" in paste(started.command("pull"))
+        assert "in 3 targets" in paste(started.command("pull"))
         assert "12 secrets" in paste(started.command("replicate"))
+        assert "rotate: all is well" in paste(started.command("doctor"))
+        assert "keyturn.lock: review it" in paste(started.command("fleet?DRY_RUN=true"))
+        assert "2 changed" in paste(started.command("fleet"))
         check = started.control("GET", "check")
         assert check.status_code == 200
         assert old.isdisjoint(pair["key"] for pair in check.json().values())

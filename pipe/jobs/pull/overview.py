@@ -136,7 +136,7 @@ def _one(name: str, secret: str, entry: SyncedSecret, now: Now | None, by_hand: 
     if now is not None:
         current = bool(now.stamp) and now.stamp == entry.stamp
         behind = not current and (now.gone or bool(now.stamp))
-        source = "current" if current else f"the source has {now.words}" if now.stamp else now.words
+        source = "up to date" if current else f"the source has {now.words}" if now.stamp else now.words
     said = "; ".join(filter(None, ("not finished by the last run" if unfinished else "", source)))
     person = bool(by_hand) or gone
     return Held(name, secret, entry.version, entry.since, by_hand, said, behind or unfinished, person)

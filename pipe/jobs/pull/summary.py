@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pipe.jobs.pull.observe import PullFacts
 from pipe.jobs.pull.steps import PullOutcome, PullPlan
 from pipe.plan import Do, Step
-from pipe.sources.inventory import count, unfinished, with_unmet
+from pipe.sources.inventory import count, unfinished, warned, with_unmet
 
 # Variables in one page of Bitbucket's lists.
 PAGE = 100
@@ -15,15 +15,16 @@ PAGE = 100
 
 def summary(facts: PullFacts, plan: PullPlan, outcome: PullOutcome | None) -> str:
     """Return the last line's words; `outcome` is None after a dry run."""
-    said = _forecast(facts, plan) if outcome is None else _said(facts, outcome)
+    said = _forecast(facts, plan) if outcome is None else _said(facts, plan, outcome)
     return with_unmet(said, plan.steps)
 
 
-def _said(facts: PullFacts, outcome: PullOutcome) -> str:
+def _said(facts: PullFacts, plan: PullPlan, outcome: PullOutcome) -> str:
     done = _changes(outcome.done, "wrote", "deleted")
     if outcome.exit_code == 0:
         looked = f"{count(len({found.address for found in facts.found}), 'secret')} looked at"
-        return f"{_capital(done)}; {looked}." if done else f"Nothing to do: {looked}, and all is unchanged."
+        idle = f"Nothing to do: {looked}{warned(plan.steps) or ', and all is unchanged'}."
+        return f"{_capital(done)}; {looked}." if done else idle
     return unfinished(outcome, done, "variable")
 
 

@@ -27,7 +27,7 @@ def overview(facts: ReplicationFacts, policy: Replication, outcome: ReplicaOutco
         if each.name in right:
             each = each._replace(  # noqa: PLW2901 - the same replica, as it is by now
                 version=version.short if version else each.version, since=today, by_hand="",
-                source="current", behind=False, needs_person=False,
+                source="up to date", behind=False, needs_person=False,
             )  # fmt: skip
         if each.name not in gone:
             held.append(each)
@@ -45,7 +45,7 @@ def _held(facts: ReplicationFacts, policy: Replication) -> Iterator[Held]:
             continue
         current = is_current(replica, each.token)
         by_hand = _by_hand(replica)
-        source = "current" if current else f"the source has {now}"
+        source = "up to date" if current else f"the source has {now}"
         behind = not current and each.version is not None
         yield _one(name, each.found.address, replica, by_hand, source, behind=behind, person=bool(by_hand))
     unknown = {address for _, address in inventory.unknown}

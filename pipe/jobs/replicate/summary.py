@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pipe.jobs.replicate.observe import ReplicationFacts
 from pipe.jobs.replicate.steps import Copy, ReplicaOutcome, ReplicaPlan
 from pipe.plan import Do, Step
-from pipe.sources.inventory import count, unfinished, with_unmet
+from pipe.sources.inventory import count, unfinished, warned, with_unmet
 
 
 def summary(facts: ReplicationFacts, plan: ReplicaPlan, outcome: ReplicaOutcome | None) -> str:
@@ -25,7 +25,8 @@ def _said(facts: ReplicationFacts, plan: ReplicaPlan, outcome: ReplicaOutcome | 
         return f"Dry run: {f'to do: {would}' if would else 'nothing to do'}; {looked}, nothing was written."
     done = _changes(outcome.done)
     if outcome.exit_code == 0:
-        return f"Replicas: {done}; {looked}." if done else f"Nothing to do: {looked}, and all replicas are right."
+        idle = f"Nothing to do: {looked}{warned(plan.steps) or ', and all replicas are right'}."
+        return f"Replicas: {done}; {looked}." if done else idle
     return unfinished(outcome, done, "replica")
 
 

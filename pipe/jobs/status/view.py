@@ -91,7 +91,7 @@ def _held(head: str, stores: Iterable[Store]) -> Iterator[Table | str]:
 
 
 def _cells(held: Held) -> tuple[str, ...]:
-    state = held.by_hand or held.source or "as it was written"
+    state = held.by_hand or held.source or "untouched since it was written"
     return held.name, held.secret, held.version or "-", f"{held.since or '-'}", state
 
 
