@@ -14,12 +14,12 @@ from sandbox.world import REGION, USER, World
 RUNS = {
     "setup": "what has to exist for a rotation; it is there already",
     "doctor": "whether it is there",
-    "rotate": "rotate deploy-bot's key, signed in by the step's own token",
+    "rotate": "rotate deploy-bot's key, signed in by the step's token",
     "rotate-by-keys": "the same, signed in by an access key of its own",
     "status": "look at the keys and what the targets hold",
     "pull": "pull OpenBao's secrets into Test, Staging and Production",
     "replicate": "replicate them into Secrets Manager",
-    "fleet": "all of it in acme/shop and acme/site, by one file and its lock",
+    "fleet": "all of it, in acme/shop and acme/site, by one file",
 }
 IMAGE = "keyturn:latest"
 _DOCKER = "docker run --rm --read-only --cap-drop ALL --security-opt no-new-privileges --network host"
