@@ -1,5 +1,7 @@
 """The one list of permissions: what AWS has to allow each action, whom a role has to trust, and Bitbucket's scopes.
 
+A permission is added here and nowhere else; jobs and sources name the function that tells theirs.
+
 The docs, `ACTION: setup`, `ACTION: doctor` and `AWS_SESSION_POLICY: minimal` read it; tests hold `infra/` against it.
 """
 
@@ -176,8 +178,34 @@ def _reads(arns: tuple[str, ...], name: str, condition: Mapping[str, Mapping[str
 
 
 def needed_to_fetch(home: Home, name: str) -> Permissions:
-    """Return what reading one secret needs, by its name or ARN."""
+    """Return what reading one secret of Secrets Manager needs, by its name or ARN."""
     return (Permission("secretsmanager:GetSecretValue", tuple(home.secret(name))),)
+
+
+def needed_to_pull_parameters(
+    home: Home, selectors: Iterable[Selector], found: Mapping[str, str] = NOTHING
+) -> Permissions:
+    """Return what a pull from Parameter Store needs; AWS knows the list only for all parameters, and shows no value.
+
+    `found` is as for `needed_to_pull`.
+    """
+    wanted = list(selectors)
+    arns = dict.fromkeys(_parameter(home, each) for each in wanted)
+    name = next((found[each.path] for each in wanted if found.get(each.path)), "")
+    return (
+        Permission("ssm:DescribeParameters", probe="*"),
+        Permission("ssm:GetParameters", tuple(arns), probe=name),
+    )
+
+
+def needed_to_fetch_parameter(home: Home, selector: Selector) -> Permissions:
+    """Return what reading one parameter needs."""
+    return (Permission("ssm:GetParameters", (_parameter(home, selector),)),)
+
+
+def _parameter(home: Home, selector: Selector) -> str:
+    below = "/*" if selector.recursive else ""
+    return f"{home.root('ssm')}:parameter/{selector.path.removeprefix('/')}{below}"
 
 
 def needed_to_replicate(home: Home, prefix: str, *, prune: bool) -> Permissions:

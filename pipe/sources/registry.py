@@ -1,4 +1,7 @@
-"""The sources that secrets come from: a new one is a module beside this one, and a line in SOURCES."""
+"""The sources that secrets come from: a new one is a module beside this one, and a line in SOURCES.
+
+What AWS has to allow for it stands in `pipe/permissions.py`, as all permissions do.
+"""
 
 from __future__ import annotations
 

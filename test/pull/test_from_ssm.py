@@ -6,9 +6,8 @@ import json
 
 import pytest
 
-from pipe.permissions import NOTHING, Home, allowing, document
+from pipe.permissions import Home, allowing, document, needed_to_pull_parameters
 from pipe.selectors import read_selectors
-from pipe.sources import ssm
 from sandbox.wire import Fault
 from sandbox.world import REGION, USER, Company, World
 from test.faults.runner import Runner
@@ -158,7 +157,7 @@ def test_what_is_denied_is_denied_alone(stored: StoreCase) -> None:
     assert stored.held(stored.staging)["DB_PASSWORD"] == "the-first-password-of-the-db"
 
 
-NEEDED = allowing(ssm.permissions(HOME, read_selectors("/ci/** *", "ssm")[0], NOTHING))
+NEEDED = allowing(needed_to_pull_parameters(HOME, read_selectors("/ci/** *", "ssm")[0]))
 
 
 def test_its_policy_is_enough(stored: StoreCase) -> None:
@@ -199,7 +198,7 @@ def test_the_smallest_session_may_read_what_is_named_and_nothing_else(stored: St
     ],
 )
 def test_its_policy_names_the_parameters_and_no_more(text: str, action: str, resource: str) -> None:
-    everything, reading = document(allowing(ssm.permissions(HOME, read_selectors(text, "ssm")[0], NOTHING)))[
+    everything, reading = document(allowing(needed_to_pull_parameters(HOME, read_selectors(text, "ssm")[0])))[
         "Statement"
     ]
     assert (everything["Action"], everything["Resource"]) == ("ssm:DescribeParameters", "*")

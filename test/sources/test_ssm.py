@@ -8,12 +8,13 @@ import pytest
 
 from pipe.access.aws import AwsAccess, Keys
 from pipe.access.aws_session import AwsSession
+from pipe.clients.ssm import BATCH, PAGE, ParameterStore
 from pipe.errors import Denied, KeyturnError, Unreadable
 from pipe.redact import HIDDEN, Secret, clean
 from pipe.secrets import Content, Engine, Version
 from pipe.selectors import Selector, read_selectors
 from pipe.sources.source import SelectorResult
-from pipe.sources.ssm import BATCH, PAGE, ParameterStore, SsmSource
+from pipe.sources.ssm import SsmSource
 from pipe.values import KeyPair
 from sandbox.aws import Pair
 from sandbox.wire import Answer, Fault
