@@ -201,7 +201,7 @@ def _reason_to_rotate(
     if record.current and facts.key(record.current) is None:
         return f"IAM has {last_four(record.current)}, the current key, no more"
     if policy.force and not policy.revoke:
-        if previous and not _unfinished(facts):
+        if previous and not _unfinished(facts, previous):
             raise Refused([_no_free_slot(facts, policy, previous)])
         return "" if previous else "FORCE"
     if nobody := _without_a_pair(facts):
@@ -225,12 +225,12 @@ def _without_a_pair(facts: RotationFacts) -> TargetState | None:
     )
 
 
-def _unfinished(facts: RotationFacts) -> bool:
+def _unfinished(facts: RotationFacts, previous: AccessKey) -> bool:
     """Tell whether the last rotation still has targets to reach, or to note that it has reached them all."""
     current, published = facts.record.current, facts.record.published
     # When the last target was reached is not asked for once the key before is inactive.
     noted = published is not None and published.key_id == current
-    counted = noted or not any(key.active for key in facts.keys if key.id in facts.record.ours)
+    counted = noted or not previous.active
     return not counted or (facts.record.readable and not all(holds(target, current) for target in facts.targets))
 
 
