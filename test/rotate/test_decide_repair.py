@@ -90,6 +90,21 @@ def test_a_half_done_rotation_without_a_secret_is_done_again() -> None:
     assert step_of(plan, Do.CREATE, "the new key").reason == "the last rotation was left half-done"
 
 
+@pytest.mark.parametrize("use", [LastUse(ago(1), "s3"), None], ids=["used", "last use unknown"])
+def test_a_target_that_may_be_half_written_is_never_called_done(use: LastUse | None) -> None:
+    """What is beside its key may be anybody's, or the new one's that nobody can prove to be lost."""
+    seen = facts(
+        key(OLD, 5), key(NEW, 1), current=OLD, redo=True, half_written=True, keeps_secrets=False, secret="",
+        targets=(target("a", OLD),), evidence=intent(60 * 24 + 1, OLD, is_open=False), use={NEW: use},
+    )  # fmt: skip
+    for policy in (POLICY, replace(POLICY, force=True)):
+        with pytest.raises(Refused) as refused:
+            decide(seen, policy)
+        assert "so that a may hold another key's secret, but bot has 2 access keys" in str(refused.value)
+        assert f"--access-key-id {NEW}" in str(refused.value)
+    assert decide(replace(seen, keys=seen.keys[:1]), POLICY).has(Do.CREATE)
+
+
 @pytest.mark.parametrize("why", ["inactive", "a day old"])
 def test_a_pending_key_that_comes_to_nothing_is_removed(why: str) -> None:
     pending = key(NEW, 1.1 if why == "a day old" else 0, active=why != "inactive")

@@ -62,6 +62,13 @@ MENDED = {
     "cut off between the two writes of a revocation": (
         "rotated without secret, signed by the key", "REVOKE current killed (write secret)",
     ),
+    # Both keys of the user were known, so that the target, which held the lost secret of a third one, was called done.
+    "half a pair beside a key that somebody has made": (
+        "due without secret", "run", "REVOKE current killed (write secret)", "other is deleted by hand",
+        "a key is made by hand",
+    ),
+    "an id without a secret": ("alone without secret", "one's secret is deleted by hand"),
+    "an id without a secret, and no room": ("rotated without secret", "one's secret is deleted by hand"),
 }  # fmt: skip
 
 

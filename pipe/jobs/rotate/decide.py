@@ -28,7 +28,7 @@ from pipe.jobs.rotate.plan_new_key import (
     verification,
 )
 from pipe.jobs.rotate.plan_old_keys import gone_by, in_the_way_of, old_key_steps, removals, waiting
-from pipe.jobs.rotate.refuse import refuse_contradictions, refuse_strangers
+from pipe.jobs.rotate.refuse import refuse_contradictions, refuse_without_room
 from pipe.plan import Do
 from pipe.values import AccessKey, last_four
 
@@ -52,9 +52,10 @@ def decide(facts: RotationFacts, policy: Rotation) -> KeyPlan:
     leaked = record.current in orders or (base is not None and base.id in orders)
     reason = _reason_to_rotate(kept, policy, base or first, leaked=base if leaked else None)
     held_up: tuple[KeyFailure, ...] = ()
-    # A current key that is inactive has leaked, and makes room itself.
+    # A current key that is inactive has leaked, and makes room itself; else the key before a leaked one does.
     if reason and (current is None or current.active):
-        refuse_strangers(kept, strangers)
+        if strangers or not leaked:
+            refuse_without_room(kept, strangers, reason)
         if lost:
             held_up, reason = (in_the_way_of(left, lost, reason),), ""
     # What no target names was not Keyturn's before, and is not now.
@@ -193,6 +194,9 @@ def _reason_to_rotate(
     previous = facts.previous
     if not facts.keys:
         return f"{facts.user} has no access key"
+    if record.half_written:
+        places = ", ".join(target.place.label for target in facts.targets)
+        return f"the last rotation was left half-done, so that {places} may hold another key's secret"
     # Where both keys are known, no key was lost, and the target holds one that works.
     if record.redo and len(facts.keys) < MOST_KEYS:
         return "the last rotation was left half-done"
@@ -212,14 +216,16 @@ def _reason_to_rotate(
 
 
 def _without_a_pair(facts: RotationFacts) -> TargetState | None:
-    """Return a target that no key of the user is in, where there is none whose secret is stored."""
-    if facts.record.current and (facts.record.keeps_secrets or facts.held_by(facts.record.current)):
+    """Return a target that no key of the user is in, or no secret, where nobody knows a pair to give to it."""
+    if facts.record.readable:
         return None
     return next(
         (
             target
             for target in facts.targets
-            if target.id is None or (not target.id.secured and facts.key(target.key_id) is None)
+            if target.id is None
+            or target.secret is None
+            or (not target.id.secured and facts.key(target.key_id) is None)
         ),
         None,
     )

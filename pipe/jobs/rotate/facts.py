@@ -61,8 +61,9 @@ class Record:
     noted as leaked, `gone` is one that was asked for and is proven to have been ours. `notes_inactive` and
     `notes_revoked` tell whether there is such a note at all; of which key the first is, and since when, `inactive` says
     only where one of ours is inactive. `untidy` tells of a
-    pending label that is no longer wanted; `redo` of a rotation that ended half-done and cannot be resumed. `secret`
-    is the ARN of the secret, if there is one. Where the journal does not keep secrets, a key whose secret is lost has
+    pending label that is no longer wanted; `redo` of a rotation that ended half-done and cannot be resumed, and
+    `half_written` that it may have left the target with one key's id and another one's secret. `secret` is the ARN of
+    the secret, if there is one. Where the journal does not keep secrets, a key whose secret is lost has
     been used once, by its own verification, and `lost` is the one that was made inactive for that, and when.
     """
 
@@ -81,6 +82,7 @@ class Record:
     notes_revoked: bool = False
     untidy: bool = False
     redo: bool = False
+    half_written: bool = False
     lost: Noted | None = None
     keeps_secrets: bool = True
     secret: str = ""

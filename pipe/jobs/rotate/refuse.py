@@ -88,21 +88,14 @@ def _of_target(facts: RotationFacts, policy: Rotation, target: TargetState) -> I
     )
 
 
-def refuse_strangers(facts: RotationFacts, strangers: Iterable[AccessKey]) -> None:
-    """Raise Refused where a key that is not ours takes the slot that a new one needs."""
-    foreign = tuple(strangers)
-    if not foreign or len(facts.keys) < MOST_KEYS:
+def refuse_without_room(facts: RotationFacts, strangers: Iterable[AccessKey], reason: str) -> None:
+    """Raise Refused where there is no room for a new key, which is to be made for this reason."""
+    if len(facts.keys) < MOST_KEYS:
         return
-    raise Refused(
-        [
-            Problem(
-                "",
-                f"{facts.user} has {len(facts.keys)} access keys, so that none can be made, and Keyturn cannot prove "
-                f"that it made {' or '.join(key.name for key in foreign)}",
-                " ".join(_described(facts, key) for key in facts.keys),
-            )
-        ]
-    )
+    what = f"{reason}, but {facts.user} has {len(facts.keys)} access keys, so that none can be made"
+    if foreign := " or ".join(key.name for key in strangers):
+        what += f", and Keyturn cannot prove that it made {foreign}"
+    raise Refused([Problem("", what, " ".join(_described(facts, key) for key in facts.keys))])
 
 
 def _described(facts: RotationFacts, key: AccessKey) -> str:

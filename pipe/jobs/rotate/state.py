@@ -146,6 +146,7 @@ class StateJournal(Journal):
         # A run may have announced over what another one noted that was done in between: both replace the same key.
         nominated = notes.get("Replaced") or (intent.replaces if intent and published else "")
         replaced = by_id.get(str(nominated))
+        redo = intent is not None and not published
         is_older = current is not None and replaced is not None and replaced.created < current.created
         return Record(
             current=current.id if current else "",
@@ -154,7 +155,8 @@ class StateJournal(Journal):
             intent=intent if intent and intent.open else None,
             published=Noted(current.id, current.created) if current else None,
             inactive=Noted(replaced.id, current.created) if current and replaced and is_older else None,
-            redo=intent is not None and not published,
+            redo=redo,
+            half_written=redo and any(coming != self._target_key for coming in announced(self._variable.value)),
             lost=_noted(notes.get("Lost")),
             keeps_secrets=False,
         )

@@ -42,7 +42,7 @@ def few(state: State) -> Iterator[tuple[str, Event]]:
             yield name, partial(_rich, event)
 
 
-_ALIKE = ("25 days", "one gets", "one is emptied", "one's id", "one is silent", "somebody uses", "other is put")
+_ALIKE = ("25 days", "one gets", "one is emptied", "one's", "one is silent", "somebody uses", "other is put")
 
 
 def rich(state: State) -> Iterator[tuple[str, Event]]:
@@ -177,7 +177,8 @@ def _people(state: State) -> Iterator[tuple[str, Event]]:
             yield "other is put into one by hand", partial(_hand_over, key.id)
     if len(state.ground.of_user()) < 2:
         yield "a key is made by hand", _made
-    yield "one is emptied by hand", _emptied
+    yield "one is emptied by hand", partial(_emptied, (ID, KEY))
+    yield "one's secret is deleted by hand", partial(_emptied, (KEY,))
     yield "one gets another user's key by hand", _foreign
     if not state.ground.targets["one"].get(ID, Shown("", True)).secured:
         yield "one's id is secured by hand", _secured
@@ -266,8 +267,8 @@ def _hand_over(key_id: str, state: State) -> list[str]:
     return _by_hand(state)
 
 
-def _emptied(state: State) -> list[str]:
-    for name in (ID, KEY):
+def _emptied(names: tuple[str, ...], state: State) -> list[str]:
+    for name in names:
         state.ground.targets["one"].pop(name, None)
     return _by_hand(state)
 

@@ -109,7 +109,7 @@ def starts() -> Iterator[tuple[str, Callable[[], State]]]:
     """Yield every start by its name."""
     for name, make in STARTS.items():
         yield name, lambda make=make: make(WITH_SECRET)  # type: ignore[misc]
-    for make in (due, rotated, grace_over, off, lost):
+    for make in (due, rotated, grace_over, off, alone, lost):
         yield f"{make.__name__} without secret", lambda make=make: make(WITHOUT)  # type: ignore[misc]
     for make in (due, rotated):
         yield f"{make.__name__} without secret, signed by the key", lambda make=make: make(WITHOUT_BUT_OWN)  # type: ignore[misc]
