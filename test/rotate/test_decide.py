@@ -333,8 +333,8 @@ def test_an_order_is_finished_by_every_later_run() -> None:
 @pytest.mark.parametrize("gone", [True, False], ids=["deleted", "inactive"])
 def test_a_leaked_key_that_was_ended_by_hand_is_replaced(gone: bool) -> None:
     seen = facts(
-        *([] if gone else [key(NEW, 20, active=False)]), current=NEW, readable=True, gone=NEW if gone else "",
-        targets=(target("a", NEW),),
+        *([] if gone else [key(NEW, 20, active=False)]), current=NEW, readable=True,
+        gone=frozenset({NEW} if gone else ()), targets=(target("a", NEW),),
     )  # fmt: skip
     plan = decide(seen, replace(POLICY, revoke=NEW))
     assert plan.has(Do.CREATE)

@@ -67,6 +67,10 @@ MENDED = {
         "due without secret", "run", "REVOKE current killed (write secret)", "other is deleted by hand",
         "a key is made by hand",
     ),
+    # FORCE had ended the key of a target that nobody could write, and that was then taken for somebody else's.
+    "a key of ours that IAM has no more in a target that remembers nothing": (
+        "stored_by_hand", "one refuses", "run before (write state) of REVOKE current", "REVOKE current FORCE",
+    ),
     "an id without a secret": ("alone without secret", "one's secret is deleted by hand"),
     "an id without a secret, and no room": ("rotated without secret", "one's secret is deleted by hand"),
 }  # fmt: skip

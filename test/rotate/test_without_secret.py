@@ -113,7 +113,7 @@ def test_a_rotation_that_ended_half_done_is_done_again_once_its_key_is_gone(worl
         world.clock.move(minutes=minutes)
         result = pipe(**ALONE)
         assert (result.code, statuses(world)[lost]) == (1, status), result.output
-        assert "the last rotation was left half-done, but" in result.last_line
+        assert "half-done, so that acme/shop Production may hold another key's secret, but" in result.last_line
     world.clock.move(days=1)
     result = pipe(**ALONE)
     assert result.code == 0, result.output

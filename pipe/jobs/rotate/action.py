@@ -99,7 +99,7 @@ class Rotate:
 
     def knew(self, key_id: str) -> bool:
         """Tell whether a key that IAM has no more was this user's, by the journal; raises Refused and ServiceError."""
-        return self.journal is not None and self.journal.record(self.listed or (), key_id).gone == key_id
+        return self.journal is not None and key_id in self.journal.record(self.listed or (), [key_id]).gone
 
     def _take_keys(self) -> tuple[AccessKey, ...]:
         listed, self.listed = self.listed, None
@@ -132,8 +132,10 @@ class Rotate:
         problems = [each for each in (answers[:1] if lenient else answers) if isinstance(each, KeyturnError)]
         try:
             journal = self._journal_of(states)
-            named = policy.revoke if len(policy.revoke) >= WHOLE_ID else ""
-            record, self.recorded = self.recorded or journal.record(keys, named), None
+            named = {policy.revoke, *(state.key_id for state in states)} - {key.id for key in keys}
+            unknown = [key_id for key_id in named if len(key_id) >= WHOLE_ID]
+            record = (None if unknown else self.recorded) or journal.record(keys, unknown)
+            self.recorded = None
         except KeyturnError as error:
             problems.append(error)
         if problems:

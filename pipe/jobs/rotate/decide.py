@@ -80,8 +80,8 @@ def decide(facts: RotationFacts, policy: Rotation) -> KeyPlan:
     steps += [*_given_up(left, policy), *_written_once_more(left, steps, ends), *ends]
     if not new_key or replaced is not base:
         steps += [_stranger(key) for key in strangers if key is not (replaced if new_key else base)]
-    if record.gone:
-        steps.append(_gone(record.gone))
+    if policy.revoke in record.gone:
+        steps.append(_gone(policy.revoke))
     unmet = any(step.leaked and step.do is Do.KEEP and step.warn for step in steps)
     if not (held_up or leaked or policy.revoke):
         held_up = _held_up(left, policy, base, steps)

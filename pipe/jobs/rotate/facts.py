@@ -58,13 +58,13 @@ class Record:
     `current` is the key that every target must hold ("" for none), `readable` tells whether its secret can be read
     again, `by_hand` that somebody else has stored it. `pending` is made and stored, but not yet seen to work. `ours`
     are further keys that are proven to be ours, `stored` those whose secret is kept. `revoked` are the keys that were
-    noted as leaked, `gone` is one that was asked for and is proven to have been ours. `notes_inactive` and
-    `notes_revoked` tell whether there is such a note at all; of which key the first is, and since when, `inactive` says
-    only where one of ours is inactive. `untidy` tells of a
-    pending label that is no longer wanted; `redo` of a rotation that ended half-done and cannot be resumed, and
-    `half_written` that it may have left the target with one key's id and another one's secret. `secret` is the ARN of
-    the secret, if there is one. Where the journal does not keep secrets, a key whose secret is lost has
-    been used once, by its own verification, and `lost` is the one that was made inactive for that, and when.
+    noted as leaked, `gone` those that were asked for, that IAM has no more and that are proven to have been ours.
+    `notes_inactive` and `notes_revoked` tell whether there is such a note at all; of which key the first is, and since
+    when, `inactive` says only where one of ours is inactive. `untidy` tells of a pending label that is no longer
+    wanted; `redo` of a rotation that ended half-done and cannot be resumed, and `half_written` that it may have left
+    the target with one key's id and another one's secret. `secret` is the ARN of the secret, if there is one. Where the
+    journal does not keep secrets, a key whose secret is lost has been used once, by its own verification, and `lost` is
+    the one that was made inactive for that, and when.
     """
 
     current: str = ""
@@ -74,7 +74,7 @@ class Record:
     ours: frozenset[str] = frozenset()
     stored: frozenset[str] = frozenset()
     revoked: frozenset[str] = frozenset()
-    gone: str = ""
+    gone: frozenset[str] = frozenset()
     intent: Intent | None = None
     published: Noted | None = None
     inactive: Noted | None = None

@@ -88,8 +88,8 @@ class Journal(Protocol):
         """The ARN of the secret, once there is one."""
         return ""
 
-    def record(self, keys: Iterable[AccessKey], named: str = "") -> Record:
-        """Return what the journal says of these keys, and of a key that is `named` by its whole id.
+    def record(self, keys: Iterable[AccessKey], named: Iterable[str] = ()) -> Record:
+        """Return what the journal says of these keys, and of those that are `named` and IAM has no more.
 
         Raises Refused where it cannot be made out.
         """

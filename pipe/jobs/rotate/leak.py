@@ -62,7 +62,7 @@ def _named(facts: RotationFacts, name: str) -> str:
     if name in NO_NAMES:
         raise Refused([f"REVOKE: {name.lower()} names no key. {_choices(facts)}"])
     found = [key.id for key in facts.keys if key.id.endswith(name)]
-    if facts.record.gone == name:
+    if name in facts.record.gone:
         return name
     if not found:
         reason = _unknown(facts, name)

@@ -74,7 +74,7 @@ def _of_target(facts: RotationFacts, policy: Rotation, target: TargetState) -> I
         )
         return
     ours = known.user == facts.user and known.secret == secret
-    if not held or facts.key(held) or held == facts.record.current or held in policy.adopt or ours:
+    if not held or facts.key(held) or held in {facts.record.current, *facts.record.gone, *policy.adopt} or ours:
         return
     whose = (
         f"which is {known.user}'s" if known.user and known.user != facts.user else f"which is no key of {facts.user}"

@@ -80,7 +80,7 @@ class SecretJournal(Journal):
         """The ARN of the secret, once there is one."""
         return self._seen.arn if self._seen else ""
 
-    def record(self, keys: Iterable[AccessKey], named: str = "") -> Record:
+    def record(self, keys: Iterable[AccessKey], named: Iterable[str] = ()) -> Record:
         """Return what the secret says; it is read only where its versions' ids do not say it already."""
         seen = self._seen = self._versions.describe()
         if seen is None:
@@ -101,8 +101,9 @@ class SecretJournal(Journal):
         ours = {replaced.get(seen.version(Label.REPLACED) or "", ""), by_version.get(previous_version or "", "")}
         revoked = self._revoked(seen)
         unplaced = [key for key in keys if key.id not in {current, pending, *ours}]
-        missing = bool(named) and all(key.id != named for key in keys)
-        versions = frozenset(self._all_versions() if unplaced or missing else seen.stages)
+        gone = set(named) - {key.id for key in keys}
+        unknown = gone - {current, *revoked}
+        versions = frozenset(self._all_versions() if unplaced or unknown else seen.stages)
         began = next((key.created for key in keys if key.id == current), None)
         for key in unplaced:
             if version_of(key.id) in versions and not pending and (began is None or key.created > began):
@@ -110,9 +111,7 @@ class SecretJournal(Journal):
                 pending = key.id
             elif versions & {version_of(key.id), version_of_replaced(key.id)}:
                 ours.add(key.id)
-        proven = missing and (
-            named in {current, *revoked} or bool(versions & {version_of(named), version_of_replaced(named)})
-        )
+        gone -= {name for name in unknown if not versions & {version_of(name), version_of_replaced(name)}}
         # A key that is marked as replaced is not so before another one is current.
         ours = ours - {"", current, pending} if current else set()
         old = [key for key in keys if key.id in ours]
@@ -124,7 +123,7 @@ class SecretJournal(Journal):
             ours=frozenset(ours),
             stored=frozenset(key.id for key in keys if version_of(key.id) in versions),
             revoked=revoked,
-            gone=named if proven else "",
+            gone=frozenset(gone),
             intent=self._open_intent(seen),
             published=self._moment(seen, Label.PUBLISHED) if any(key.active for key in old) else None,
             inactive=None if all(key.active for key in old) else self._moment(seen, Label.INACTIVE),

@@ -136,7 +136,7 @@ class StateJournal(Journal):
             self._pairs[own.id] = own
         self._mine: Intent | None = None
 
-    def record(self, keys: Iterable[AccessKey], named: str = "") -> Record:  # noqa: ARG002 - only IAM knows keys here
+    def record(self, keys: Iterable[AccessKey], named: Iterable[str] = ()) -> Record:  # noqa: ARG002 - only IAM knows keys here
         """Return what the state variable says; the key that the target names is the current one."""
         notes = notes_of(self._variable.value)
         intent = self.evidence()

@@ -12,6 +12,9 @@ from test.rotate.model.promises import DAY, State
 # Beyond these, an age makes no difference any more: a key is due, a moment is long enough ago (without a secret, grace
 # and recovery together), a key is quiet, an announcement is closed and a lost key may be deleted.
 DUE, OVER, QUIET, OLD = 90 * DAY, 20 * DAY, 3 * DAY, DAY
+# Below the first, an announcement keeps other runs away; above it hours make no difference, since all limits are whole
+# days, and what passes beside days in a history are some hours.
+YOUNG, HOUR = 15 * 60, 3_600
 # A key that was made so long after an announcement may be the one that it announced.
 WINDOW = (-60, 16 * 60)
 
@@ -31,7 +34,7 @@ def key_of(state: State) -> object:
             stages = sorted(set(version.stages) - {Label.TRIED})
             is_last = "Intent" in body and version.created == announced
             if stages or is_last or any(key in body for key in ground.keys):
-                moment = min(now - int(version.created), OVER) if '"Published"' in body or '"Inactive"' in body else 0
+                moment = _age(now - int(version.created), OVER) if '"Published"' in body or '"Inactive"' in body else 0
                 texts.append((stages, body, moment))
     targets = sorted((name, sorted(variables.items())) for name, variables in ground.targets.items())
     whole = f"{texts} {targets}"
@@ -46,17 +49,24 @@ def key_of(state: State) -> object:
     keys = []
     for key in sorted(ground.keys.values(), key=lambda key: key.id):
         keys.append((
-            names[key.id], min(now - key.created, DUE), key.created == made, key.active, key.user, key.made,
-            key.used and (min(now - key.used[0], QUIET), key.used[1]),
-            min(now - state.free.get(key.id, now), OVER), min(now - state.off.get(key.id, now), OVER),
+            names[key.id], _age(now - key.created, DUE), key.created == made, key.active, key.user, key.made,
+            key.used and (_age(now - key.used[0], QUIET), key.used[1]),
+            _age(now - state.free.get(key.id, now), OVER), _age(now - state.off.get(key.id, now), OVER),
             [WINDOW[0] <= key.created - at <= WINDOW[1] for at in stamps],
         ))  # fmt: skip
         made = key.created
     return (
         tuple(map(str, keys)), named(sorted(_aged(str(text), now) for text in texts)), _aged(named(targets), now),
-        ground.refusing, ground.silent, state.settings, named(sorted(state.foreign)), named(sorted(state.orders)),
-        named(state.leaked), state.hand, named(state.lingers), secret is None,
+        ground.refusing, ground.silent, state.settings, named(sorted(state.foreign & ground.keys.keys())),
+        named(sorted(state.orders)), named(state.leaked), state.hand, named(state.lingers), secret is None,
     )  # fmt: skip
+
+
+def _age(seconds: int, most: int) -> int:
+    """Return an age as far as it makes a difference."""
+    if seconds < YOUNG:
+        return seconds
+    return min(max(HOUR, seconds // DAY * DAY), most)
 
 
 def _seconds(moment: str) -> int:
@@ -65,5 +75,5 @@ def _seconds(moment: str) -> int:
 
 def _aged(text: str, now: int) -> str:
     """Return a text with its times as ages, and without who wrote it."""
-    ages = STAMP.sub(lambda found: f"{min(now - _seconds(found[0]), OLD)}s", text)
+    ages = STAMP.sub(lambda found: f"{_age(now - _seconds(found[0]), OLD)}s", text)
     return re.sub(r'"Number": ?\d+', "", ages)

@@ -148,17 +148,21 @@ def settled(state: State, figures: Counter[str], depth: int = 4, known: set[obje
             # The run's own key is off by hand, or by FORCE while the target that the run has it from refused.
             by_order = state.hand or after.ground.held(after.settings.targets[0])[0] in after.orders
             own_is_dead = after.settings.own and "does not know the access key" in str(ended.problems)
-            return problems if own_is_dead and by_order else [*problems, *_a_way_out(after, ended, figures, depth)]
+            return (
+                problems if own_is_dead and by_order else [*problems, *_a_way_out(after, ended, figures, depth, known)]
+            )
         left = list(right(after))
         simple = len(after.settings.targets) == len(after.ground.targets) and after.settings.policy.secret_id
         if number == 0 and left and simple and not (trouble or state.hand):
             problems += [f"after one more run, {each} (exit {ended.code}: {ended.last})" for each in left]
         if not left and ended.code == 0:
             before = ended.line.changes
-            again = one_run(after, problems, after.settings)
-            figures["runs"] += 1
-            if again.line.changes and not before:
-                problems.append(f"a run after one that had nothing to do did something: {again.last}")
+            passed.append((before > 0, "right", key_of(after)))
+            if passed[-1] not in known:
+                again = one_run(after, problems, after.settings)
+                figures["runs"] += 1
+                if again.line.changes and not before:
+                    problems.append(f"a run after one that had nothing to do did something: {again.last}")
             break
     else:
         problems += [f"for ever: {each} (exit {ended.code}: {ended.last})" for each in left or ["red"]]
@@ -177,7 +181,7 @@ _WAYS = {
 }
 
 
-def _a_way_out(state: State, ended: Ended, figures: Counter[str], depth: int) -> list[str]:
+def _a_way_out(state: State, ended: Ended, figures: Counter[str], depth: int, known: set[object]) -> list[str]:
     """Return what is wrong with what a refusal offers: one way at least has to lead to where all is right."""
     text = " ".join(map(str, ended.problems))
     if not state.hand:
@@ -206,7 +210,7 @@ def _a_way_out(state: State, ended: Ended, figures: Counter[str], depth: int) ->
                 after.ground.set_active(given, way == "on")
                 after.watch()
             figures["ways out"] += 1
-            problems += settled(after, figures, depth - 1)
+            problems += settled(after, figures, depth - 1, known)
             if not problems:
                 return []
             tried.append(f"{way} {given}: {problems[0]}")
