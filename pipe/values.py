@@ -178,8 +178,8 @@ class Pull(NamedTuple):
     """Which secrets are pulled, and how they are written.
 
     `encode` is whether values that a variable cannot hold as they are become base64, `trim` whether a line break at the
-    end of a value is left out. `prune_count` is how many variables are to be pruned, exactly, whatever their share; 0
-    where the usual guard allows it.
+    end of a value is left out. `prune_count` is how many variables may go whatever their share, if exactly so many
+    would; 0 where the guard decides alone.
     """
 
     selectors: tuple[Selector, ...]
@@ -196,7 +196,7 @@ class Pull(NamedTuple):
 class Replication(NamedTuple):
     """Which secrets are kept in Secrets Manager, and how; `window` is how many days a deleted one can be restored.
 
-    `prune_count` is how many are to be pruned, exactly, whatever their share; 0 where the usual guard allows it.
+    `prune_count` is how many may go whatever their share, if exactly so many would; 0 where the guard decides alone.
     """
 
     selectors: tuple[Selector, ...]

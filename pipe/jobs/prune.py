@@ -45,11 +45,12 @@ def guard(shares: Iterable[tuple[int, int, str]], going: int, policy: Pull | Rep
     """Return why what would go is not deleted; empty where it is.
 
     If too much is gone, that may be a mistake. `shares` say how many would go of how many, and whose they are; `going`
-    is how many would go in the whole run: PRUNE as a number allows exactly these.
+    is how many would go in the whole run: PRUNE as a number allows exactly these, and never more.
     """
-    if policy.prune_count:
-        said = f"not deleted: {going} would go in this run, and PRUNE says {policy.prune_count}"
-        return "" if going == policy.prune_count else said
+    if policy.prune_count and going > policy.prune_count:
+        return f"not deleted: {going} would go in this run, and PRUNE says {policy.prune_count}"
+    if going == policy.prune_count:
+        return ""
     for orphaned, owned, of in shares:
         if orphaned > FEW and orphaned > SHARE * owned:
             allow = f"PRUNE: {going} allows exactly that many in one run"

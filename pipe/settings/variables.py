@@ -219,8 +219,8 @@ VARIABLES = (
         Variable("SECURED", Switch(), "Write secured variables; `pull` only.", jobs=PULL_ONLY, default="true"),
         Variable("PRUNE", SwitchOrCount(),
                  "Delete what Keyturn has written and the source has no more: `true`, which refuses more than five "
-                 "and a fifth of what a selector or a target has, or their number: exactly that many in one run, else "
-                 "none.", default="false"),
+                 "and a fifth of what a selector or a target has, or a number, which lets exactly that many go all the "
+                 "same, fewer as `true` does, and more never.", default="false"),
         Variable("ON_MISSING", Choice(("fail", "keep")),
                  "What to do when a named secret or key is not there: `fail`, or `keep` its variables.",
                  default="fail"),

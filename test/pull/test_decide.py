@@ -650,7 +650,10 @@ def test_a_number_that_is_left_in_a_schedule_deletes_nothing_else(left: int) -> 
     names = [f"CACHE_{number}" for number in range(left)]
     plan = decide(facts(bulk(*names), secrets={DB: None}), PRUNING._replace(prune_count=7))
     assert (of(plan, Prune), plan.unmet) == ([], True)
-    assert any(f"not deleted: {left} would go in this run, and PRUNE says 7" in line for line in told(plan))
+    said = {6: "6 of 7 there would go; PRUNE: 6 allows", 8: "8 would go in this run, and PRUNE says 7"}
+    assert any(f"not deleted: {said[left]}" in line for line in told(plan))
+    few = decide(facts(bulk(*names[:5]), secrets={DB: None}), PRUNING._replace(prune_count=7))
+    assert (len(of(few, Prune)), few.unmet) == (5, False)
     assert decide(facts(KEPT, secrets={DB: None}), PRUNING._replace(prune_count=7)).unmet is False
 
 

@@ -87,11 +87,12 @@ def test_nothing_goes_where_not_all_could_be_looked_at() -> None:
 )  # fmt: skip
 def test_more_than_five_and_more_than_a_fifth_go_only_by_their_number(left: int, whole: int, allowed: bool) -> None:
     here = [(left, whole, "there")]
-    said = f"not deleted: {left} of {whole} there would go; PRUNE: 40 allows exactly that many in one run"
-    assert guard(here, 40, PRUNING) == ("" if allowed else said)
+    guarded = f"not deleted: {left} of {whole} there would go; PRUNE: 40 allows exactly that many in one run"
+    assert guard(here, 40, PRUNING) == ("" if allowed else guarded)
     assert guard(here, 40, PRUNING._replace(prune_count=40)) == ""
-    # A number that is left in a schedule deletes neither more nor fewer.
-    for other in (39, 41, left):
+    # A number that is left in a schedule never deletes more, and fewer as without it.
+    assert guard(here, 40, PRUNING._replace(prune_count=41)) == ("" if allowed else guarded)
+    for other in (39, left):
         said = f"not deleted: 40 would go in this run, and PRUNE says {other}"
         assert guard(here, 40, PRUNING._replace(prune_count=other)) == said
 
