@@ -165,7 +165,7 @@ def test_a_revocation_that_has_to_wait_is_no_success(case: Case) -> None:
     leaked = case.old.access_key_id
     result = case.run(REVOKE=leaked)
     assert (result.code, result.writes) == (2, []), result.output
-    assert "the leaked key was not touched. Run the same REVOKE again, after " in result.last_line
+    assert "--status Inactive. Run the same REVOKE again, after " in result.last_line
     case.world.clock.move(minutes=16)
     case.well(REVOKE=leaked)
     case.old_is("Inactive")

@@ -71,6 +71,10 @@ MENDED = {
     "a key of ours that IAM has no more in a target that remembers nothing": (
         "stored_by_hand", "one refuses", "run before (write state) of REVOKE current", "REVOKE current FORCE",
     ),
+    # The run deleted the key that signed it, and could do nothing more.
+    "the run's own key has to make room": (
+        "due signed by the key", "one refuses", "REVOKE other", "REVOKE current", "all targets are well",
+    ),
     "an id without a secret": ("alone without secret", "one's secret is deleted by hand"),
     "an id without a secret, and no room": ("rotated without secret", "one's secret is deleted by hand"),
 }  # fmt: skip

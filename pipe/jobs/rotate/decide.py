@@ -17,7 +17,7 @@ from pipe.jobs.rotate.facts import (
     RotationFacts,
     TargetState,
 )
-from pipe.jobs.rotate.leak import orders_of, refuse_foreign, without_room
+from pipe.jobs.rotate.leak import orders_of, refuse_foreign, wait_until, without_room
 from pipe.jobs.rotate.plan_new_key import (
     NEW,
     holds,
@@ -38,7 +38,7 @@ def decide(facts: RotationFacts, policy: Rotation) -> KeyPlan:
     orders = orders_of(facts, policy.revoke)
     intent = facts.record.intent
     if intent is not None and intent.is_young(facts.now):
-        return _wait(facts, policy, intent)
+        return _wait(facts, policy, intent, orders)
     refuse_foreign(facts, policy.revoke)
     removed = tuple(removals(facts, orders))
     left = _without(facts, gone_by(facts, removed))
@@ -170,15 +170,15 @@ def _held_up(
     )
 
 
-def _wait(facts: RotationFacts, policy: Rotation, intent: Intent) -> KeyPlan:
+def _wait(facts: RotationFacts, policy: Rotation, intent: Intent, orders: frozenset[str]) -> KeyPlan:
     """Return the plan for while another run is at work: nothing, which is not enough for a leak or a rerun."""
     since = f"{intent.build} has been at work on {facts.user}'s key since {intent.at:%H:%M} UTC"
-    until = f"{intent.at + INTENT_LASTS:%H:%M} UTC"
+    until = intent.at + INTENT_LASTS
     unmet = True
     if policy.revoke:
-        busy = f"{since}; the leaked key was not touched. Run the same REVOKE again, after {until} at the latest"
+        busy = f"{since}; the leaked key was not touched. {wait_until(facts, orders, until)}"
     elif facts.run.is_rerun_of(intent.build):
-        busy = f"{since}, and this is a rerun of it. If it was cut off, run again after {until}"
+        busy = f"{since}, and this is a rerun of it. If it was cut off, run again after {until:%H:%M} UTC"
     else:
         busy, unmet = since, False
     return KeyPlan((KeyStep(Do.WAIT, facts.user, busy),), busy, unmet=unmet)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from datetime import datetime
 
 from pipe.errors import Refused
 from pipe.jobs.rotate.facts import KeyStep, Rotation, RotationFacts
@@ -47,6 +48,13 @@ def refuse_foreign(facts: RotationFacts, name: str) -> None:
 def switch_off(facts: RotationFacts, key: AccessKey) -> str:
     """Return the command that makes a key inactive."""
     return f"aws iam update-access-key --user-name {facts.user} --access-key-id {key.id} --status Inactive"
+
+
+def wait_until(facts: RotationFacts, leaked: Collection[str], latest: datetime) -> str:
+    """Say what to do about leaked keys while another run is at work, which it is until then at the latest."""
+    commands = " && ".join(switch_off(facts, key) for key in facts.keys if key.id in leaked and key.active)
+    at_once = f"To switch it off at once, whatever breaks: {commands}. " if commands else ""
+    return f"{at_once}Run the same REVOKE again, after {latest:%H:%M} UTC at the latest"
 
 
 def described(facts: RotationFacts, key: AccessKey) -> str:
@@ -116,6 +124,14 @@ def without_room(
     # What a target holds whose id nobody can see is not known, so that it may be this one.
     holding = [target for target in facts.targets if target.id is not None and target.key_id in {"", previous.id}]
     room = [*published(facts, holding, current, orders)]
+    if previous.id == facts.caller.key_id:
+        # Once it is deleted, nothing more would be signed.
+        why = (
+            f"REVOKE: it has leaked, but {previous.name}, which has to make room for a new key, signs this run; the "
+            f"next one does it, signed by {current.name}. To switch it off whatever breaks: "
+            f"{switch_off(facts, current)}"
+        )
+        return [*room, KeyStep(Do.KEEP, current.name, why, current.id, warn=True, leaked=True)], None
     use = facts.last_use.get(previous.id)
     room.append(
         KeyStep(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pipe.jobs.rotate.facts import KeyOutcome, KeyPlan, KeyStep, Rotation, RotationFacts
+from pipe.jobs.rotate.facts import INTENT_LASTS, KeyOutcome, KeyPlan, KeyStep, Rotation, RotationFacts
+from pipe.jobs.rotate.leak import wait_until
 from pipe.jobs.rotate.plan_new_key import NEW
 from pipe.jobs.rotate.preview import Fate, activity, preview_of, role_of
 from pipe.overview import KeyLife, Overview
@@ -20,7 +21,9 @@ def summary(facts: RotationFacts, plan: KeyPlan, outcome: KeyOutcome | None) -> 
         count = len(plan.actions)
         return f"Dry run: {count or 'no'} step{'' if count == 1 else 's'} to take; nothing was written."
     if outcome.elsewhere:
-        return f"Nothing done: {outcome.elsewhere}{' Run the same REVOKE again.' if outcome.unmet else ''}"
+        named = {step.key_id for step in plan.steps if step.leaked}
+        again = f" {wait_until(facts, named, facts.now + INTENT_LASTS)}." if outcome.unmet else ""
+        return f"Nothing done: {outcome.elsewhere}{again}"
     done = _sentence(facts, outcome.done)
     if outcome.exit_code == 0:
         ahead = _ahead(plan)

@@ -123,6 +123,9 @@ def _plain(name: str) -> str:
 def settled(state: State, figures: Counter[str], depth: int = 4, known: set[object] | None = None) -> list[str]:
     """Return what is wrong after the runs that follow where nobody does anything more.
 
+    One more run is enough, but where the run's own key has to make room for one that takes a leaked key's place: the
+    run after it does that, signed by another key.
+
     `known` are states, each with how many runs there were before it, from which all has come right.
     """
     known = set() if known is None else known
@@ -153,7 +156,8 @@ def settled(state: State, figures: Counter[str], depth: int = 4, known: set[obje
             )
         left = list(right(after))
         simple = len(after.settings.targets) == len(after.ground.targets) and after.settings.policy.secret_id
-        if number == 0 and left and simple and not (trouble or state.hand):
+        own_waits = after.settings.own and state.orders
+        if number == 0 and left and simple and not (trouble or state.hand or own_waits):
             problems += [f"after one more run, {each} (exit {ended.code}: {ended.last})" for each in left]
         if not left and ended.code == 0:
             before = ended.line.changes
