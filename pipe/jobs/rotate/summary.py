@@ -22,8 +22,8 @@ def summary(facts: RotationFacts, plan: KeyPlan, outcome: KeyOutcome | None) -> 
         return f"Dry run: {count or 'no'} step{'' if count == 1 else 's'} to take; nothing was written."
     if outcome.elsewhere:
         named = {step.key_id for step in plan.steps if step.leaked}
-        again = f" {wait_until(facts, named, facts.now + INTENT_LASTS)}." if outcome.unmet else ""
-        return f"Nothing done: {outcome.elsewhere}{again}"
+        advice = f" {wait_until(facts, named, facts.now + INTENT_LASTS)}." if outcome.unmet else ""
+        return f"Nothing done: {outcome.elsewhere}{advice}"
     done = _sentence(facts, outcome.done)
     if outcome.exit_code == 0:
         ahead = _ahead(plan)
