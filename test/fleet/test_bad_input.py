@@ -43,7 +43,7 @@ def problems(folder: Path, text: str | bytes, lock: str = LOCK, **step: str) -> 
     try:
         read_settings({**STEP, "BITBUCKET_CLONE_DIR": str(folder), **step})
     except Refused as refused:
-        return [clean(str(problem)) for problem in refused.problems]
+        return [clean(str(problem)).replace(f"{folder}/", "") for problem in refused.problems]
     return []
 
 
@@ -191,7 +191,7 @@ def test_each_problem_of_the_file_is_named_with_its_line(tmp_path: Path, text: s
     ("lock", "said"),
     [
         ("", "FLEET_LOCK: there is no keyturn.lock that can be read: No such file or directory. It belongs into the "
-             "repository of this step. A run with DRY_RUN: 'true' writes it into REPORT_DIR."),
+             "repository of this step, and FLEET_LOCK says where there. A run with DRY_RUN: 'true' writes it into REPORT_DIR."),
         ("{}", "keyturn.lock:1: the lock does not begin with “keyturn.lock 1”."),
         ("keyturn.lock 2\n", "keyturn.lock:1: the lock is of another format and needs another Keyturn."),
         (LOCK + "keys\n", "keyturn.lock:3: this is no line of a lock."),
@@ -219,7 +219,7 @@ def test_each_problem_of_the_lock_is_named_with_its_line(tmp_path: Path, lock: s
         ({"REVOKE": "TEST"}, "REVOKE: TEST is not a key's whole id. Give the whole id, or with JOBS its last letters."),
         ({"REVOKE": "true"}, "REVOKE: true is not a key's whole id. Give the whole id, or with JOBS its last letters."),
         ({"FLEET": "none.yaml"}, "FLEET: there is no none.yaml that can be read: No such file or directory. It belongs into "
-                                 "the repository of this step."),
+                                 "the repository of this step, and FLEET says where there."),
     ],
 )  # fmt: skip
 def test_each_problem_of_the_run_is_named(tmp_path: Path, step: dict[str, str], said: str) -> None:

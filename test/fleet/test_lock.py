@@ -196,4 +196,23 @@ def test_offline_asks_nobody_and_needs_no_credential(paid: Fleet) -> None:
     paid.write(KEYS + PLAIN.replace("jobs:\n", "").replace("keys", "more").replace("svc-0", "svc-7"))
     result = paid.run(**none)
     assert (result.code, result.requests) == (0, ())
-    assert "more: acme/svc-7:deployment:production: it is not in the lock" in result.output
+    assert "more: keyturn.yaml:13: jobs.more.TARGETS: acme/svc-7:deployment:production: it is not in the lock" in (
+        result.output
+    )
+    paid.write(KEYS.replace(":production", ":prodution"))
+    result = paid.run(**none)
+    assert (result.code, result.requests) == (1, ())
+    assert "keys: the lock knows no environment prodution. Is production meant?" in result.output
+    # Two plain names, of which the lock has none.
+    both = PLAIN.replace("svc-0", "svc-7")
+    paid.repository("svc-7", "Production")
+    paid.write(
+        both + both.replace("jobs:\n", "").replace("  keys", "  more").replace("SECRET_ID: ", "SECRET_ID: other-")
+    )
+    for given in (none, {"DRY_RUN": "true"}):
+        result = paid.run(**given)
+        assert (result.code, result.writes) == (1, []), result.output
+        assert "more and keys both write AWS_ACCESS_KEY_ID in acme/svc-7:deployment:production" in result.output
+    paid.lock.rename(paid.folder / "another.lock")
+    result = paid.run(**none)
+    assert f"FLEET_LOCK: there is no {paid.lock} that can be read: No such file or directory." in result.output

@@ -100,7 +100,7 @@ def read_job(reader: Reader) -> FleetSettings | SetupJob:
         job = sample_of(fleet, group)
         environ = environ_of(fleet, job, step, somewhere(job), orders=orders)
         if offline:
-            reader.problems += check_fleet_job(fleet, job, environ)
+            reader.problems += check_fleet_job(fleet, job, environ)[1]
             continue
         # The job's credentials for Bitbucket were read before; which they are is known with its places.
         for known in BITBUCKET_WAY:
@@ -147,8 +147,9 @@ def _content(reader: Reader, name: str, variable: str, *, needed: bool) -> bytes
     except OSError as error:
         if needed or not isinstance(error, FileNotFoundError):
             made = " A run with DRY_RUN: 'true' writes it into REPORT_DIR." if variable == "FLEET_LOCK" else ""
-            what = f"there is no {path.name} that can be read: {error.strerror}"
-            reader.problem(variable, what, f"It belongs into the repository of this step.{made}")
+            what = f"there is no {path} that can be read: {error.strerror}"
+            advice = f"It belongs into the repository of this step, and {variable} says where there.{made}"
+            reader.problem(variable, what, advice)
         return None
 
 

@@ -174,20 +174,25 @@ def read_fleet_job(fleet: FleetFile, job: FleetJob, environ: Environ) -> tuple[A
         ]
 
 
-def check_fleet_job(fleet: FleetFile, job: FleetJob, environ: Environ) -> list[Problem]:
-    """Return what is wrong with a job by the file alone: what the step would give counts as given."""
+def check_fleet_job(fleet: FleetFile, job: FleetJob, environ: Environ) -> tuple[Any, list[Problem]]:
+    """Return a job by the file alone, and what is wrong with it: what the step would give counts as given."""
     reader = Reader(environ.given)
     for name, variable in environ.missing.items():
         reader.gap(name, f"${variable}")
     lenient = reader.lenient(job.group.action)
-    read_job(lenient, job.group.action)
+    read = read_job(lenient, job.group.action)
     needed = [
         Problem(name, "is needed")
         for name in lenient.gaps
         if name in BY_NAME.keys() - _OF_STEP - environ.missing.keys()
     ]
     told = [each for each in reader.problems if each.variable in environ.where and not each.lacks]
-    return [placed(fleet, job, environ, each) for each in (*told, *needed)]
+    return read, [placed(fleet, job, environ, each) for each in (*told, *needed)]
+
+
+def read_meant(fleet: FleetFile, job: FleetJob, step: Mapping[str, str], orders: Mapping[str, str]) -> Any:
+    """Return a job as far as the file alone tells, whichever its places are."""
+    return check_fleet_job(fleet, job, environ_of(fleet, job, step, somewhere(job), orders=orders))[0]
 
 
 def somewhere(job: FleetJob) -> tuple[str, ...]:

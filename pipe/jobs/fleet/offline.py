@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
+from pipe.errors import Problem, Refused
+from pipe.jobs.fleet.file import near
 from pipe.jobs.fleet.job import FleetSettings
-from pipe.jobs.fleet.jobs import jobs_of
+from pipe.jobs.fleet.jobs import jobs_of, read_meant
 from pipe.jobs.fleet.lock import Lock
-from pipe.jobs.fleet.places import Matched, by_the_lock, match, strays
+from pipe.jobs.fleet.patterns import Aim, place_name, slug_of
+from pipe.jobs.fleet.places import Matched, by_the_lock, match, names, placed_aims, strays
 from pipe.jobs.fleet.result import Result, report_of
+from pipe.jobs.fleet.units import conflicts
 from pipe.report import Ended, Table
+from pipe.values import TargetKind
+
+_MADE = "A dry run (DRY_RUN: 'true') writes a new lock into REPORT_DIR."
 
 
 class Offline:
@@ -28,9 +35,12 @@ class Offline:
             inventory = by_the_lock(Lock(lines))
             matched += [match(fleet, job, inventory, lock) for job in jobs_of(fleet, group, inventory.repositories)]
         matched = [each for each in matched if self._settings.wants(each.job.name)]
+        self._refuse(matched, lock)
         # One place may be named by its pattern and by its line.
         waiting = list(
-            dict.fromkeys(f"{each.job.name}: {spot}" for each in matched for spot in [*each.waiting, *_unlocked(each)])
+            dict.fromkeys(
+                f"{each.job.name}: {spot}" for each in matched for spot in [*each.waiting, *self._unlocked(each, lock)]
+            )
         )
         told = [f"{each.job.name}: {text}" for each in matched for text in each.told]
         left = [
@@ -48,16 +58,41 @@ class Offline:
         head = ("job", "action", "jobs", "places", "requests when idle", "when all rotate")
         return Ended(0, sentence, (Table(head, rows),), (*self._settings.told, *told, *waiting), report)
 
+    def _refuse(self, matched: Sequence[Matched], lock: Lock) -> None:
+        """Raise Refused where two jobs write one variable, or the lock has never heard of an environment."""
+        fleet, problems, jobs = self._settings.fleet, list[Problem](), []
+        known = {line.rest.partition(":")[2] for line in lock.lines} - {""}
+        for each in matched:
+            job = each.job
+            jobs.append((each, read_meant(fleet, job, self._settings.step, self._settings.orders)))
+            for aim, at in placed_aims(fleet, job):
+                if aim.pattern and aim.pattern.is_plain and aim.kind and not any(_leaves(out, aim) for out in job.aims):
+                    of = f"{aim.pattern.workspace}/{aim.pattern.slug}"
+                    each.named.add(place_name(of, aim.kind, aim.environment))
+                slug = slug_of(aim.environment)
+                if known and aim.kind is TargetKind.DEPLOYMENT and slug not in known and not slug.startswith("{"):
+                    what = f"{job.group.name}: the lock knows no environment {aim.environment}"
+                    problems.append(Problem(at, what, near(slug, known) or _MADE))
+        problems += conflicts(fleet, jobs)
+        if problems:
+            raise Refused(list(dict.fromkeys(problems)))
 
-def _unlocked(matched: Matched) -> list[str]:
-    """Return the plain names that no line of the lock has; a pattern is taken as the lock has it."""
-    names = {each.line.place.partition(":")[0] for each in (*matched.allowed, *matched.unsure)}
-    return [
-        f"{aim.text}: it is not in the lock"
-        for aim in matched.job.aims
-        if aim.pattern and aim.pattern.is_plain and not aim.out and matched.without == 0
-        and not any(aim.pattern.names(*name.split("/")) for name in names if "/" in name)
-    ]  # fmt: skip
+    def _unlocked(self, matched: Matched, lock: Lock) -> Iterator[str]:
+        """Yield the plain names that no line of the lock has; a pattern is taken as the lock has it."""
+        for aim, at in placed_aims(self._settings.fleet, matched.job):
+            plain = aim.pattern is not None and aim.pattern.is_plain
+            if plain and not any(names(aim, line) for line in lock.of(matched.job.name)):
+                yield f"{at}: {aim.text}: it is not in the lock"
+
+
+def _leaves(out: Aim, aim: Aim) -> bool:
+    """Tell whether an item of TARGETS takes a plain name away, in part at least."""
+    return (
+        out.out
+        and out.pattern is not None
+        and aim.pattern is not None
+        and (out.pattern.names(aim.pattern.workspace, aim.pattern.slug))
+    )
 
 
 def _rows(matched: Sequence[Matched]) -> tuple[tuple[str, ...], ...]:

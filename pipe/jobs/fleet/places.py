@@ -27,7 +27,8 @@ class Allowed:
 class Matched:
     """What one job may write, and what it may not, each with its reason for people.
 
-    `unsure` are lines whose repository no list shows; `without` counts repositories without the environment.
+    `unsure` are lines whose repository no list shows; `without` counts repositories without the environment. `named`
+    are all places that it would write once the lock has them, too.
     """
 
     job: FleetJob
@@ -37,6 +38,7 @@ class Matched:
     unsure: list[Allowed] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     without: int = 0
+    named: set[str] = field(default_factory=set)
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,7 @@ def match(fleet: FleetFile, job: FleetJob, inventory: Inventory, lock: Lock) -> 
     by_uuid = {each.uuid: each for each in inventory.repositories}
     taken: set[Line] = set()
     for spot in spots_of(job.aims, job.own, inventory.repositories):
+        found.named.add(spot.name)
         line = lock.allows(job.name, spot)
         if line is None:
             before = lock.named(job.name, spot.name)
@@ -83,18 +86,24 @@ def match(fleet: FleetFile, job: FleetJob, inventory: Inventory, lock: Lock) -> 
     for line in lock.of(job.name):
         if line not in taken:
             _left(found, line, by_uuid.get(line.uuid), inventory)
+    known = [each.line for each in (*found.allowed, *found.unsure)]
+    for aim, at in placed_aims(fleet, job):
+        if aim.pattern and not any(names(aim, each) for each in known):
+            _note_unfit(fleet, found, aim.pattern, at, inventory)
+    return found
+
+
+def placed_aims(fleet: FleetFile, job: FleetJob) -> list[tuple[Aim, str]]:
+    """Return the items of TARGETS that add places, each with where it stands in the file."""
     targets = fleet.given(job.group, "TARGETS")
     lines = [line for line, text in zip(targets.lines, targets.texts, strict=True) if text] if targets else []
-    known = [each.line for each in (*found.allowed, *found.unsure)]
-    for aim, at in zip(job.aims, lines, strict=False):
-        if aim.pattern and not aim.out and not any(_names(aim, each) for each in known):
-            _note_unfit(fleet, found, aim.pattern, fleet.at(at, f"jobs.{job.group.name}.TARGETS"), inventory)
-    return found
+    where = f"jobs.{job.group.name}.TARGETS"
+    return [(aim, fleet.at(line, where)) for aim, line in zip(job.aims, lines, strict=False) if not aim.out]
 
 
 def _left(found: Matched, line: Line, now: Repository | None, inventory: Inventory) -> None:
     """Note what becomes of a line that the file does not match by the names of now."""
-    meant = [aim for aim in found.job.aims if _names(aim, line)]
+    meant = [aim for aim in found.job.aims if names(aim, line)]
     wanted = meant and not any(aim.out for aim in meant)
     if line.kind is TargetKind.WORKSPACE:
         found.told.append(f"{line.place} is no target any more; it keeps what it holds")
@@ -102,18 +111,20 @@ def _left(found: Matched, line: Line, now: Repository | None, inventory: Invento
         repository = Repository(line.workspace, line.slug, line.uuid, "")
         if line.environment == NONE:
             return
+        found.named.add(line.place)
         found.unsure.append(Allowed(line, f"{line.place.replace(':deployment:', ' ')}", repository, seen=False))
     elif now is not None and any(aim.pattern and aim.pattern.is_plain for aim in meant) and wanted:
         if any(each.name == f"{line.workspace}/{line.slug}" for each in inventory.repositories):
             return  # Another repository has taken the name; that one is named as waiting.
         found.told.append(f"{line.place} is called {now.name} now")
         if line.environment != NONE:
+            found.named.add(_spot(line, now).name)
             found.allowed.append(Allowed(line, _label(_spot(line, now)), now))
     else:
         found.told.append(f"{line.place} is no target any more; it keeps what it holds")
 
 
-def _names(aim: Aim, line: Line) -> bool:
+def names(aim: Aim, line: Line) -> bool:
     """Tell whether an item of TARGETS speaks of a line's place by its name, of whatever project."""
     if aim.kind is TargetKind.WORKSPACE or aim.pattern is None or not aim.pattern.names(line.workspace, line.slug):
         return False

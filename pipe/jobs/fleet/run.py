@@ -21,7 +21,7 @@ from pipe.errors import KeyturnError, Problem, Refused, Unexpected
 from pipe.jobs.fleet.budget import Hour, Need, Rank, in_turn, refusal, too_many
 from pipe.jobs.fleet.facts import Credential, FleetFacts
 from pipe.jobs.fleet.job import FleetSettings, workspaces_of
-from pipe.jobs.fleet.jobs import FleetJob, environ_of, read_fleet_job
+from pipe.jobs.fleet.jobs import FleetJob, environ_of, read_fleet_job, read_meant
 from pipe.jobs.fleet.leak import find_leaked
 from pipe.jobs.fleet.lock import Lock, write_lock
 from pipe.jobs.fleet.places import Allowed, Inventory, Matched, match_each, strays
@@ -246,7 +246,10 @@ class FleetRun:
 
     def _start(self, works: Sequence[Work]) -> None:
         """Sign in for every job and list the keys; refuse two that rotate one user or secret, or write one variable."""
-        problems = conflicts(self._settings.fleet, [(each.matched, each.job) for each in works if each.job])
+        fleet, step, orders = self._settings.fleet, self._settings.step, self._settings.orders
+        # A job that has no place yet may come to have one.
+        jobs = [(each.matched, each.job or read_meant(fleet, each.matched.job, step, orders)) for each in works]
+        problems = conflicts(fleet, jobs)
         if problems:
             raise Refused(problems)
         side_by_side([partial(self._begin, work) for work in works if work.job], AT_ONCE)

@@ -46,14 +46,14 @@ def _subjects(matched: Matched) -> Iterator[str]:
 def conflicts(fleet: FleetFile, jobs: Sequence[tuple[Matched, Any]]) -> list[Problem]:
     """Return a problem for each variable of a place that two jobs write."""
     problems: dict[Problem, None] = {}
-    written: dict[tuple[str, str, str], Matched] = {}
+    written: dict[tuple[str, str], Matched] = {}
     for matched, job in jobs:
-        for allowed in (*matched.allowed, *matched.unsure):
+        for place in sorted(matched.named):
             for name in _written(job):
-                other = written.setdefault((allowed.line.uuid, allowed.line.environment, name), matched)
+                other = written.setdefault((place, name), matched)
                 if other is not matched:
                     where = fleet.at(matched.job.group.line, f"jobs.{matched.job.group.name}")
-                    what = f"{matched.job.name} and {other.job.name} both write {name} in {allowed.line.place}"
+                    what = f"{matched.job.name} and {other.job.name} both write {name} in {place}"
                     problems[Problem(where, what, "Join them, or give one another name for it.")] = None
     return list(problems)
 
