@@ -55,6 +55,11 @@ def test_the_mark_of_today_is_where_the_age_is() -> None:
     assert re.findall(r"left:(\d+)%", text) == ["100", "87", "43", "0"]
 
 
+def test_no_line_ends_within_a_date_or_a_key_s_name() -> None:
+    text = page(one(), BUILD, AT)
+    assert "…\u2060NX2D deactivates on 2026-\u206012-\u206009" in text
+
+
 def test_four_numbers() -> None:
     assert re.findall(r"<dt>([^<]*)</dt><dd>([^<]*)</dd>", page(one(), BUILD, AT)) == [
         ("days: the oldest active key", "95"), ("overdue", "0"), ("changed by this run", "3"), ("targets", "2"),
