@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from pipe.jobs.pull.memory import last_sync_of
+from pipe.jobs.pull.state_variable import last_sync_of
 from pipe.jobs.rotate.state import notes_of, remembered
 from pipe.state import readable
 from sandbox.bitbucket import Environment, Repository, Scope

@@ -41,7 +41,8 @@ FILES = ("pipe/plan.py", "pipe/outcome.py", "pipe/apply.py", "pipe/sources/inven
 NOT = ("*/__init__.py", "*/job.py", "*/action.py", "*/steps.py", "*/summary.py")
 
 _DECIDING = (
-    "decide", "inventory", "identity", "journal", "merge", "resolve", "memory", "overview", "plans", "render", "verify",
+    "decide", "inventory", "identity", "journal", "merge", "resolve", "state_variable", "overview", "plans", "render",
+    "verify",
 )  # fmt: skip
 PURE = ("test/test_apply*", "test/test_report*", *(f"test/*/test_{each}*" for each in _DECIDING))
 TESTS = ("test/rotate", "test/pull", "test/replicate", "test/sources")

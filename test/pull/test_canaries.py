@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 import pytest
 
-from pipe.jobs.pull.memory import Group, LastSync, SyncedSecret, with_last_sync
+from pipe.jobs.pull.state_variable import Group, LastSync, SyncedSecret, with_last_sync
 from sandbox.wire import Answer, Environ, Fault
 from test.exposure import exposed
 from test.pull.canaries import SHAPES, canaries, leaves, written

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from pipe.jobs.pull.memory import SyncedSecret, last_sync_of, uuid_digest, with_last_sync
+from pipe.jobs.pull.state_variable import SyncedSecret, last_sync_of, uuid_digest, with_last_sync
 from sandbox.vault import USUAL
 from sandbox.wire import Fault
 from test.pull.case import STATE, Case

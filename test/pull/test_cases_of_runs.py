@@ -9,8 +9,8 @@ from functools import partial
 
 import pytest
 
-from pipe.jobs.pull.memory import Group, LastSync, SyncedSecret, last_sync_of, origin_digest, with_last_sync
 from pipe.jobs.pull.plan import BATCH
+from pipe.jobs.pull.state_variable import Group, LastSync, SyncedSecret, last_sync_of, origin_digest, with_last_sync
 from sandbox.vault import USUAL
 from sandbox.wire import Fault
 from test.faults.runner import Runner

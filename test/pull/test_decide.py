@@ -12,7 +12,10 @@ import pytest
 
 from pipe.errors import Denied, Refused
 from pipe.jobs.pull.capacity import LARGEST_STATE, LARGEST_STEP
-from pipe.jobs.pull.memory import (
+from pipe.jobs.pull.observe import PullFacts, to_read
+from pipe.jobs.pull.overview import overview
+from pipe.jobs.pull.plan import BATCH, decide
+from pipe.jobs.pull.state_variable import (
     Group,
     LastSync,
     SyncedSecret,
@@ -23,9 +26,6 @@ from pipe.jobs.pull.memory import (
     uuid_digest,
     with_last_sync,
 )
-from pipe.jobs.pull.observe import PullFacts, to_read
-from pipe.jobs.pull.overview import overview
-from pipe.jobs.pull.plan import BATCH, decide
 from pipe.jobs.pull.steps import Prune, PullOutcome, PullPlan, Remember, Write
 from pipe.jobs.rotate.state import with_notes
 from pipe.plan import Do, Step

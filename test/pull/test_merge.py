@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from pipe.jobs.pull.memory import (
+from pipe.jobs.pull.state_variable import (
     Group,
     LastSync,
     SyncedSecret,

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from pipe.errors import Denied
-from pipe.jobs.pull.memory import Group, LastSync, SyncedSecret, origin_digest
 from pipe.jobs.pull.overview import overview, store_of, what_needs_a_person
 from pipe.jobs.pull.plan import decide
+from pipe.jobs.pull.state_variable import Group, LastSync, SyncedSecret, origin_digest
 from pipe.jobs.pull.steps import PullOutcome, Remember, Write
 from pipe.overview import Held, Store
 from pipe.plan import Failure

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from pipe.jobs.pull.memory import TargetState
+from pipe.jobs.pull.state_variable import TargetState
 from pipe.sources.inventory import FEW
 
 # Characters that Keyturn gives to one variable, and to all together that a step sees. Of these Bitbucket allows

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pipe.errors import BadCredentials, Denied, Stopped
-from pipe.jobs.pull.memory import (
+from pipe.jobs.pull.state_variable import (
     LastSync,
     TargetState,
     after_partial_write,

@@ -9,7 +9,15 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from pipe.errors import KeyturnError, Refused
-from pipe.jobs.pull.memory import FORMER, SyncedSecret, TargetState, last_sync_of, origin_digest, stamp_of, uuid_digest
+from pipe.jobs.pull.state_variable import (
+    FORMER,
+    SyncedSecret,
+    TargetState,
+    last_sync_of,
+    origin_digest,
+    stamp_of,
+    uuid_digest,
+)
 from pipe.plan import Do, Failure, Step
 from pipe.secrets import Engine
 from pipe.selectors import Selector

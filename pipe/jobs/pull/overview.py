@@ -6,8 +6,8 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import NamedTuple
 
-from pipe.jobs.pull.memory import FORMER, SyncedSecret, TargetState, origin_digest, stamp_of
 from pipe.jobs.pull.observe import PullFacts, whats_wrong
+from pipe.jobs.pull.state_variable import FORMER, SyncedSecret, TargetState, origin_digest, stamp_of
 from pipe.jobs.pull.steps import Prune, PullOutcome, Remember, Write
 from pipe.overview import Held, Overview, Store
 from pipe.plan import Step

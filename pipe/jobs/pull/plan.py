@@ -8,7 +8,9 @@ from dataclasses import replace
 from pipe.errors import Problem, Refused
 from pipe.jobs.prune import Orphaned, guard, may_go, why_kept
 from pipe.jobs.pull.capacity import Filled, too_large
-from pipe.jobs.pull.memory import (
+from pipe.jobs.pull.observe import PullFacts, is_current, whats_wrong
+from pipe.jobs.pull.resolve import ResolvedSecret, ResolvedVariable, resolve
+from pipe.jobs.pull.state_variable import (
     FORMER,
     UNKNOWN,
     Group,
@@ -19,8 +21,6 @@ from pipe.jobs.pull.memory import (
     with_last_sync,
     without,
 )
-from pipe.jobs.pull.observe import PullFacts, is_current, whats_wrong
-from pipe.jobs.pull.resolve import ResolvedSecret, ResolvedVariable, resolve
 from pipe.jobs.pull.steps import Prune, PullPlan, Remember, Write
 from pipe.plan import Do, Failure, Step
 from pipe.selectors import covers

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from pipe.errors import Refused
-from pipe.jobs.pull.memory import TargetState, stamp_of
 from pipe.jobs.pull.observe import PullFacts
 from pipe.jobs.pull.render import pick, render
+from pipe.jobs.pull.state_variable import TargetState, stamp_of
 from pipe.naming import NAME, OBEYED, reserved
 from pipe.redact import Secret, one_line
 from pipe.secrets import Content, Version

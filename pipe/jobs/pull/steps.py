@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pipe.jobs.pull.memory import LastSync
+from pipe.jobs.pull.state_variable import LastSync
 from pipe.outcome import Outcome
 from pipe.plan import Do, Plan, Step
 from pipe.redact import Secret

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Self
 
-from pipe.jobs.pull.memory import LastSync, last_sync_of, uuid_digest
+from pipe.jobs.pull.state_variable import LastSync, last_sync_of, uuid_digest
 from sandbox.bitbucket import Environment, Scope, Variable
 from sandbox.vault import Vault
 from sandbox.world import Company, World

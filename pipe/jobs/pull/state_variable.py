@@ -1,7 +1,7 @@
-"""What a target remembers of pulls: what Keyturn wrote there, from which version of which secret.
+"""The state variable (KEYTURN_STATE): what Keyturn wrote in a target, from which version of which secret.
 
-In the state variable it is one line: the format's number, a full stop, and in base64 compressed JSON, with all stamps
-and digests behind it as bytes, since those cannot be compressed.
+`carry_out` writes it, last of all. It is one line: the format's number, a full stop, and in base64 compressed JSON,
+with all stamps and digests behind it as bytes, since those cannot be compressed.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from pipe.jobs.pull.memory import (
+from pipe.jobs.pull.state_variable import (
     Group,
     LastSync,
     SyncedSecret,
