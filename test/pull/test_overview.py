@@ -76,11 +76,11 @@ def test_what_each_variable_has_and_what_the_source_has_by_now() -> None:
         "FAILED secret/ci/failed -: -; it could not be asked for",
         "GONE secret/ci/gone -: -; its current version is deleted behind PERSON",
         "HALF secret/ci/half 2: -; not finished by the last run; the source has version 2 since c2 behind",
-        "MADE secret/ci/made -: somebody has made it anew; current PERSON",
+        "MADE secret/ci/made -: somebody has made it anew; up to date PERSON",
         "MISSING secret/ci/missing -: -; the secret is not there any more behind PERSON",
         "NEWER secret/ci/newer 1: -; the source has version 2 since c2 behind",
         "PLAIN secret/ci/plain -: -; no versions",
-        "SAME secret/ci/same 2: -; current",
+        "SAME secret/ci/same 2: -; up to date",
         "ONCE secret/ci/same -: -; the secret gives it no more behind PERSON",
         "NOT_ASKED secret/x -: -; -", "NOT_TOLD secret/y -: -; -", "ELSEWHERE secret/ci/same -: -; -",
     ]  # fmt: skip
@@ -105,7 +105,7 @@ def test_after_a_run_what_was_written_is_as_it_was_written_and_what_was_not_is_s
     outcome = PullOutcome(done, (Failure(on["a", "C"], "No.", "Check."),), (on["a", "D"], on["b", "D"]), changed=True)
     first, second = overview(seen, POLICY, outcome).stores
     assert [line(each).partition(": ")[2] for each in first.held] == [
-        "-; current", "-; current", *["-; this run could not write it behind"] * 2,
+        "-; up to date", "-; up to date", *["-; this run could not write it behind"] * 2,
     ]  # fmt: skip
     newer = "-; the source has version 2 since c2 behind"
     assert [line(each).partition(": ")[2] for each in second.held] == [

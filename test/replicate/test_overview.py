@@ -57,13 +57,13 @@ def line(held: Held) -> str:
 
 GONE = "no selector of this run brings it, or its source is gone behind"
 TOLD = [
-    "deleted deleted 2 today: somebody has deleted it; it can still be restored; current PERSON",
+    "deleted deleted 2 today: somebody has deleted it; it can still be restored; up to date PERSON",
     "edited edited 2 today: somebody has written another value there; the source has version 2 behind PERSON",
     "foreign foreign -: it is not made by Keyturn; the source has version 2 behind PERSON",
     "new new -: -; there is no replica yet; the source has version 2 behind",
     "newer newer 1 today: -; the source has version 2 behind",
     "plain plain - today: -; the source has no versions",
-    "same same 2 today: -; current",
+    "same same 2 today: -; up to date",
     "x-failed failed 2 today: -; it could not be asked for",
     f"x-gone gone 2 today: -; {GONE} PERSON",
 ]
@@ -89,7 +89,7 @@ def test_after_a_run_what_was_written_is_current_and_what_was_deleted_is_gone() 
     assert [step.on for step in plan.actions] == ["team/ci/newer", "team/ci/same", "team/ci/x-gone"]
     (store,) = overview(seen, PRUNING, ReplicaOutcome(plan.actions, changed=True)).stores
     assert [line(held) for held in store.held] == [
-        "newer newer 2 today: -; current", TOLD[5], "same same 2 today: -; current",
+        "newer newer 2 today: -; up to date", TOLD[5], "same same 2 today: -; up to date",
     ]  # fmt: skip
     (store,) = overview(seen, PRUNING, ReplicaOutcome()).stores
     assert [held.name[8:] for held in store.held] == ["newer", "plain", "same", "x-gone"]

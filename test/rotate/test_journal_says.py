@@ -70,7 +70,9 @@ class Kept:
 
 def says(kept: Kept, *keys: AccessKey, named: str = "") -> dict[str, Any]:
     """Return what the journal says that is not so of an empty secret."""
-    record = SecretJournal(cast("SecretVersions", kept), Deadline(pace=0), "bot", "123456789012").record(keys, named)
+    record = SecretJournal(cast("SecretVersions", kept), Deadline(pace=0), "bot", "123456789012").record(
+        keys, [named] if named else []
+    )
     assert record.secret == ARN
     told = {each.name: getattr(record, each.name) for each in fields(Record) if each.name != "secret"}
     return {name: value for name, value in told.items() if value != getattr(Record(), name)}
@@ -145,14 +147,14 @@ CASES: dict[str, tuple[dict[str, str], dict[str, str], tuple[AccessKey, ...], st
         {OF_OLD: "AWSCURRENT", "hand": "keyturn-intent"}, {}, (OLD_KEY,), "", ONE),
     "a named key that IAM has": (TWO, {}, BOTH, OLD, ROTATED),
     "a named key that was the current one": ({OF_OLD: ""} | {"hand": "AWSCURRENT"}, {"hand": pair(LOST)}, (), LOST,
-        {"current": LOST, "readable": True, "by_hand": True, "gone": LOST}),
+        {"current": LOST, "readable": True, "by_hand": True, "gone": {LOST}}),
     "a named key that was revoked": (
         {OF_OLD: "AWSCURRENT", "p": "keyturn-revoked"}, {"p": page(Label.REVOKED, [LOST])}, (OLD_KEY,), LOST,
-        {**ONE, "revoked": {LOST}, "notes_revoked": True, "gone": LOST}),
-    "a named key that was stored": ({OF_OLD: "AWSCURRENT", OF_LOST: ""}, {}, (OLD_KEY,), LOST, {**ONE, "gone": LOST}),
+        {**ONE, "revoked": {LOST}, "notes_revoked": True, "gone": {LOST}}),
+    "a named key that was stored": ({OF_OLD: "AWSCURRENT", OF_LOST: ""}, {}, (OLD_KEY,), LOST, {**ONE, "gone": {LOST}}),
     "a named key that was replaced": (
         {OF_NEW: "AWSCURRENT", MARK: ""}, {}, (NEW_KEY,), OLD,
-        {"current": NEW, "readable": True, "stored": {NEW}, "gone": OLD}),
+        {"current": NEW, "readable": True, "stored": {NEW}, "gone": {OLD}}),
     "a named key that nobody knows": ({OF_OLD: "AWSCURRENT"}, {}, (OLD_KEY,), LOST, ONE),
 }  # fmt: skip
 
@@ -164,7 +166,7 @@ LABELS_ALONE = {
     "a marker", "a marker before any key is current", "a page on the version before", "an order",
     "an order that cannot be read", "moments, with an active key before", "moments, with an inactive key before",
     "moments that cannot be read", "an open announcement", "an announcement's label on something else",
-    "a named key that IAM has",
+    "a named key that IAM has", "a named key that was revoked",
 }  # fmt: skip
 
 
