@@ -167,6 +167,7 @@ LABELS_ALONE = {
     "an order that cannot be read", "moments, with an active key before", "moments, with an inactive key before",
     "moments that cannot be read", "an open announcement", "an announcement's label on something else",
     "a named key that IAM has", "a named key that was revoked",
+    "a named key that was the current one",
 }  # fmt: skip
 
 
