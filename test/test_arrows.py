@@ -65,7 +65,8 @@ LAYERS: dict[str, set[str]] = {
 # What decides knows values alone: it asks nobody, and waits for nothing.
 PURE = (
     "jobs/*/decide.py", "jobs/*/plan.py", "jobs/*/resolve.py", "jobs/*/state_variable.py", "jobs/*/check_*.py",
-    "jobs/rotate/plan_old_keys.py", "jobs/rotate/plan_new_key.py", "jobs/rotate/leak.py", "jobs/rotate/refuse.py",
+    "jobs/rotate/plan_old_keys.py", "jobs/rotate/key_use.py", "jobs/rotate/plan_new_key.py", "jobs/rotate/leak.py",
+    "jobs/rotate/refuse.py",
     "jobs/rotate/preview.py", "jobs/fleet/budget.py", "jobs/rotate/summary.py", "jobs/*/overview.py", "jobs/prune.py",
 )  # fmt: skip
 ASKING = {"clients", "access", "retry", "apply"}

@@ -172,7 +172,11 @@ def version_of_replaced(key_id: str) -> str:
 
 
 def version_of_nth(label: Label, arn: str, number: int) -> str:
-    """Return the id of a secret's nth announcement or list of targets; all runs that write the nth ask for the same."""
+    """Return the id of a secret's nth announcement or list of targets; all runs that write the nth ask for the same.
+
+    Each label has numbers of its own: an announcement and a list are written by different runs, and neither may take
+    the other's id.
+    """
     return str(uuid.uuid5(NAMESPACE, f"{arn}/{label}/{number}"))
 
 

@@ -7,8 +7,8 @@ from datetime import datetime
 
 from pipe.errors import Refused
 from pipe.jobs.rotate.facts import KeyStep, Rotation, RotationFacts
+from pipe.jobs.rotate.key_use import deactivation, in_the_way, who_may_break
 from pipe.jobs.rotate.plan_new_key import announcement, holds, published, rotation_steps, taken_over
-from pipe.jobs.rotate.plan_old_keys import in_the_way, leaked_steps, who_may_break
 from pipe.plan import Do
 from pipe.values import AccessKey
 
@@ -17,6 +17,8 @@ MOST_HOLDERS = 3
 
 # What is given to REVOKE and has so many characters can be a whole id, of a key that IAM has no more.
 WHOLE_ID = 16
+
+ROOM = "REVOKE: it has leaked; makes room for the next rotation"
 
 # What REVOKE was given where no key is named, as it is read.
 NO_NAMES = ("TRUE", "FALSE")
@@ -98,6 +100,33 @@ def _choices(facts: RotationFacts) -> str:
 def _keys(facts: RotationFacts) -> str:
     keys = "; ".join(described(facts, key) for key in facts.keys)
     return f"{facts.user} has: {keys}." if keys else f"{facts.user} has no access key."
+
+
+def leaked_steps(facts: RotationFacts, policy: Rotation, key: AccessKey) -> Iterator[KeyStep]:
+    """Yield the steps that switch a leaked key off, or the one that says who is in the way."""
+    holders = [] if policy.breaks else in_the_way(facts, policy, key.id)
+    if holders:
+        why = f"REVOKE: it has leaked, but stays on: {'; '.join(holders)}. To switch it off all the same: FORCE: 'true'"
+        yield KeyStep(Do.KEEP, key.name, why, key.id, warn=True, leaked=True)
+        return
+    reason = f"REVOKE: it has leaked; {who_may_break(facts, facts.last_use.get(key.id))}"
+    yield from deactivation(facts, key, reason, leaked=True, anyway=policy.breaks)
+    if is_in_the_way(facts, policy, key):
+        yield KeyStep(Do.DELETE, key.name, ROOM, key.id, leaked=True, anyway=policy.breaks)
+
+
+def is_in_the_way(facts: RotationFacts, policy: Rotation, leaked: AccessKey) -> bool:
+    """Tell whether a leaked key takes the place of the next one: nobody may use it, so that nobody misses it.
+
+    That is so where the current key is due, and where it is the older one, since the way back led to it.
+    """
+    current = facts.key(facts.record.current)
+    return (
+        facts.record.keeps_secrets
+        and current is not None
+        and current is not leaked
+        and (facts.now - current.created >= policy.rotate_after or leaked.created > current.created)
+    )
 
 
 def without_room(

@@ -6,17 +6,17 @@ from collections.abc import Iterator, Sequence
 from datetime import date, datetime, timedelta
 
 from pipe.jobs.rotate.facts import INTENT_LASTS, QUIET, SKEW, KeyFailure, KeyStep, Noted, Rotation, RotationFacts
+from pipe.jobs.rotate.key_use import deactivation, in_the_way, is_quiet, used
+from pipe.jobs.rotate.leak import ROOM, is_in_the_way, leaked_steps
 from pipe.jobs.rotate.plan_new_key import NEW
 from pipe.plan import Do
-from pipe.values import AccessKey, LastUse, last_four
+from pipe.values import AccessKey
 
 # For so long a stored key may go on not to work.
 PENDING_LASTS = timedelta(hours=24)
 
 # So much later than it was made inactive a lost key is deleted where nothing certain proves that it is ours.
 SECOND_LOOK = timedelta(days=1)
-
-_ROOM = "REVOKE: it has leaked; makes room for the next rotation"
 
 
 def old_key_steps(
@@ -40,59 +40,6 @@ def old_key_steps(
             yield from _active(facts, policy, key, fresh=fresh or key is replaced)
         else:
             yield from _inactive(facts, policy, key, leaked=key.id in orders)
-
-
-def leaked_steps(facts: RotationFacts, policy: Rotation, key: AccessKey) -> Iterator[KeyStep]:
-    """Yield the steps that switch a leaked key off, or the one that says who is in the way."""
-    holders = [] if policy.breaks else in_the_way(facts, policy, key.id)
-    if holders:
-        why = f"REVOKE: it has leaked, but stays on: {'; '.join(holders)}. To switch it off all the same: FORCE: 'true'"
-        yield KeyStep(Do.KEEP, key.name, why, key.id, warn=True, leaked=True)
-        return
-    reason = f"REVOKE: it has leaked; {who_may_break(facts, facts.last_use.get(key.id))}"
-    yield from _deactivation(facts, key, reason, leaked=True, anyway=policy.breaks)
-    if _is_in_the_way(facts, policy, key):
-        yield KeyStep(Do.DELETE, key.name, _ROOM, key.id, leaked=True, anyway=policy.breaks)
-
-
-def _is_in_the_way(facts: RotationFacts, policy: Rotation, leaked: AccessKey) -> bool:
-    """Tell whether a leaked key takes the place of the next one: nobody may use it, so that nobody misses it.
-
-    That is so where the current key is due, and where it is the older one, since the way back led to it.
-    """
-    current = facts.key(facts.record.current)
-    return (
-        facts.record.keeps_secrets
-        and current is not None
-        and current is not leaked
-        and (facts.now - current.created >= policy.rotate_after or leaked.created > current.created)
-    )
-
-
-def in_the_way(facts: RotationFacts, policy: Rotation, key_id: str = "") -> list[str]:
-    """Say which places outside of the targets keep a key from being ended.
-
-    With `key_id` those that hold that key or cannot be looked at, else all that do not hold the current one.
-    """
-    ways = []
-    for holder in facts.holders:
-        label = holder.place.label
-        # The current key may itself be the one that has leaked.
-        if label in policy.adopt or holder.key_id == facts.record.current != key_id:
-            continue
-        if holder.key_id is None:
-            ways.append(
-                f"{label}, which is not in TARGETS, cannot be looked at ({holder.why}); if it is gone: ADOPT: {label}"
-            )
-        elif facts.key(holder.key_id) and key_id in {"", holder.key_id}:
-            ways.append(f"{label}, which is not in TARGETS, holds {last_four(holder.key_id)}")
-    if not key_id:
-        ways += [
-            f"{target.place.label} still has {name}, which it was given and which the settings name no more"
-            for target in facts.targets
-            for name in target.left
-        ]
-    return ways
 
 
 def grace_is_over(facts: RotationFacts, policy: Rotation, key: AccessKey) -> bool:
@@ -141,18 +88,18 @@ def _active(facts: RotationFacts, policy: Rotation, key: AccessKey, *, fresh: bo
     elif use.at is not None and facts.now - use.at < QUIET:
         if policy.deactivate_if_used:
             reason = f"its grace period is over; {used(use)} (IF_STILL_USED)"
-            yield from _deactivation(facts, key, reason, _over(facts, policy))
+            yield from deactivation(facts, key, reason, _over(facts, policy))
         else:
             due = use.at + QUIET
             yield KeyStep(Do.KEEP, key.name, f"postponed: {used(use)}", key.id, due=due.date(), warn=True)
     else:
-        yield from _deactivation(facts, key, f"its grace period is over; {used(use)}", _over(facts, policy))
+        yield from deactivation(facts, key, f"its grace period is over; {used(use)}", _over(facts, policy))
 
 
 def _inactive(facts: RotationFacts, policy: Rotation, key: AccessKey, *, leaked: bool) -> Iterator[KeyStep]:
     noted = facts.record.inactive
-    if leaked and _is_in_the_way(facts, policy, key) and not in_the_way(facts, policy, key.id):
-        yield KeyStep(Do.DELETE, key.name, _ROOM, key.id, leaked=True)
+    if leaked and is_in_the_way(facts, policy, key) and not in_the_way(facts, policy, key.id):
+        yield KeyStep(Do.DELETE, key.name, ROOM, key.id, leaked=True)
         return
     if noted is None or noted.key_id != key.id:
         reason = "when it was made inactive is not known; counted from now"
@@ -164,7 +111,7 @@ def _inactive(facts: RotationFacts, policy: Rotation, key: AccessKey, *, leaked:
         yield _kept(key, "inactive", "deleted", free, leaked=leaked)
     elif ways := in_the_way(facts, policy, key.id):
         yield KeyStep(Do.KEEP, key.name, f"postponed: {'; '.join(ways)}", key.id, warn=True, leaked=leaked)
-    elif not (facts.record.keeps_secrets or leaked or _is_quiet(facts, key)):
+    elif not (facts.record.keeps_secrets or leaked or is_quiet(facts, key)):
         why = f"postponed: {used(facts.last_use.get(key.id))}"
         yield KeyStep(Do.KEEP, key.name, why, key.id, warn=True)
     else:
@@ -175,57 +122,15 @@ def _inactive(facts: RotationFacts, policy: Rotation, key: AccessKey, *, leaked:
             yield KeyStep(Do.REMEMBER_ACTIVE, key.name, "it is gone", key.id, vital=False)
 
 
-def _is_quiet(facts: RotationFacts, key: AccessKey) -> bool:
-    """Tell whether IAM says that a key was not used lately; unknown is never unused."""
-    use = facts.last_use.get(key.id)
-    return use is not None and (use.at is None or facts.now - use.at >= QUIET)
-
-
 def _over(facts: RotationFacts, policy: Rotation) -> date | None:
     """Return the day on which the grace period was over."""
     published = facts.record.published
     return (published.at + policy.grace).date() if published else None
 
 
-def _deactivation(
-    facts: RotationFacts,
-    key: AccessKey,
-    reason: str,
-    due: date | None = None,
-    *,
-    leaked: bool = False,
-    anyway: bool = False,
-) -> Iterator[KeyStep]:
-    yield KeyStep(Do.DEACTIVATE, key.name, reason, key.id, due=due, warn=leaked, leaked=leaked, anyway=anyway)
-    if facts.record.keeps_secrets and key.id != facts.caller.key_id:
-        yield KeyStep(Do.REMEMBER_INACTIVE, key.name, "it can be made active again until it is deleted", key.id)
-
-
 def _kept(key: AccessKey, state: str, what: str, due: datetime, *, leaked: bool = False) -> KeyStep:
     outlook = f"{what} on {due:%Y-%m-%d}"
     return KeyStep(Do.KEEP, key.name, f"{state}; {outlook}", key.id, due=due.date(), outlook=outlook, leaked=leaked)
-
-
-def used(use: LastUse | None) -> str:
-    """Say when and by what a key was last used."""
-    if use is None:
-        return "last use unknown"
-    if use.at is None:
-        return "never used"
-    where = f" by {use.service}" if use.service and use.service != "N/A" else ""
-    region = f" in {use.region}" if use.region and use.region != "N/A" else ""
-    return f"last used on {use.at:%Y-%m-%d %H:%M} UTC{where}{region}"
-
-
-def who_may_break(facts: RotationFacts, use: LastUse | None) -> str:
-    """Say who may break once a key is off."""
-    if use is None:
-        return "whoever still uses it breaks"
-    if use.at is None:
-        return "never used as far as IAM knows, which may be hours behind"
-    if facts.now - use.at >= QUIET:
-        return f"{used(use)}, so that nobody should break"
-    return f"{used(use)}: that consumer breaks unless it is one of the targets"
 
 
 def removals(facts: RotationFacts, orders: frozenset[str]) -> Iterator[KeyStep]:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from pipe.errors import Problem, Refused
 from pipe.jobs.rotate.facts import MOST_KEYS, Rotation, RotationFacts, TargetState
 from pipe.jobs.rotate.journal import LARGEST, Entry, list_of
-from pipe.jobs.rotate.plan_old_keys import used
+from pipe.jobs.rotate.key_use import used
 from pipe.values import AccessKey, last_four
 
 

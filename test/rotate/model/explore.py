@@ -123,8 +123,9 @@ def _plain(name: str) -> str:
 def settled(state: State, figures: Counter[str], depth: int = 4, known: set[object] | None = None) -> list[str]:
     """Return what is wrong after the runs that follow where nobody does anything more.
 
-    One more run is enough, but where the run's own key has to make room for one that takes a leaked key's place: the
-    run after it does that, signed by another key.
+    A run whose own key FORCE has switched off, while the target that it has it from refused, is excused: the order says
+    so, and whoever cannot sign can mend nothing. One more run is enough, but where the run's own key has to make room
+    for one that takes a leaked key's place: the run after it does that, signed by another key.
 
     `known` are states, each with how many runs there were before it, from which all has come right.
     """

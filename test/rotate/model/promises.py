@@ -112,6 +112,11 @@ def judge(before: State, after: State, runs: list[tuple[Ended, Rotation]]) -> li
 
 
 def _outages(before: State, after: State, runs: list[tuple[Ended, Rotation]]) -> Iterator[str]:
+    """Yield which targets runs have broken.
+
+    A place that is no target and was never given a pair by Keyturn is excused where a key has leaked: an order ends the
+    key whoever holds it, and of such a place nothing tells which key that is.
+    """
     excused: set[str] = set()
     # A run that was cut off, or whose second write failed for good, may leave a target half-written until the next one.
     if any(ended.code is None or ended.line.spoil for ended, _ in runs):
