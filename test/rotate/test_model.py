@@ -75,6 +75,14 @@ MENDED = {
     "the run's own key has to make room": (
         "due signed by the key", "one refuses", "REVOKE other", "REVOKE current", "all targets are well",
     ),
+    # An older key was taken for one on its way, and deleted, since IAM did not have the current one to compare it with.
+    "the current key deleted by hand while one before it is active": (
+        "stored_by_hand", "run", "current is switched off by hand", "REVOKE current", "current is deleted by hand",
+    ),
+    "the current key deleted by hand while another place holds a leaked one": (
+        "stored_by_hand", "run before (write state) of REVOKE current", "TARGETS: one", "REVOKE other",
+        "current is deleted by hand",
+    ),
     "an id without a secret": ("alone without secret", "one's secret is deleted by hand"),
     "an id without a secret, and no room": ("rotated without secret", "one's secret is deleted by hand"),
 }  # fmt: skip

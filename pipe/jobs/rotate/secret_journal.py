@@ -106,7 +106,7 @@ class SecretJournal(Journal):
         versions = frozenset(self._all_versions() if unplaced or unknown else seen.stages)
         began = next((key.created for key in keys if key.id == current), None)
         for key in unplaced:
-            if version_of(key.id) in versions and not pending and (began is None or key.created > began):
+            if version_of(key.id) in versions and not pending and (not current or (began and key.created > began)):
                 # Stored, but another run has moved the label away: newer than the current one, it was on its way.
                 pending = key.id
             elif versions & {version_of(key.id), version_of_replaced(key.id)}:
