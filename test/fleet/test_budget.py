@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pipe.jobs.fleet.budget import Hour, Need, Rank, in_turn, refusal, too_many
+from pipe.jobs.fleet.budget import Hour, Need, Rank, in_turn, refusal, too_many, what_fits
 
 FULL = Hour(1000, 1000)
 
@@ -109,3 +109,26 @@ def test_everybody_is_first_in_turn_whatever_steps_the_builds_number_goes_in(ste
     units = [(Rank.MAY_WRITE, 0.0)] * 10
     firsts = {in_turn(units, str(build))[0] for build in range(7, 7 + 22 * step, step)}
     assert firsts == set(range(10))
+
+
+@pytest.mark.parametrize(
+    ("cost", "hours", "said"),
+    [
+        ({"a": 200, "b": 20}, {"a": Hour(1000, 200), "b": Hour(1000, 20)}, "all places can be written now"),
+        (
+            {"a": 200, "b": 20},
+            {"a": Hour(1000, 119), "b": Hour(1000, 900)},
+            "what is left of the hour is enough for 29 of the 50 places of a; the others wait for a run in up to an "
+            "hour",
+        ),
+        (
+            {"a": 200, "b": 20},
+            {"a": Hour(1000, 0), "b": Hour(1000, 4)},
+            "what is left of the hour is enough for 0 of the 50 places of a and 1 of the 5 places of b; the others "
+            "wait for a run in up to an hour",
+        ),
+    ],
+)
+def test_a_revocation_says_what_can_be_written_now(cost: dict[str, int], hours: dict[str, Hour], said: str) -> None:
+    need = Need.to_do(Rank.DUE, cost, makes=True)
+    assert what_fits(need, {"a": 50, "b": 5}, hours) == said

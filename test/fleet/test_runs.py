@@ -219,6 +219,7 @@ def test_a_leaked_key_is_switched_off_by_its_id_without_a_commit(services: Fleet
     result = services.run(REVOKE=leaked.access_key_id)
     assert result.code == 0, result.output
     assert f"--user-name ci-svc-1 --access-key-id {leaked.access_key_id} --status Inactive" in result.output
+    assert "keys/svc-1: REVOKE: all places can be written now." in result.output
     new = services.held("svc-1").access_key_id
     assert keys_of(services.world, "ci-svc-1") == {leaked.access_key_id: "Inactive", new: "Active"}
     assert not any("ci-svc-0" in seen.operation for seen in result.requests)

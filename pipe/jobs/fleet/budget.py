@@ -100,6 +100,18 @@ def _kept(need: Need, waiting: Iterable[Need]) -> dict[str, int]:
     return kept
 
 
+def what_fits(need: Need, places: Mapping[str, int], hours: Mapping[str, Hour]) -> str:
+    """Say how many of a leaked key's places can be written in what is left of each hour."""
+    short = [
+        f"{hours[name].left * places[name] // number:,} of the {places[name]:,} places of {name}"
+        for name, number in need.now.items()
+        if hours[name].left < number
+    ]
+    if not short:
+        return "all places can be written now"
+    return f"what is left of the hour is enough for {' and '.join(short)}; the others wait for a run in up to an hour"
+
+
 def too_many(places: Mapping[str, int], hours: Mapping[str, Hour]) -> str:
     """Return why a rotation of so many places can never be done; empty where it can."""
     for name, number in places.items():

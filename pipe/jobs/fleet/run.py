@@ -18,7 +18,7 @@ from pipe.action import overview_of
 from pipe.clients.bitbucket import Bitbucket, Seen
 from pipe.clients.bitbucket_api import Routes
 from pipe.errors import KeyturnError, Problem, Refused, Unexpected
-from pipe.jobs.fleet.budget import Hour, Need, Rank, in_turn, refusal, too_many
+from pipe.jobs.fleet.budget import Hour, Need, Rank, in_turn, refusal, too_many, what_fits
 from pipe.jobs.fleet.facts import Credential, FleetFacts
 from pipe.jobs.fleet.job import FleetSettings, workspaces_of
 from pipe.jobs.fleet.jobs import FleetJob, environ_of, read_fleet_job, read_meant
@@ -356,17 +356,19 @@ class FleetRun:
         try:
             seen = action.observe()
             plan: Plan[Any] = action.plan(seen)
+            need = Need.to_do(work.rank, work.cost(plan, self._facts.seen), makes=plan.has(Do.CREATE))
+            if self._settings.revoke and need.now:
+                log.warning("REVOKE: %s.", what_fits(need, work.counted(), self._hours()))
             if self._run.dry_run or plan.busy or not plan.actions:
                 outcome = None if self._run.dry_run or plan.busy else Outcome(failures=plan.failures, unmet=plan.unmet)
                 work.seen = overview_of(action, seen, plan, outcome)
                 last = action.summary(seen, plan, outcome)
                 ended = outcome or Outcome(failures=plan.failures, unmet=plan.unmet)
                 return Result.of(job, plan, ended, last, only_shown=self._run.dry_run)
-            makes = plan.has(Do.CREATE)
-            if makes and self._deadline.left < LAST_CREATE and not self._settings.revoke:
+            if plan.has(Do.CREATE) and self._deadline.left < LAST_CREATE and not self._settings.revoke:
                 return self._waiting(work, "to make a key", "too little of the run's time is left for that")
             steps = f"to do {len(plan.actions):,} steps"
-            with self._begun(work, Need.to_do(work.rank, work.cost(plan, self._facts.seen), makes=makes)) as why:
+            with self._begun(work, need) as why:
                 if why:
                     return self._waiting(work, steps, why)
                 outcome = action.carry_out(seen, plan)
