@@ -116,3 +116,13 @@ def test_a_source_that_cannot_be_asked_is_a_problem_and_all_else_is_shown(case: 
     assert report["problems"][0].startswith("the source of SECRETS: ")
     assert of(report, "DATABASE_PASSWORD")["version"] == "1"
     assert of(report, "DATABASE_PASSWORD")["source"] is None
+
+
+def test_pulls_and_replicas_by_one_sign_in(case: Case, look: Looker) -> None:
+    replicating = case.world.replicate_variables(case.company)
+    assert case.runner.run(replicating).code == 0
+    assert case.run().code == 0
+    result, report = look(**{name: text for name, text in replicating.items() if name.startswith("AWS_")})
+    assert "permission denied" not in result.output
+    assert {each["source"] for each in report["variables"] + report["replicas"]} == {"up to date"}
+    assert [each for each in result.asked() if "auth/" in each] == ["POST auth/jwt/login", "POST auth/token/revoke-self"]

@@ -78,13 +78,19 @@ class Look:
 
     def __init__(self, job: StatusJob, run: Run, deadline: Deadline, sign_ins: SignIns | None = None) -> None:
         self._job = job
-        self._sign_ins = sign_ins or SignIns(run.session_name, deadline)
+        # What the pull and the replicas share ends when both are looked at.
+        self._sign_ins = sign_ins or SignIns(run.session_name, deadline, kept=True)
+        self._shared = sign_ins is not None
         self._run = run
         self._deadline = deadline
 
     def run(self) -> Ended:
         """Return what there is; raises as `look` does."""
-        return view_of(self.look())
+        try:
+            return view_of(self.look())
+        finally:
+            if not self._shared:
+                self._sign_ins.close()
 
     def look(self) -> All:
         """Return all that was looked at; raises Refused and ServiceError where keys or targets cannot be looked at.
