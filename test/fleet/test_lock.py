@@ -216,3 +216,14 @@ def test_offline_asks_nobody_and_needs_no_credential(paid: Fleet) -> None:
     paid.lock.rename(paid.folder / "another.lock")
     result = paid.run(**none)
     assert f"FLEET_LOCK: there is no {paid.lock} that can be read: No such file or directory." in result.output
+
+
+def test_two_jobs_may_not_write_one_place_that_each_calls_by_another_name(paid: Fleet) -> None:
+    other = PLAIN.replace("jobs:\n", "").replace("  keys", "  more").replace("SECRET_ID: ", "SECRET_ID: other-")
+    uuid = paid.environment("svc-0").uuid
+    paid.write(PLAIN + other.replace(": ci\n", ": another\n").replace(":production", f":{uuid}"))
+    paid.locked()
+    for given in ({}, {"DRY_RUN": "offline"}):
+        result = paid.run(**given)
+        assert (result.code, result.writes) == (1, []), result.output
+        assert "more and keys both write AWS_ACCESS_KEY_ID in acme/svc-0:deployment:" in result.output

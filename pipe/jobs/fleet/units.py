@@ -7,7 +7,7 @@ from typing import Any
 
 from pipe.errors import Problem
 from pipe.jobs.fleet.file import FleetFile
-from pipe.jobs.fleet.places import Matched
+from pipe.jobs.fleet.places import Allowed, Matched
 from pipe.values import Needs
 
 _ORDER = ("rotate", "pull", "replicate")
@@ -34,7 +34,7 @@ def units_of(matched: Sequence[Matched]) -> list[list[Matched]]:
 
 def _subjects(matched: Matched) -> Iterator[str]:
     for allowed in (*matched.allowed, *matched.unsure):
-        yield f"{allowed.line.uuid} {allowed.line.environment}"
+        yield _uuids(allowed)
     values = matched.job.group.values
     for name in ("IAM_USER_NAME", "SECRET_ID") if matched.job.group.action == "rotate" else ():
         if name in values:
@@ -48,14 +48,22 @@ def conflicts(fleet: FleetFile, jobs: Sequence[tuple[Matched, Any]]) -> list[Pro
     problems: dict[Problem, None] = {}
     written: dict[tuple[str, str], Matched] = {}
     for matched, job in jobs:
-        for place in sorted(matched.named):
+        # One place may have two names: an environment's own and its uuid.
+        places = {place: place for place in matched.named}
+        places |= {_uuids(each): each.line.place for each in (*matched.allowed, *matched.unsure)}
+        for key, place in sorted(places.items()):
             for name in _written(job):
-                other = written.setdefault((place, name), matched)
+                other = written.setdefault((key, name), matched)
                 if other is not matched:
                     where = fleet.at(matched.job.group.line, f"jobs.{matched.job.group.name}")
                     what = f"{matched.job.name} and {other.job.name} both write {name} in {place}"
                     problems[Problem(where, what, "Join them, or give one another name for it.")] = None
     return list(problems)
+
+
+def _uuids(allowed: Allowed) -> str:
+    """Return what tells a place from others, whatever it is called."""
+    return f"{allowed.line.uuid} {allowed.line.environment}"
 
 
 def _written(job: Any) -> set[str]:
