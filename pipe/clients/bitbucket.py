@@ -127,8 +127,8 @@ class Bitbucket:
         elif isinstance(seen, dict) and now is not None:
             seen[key] = now
 
-    def _forget(self, place: Place) -> None:
-        """Forget what was seen of a place where it is not certain what a write has left there."""
+    def forget(self, place: Place) -> None:
+        """Forget what was seen of a place that may hold something else: after an unclear write or in a late list."""
         if self._seen is not None:
             self._seen.pop(place.path, None)
 
@@ -175,7 +175,7 @@ class Bitbucket:
         except Missing:
             log.debug("%s: %s was gone already", place.label, known.key)
         except KeyturnError:
-            self._forget(place)
+            self.forget(place)
             raise
         self._note(place, known.key, None)
 
@@ -219,7 +219,7 @@ class Bitbucket:
         try:
             written = write()
         except KeyturnError as error:
-            self._forget(place)
+            self.forget(place)
             if not isinstance(error, ServiceError) or not error.unclear or body["secured"]:
                 raise
             try:

@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from pipe.jobs.rotate.observe import LOOKS
 from test.fleet.company import Fleet, of_bitbucket
 from test.fleet.test_runs import EACH, SERVICES
 
@@ -39,6 +40,13 @@ def test_status_shows_the_keys_and_targets_of_each_rotation_and_what_pulls_have_
     assert [each["name"] for each in pull["variables"]] == ["ONE"] * 3
     assert "  app  3 variables in 3 targets\n" in result.output
     assert "secretsmanager.BatchGetSecretValue" not in [each.operation for each in result.requests]
+
+
+def test_status_asks_bitbucket_again_where_its_list_may_be_late(looked: Fleet) -> None:
+    looked.world.moods.turn("lag=20")
+    assert looked.run(JOBS="keys/svc-1").code == 0
+    result = looked.run(ACTION="status", JOBS="keys/svc-1", FLEET="keyturn.yaml")
+    assert (result.code, len(of_bitbucket(result))) == (1, 2 + len(LOOKS)), result.output
 
 
 def test_status_shows_what_is_wrong_with_a_pull_and_the_page_what_it_holds(looked: Fleet) -> None:

@@ -113,10 +113,13 @@ class Rotate:
         """
         facts = self._look(ask_all=ask_all, lenient=lenient)
         for pause in LOOKS if ask_all or self.policy.revoke in NO_NAMES else ():
-            if not may_be_late(facts):
+            late = may_be_late(facts)
+            if not late:
                 break
             log.info("A target may have been written just now, and Bitbucket's list be late: looking again.")
             self.deadline.wait(pause)
+            for place in late:
+                self.bitbucket.forget(place)
             facts = self._look(ask_all=ask_all, lenient=lenient)
         return facts
 

@@ -16,7 +16,7 @@ from pipe.jobs.rotate.plan_new_key import holds
 from pipe.jobs.rotate.plan_old_keys import grace_is_over, recovery_is_over
 from pipe.jobs.rotate.state import remembered
 from pipe.retry import side_by_side
-from pipe.values import LastUse, Target
+from pipe.values import LastUse, Place, Target
 
 if TYPE_CHECKING:
     from pipe.clients.bitbucket import Bitbucket
@@ -30,14 +30,16 @@ LOOKS = (2, 3, 5, 8, 8)
 JUST_NOW = timedelta(minutes=2)
 
 
-def may_be_late(facts: RotationFacts) -> bool:
-    """Tell whether a target seems to lack the current key, and something was written so lately that it may have it."""
+def may_be_late(facts: RotationFacts) -> list[Place]:
+    """Return the targets that seem to lack the current key, where it was written so lately that they may have it."""
     record = facts.record
     current = facts.key(record.current)
-    if current is None or all(holds(target, current.id) for target in facts.targets):
-        return False
+    if current is None:
+        return []
     moments = [current.created, *(noted.at for noted in (record.published, record.inactive) if noted)]
-    return facts.now - max(moments) < JUST_NOW
+    if facts.now - max(moments) >= JUST_NOW:
+        return []
+    return [target.place for target in facts.targets if not holds(target, current.id)]
 
 
 def may_end(facts: RotationFacts, policy: Rotation) -> bool:
