@@ -89,10 +89,11 @@ def test_a_leak_and_what_is_half_done_take_whatever_is_left() -> None:
     assert refusal(do(50), {"c": Hour(1000, 1, broken=True)}, (), whatever=True) == "Bitbucket refuses more of c"
 
 
-def test_a_rotation_whose_looks_and_proofs_fit_into_no_hour_is_told_the_ways_out() -> None:
-    assert too_many({"c": 500}, {"c": FULL}) == ""
-    assert too_many({"c": 501}, {"c": FULL}) == (
-        "its looks and proofs are more than the 1,000 requests an hour that c has: give it a credential of its own, "
+@pytest.mark.parametrize(("rotates", "most", "what"), [(True, 500, "looks and proofs"), (False, 1000, "looks")])
+def test_a_job_whose_looks_fit_into_no_hour_is_told_the_ways_out(rotates: bool, most: int, what: str) -> None:
+    assert too_many({"c": most}, {"c": FULL}, rotates=rotates) == ""
+    assert too_many({"c": most + 1}, {"c": FULL}, rotates=rotates) == (
+        f"its {what} are more than the 1,000 requests an hour that c has: give it a credential of its own, "
         "fewer targets, or one workspace variable"
     )
 

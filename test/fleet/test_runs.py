@@ -239,6 +239,17 @@ def test_a_leaked_key_is_switched_off_by_its_id_without_a_commit(services: Fleet
     assert "no rotation of keyturn.yaml has a key AKIAXXXXXXXXXXXXNONE" in unknown.output
 
 
+def test_what_is_put_aside_for_a_leaked_keys_own_places_counts_as_left_for_them(services: Fleet) -> None:
+    text = EACH.replace("TARGETS: deployment:Production", "TARGETS: [deployment:Production, deployment:Staging]")
+    services.write(text)
+    services.locked()
+    services.write("bitbucket:\n  - {for: 'acme/*', BITBUCKET_ACCESS_TOKEN: $TOKEN, requests: '12'}\n" + text)
+    services.given |= {"TOKEN": services.token.secret}
+    result = services.run(REVOKE=services.held("svc-1").access_key_id)
+    assert result.code == 0, result.output
+    assert "keys/svc-1: REVOKE: all places can be written now." in result.output
+
+
 def test_letters_that_fit_keys_of_several_jobs_are_refused(services: Fleet) -> None:
     for slug in SERVICES[:2]:
         services.world.aws.add_key(f"ci-{slug}", 3, key_id=f"AKIASAMELETTERS{slug[-1]}TEST")

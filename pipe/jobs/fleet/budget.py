@@ -112,13 +112,14 @@ def what_fits(need: Need, places: Mapping[str, int], hours: Mapping[str, Hour]) 
     return f"what is left of the hour is enough for {' and '.join(short)}; the others wait for a run in up to an hour"
 
 
-def too_many(places: Mapping[str, int], hours: Mapping[str, Hour]) -> str:
-    """Return why a rotation of so many places can never be done; empty where it can."""
+def too_many(places: Mapping[str, int], hours: Mapping[str, Hour], *, rotates: bool) -> str:
+    """Return why a job of so many places can never be done; empty where it can."""
+    each, what = (2, "looks and proofs") if rotates else (1, "looks")
     for name, number in places.items():
-        if 2 * number > hours[name].limit:
+        if each * number > hours[name].limit:
             return (
-                f"its looks and proofs are more than the {hours[name].limit:,} requests an hour that {name} has: give "
-                "it a credential of its own, fewer targets, or one workspace variable"
+                f"its {what} are more than the {hours[name].limit:,} requests an hour that {name} has: give it a "
+                "credential of its own, fewer targets, or one workspace variable"
             )
     return ""
 

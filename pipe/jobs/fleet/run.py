@@ -320,7 +320,7 @@ class FleetRun:
                 job, 0, "waits: the run was told to end, or its time is over", waits=True, overdue=work.overdue
             )
         places = work.counted()
-        never = too_many(places, self._hours()) if job.group.action == "rotate" else ""
+        never = too_many(places, self._hours(), rotates=job.group.action == "rotate")
         if never:
             return Result(job, 1, never)
         look = Need.to_look(work.rank, places, work.counted(but=self._facts.seen))
@@ -358,6 +358,8 @@ class FleetRun:
             plan: Plan[Any] = action.plan(seen)
             need = Need.to_do(work.rank, work.cost(plan, self._facts.seen), makes=plan.has(Do.CREATE))
             if self._settings.revoke and need.now:
+                with self._lock:
+                    self._give_back(work)
                 log.warning("REVOKE: %s.", what_fits(need, work.counted(), self._hours()))
             if self._run.dry_run or plan.busy or not plan.actions:
                 outcome = None if self._run.dry_run or plan.busy else Outcome(failures=plan.failures, unmet=plan.unmet)
