@@ -127,3 +127,14 @@ def test_pulls_and_replicas_by_one_sign_in(case: Case, look: Looker) -> None:
     assert {each["source"] for each in report["variables"] + report["replicas"]} == {"up to date"}
     signing = [each for each in result.asked() if "auth/" in each]
     assert signing == ["POST auth/jwt/login", "POST auth/token/revoke-self"]
+
+
+def test_a_folder_that_may_not_be_listed_is_a_problem(case: Case, look: Looker) -> None:
+    assert case.run().code == 0
+    case.vault.wire.spoil(Fault("*metadata*", "403", times=0))
+    result, report = look()
+    assert (result.code, len(report["problems"])) == (1, 1), result.output
+    assert report["problems"][0].startswith("read secret/ci/** *: Vault denies `list` on `secret/metadata/ci/` (403)")
+    given = case.world.replicate_variables(case.company)
+    result, report = look(**given, TARGETS=None, BITBUCKET_ACCESS_TOKEN=None)
+    assert (result.code, len(report["problems"])) == (1, 1), result.output

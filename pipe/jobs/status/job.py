@@ -105,13 +105,17 @@ class Look:
             looked = [(target.place, dict(target.variables)) for target in keys.facts.targets]
         elif job.pull is not None:
             looked = list({place.path: (place, variables) for place, variables in self._targets(job.pull)}.values())
-        asked = self._tried(partial(self._ask, job.pull), "the source of SECRETS", problems) if job.pull else None
+        asked = (
+            self._tried(partial(self._ask, job.pull, problems), "the source of SECRETS", problems) if job.pull else None
+        )
         policy = job.pull.pull if job.pull else None
         stores = [store_of(target_of(*each, job.state_variable), policy, asked) for each in looked]
         stores = [store for store in stores if store.held or store.note]
         problems += what_needs_a_person(stores)
         replicas = (
-            self._tried(partial(self._replicas, job.replicate), "the replicas", problems) if job.replicate else None
+            self._tried(partial(self._replicas, job.replicate, problems), "the replicas", problems)
+            if job.replicate
+            else None
         )
         problems += what_needs_a_person([replicas] if replicas else [])
         now = keys.facts.now if keys else datetime.now(UTC)
@@ -145,7 +149,7 @@ class Look:
                 raise answer
         return [answer for answer in answers if not isinstance(answer, KeyturnError)]
 
-    def _ask(self, job: PullJob) -> Asked:
+    def _ask(self, job: PullJob, problems: list[str]) -> Asked:
         session = self._sign_ins.session(job.vault or job.aws)
         source: Source = (
             VaultSource(session.kv, session, job.pull.selectors, dry_run=True, look_only=True)
@@ -155,11 +159,13 @@ class Look:
         try:
             now, _ = open_beside(source, ())
             found, _ = look(source, _known)
-            return asked_of(Observed(now, source.origin, found, {}, {}), job.pull)
+            seen = Observed(now, source.origin, found, {}, {})
+            problems += _unread(seen)
+            return asked_of(seen, job.pull)
         finally:
             source.close(leased=False)
 
-    def _replicas(self, job: ReplicateJob) -> Store:
+    def _replicas(self, job: ReplicateJob, problems: list[str]) -> Store:
         session, policy = self._sign_ins.vault(job.vault), job.replication
         source = VaultSource(session.kv, session, policy.selectors, dry_run=True, look_only=True)
         prefixes = [policy.prefix] if policy.prefix else []
@@ -170,9 +176,15 @@ class Look:
                 raise replicas
             found, _ = look(source, _known)
             facts = Replicas(now, source.origin, found, {}, {}, replicas, self._run.id)
+            problems += _unread(facts)
             return replicas_of(facts, policy, None).stores[0]
         finally:
             source.close(leased=False)
+
+
+def _unread(seen: Observed) -> list[str]:
+    """Return what could not be looked at, and why: of that, nobody knows whether all is well."""
+    return [f"{each.step.do} {each.step.on}: {each.what}" for each in seen.failures]
 
 
 def _known(*_: object) -> bool:
