@@ -5,6 +5,7 @@
 #   IMAGE  where it goes, without a tag: docker.io/account/keyturn
 #   BASE   the base image by its digest: docker.io/library/python:3.13-slim-trixie@sha256:…
 #   KEY    a key of AWS KMS that signs (ECC_NIST_P256): an id, an ARN or an alias; without, nothing is signed
+#   TLS_VERIFY  false for a registry without TLS, such as one on this machine
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -16,8 +17,15 @@ command -v buildah >/dev/null || fail "buildah is needed: apt-get install builda
 
 python=${PYTHON:-.venv/bin/python}
 version=$("$python" -c 'import pipe; print(pipe.__version__)')
-mkdir -p dist
+rm -rf dist && mkdir dist
 "$python" -m release.notes >dist/notes.md
+
+# The storage driver decides the order of a layer's files, and so the digest: it is the same everywhere, and with chroot
+# works in a container, too. Storage of its own, since a machine's other images may be in another driver's.
+store=$(mktemp -d)
+export BUILDAH_ISOLATION=chroot
+buildah() { command buildah --root "$store/images" --runroot "$store/run" --storage-driver vfs "$@"; }
+trap 'buildah rm --all >/dev/null; buildah rmi --all --force >/dev/null; rm -rf "$store"' EXIT
 
 # The same times in all files, and Docker's format left alone: it has the time of the build in it.
 buildah build --format oci --timestamp "$(git log -1 --format=%ct)" --no-cache --network host ${TLS_VERIFY:+--tls-verify="$TLS_VERIFY"} \
@@ -28,7 +36,6 @@ echo "$IMAGE@$(cat dist/digest)" >dist/image
 rm dist/digest
 
 container=$(buildah from --pull-never "$IMAGE:$version")
-trap 'buildah rm "$container" >/dev/null' EXIT
 buildah run "$container" -- cat /var/lib/dpkg/status | "$python" -m release.sbom "$(cat dist/image)" >dist/keyturn.cdx.json
 
 (cd dist && sha256sum image keyturn.cdx.json notes.md >SHA256SUMS)
