@@ -12,6 +12,7 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pipe
 
@@ -54,7 +55,7 @@ def _debian(status: str) -> Iterator[dict[str, str]]:
         fields = dict(line.split(": ", 1) for line in paragraph.splitlines() if re.match(r"[A-Za-z-]+: ", line))
         if fields.get("Status", "").endswith(" installed"):
             name, version, machine = (fields[key] for key in ("Package", "Version", "Architecture"))
-            yield _component(name, version, f"pkg:deb/debian/{name}@{version}?arch={machine}")
+            yield _component(name, version, f"pkg:deb/debian/{quote(name)}@{quote(version, safe=':')}?arch={machine}")
 
 
 def _component(name: str, version: str, purl: str) -> dict[str, str]:
