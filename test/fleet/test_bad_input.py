@@ -216,8 +216,7 @@ def test_each_problem_of_the_lock_is_named_with_its_line(tmp_path: Path, lock: s
         ({"SHARE": "parallel"}, "SHARE: this is no parallel step. Give a share such as 2/4."),
         ({"JOBS": "kyes"}, "JOBS: keyturn.yaml has no job “kyes”. Is keys meant?"),
         ({"FORCE": "true"}, "JOBS: needed with FORCE, which would be for every job of the fleet. Name the jobs."),
-        ({"REVOKE": "TEST"}, "REVOKE: TEST is not a key's whole id. Give the whole id, or with JOBS its last letters."),
-        ({"REVOKE": "true"}, "REVOKE: true is not a key's whole id. Give the whole id, or with JOBS its last letters."),
+        ({"REVOKE": "TEST"}, "REVOKE: TEST is not a key's whole id. Give the whole id, or with JOBS its last letters. REVOKE: 'true' lists the keys."),
         ({"FLEET": "none.yaml"}, "FLEET: there is no none.yaml that can be read: No such file or directory. It belongs into "
                                  "the repository of this step, and FLEET says where there."),
     ],

@@ -216,27 +216,45 @@ def keys_of(world: World, user: str) -> dict[str, str]:
 
 def test_a_leaked_key_is_switched_off_by_its_id_without_a_commit(services: Fleet) -> None:
     leaked = services.held("svc-1")
+    name, off = (
+        leaked.access_key_id[-4:],
+        f"--user-name ci-svc-1 --access-key-id {leaked.access_key_id} --status Inactive",
+    )
+    shown = services.run(REVOKE=name, JOBS="keys", DRY_RUN="true")
+    assert (shown.code, shown.writes) == (0, []), shown.output
+    assert off in shown.output
+    assert f"to take; nothing was written; …{name}, which leaked, is still active. 1 job: 1 to do;" in shown.last_line
     result = services.run(REVOKE=leaked.access_key_id)
     assert result.code == 0, result.output
-    assert f"--user-name ci-svc-1 --access-key-id {leaked.access_key_id} --status Inactive" in result.output
+    assert off in result.output
     assert "keys/svc-1: REVOKE: all places can be written now." in result.output
     new = services.held("svc-1").access_key_id
     assert keys_of(services.world, "ci-svc-1") == {leaked.access_key_id: "Inactive", new: "Active"}
     assert not any("ci-svc-0" in seen.operation for seen in result.requests)
     sound(services, "svc-1")
+    in_use = f"✔ …{name}, which leaked, is inactive; …{new[-4:]} is in use"
+    assert result.last_line.startswith(f"{in_use}, written to 1 target. 1 job: 1 changed;")
     again = services.run(REVOKE=leaked.access_key_id)
     assert again.code == 0, again.output
+    assert again.last_line.startswith(in_use)
+    assert off not in again.output
     assert keys_of(services.world, "ci-svc-1").keys() == {leaked.access_key_id, new}
     # Of a key that IAM has no more, the journal knows the whole id, and nobody the last letters.
     iam().delete_access_key(leaked.access_key_id, "ci-svc-1")
     gone = services.run(REVOKE=leaked.access_key_id)
     assert gone.code == 0, gone.output
+    assert gone.last_line.startswith(f"✔ …{name}, which leaked, is gone; …{new[-4:]} is in use")
     letters = services.run(JOBS="keys", REVOKE=leaked.access_key_id[-6:])
     assert (letters.code, letters.writes) == (1, []), letters.output
     assert f"no rotation of keyturn.yaml has a key {leaked.access_key_id[-6:]}" in letters.output
     unknown = services.run(REVOKE="AKIAXXXXXXXXXXXXNONE")
     assert (unknown.code, unknown.writes) == (1, [])
     assert "no rotation of keyturn.yaml has a key AKIAXXXXXXXXXXXXNONE" in unknown.output
+    none = services.run(REVOKE="true")
+    assert (none.code, none.writes) == (1, []), none.output
+    assert "REVOKE: true names no key. Give the leaked key's whole id." in none.output
+    assert f"keys/svc-1: {new} is active, 0 days old" in none.output
+    assert len(none.asked("iam.")) == len(SERVICES), none.requests
 
 
 def test_what_is_put_aside_for_a_leaked_keys_own_places_counts_as_left_for_them(services: Fleet) -> None:
@@ -266,6 +284,8 @@ def test_a_leak_waits_for_the_hour_and_is_never_green_before_the_key_is_off(serv
     result = services.run(REVOKE=leaked.access_key_id)
     assert result.code == 2, result.output
     assert keys_of(services.world, "ci-svc-1") == {leaked.access_key_id: "Active"}
+    still = f"✖ …{leaked.access_key_id[-4:]}, which leaked, is still active; keys/svc-1: waits for the next run"
+    assert result.last_line.startswith(still)
     assert f"--user-name ci-svc-1 --access-key-id {leaked.access_key_id} --status Inactive" in result.output
     assert allowance.refused.total() <= 16
     services.world.clock.move(minutes=66)

@@ -14,6 +14,7 @@ from pipe.jobs.fleet.file import Entry, FleetFile, near, read_file
 from pipe.jobs.fleet.jobs import Environ, check_fleet_job, environ_of, read_fleet_job, sample_of, somewhere
 from pipe.jobs.fleet.lock import Lock, read_lock
 from pipe.jobs.fleet.patterns import read_choice
+from pipe.jobs.rotate.leak import NO_NAMES, WHOLE_ID
 from pipe.retry import Deadline
 from pipe.settings.reader import Reader
 from pipe.settings.variables import AWS, BITBUCKET_WAY, BY_NAME, OF_THE_RUN, VAULT
@@ -228,9 +229,10 @@ def _share(reader: Reader) -> tuple[int, int]:
 
 def _revoke(reader: Reader, *, named: bool) -> str:
     key_id = reader.text("REVOKE").upper().removeprefix("…")
-    if key_id and not named and len(key_id) < 16:
-        what = f"{key_id.lower() if key_id in ('TRUE', 'FALSE') else key_id} is not a key's whole id"
-        reader.problem("REVOKE", what, "Give the whole id, or with JOBS its last letters.")
+    # Where no key is named, the run lists them all before it is refused.
+    if key_id and not named and len(key_id) < WHOLE_ID and key_id not in NO_NAMES:
+        advice = "Give the whole id, or with JOBS its last letters. REVOKE: 'true' lists the keys."
+        reader.problem("REVOKE", f"{key_id} is not a key's whole id", advice)
     return key_id
 
 

@@ -80,17 +80,17 @@ class Result:
 
 def view(
     results: Sequence[Result], credentials: Sequence[Credential], told: Sequence[str], waiting: Sequence[str], *,
-    dry_run: bool, part: str, revoking: bool, locked: bool,
+    dry_run: bool, part: str, leak: str, locked: bool,
 ) -> Ended:  # fmt: skip
-    """Return what is shown, and how the run ends."""
+    """Return what is shown, and how the run ends; `leak` says what became of a leaked key, empty where none has."""
     changed = any(each.changed for each in results)
     code = 0
     # A credential that shows nothing may hide jobs that nobody knows of yet.
     if any(each.dead and not each.throttled for each in credentials):
         code = 2 if changed else 1
     if any(each.code for each in results):
-        code = 2 if changed or revoking or any(each.code == 2 for each in results) else 1
-    sentence = _sentence(results, code, asking(credentials), dry_run=dry_run, locked=locked)
+        code = 2 if changed or leak or any(each.code == 2 for each in results) else 1
+    sentence = _sentence(results, code, asking(credentials), leak, dry_run=dry_run, locked=locked)
     parts: list[Table | str] = [_groups(results), "", _credentials(credentials)]
     for title, chosen in (
         ("Changed:", [each for each in results if each.changed and not each.code]),
@@ -179,16 +179,18 @@ def asking(credentials: Sequence[Credential]) -> str:
     return f"{asked:,} requests to Bitbucket, {f'{refused:,}' if refused else 'none'} refused"
 
 
-def _sentence(results: Sequence[Result], code: int, requests: str, *, dry_run: bool, locked: bool) -> str:
+def _sentence(results: Sequence[Result], code: int, requests: str, leak: str, *, dry_run: bool, locked: bool) -> str:
     counts = Counter(each.word for each in results)
     jobs = f"{len(results):,} job{'' if len(results) == 1 else 's'}"
     what = ", ".join(f"{count:,} {word}" for word, count in counts.items())
     begin = (
-        "Dry run, nothing was written: "
+        f"{leak.rstrip('.')}. "
+        if leak
+        else "Dry run, nothing was written: "
         if dry_run
         else {0: "", 1: "Failed, nothing was changed: ", 2: "Partly done: "}[code]
     )
     none = "" if locked else " There is no lock yet, so that no place may be written."
-    first = next((each for each in results if each.code), None)
+    first = next((each for each in results if each.code and not leak), None)
     why = f" {first.job.name}: {first.last}" if first else ""
     return f"{begin}{jobs}{f': {what}' if what else ''}; {requests}.{none}{why}"

@@ -36,7 +36,7 @@ from pipe.plan import Do, Plan
 from pipe.report import Ended
 from pipe.retry import Deadline, side_by_side
 from pipe.settings.variables import DOING
-from pipe.values import Place, Run, Target
+from pipe.values import AccessKey, Place, Run, Target
 
 # Units of jobs under way at the same time.
 AT_ONCE = 16
@@ -54,7 +54,7 @@ class Work:
     """One job of a run: its places with their credentials, what does it, and how urgent that is.
 
     `newest` is the age in seconds of its user's newest key, `aside` what is put aside for it by credential, `seen` what
-    people are shown of it, and `found` what a look has found.
+    people are shown of it, `found` what a look has found, and `leaked` the key of its user that REVOKE names.
     """
 
     matched: Matched
@@ -69,6 +69,7 @@ class Work:
     result: Result | None = None
     seen: Overview | None = None
     found: Any = None
+    leaked: AccessKey | None = None
 
     @property
     def name(self) -> str:
@@ -175,7 +176,7 @@ class FleetRun:
         results = [work.result for work in works if work.result is not None]
         ended = view(
             results, self._facts.credentials, told, waiting, dry_run=self._run.dry_run, part=self._part,
-            revoking=bool(settings.revoke), locked=settings.lock is not None,
+            leak=_of_leak(works[0]) if settings.revoke else "", locked=settings.lock is not None,
         )  # fmt: skip
         return replace(ended, seen=overview(works))
 
@@ -316,8 +317,9 @@ class FleetRun:
     def _do(self, work: Work, inventory: Inventory) -> Result:
         job = work.matched.job
         if self._deadline.stopping:
+            code = 2 if self._settings.revoke else 0
             return Result(
-                job, 0, "waits: the run was told to end, or its time is over", waits=True, overdue=work.overdue
+                job, code, "waits: the run was told to end, or its time is over", waits=True, overdue=work.overdue
             )
         places = work.counted()
         never = too_many(places, self._hours(), rotates=job.group.action == "rotate")
@@ -430,6 +432,17 @@ def overview(works: Sequence[Work]) -> Overview:
     seen = sum((work.seen for work in works if work.seen), Overview())
     unseen = tuple(f"{work.name}: {work.result.last}" for work in works if work.result and not work.seen)
     return seen + Overview(unseen=unseen)
+
+
+def _of_leak(work: Work) -> str:
+    """Say what became of a leaked key: the job's own last line, or that it came to nothing."""
+    result, key = work.result, work.leaked
+    if result is None:
+        return ""
+    # A job that waits, or came to no plan, says nothing of the key and has done nothing to it.
+    untouched = not result.changed and (result.waits or not work.seen)
+    still = f"{key.name}, which leaked, is still active; {work.name}: " if key and key.active and untouched else ""
+    return f"{still}{result.last}"
 
 
 def _text(target: Target) -> str:

@@ -19,7 +19,8 @@ def summary(facts: RotationFacts, plan: KeyPlan, outcome: KeyOutcome | None) -> 
         return f"Nothing done: {plan.busy}."
     if outcome is None:
         count = len(plan.actions)
-        return f"Dry run: {count or 'no'} step{'' if count == 1 else 's'} to take; nothing was written."
+        on = "".join(f"; {each}, which leaked, is still active" for each in _still_on(facts, plan, ()))
+        return f"Dry run: {count or 'no'} step{'' if count == 1 else 's'} to take; nothing was written{on}."
     if outcome.elsewhere:
         named = {step.key_id for step in plan.steps if step.leaked}
         advice = f" {wait_until(facts, named, facts.now + INTENT_LASTS)}." if outcome.unmet else ""
@@ -32,7 +33,7 @@ def summary(facts: RotationFacts, plan: KeyPlan, outcome: KeyOutcome | None) -> 
         if not done:
             return f"Nothing to do{': ' + ahead if ahead else ''}."
         return f"{done}{'; ' + ahead if ahead else ''}."
-    on = "".join(f"; {each}, which leaked, is still active" for each in _still_on(facts, plan, outcome))
+    on = "".join(f"; {each}, which leaked, is still active" for each in _still_on(facts, plan, outcome.done))
     if not outcome.failures:
         # A leaked key that waits for a place outside of the targets, or was switched off although somebody holds it.
         return f"Partly done: {_waiting(plan, outcome) or done}{on}. Run the same REVOKE again."
@@ -70,9 +71,9 @@ def _leaked(facts: RotationFacts, plan: KeyPlan, outcome: KeyOutcome) -> str:
     return f"{said}; {last_four(used)} is in use{written}" if used else said
 
 
-def _still_on(facts: RotationFacts, plan: KeyPlan, outcome: KeyOutcome) -> list[str]:
+def _still_on(facts: RotationFacts, plan: KeyPlan, done: tuple[KeyStep, ...]) -> list[str]:
     """Return the leaked keys that are still active."""
-    ended = {step.key_id for step in outcome.done if step.do in (Do.DEACTIVATE, Do.DELETE, Do.REMOVE)}
+    ended = {step.key_id for step in done if step.do in (Do.DEACTIVATE, Do.DELETE, Do.REMOVE)}
     leaked = dict.fromkeys(step.key_id for step in plan.steps if step.leaked)
     keys = [facts.key(key_id) for key_id in leaked if key_id not in ended]
     return [key.name for key in keys if key is not None and key.active]
