@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
-from functools import cache
+from functools import cache, partial
 from html import escape
 
 from pipe.overview import Held, KeyLife, Overview, Store
@@ -16,8 +16,7 @@ from pipe.values import Build
 # Returns a text as it may stand in a page.
 Shown = Callable[[str], str]
 
-# The hyphens of a date.
-_DASH = re.compile(r"(?<=\d\d)-(?=\d\d\b)")
+_DATE = re.compile(r"\b(\d{4})-(\d\d)-(\d\d)\b")
 
 # Bytes that a page may have. One that would have more tells less of what is as it should be.
 LARGEST = 300_000
@@ -70,7 +69,8 @@ def page(ended: Ended, build: Build, at: datetime) -> str:
     """Return the page of a run that ended at that time; no secret value is in it."""
     # Each text by itself, so that one that is hidden hides no other; and once, since to look at it takes time.
     # No line ends between the dots and the letters of a key's name, nor within a date.
-    shown = cache(lambda text: _DASH.sub("-\u2060", escape(one_line(text, _LONGEST)).replace("…", "…\u2060")))
+    whole = partial(_DATE.sub, "\\1-\u2060\\2-\u2060\\3")
+    shown = cache(lambda text: whole(escape(one_line(text, _LONGEST)).replace("…", "…\u2060")))
     for most in _LEVELS:
         text = "".join(_page(ended, build, at, most, shown))
         if len(text.encode()) <= LARGEST:

@@ -58,6 +58,8 @@ def test_the_mark_of_today_is_where_the_age_is() -> None:
 def test_no_line_ends_within_a_date_or_a_key_s_name() -> None:
     text = page(one(), BUILD, AT)
     assert "…\u2060NX2D deactivates on 2026-\u206012-\u206009" in text
+    # A name stays one that can be copied.
+    assert "svc-12-34 " in page(Ended(0, "well", seen=Overview((key("svc-12-34", "…AAAA", 3),))), BUILD, AT)
 
 
 def test_four_numbers() -> None:

@@ -49,6 +49,16 @@ def test_status_asks_bitbucket_again_where_its_list_may_be_late(looked: Fleet) -
     assert (result.code, len(of_bitbucket(result))) == (1, 2 + len(LOOKS)), result.output
 
 
+def test_a_look_needs_no_requests_for_writes(looked: Fleet) -> None:
+    looked.write("bitbucket:\n  - {for: 'acme/*', BITBUCKET_ACCESS_TOKEN: $TOKEN, requests: '10'}\n" + EACH)
+    looked.given |= {"TOKEN": looked.token.secret}
+    dry = looked.run(DRY_RUN="true", JOBS="app,keys")
+    assert (dry.code, dry.writes) == (0, []), dry.output
+    assert "✔ Dry run, nothing was written: 4 jobs: 4 to do;" in dry.last_line
+    result = looked.run(ACTION="status", FLEET="keyturn.yaml")
+    assert "waits for the next run" not in result.output
+
+
 def test_status_shows_what_is_wrong_with_a_pull_and_the_page_what_it_holds(looked: Fleet) -> None:
     looked.run()
     looked.world.bitbucket.set_variable(looked.environment("svc-1"), "ONE", "by-hand")

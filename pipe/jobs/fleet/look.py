@@ -32,6 +32,8 @@ _HELD = ("variables", "replicas", "problems", "not_looked_at")
 class FleetStatus(FleetRun):
     """One look at the keys and targets of a fleet's rotations, at what its pulls have brought, and at its replicas."""
 
+    writes = False
+
     def _decide(self, work: Work) -> Result:
         job = work.job
         if isinstance(job, RotateJob):

@@ -66,10 +66,6 @@ class Choice:
             each.fits(repository) for each in self.left_out
         )
 
-    def may_fit(self, workspace: str, slug: str) -> bool:
-        """Tell whether a repository that is known by its name alone may be meant."""
-        return any(each.names(workspace, slug) for each in self.patterns)
-
 
 @dataclass(frozen=True)
 class Aim:

@@ -102,9 +102,10 @@ class Work:
 
 
 class FleetRun:
-    """One run of a fleet, of its jobs of these actions."""
+    """One run of a fleet, of its jobs of these actions; `writes` is whether it does what is due."""
 
     actions: ClassVar[Sequence[str]] = DOING
+    writes: ClassVar[bool] = True
 
     def __init__(self, settings: FleetSettings, run: Run, deadline: Deadline) -> None:
         self._settings = settings
@@ -289,6 +290,9 @@ class FleetRun:
                 else:
                     work.rank = Rank.MAY_WRITE
                 work.rank = min(work.rank, Rank.DUE if "FORCE" in self._settings.orders else Rank.LOOKS)
+                if self._run.dry_run or not self.writes:
+                    # What writes would take is left for the looks of others.
+                    work.rank = Rank.LOOKS
             except KeyturnError as error:
                 work.result = Result.failed(work.matched.job, error)
 
