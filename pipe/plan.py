@@ -32,7 +32,7 @@ class Do(StrEnum):
     PUBLISH = "publish"
     REMEMBER_PUBLISHED = "note published"
     REMEMBER_INACTIVE = "note inactive"
-    REMEMBER_ACTIVE = "note active"
+    FORGET_INACTIVE = "remove note"
     DEACTIVATE = "deactivate"
     DELETE = "delete"
     READ = "read"

@@ -63,7 +63,7 @@ def test_steps_are_done_in_order_and_those_that_only_tell_are_left_out() -> None
 # What grows the journal alone changes no key, no pair and no target.
 NO_CHANGES = {
     Do.RUN, Do.TIDY, Do.REMOVE, Do.PROVE, Do.STORE, Do.MAKE, Do.INTEND, Do.HOLD, Do.VERIFY, Do.READ, Do.REMEMBER,
-    Do.REMEMBER_PUBLISHED, Do.REMEMBER_INACTIVE, Do.REMEMBER_ACTIVE, Do.REMEMBER_REPLACED, Do.REMEMBER_REVOKED,
+    Do.REMEMBER_PUBLISHED, Do.REMEMBER_INACTIVE, Do.FORGET_INACTIVE, Do.REMEMBER_REPLACED, Do.REMEMBER_REVOKED,
     Do.KEEP, Do.WAIT,
 }  # fmt: skip
 

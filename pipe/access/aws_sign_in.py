@@ -20,7 +20,7 @@ def sign_in(access: AwsAccess, session_name: str, deadline: Deadline) -> Aws:
     terms = Terms(session_name, access.policy, access.seconds)
     match access.way:
         case WebIdentity(role_arn, token):
-            log.info("Authenticating with a OpenID Connect (OIDC) Web Identity Provider")
+            log.info("Authenticating with an OpenID Connect (OIDC) Web Identity Provider")
             return by_web_identity(role_arn, token, terms, endpoint, deadline)
         case Anywhere():
             log.info("Authenticating with IAM Roles Anywhere")

@@ -12,8 +12,9 @@ from pipe.errors import Refused
 from pipe.jobs.rotate.decide import decide
 from pipe.jobs.rotate.facts import Intent, Noted, TargetState
 from pipe.jobs.rotate.journal import LARGEST, Entry, list_of
+from pipe.jobs.rotate.observe import with_holders
 from pipe.plan import Do
-from pipe.values import LastUse, Variable
+from pipe.values import LastUse, Place, Variable
 from test.rotate.test_decide import (
     LOST,
     MAKE,
@@ -259,6 +260,27 @@ def test_a_target_without_a_key_gets_one_although_none_is_due(held: str, secret:
     plan = decide(facts(key(OLD, 5), targets=(target("a", held),), **where), adopted)
     assert step_of(plan, Do.CREATE, "the new key").reason.startswith("a has no key that works, and nobody knows")
     assert "keep …XOLD" in said(plan), "it is not Keyturn's"
+
+
+@pytest.mark.parametrize(
+    ("before", "renamed"),
+    [
+        ("acme/shop Staging", ()),
+        ("acme/{a-uuid} staging", ()),
+        ("acme/store staging", ("acme/store staging",)),
+        ("repository acme/store", ("repository acme/store",)),
+    ],
+)
+def test_a_target_by_another_spelling_is_the_same_place_and_renamed_only_with_its_repository(
+    before: str, renamed: tuple[str, ...]
+) -> None:
+    """A fleet names repositories by uuid, and environments as its file does."""
+    seen = facts(key(NEW, 5), targets=(target("acme/shop staging", NEW),))
+    [here] = seen.targets
+    listed = [Entry.of(here, "ID"), replace(Entry.of(here, "ID"), place=Place(before, "/elsewhere"))]
+    nobody_is_asked: Any = None
+    looked = with_holders(seen, nobody_is_asked, listed, replace(POLICY, id_variable="ID"))
+    assert (looked.renamed, looked.holders) == (renamed, ())
 
 
 def test_more_targets_than_a_version_has_room_for_are_refused_before_anything_is_touched() -> None:

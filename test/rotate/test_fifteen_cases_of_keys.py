@@ -52,7 +52,9 @@ def test_07_two_keys_at_first_run_and_none(case: Case, status: str) -> None:
     other = case.world.aws.add_key(USER, 300, status=status)
     said = case.refused()
     command = "update-access-key --status Inactive" if status == "Active" else "delete-access-key"
-    assert f"…{other.access_key_id[-4:]}: {status.lower()}, 300 days old, never used, held by no target" in said
+    assert (
+        f"…{other.access_key_id[-4:]}: {status.lower()}, 300 days old, never used, held by none of the targets" in said
+    )
     assert f"aws iam {command} --user-name {USER} --access-key-id {other.access_key_id}" in said
     assert "95 days old, never used, held by acme/shop Staging, acme/shop Production" in said
     case.world.aws.add_user("new-bot")
@@ -151,7 +153,7 @@ def test_11_deactivation_broke_somebody(case: Case, status: str) -> None:
     case.old_is("Inactive")
     ends = f"{case.world.clock.now() + timedelta(days=10):%Y-%m-%d}"
     case.world.clock.move(days=5)
-    assert f"…{case.old.access_key_id[-4:]} deleted on {ends}" in case.well().last_line
+    assert f"…{case.old.access_key_id[-4:]} to be deleted on {ends}" in case.well().last_line
     case.set_status(case.old, "Active")
     case.used(case.old, hours=2)
     case.well()

@@ -157,7 +157,7 @@ def test_without_a_secret_half_a_pair_stays_for_a_day_unless_somebody_deletes_th
     case.world.clock.move(minutes=16)
     result = case.run()
     assert result.code == 1, result.output
-    assert f"…{lost[-4:]} is in the way: its secret was lost; deleted from" in result.last_line
+    assert f"…{lost[-4:]} is in the way: its secret was lost; to be deleted from" in result.last_line
     assert not case.world.aws.signs(case.world.consumer(case.environment("Production")))
     iam().delete_access_key(lost, USER)
     case.well()

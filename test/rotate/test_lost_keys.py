@@ -88,11 +88,11 @@ def test_without_a_secret_a_lost_key_is_made_inactive_in_one_run_and_deleted_in_
     first = decide(without(20), POLICY)
     assert said(first) == ["remove …LOST", "note inactive …LOST", "keep …XOLD", "keep a"]
     assert step_of(first, Do.REMOVE, "…LOST").reason.endswith("; inactive first, deleted a day later")
-    assert "…LOST is in the way: its secret was lost; deleted from 2026-11-23 12:00 UTC on" in failed(first)[0]
+    assert "…LOST is in the way: its secret was lost; to be deleted from 2026-11-23 12:00 UTC on" in failed(first)[0]
     off = without(20, active=False, lost=Noted(LOST, ago(0.99)))
     assert (said(decide(off, POLICY)), decide(off, POLICY).has(Do.CREATE)) == (WAITS, False)
     later = decide(without(20, active=False, lost=Noted(LOST, ago(1))), POLICY)
-    assert said(later)[:2] == ["remove …LOST", "note active …LOST"]
+    assert said(later)[:2] == ["remove …LOST", "remove note …LOST"]
     assert later.has(Do.CREATE)
     assert later.failures == ()
 

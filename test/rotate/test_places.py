@@ -24,7 +24,7 @@ def test_the_role_of_the_step_wins_over_keys(world: World, company: Company, pip
     keys = {"AWS_ACCESS_KEY_ID": "AKIA" + "X" * 16, "AWS_SECRET_ACCESS_KEY": "wrong-in-any-case"}
     result = pipe(AWS_OIDC_ROLE_ARN=company.role_arn, BITBUCKET_STEP_OIDC_TOKEN=company.oidc_token, **keys)
     assert result.code == 0, result.output
-    assert "Authenticating with a OpenID Connect (OIDC) Web Identity Provider" in result.output
+    assert "Authenticating with an OpenID Connect (OIDC) Web Identity Provider" in result.output
     assert result.of_aws[0] == "sts.AssumeRoleWithWebIdentity"
     (pair,) = consumers(world, company)
     assert pair != company.old_key

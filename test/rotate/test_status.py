@@ -73,7 +73,7 @@ def test_a_key_that_is_young(world: World, tmp_path: Path) -> None:
     key_id, tomorrow = company.old_key.access_key_id, f"rotates on {day(world, 70)}"
     assert fates(report) == {key_id: ("not stored yet", tomorrow, day(world, 70))}
     assert report["keys"][0]["last_use"] == {}
-    assert result.last_line == f"✔ {USER}: all is well: …{key_id[-4:]} {tomorrow}"
+    assert result.last_line == f"✔ {USER}: all is well but for 1 remark: …{key_id[-4:]} {tomorrow}"
     held = [f"…{key_id[-4:]}", "not stored yet, active"]
     assert rows(result.output, "key")[1] == [held[0], "20 days", held[1], "never", "2", tomorrow]
     assert rows(result.output, "target")[1:] == [["acme/shop Staging", *held], ["acme/shop Production", *held]]

@@ -55,10 +55,10 @@ def test_what_is_broken_or_overdue_is_a_problem(seen: RotationFacts, first: str)
 @pytest.mark.parametrize(
     ("seen", "sentence"),
     [
-        (facts(), "bot: all is well: no key yet; the next rotation makes one"),
-        (facts(key(OLD, 90), current=OLD), "bot: all is well: …XOLD rotate, due today"),
-        (facts(key(OLD, 30)), "bot: all is well: …XOLD rotates on 2027-01-21"),
-        (rotated(3), "bot: all is well: …XOLD deactivates on 2026-11-29; …XNEW rotates on 2027-02-17"),
+        (facts(), "bot: all is well but for 1 remark: no key yet; the next rotation makes one"),
+        (facts(key(OLD, 90), current=OLD), "bot: all is well but for 1 remark: …XOLD rotate, due today"),
+        (facts(key(OLD, 30)), "bot: all is well but for 1 remark: …XOLD rotates on 2027-01-21"),
+        (rotated(3), "bot: all is well but for 1 remark: …XOLD deactivates on 2026-11-29; …XNEW rotates on 2027-02-17"),
     ],
     ids=["no-key-yet", "due-today", "young", "grace"],
 )
@@ -82,6 +82,13 @@ def test_a_replaced_key_of_a_rotation_that_is_resumed_has_its_own_fate() -> None
     old, new = nexts(status_of(seen, POLICY))
     assert old == "deactivates on 2026-12-02"
     assert new.startswith("verify: ")
+
+
+@pytest.mark.parametrize("active", [True, False])
+def test_a_leaked_key_is_shown_as_leaked_and_first_as_long_as_it_is_active(active: bool) -> None:
+    status = status_of(rotated(3, active=active, revoked=frozenset({OLD})), POLICY)
+    assert status.key_rows()[0][2] == f"leaked, {'active' if active else 'inactive'}"
+    assert status.sentence.startswith("…XOLD, which leaked, is still active; bot: ") == active
 
 
 def test_another_run_is_named_once() -> None:

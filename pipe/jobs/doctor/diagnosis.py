@@ -89,7 +89,9 @@ class Diagnosis:
             return f"{actions}: {count} problem{'' if count == 1 else 's'}: {first.area}, {first.what}: {first.why}"
         still = sum(check.state is State.OPEN for check in self.checks)
         only = f"; {still} that only a run can tell" if still else ""
-        return f"{actions}: all is well: {len(self.checks) - still} checks{only}"
+        remarks = sum(check.state is State.NOTE for check in self.checks)
+        but = f" but for {remarks} remark{'' if remarks == 1 else 's'}" if remarks else ""
+        return f"{actions}: all is well{but}: {len(self.checks) - still} checks{only}"
 
     def view(self) -> Ended:
         """Return it as it is shown: a table for each area, then what is too long for a table."""

@@ -116,7 +116,8 @@ class Rotate:
             late = may_be_late(facts)
             if not late:
                 break
-            log.info("A target may have been written just now, and Bitbucket's list be late: looking again.")
+            if pause == LOOKS[0]:
+                log.info("A target may have been written just now, and Bitbucket's list be late: looking again.")
             self.deadline.wait(pause)
             for place in late:
                 self.bitbucket.forget(place)

@@ -35,7 +35,7 @@ _PERHAPS = "Whether a key was made is not certain; if so, nobody got it, and the
 # The steps that only note something, and the label of each; without a key the label goes.
 _NOTES = {
     Do.TIDY: Label.PENDING, Do.REMEMBER_REVOKED: Label.REVOKED, Do.REMEMBER_REPLACED: Label.REPLACED,
-    Do.REMEMBER_PUBLISHED: Label.PUBLISHED, Do.REMEMBER_INACTIVE: Label.INACTIVE, Do.REMEMBER_ACTIVE: Label.INACTIVE,
+    Do.REMEMBER_PUBLISHED: Label.PUBLISHED, Do.REMEMBER_INACTIVE: Label.INACTIVE, Do.FORGET_INACTIVE: Label.INACTIVE,
 }  # fmt: skip
 
 
@@ -102,9 +102,9 @@ class Work:
     def _note(self, step: KeyStep) -> str:
         if step.do is Do.REMEMBER_PUBLISHED and not self._all_took:
             raise KeyturnError("Not every target has the pair.", "The next run notes it.")
-        named = () if step.do in (Do.TIDY, Do.REMEMBER_ACTIVE) else (step.key_id or self.new_id,)
+        named = () if step.do in (Do.TIDY, Do.FORGET_INACTIVE) else (step.key_id or self.new_id,)
         self.journal.note(_NOTES[step.do], step.keys if step.do is Do.REMEMBER_REVOKED else named, self.signer.now())
-        return "label removed" if step.do is Do.TIDY else "noted"
+        return {Do.TIDY: "label removed", Do.FORGET_INACTIVE: "done"}.get(step.do, "noted")
 
     def _remove(self, step: KeyStep) -> str:
         """Make a key inactive and delete it; right before, it is looked at once more.

@@ -71,10 +71,20 @@ class Entry:
         """What the list has it by: its path, and the name of the variable."""
         return f"{self.place.path} {self.variable}"
 
-    def is_former(self, target: TargetState, variable: str) -> bool:
-        """Tell whether this is a target by the name that its repository had before."""
+    def is_same(self, target: TargetState, variable: str) -> bool:
+        """Tell whether this is a target, by whatever path: repositories have names, and uuids too."""
         uuids = {known.uuid for known in (target.id, target.state) if known}
         return self.variable == variable and self.place.path != target.place.path and self.uuid in uuids
+
+    def is_former(self, target: TargetState, variable: str) -> bool:
+        """Tell whether this is a target by the name that its repository had before; a uuid stays."""
+        before, now = _repository_in(self.place.label), _repository_in(target.place.label)
+        return self.is_same(target, variable) and before != now and "{" not in before + now
+
+
+def _repository_in(label: str) -> str:
+    """Return the repository that a place's label names, as workspace/slug; the label where it is a workspace's."""
+    return next((word for word in label.split() if "/" in word), label)
 
 
 class Journal(Protocol):

@@ -9,6 +9,9 @@ from pipe.jobs.rotate.facts import QUIET, KeyStep, Rotation, RotationFacts
 from pipe.plan import Do
 from pipe.values import AccessKey, LastUse, last_four
 
+# Who breaks where an inactive key is deleted.
+NOBODY = "it is inactive, so that nobody can use it"
+
 
 def in_the_way(facts: RotationFacts, policy: Rotation, key_id: str = "") -> list[str]:
     """Say which places outside of the targets keep a key from being ended.
@@ -48,7 +51,8 @@ def deactivation(
     """Yield the steps that switch a key off, and note since when it is."""
     yield KeyStep(Do.DEACTIVATE, key.name, reason, key.id, due=due, warn=leaked, leaked=leaked, anyway=anyway)
     if facts.record.keeps_secrets and key.id != facts.caller.key_id:
-        yield KeyStep(Do.REMEMBER_INACTIVE, key.name, "it can be made active again until it is deleted", key.id)
+        why = "stays inactive until it is deleted" if leaked else "it can be made active again until it is deleted"
+        yield KeyStep(Do.REMEMBER_INACTIVE, key.name, why, key.id)
 
 
 def is_quiet(facts: RotationFacts, key: AccessKey) -> bool:
@@ -73,7 +77,7 @@ def who_may_break(facts: RotationFacts, use: LastUse | None) -> str:
     if use is None:
         return "whoever still uses it breaks"
     if use.at is None:
-        return "never used as far as IAM knows, which may be hours behind"
+        return "IAM knows of no use yet, and may be hours behind"
     if facts.now - use.at >= QUIET:
         return f"{used(use)}, so that nobody should break"
     return f"{used(use)}: that consumer breaks unless it is one of the targets"

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from pipe.errors import Refused
 from pipe.jobs.rotate.facts import KeyStep, Rotation, RotationFacts
-from pipe.jobs.rotate.key_use import deactivation, in_the_way, who_may_break
+from pipe.jobs.rotate.key_use import NOBODY, deactivation, in_the_way, who_may_break
 from pipe.jobs.rotate.plan_new_key import announcement, holds, published, rotation_steps, taken_over
 from pipe.plan import Do
 from pipe.values import AccessKey
@@ -63,7 +63,7 @@ def described(facts: RotationFacts, key: AccessKey) -> str:
     """Return a key's id, state, age and holders."""
     holders = facts.held_by(key.id)
     more = f" and {len(holders) - MOST_HOLDERS} more" if len(holders) > MOST_HOLDERS else ""
-    held = f"held by {', '.join(holders[:MOST_HOLDERS])}{more}" if holders else "held by no target"
+    held = f"held by {', '.join(holders[:MOST_HOLDERS])}{more}" if holders else "held by none of the targets"
     state = "active" if key.active else "inactive"
     return f"{key.id} is {state}, {key.age_days(facts.now)} days old, {held}"
 
@@ -109,7 +109,7 @@ def leaked_steps(facts: RotationFacts, policy: Rotation, key: AccessKey) -> Iter
         why = f"REVOKE: it has leaked, but stays on: {'; '.join(holders)}. To switch it off all the same: FORCE: 'true'"
         yield KeyStep(Do.KEEP, key.name, why, key.id, warn=True, leaked=True)
         return
-    reason = f"REVOKE: it has leaked; {who_may_break(facts, facts.last_use.get(key.id))}"
+    reason = f"goes off, since it has leaked; {who_may_break(facts, facts.last_use.get(key.id))}"
     yield from deactivation(facts, key, reason, leaked=True, anyway=policy.breaks)
     if is_in_the_way(facts, policy, key):
         yield KeyStep(Do.DELETE, key.name, ROOM, key.id, leaked=True, anyway=policy.breaks)
@@ -161,10 +161,10 @@ def without_room(
             f"{switch_off(facts, current)}"
         )
         return [*room, KeyStep(Do.KEEP, current.name, why, current.id, warn=True, leaked=True)], None
-    use = facts.last_use.get(previous.id)
+    breaks = who_may_break(facts, facts.last_use.get(previous.id)) if previous.active else NOBODY
     room.append(
         KeyStep(
-            Do.DELETE, previous.name, f"makes room for a new key; {who_may_break(facts, use)}", previous.id,
+            Do.DELETE, previous.name, f"makes room for a new key; {breaks}", previous.id,
             leaked=previous.id in orders,
         )
     )  # fmt: skip

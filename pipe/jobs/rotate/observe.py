@@ -76,7 +76,8 @@ def with_holders(
     here = {Entry.of(target, variable).name for target in facts.targets}
     others = [entry for entry in listed if entry.name not in here]
     renamed = [entry for entry in others if any(entry.is_former(target, variable) for target in facts.targets)]
-    answers = side_by_side([partial(_holder, bitbucket, entry, policy) for entry in others if entry not in renamed])
+    beside = [entry for entry in others if not any(entry.is_same(target, variable) for target in facts.targets)]
+    answers = side_by_side([partial(_holder, bitbucket, entry, policy) for entry in beside])
     for answer in answers:
         if isinstance(answer, KeyturnError):
             raise answer

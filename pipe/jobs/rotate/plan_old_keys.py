@@ -70,7 +70,7 @@ def _active(facts: RotationFacts, policy: Rotation, key: AccessKey, *, fresh: bo
     use = facts.last_use.get(key.id)
     if facts.record.notes_inactive:
         # Else the time of recovery would count from the first deactivation after a second one.
-        yield KeyStep(Do.REMEMBER_ACTIVE, key.name, "somebody has made it active again", key.id)
+        yield KeyStep(Do.FORGET_INACTIVE, key.name, "no longer inactive: somebody has made it active again", key.id)
     if key.id == facts.caller.key_id:
         yield KeyStep(Do.KEEP, key.name, "stays active: this run signs with it", key.id)
     elif fresh or not grace_is_over(facts, policy, key):
@@ -104,11 +104,11 @@ def _inactive(facts: RotationFacts, policy: Rotation, key: AccessKey, *, leaked:
     if noted is None or noted.key_id != key.id:
         reason = "when it was made inactive is not known; counted from now"
         yield KeyStep(Do.REMEMBER_INACTIVE, key.name, reason, key.id)
-        yield _kept(key, "inactive", "deleted", facts.now + policy.recovery, leaked=leaked)
+        yield _kept(key, "inactive", "to be deleted", facts.now + policy.recovery, leaked=leaked)
         return
     free = _free(facts, policy, noted)
     if facts.now < free:
-        yield _kept(key, "inactive", "deleted", free, leaked=leaked)
+        yield _kept(key, "inactive", "to be deleted", free, leaked=leaked)
     elif ways := in_the_way(facts, policy, key.id):
         yield KeyStep(Do.KEEP, key.name, f"postponed: {'; '.join(ways)}", key.id, warn=True, leaked=leaked)
     elif not (facts.record.keeps_secrets or leaked or is_quiet(facts, key)):
@@ -119,7 +119,7 @@ def _inactive(facts: RotationFacts, policy: Rotation, key: AccessKey, *, leaked:
         reason = f"inactive for {days} days, and nobody has missed it"
         yield KeyStep(Do.DELETE, key.name, reason, key.id, due=free.date(), leaked=leaked)
         if facts.record.notes_inactive:
-            yield KeyStep(Do.REMEMBER_ACTIVE, key.name, "it is gone", key.id, vital=False)
+            yield KeyStep(Do.FORGET_INACTIVE, key.name, "it was inactive, and is deleted now", key.id, vital=False)
 
 
 def _over(facts: RotationFacts, policy: Rotation) -> date | None:
@@ -184,7 +184,7 @@ def _in_two_runs(facts: RotationFacts, key: AccessKey) -> Iterator[KeyStep]:
         yield KeyStep(Do.REMEMBER_INACTIVE, key.name, "it is deleted a day later at the earliest", key.id)
     elif facts.now - noted.at >= SECOND_LOOK:
         yield KeyStep(Do.REMOVE, key.name, f"{_lost(facts)}; inactive for a day", key.id)
-        yield KeyStep(Do.REMEMBER_ACTIVE, key.name, "it is gone", key.id, vital=False)
+        yield KeyStep(Do.FORGET_INACTIVE, key.name, "it was inactive, and is deleted now", key.id, vital=False)
 
 
 def _is_first_of_two(facts: RotationFacts, key: AccessKey) -> bool:
@@ -201,4 +201,4 @@ def _waits(facts: RotationFacts, key: AccessKey) -> str:
     if not facts.is_orphan(key):
         return f"it may be another run's; looked at again from {key.created + INTENT_LASTS:%H:%M} UTC on"
     since = noted.at if noted and noted.key_id == key.id and not key.active else facts.now
-    return f"its secret was lost; deleted from {since + SECOND_LOOK:%Y-%m-%d %H:%M} UTC on"
+    return f"its secret was lost; to be deleted from {since + SECOND_LOOK:%Y-%m-%d %H:%M} UTC on"

@@ -104,12 +104,17 @@ def role_of(facts: RotationFacts, key: AccessKey) -> str:
     return roles.get(key.id, "not stored yet" if not record.current else "not ours")
 
 
+def state_of(facts: RotationFacts, key: AccessKey) -> str:
+    """Return what a key is, that it has leaked before all else, and whether it is active."""
+    return f"{'leaked' if key.id in facts.record.revoked else role_of(facts, key)}, {activity(key)}"
+
+
 def holding(facts: RotationFacts, key_id: str) -> str:
     """Return what a target holds, by the id that is in it."""
     if not key_id:
         return "no key that can be read"
     key = facts.key(key_id)
-    return f"{role_of(facts, key)}, {activity(key)}" if key else f"no key of {facts.user}"
+    return state_of(facts, key) if key else f"no key of {facts.user}"
 
 
 def shown(key_id: str) -> str | None:

@@ -100,7 +100,7 @@ def refuse_without_room(facts: RotationFacts, strangers: Iterable[AccessKey], re
 
 def _described(facts: RotationFacts, key: AccessKey) -> str:
     holders = facts.held_by(key.id)
-    held = f"held by {', '.join(holders)}" if holders else "held by no target"
+    held = f"held by {', '.join(holders)}" if holders else "held by none of the targets"
     state = "active" if key.active else "inactive"
     verb = "update-access-key --status Inactive" if key.active else "delete-access-key"
     return (

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pipe.jobs.rotate.facts import INTENT_LASTS, KeyOutcome, KeyPlan, KeyStep, Rotation, RotationFacts
 from pipe.jobs.rotate.leak import wait_until
 from pipe.jobs.rotate.plan_new_key import NEW
-from pipe.jobs.rotate.preview import Fate, activity, preview_of, role_of
+from pipe.jobs.rotate.preview import Fate, preview_of, state_of
 from pipe.overview import KeyLife, Overview
 from pipe.plan import Do
 from pipe.values import last_four
@@ -137,10 +137,10 @@ def _lives(facts: RotationFacts, policy: Rotation, done: tuple[KeyStep, ...]) ->
             continue
         replaced = made is not None and made.replaces == key.id
         active, what, due, overdue = key.active, fate.next, fate.due, _overdue(fate, facts)
-        state = f"{role_of(facts, key)}, {activity(key)}"
+        state = state_of(facts, key)
         if Do.DEACTIVATE in ends:
             active, due = False, (facts.now + policy.recovery).date()
-            state, what, overdue = "inactive since this run", f"deleted on {due}", False
+            state, what, overdue = "inactive since this run", f"to be deleted on {due}", False
         elif replaced:
             due = (facts.now + policy.grace).date()
             state, what, overdue = "replaced by this run", f"deactivates on {due}", False

@@ -13,7 +13,6 @@ from pipe.jobs.rotate.preview import (
     ADVICE,
     Fate,
     action_of,
-    activity,
     breach_of,
     briefly,
     holding,
@@ -23,6 +22,7 @@ from pipe.jobs.rotate.preview import (
     role_of,
     shown,
     since,
+    state_of,
 )
 from pipe.plan import Do
 from pipe.report import Table, Tone
@@ -77,15 +77,21 @@ class Status:
     @property
     def sentence(self) -> str:
         """The last line's words."""
-        user = self.facts.user
+        revoked = self.facts.record.revoked
+        leaks = [
+            f"{entry.key.name}, which leaked, is still active; "
+            for entry in self.keys
+            if entry.key.active and entry.key.id in revoked
+        ]
+        user = f"{''.join(leaks)}{self.facts.user}"
         if self.problems:
             count, first = len(self.problems), self.problems[0]
             return f"{user}: {count} problem{'' if count == 1 else 's'}: {first.what}"
         if self.busy:
             return f"{user}: nothing can be told yet: {self.busy}"
         quiet = self.quiet_since
-        unused = f"; nobody has used a key of {user} since {quiet:%Y-%m-%d}" if quiet else ""
-        return f"{user}: all is well: {self.ahead}{unused}"
+        unused = f"; nobody has used a key of {self.facts.user} since {quiet:%Y-%m-%d}" if quiet else ""
+        return f"{user}: all is well{' but for 1 remark' if self.breach else ''}: {self.ahead}{unused}"
 
     @property
     def quiet_since(self) -> datetime | None:
@@ -105,7 +111,7 @@ class Status:
             (
                 key.key.name,
                 f"{key.age_days} days",
-                f"{key.role}, {activity(key.key)}",
+                state_of(self.facts, key.key),
                 key.last_use,
                 str(len(key.held_by)),
                 key.next,
