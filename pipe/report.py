@@ -109,6 +109,12 @@ def who(identity: Identity, region: str) -> str:
 
 
 def plan_table(plan: Plan[AnyStep], style: Style, *, whole: bool = True) -> str:
+    """Return the plan as `steps_table` has it, as text."""
+    head, rows, tones = steps_table(plan, whole=whole)
+    return table(head, rows, style, tones)
+
+
+def steps_table(plan: Plan[AnyStep], *, whole: bool = True) -> Table:
     """Return the plan as a table: what, on what, why; what is left alone is dim, what needs a look is yellow.
 
     Where not the whole of a long plan is wanted, neighbouring steps of one kind are counted.
@@ -121,7 +127,7 @@ def plan_table(plan: Plan[AnyStep], style: Style, *, whole: bool = True) -> str:
         on = first.many.format(1 + len(others)) if others else first.on
         rows.append((str(first.do), on, first.reason + (", and the like" if others else "")))
         tones.append(Tone.DOUBTFUL if first.warn else Tone.PLAIN if first.acts else Tone.FAINT)
-    return table(("step", "on", "why"), rows, style, tones)
+    return Table(("step", "on", "why"), tuple(rows), tuple(tones))
 
 
 def parts_text(parts: Iterable[Table | str], style: Style) -> str:

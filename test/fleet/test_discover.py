@@ -71,7 +71,7 @@ def test_what_it_proposes_is_a_fleet_that_plans_without_an_error(kept: Fleet) ->
         AWS_OIDC_ROLE_ARN=kept.company.role_arn, BITBUCKET_STEP_OIDC_TOKEN=kept.company.oidc_token,
     )  # fmt: skip
     assert (planned.code, planned.writes) == (0, []), planned.output
-    assert "the same as the one that is there" in planned.output
+    assert "The lock is up to date." in planned.output
 
 
 def test_without_aws_nobody_says_whose_keys_they_are(kept: Fleet) -> None:

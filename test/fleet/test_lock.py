@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from test.fleet.company import Fleet, of_bitbucket
@@ -38,6 +40,10 @@ def test_a_dry_run_writes_the_lock_and_equal_worlds_give_equal_bytes(paid: Fleet
     paid.write(KEYS)
     result = paid.locked()
     assert result.writes == []
+    made = paid.folder / "reports" / "keyturn.lock"
+    assert f"The new lock is in {made}: review and commit it; until then no place is written." in result.output
+    assert "WARNING" not in result.output
+    assert result.last_line.startswith("✔ Dry run: no target was written; 1 job: 1 without a place;")
     assert [line.split()[:2] for line in paid.made_lock.decode().splitlines()] == [
         ["keyturn.lock", "1"],
         ["keys", "acme/lib:deployment:production"],
@@ -46,7 +52,11 @@ def test_a_dry_run_writes_the_lock_and_equal_worlds_give_equal_bytes(paid: Fleet
     ]
     assert paid.made_lock.decode().splitlines()[1].endswith(" none")
     before = paid.made_lock
-    assert "the same as the one that is there" in paid.locked().output
+    again = paid.locked()
+    assert "The lock is up to date." in again.output
+    assert "WARNING" not in again.output
+    assert "keys: Dry run: " in again.output
+    assert re.search(r"\n  publish +acme/svc-0 production +", again.output)
     assert paid.made_lock == before
 
 

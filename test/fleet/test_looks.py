@@ -54,7 +54,7 @@ def test_a_look_needs_no_requests_for_writes(looked: Fleet) -> None:
     looked.given |= {"TOKEN": looked.token.secret}
     dry = looked.run(DRY_RUN="true", JOBS="app,keys")
     assert (dry.code, dry.writes) == (0, []), dry.output
-    assert "✔ Dry run, nothing was written: 4 jobs: 4 to do;" in dry.last_line
+    assert "✔ Dry run: no target was written; 4 jobs: 4 to do;" in dry.last_line
     result = looked.run(ACTION="status", FLEET="keyturn.yaml")
     assert "waits for the next run" not in result.output
 

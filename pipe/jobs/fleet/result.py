@@ -11,7 +11,7 @@ from pipe.errors import KeyturnError, problems_of
 from pipe.jobs.fleet.jobs import FleetJob
 from pipe.outcome import Outcome
 from pipe.plan import Plan
-from pipe.report import Ended, Table, Tone
+from pipe.report import Ended, Table, Tone, steps_table
 
 if TYPE_CHECKING:
     from pipe.jobs.fleet.facts import Credential
@@ -25,7 +25,7 @@ MANY = 30
 
 @dataclass(frozen=True)
 class Result:
-    """What became of one job; `why` is a reason that several jobs share."""
+    """What became of one job; `why` is a reason that several jobs share, `steps` are those that are only shown."""
 
     job: FleetJob
     code: int
@@ -34,7 +34,7 @@ class Result:
     without_place: bool = False
     waits: bool = False
     overdue: bool = False
-    shown: int = 0
+    steps: Table | None = None
     why: str = ""
     failures: tuple[tuple[str, str, str, str], ...] = ()
     done: tuple[tuple[str, str], ...] = ()
@@ -49,11 +49,10 @@ class Result:
     @staticmethod
     def of(job: FleetJob, plan: Plan[Any], outcome: Outcome[Any], last: str, *, only_shown: bool) -> Result:
         """Return the end of a job that came to a plan."""
-        actions = len(plan.actions)
         failures = tuple((str(each.step.do), each.step.on, each.what, each.check) for each in outcome.failures)
         done = tuple((str(step.do), step.on) for step in outcome.done)
-        shown = actions if only_shown else 0
-        return Result(job, outcome.exit_code, last, outcome.touched, shown=shown, failures=failures, done=done)
+        steps = steps_table(plan) if only_shown and plan.actions else None
+        return Result(job, outcome.exit_code, last, outcome.touched, steps=steps, failures=failures, done=done)
 
     @property
     def word(self) -> str:
@@ -62,7 +61,7 @@ class Result:
             return "partly done" if self.changed else "to wait" if self.waits else "failed"
         if self.without_place:
             return "without a place"
-        return "waits" if self.waits else "changed" if self.changed else "to do" if self.shown else "idle"
+        return "waits" if self.waits else "changed" if self.changed else "to do" if self.steps else "idle"
 
     @property
     def tone(self) -> Tone:
@@ -82,7 +81,10 @@ def view(
     results: Sequence[Result], credentials: Sequence[Credential], told: Sequence[str], waiting: Sequence[str], *,
     dry_run: bool, part: str, leak: str, locked: bool,
 ) -> Ended:  # fmt: skip
-    """Return what is shown, and how the run ends; `leak` says what became of a leaked key, empty where none has."""
+    """Return what is shown, and how the run ends; `leak` says what became of a leaked key, empty where none has.
+
+    Where there is no lock yet, not `locked`, each place waits for it, which is said once, by who writes it.
+    """
     changed = any(each.changed for each in results)
     code = 0
     # A credential that shows nothing may hide jobs that nobody knows of yet.
@@ -90,20 +92,23 @@ def view(
         code = 2 if changed else 1
     if any(each.code for each in results):
         code = 2 if changed or leak or any(each.code == 2 for each in results) else 1
-    sentence = _sentence(results, code, asking(credentials), leak, dry_run=dry_run, locked=locked)
+    sentence = _sentence(results, code, asking(credentials), leak, dry_run=dry_run)
     parts: list[Table | str] = [_groups(results), "", _credentials(credentials)]
     for title, chosen in (
         ("Changed:", [each for each in results if each.changed and not each.code]),
-        ("To do:", [each for each in results if each.shown and not each.code]),
         ("Waits:", [each for each in results if each.waits]),
-        ("Without a place:", [each for each in results if each.without_place]),
+        ("Without a place:", [each for each in results if each.without_place and locked]),
         ("Needs a person:", [each for each in results if each.code and not each.waits]),
     ):
         lines = _lines(chosen)
         parts += ["", title, *(f"  {line}" for line in lines[:MANY])] if lines else []
         parts += [f"  … and {len(lines) - MANY} more"] if len(lines) > MANY else []
+    to_do = [(f"{each.job.name}: {each.last}", each.steps) for each in results if each.steps and not each.code]
+    for line, steps in to_do[:MANY]:
+        parts += ["", line, steps]
+    parts += [f"… and {len(to_do) - MANY} more jobs to do"] if len(to_do) > MANY else []
     report = report_of(code, sentence, results, credentials, told=told, waiting=waiting)
-    return Ended(code, sentence, tuple(parts), warnings_of(told, waiting), report, changed, part)
+    return Ended(code, sentence, tuple(parts), warnings_of(told, waiting if locked else ()), report, changed, part)
 
 
 def warnings_of(told: Sequence[str], waiting: Sequence[str]) -> tuple[str, ...]:
@@ -179,18 +184,17 @@ def asking(credentials: Sequence[Credential]) -> str:
     return f"{asked:,} requests to Bitbucket, {f'{refused:,}' if refused else 'none'} refused"
 
 
-def _sentence(results: Sequence[Result], code: int, requests: str, leak: str, *, dry_run: bool, locked: bool) -> str:
+def _sentence(results: Sequence[Result], code: int, requests: str, leak: str, *, dry_run: bool) -> str:
     counts = Counter(each.word for each in results)
     jobs = f"{len(results):,} job{'' if len(results) == 1 else 's'}"
     what = ", ".join(f"{count:,} {word}" for word, count in counts.items())
     begin = (
         f"{leak.rstrip('.')}. "
         if leak
-        else "Dry run, nothing was written: "
+        else "Dry run: no target was written; "
         if dry_run
         else {0: "", 1: "Failed, nothing was changed: ", 2: "Partly done: "}[code]
     )
-    none = "" if locked else " There is no lock yet, so that no place may be written."
     first = next((each for each in results if each.code and not leak), None)
     why = f" {first.job.name}: {first.last}" if first else ""
-    return f"{begin}{jobs}{f': {what}' if what else ''}; {requests}.{none}{why}"
+    return f"{begin}{jobs}{f': {what}' if what else ''}; {requests}.{why}"

@@ -136,7 +136,7 @@ class FleetRun:
         self._told += [f"{each.job.group.name}: {text}" for each in of_each for text in each.told]
         self._refuse([*of_each, *matched], inventory)
         if self._run.dry_run:
-            self._write_lock(jobs, inventory, lock)
+            self._write_lock(jobs, inventory)
         units = [
             [each for each in unit if settings.wants(each.job.name) and each.job.group.action in self.actions]
             for unit in units_of(matched)
@@ -195,27 +195,28 @@ class FleetRun:
         if problems:
             raise Refused(list(dict.fromkeys(problems)))
 
-    def _write_lock(self, jobs: Sequence[FleetJob], inventory: Inventory, lock: Lock) -> None:
+    def _write_lock(self, jobs: Sequence[FleetJob], inventory: Inventory) -> None:
         """Write the lock as things are now into REPORT_DIR."""
         dead = [each for each in self._facts.credentials if each.dead]
         if dead:
             self._told.append(f"No new lock was written, since not everything could be looked at: {dead[0].dead}")
             return
+        lock, folder = self._settings.lock, self._settings.report_dir
         made = write_lock(self._facts.lock_of(jobs, inventory))
-        same = made == write_lock(lock.lines)
-        if not self._settings.report_dir:
-            self._told.append(
-                "The lock is as it should be." if same else "A new lock is due: give REPORT_DIR, where it is written."
-            )
-            return
-        path = Path(self._settings.report_dir, "keyturn.lock")
+        same = lock is not None and made == write_lock(lock.lines)
+        until = f"until then no {'place' if lock is None else 'new place'} is written"
         try:
-            write_file(self._settings.report_dir, path.name, made)
+            if folder:
+                write_file(folder, "keyturn.lock", made)
         except OSError as error:
             self._told.append(f"The lock could not be written to REPORT_DIR: {error.strerror}.")
             return
-        how = "the same as the one that is there" if same else "review it, and commit it"
-        self._told.append(f"A lock of {made.count(chr(10)) - 1:,} lines was written to {path}: {how}.")
+        if same:
+            log.info("The lock is up to date.")
+        elif folder:
+            log.info("The new lock is in %s: review and commit it; %s.", Path(folder, "keyturn.lock"), until)
+        else:
+            self._told.append(f"A new lock is due; {until}. Give REPORT_DIR, where a dry run writes it.")
 
     def _prepare(self, work: Work, inventory: Inventory) -> None:
         """Read a job as a pipe's block with its places by uuid; a lost credential ends it here."""
