@@ -9,6 +9,7 @@ import pytest
 
 from sandbox.aws.keys import iam
 from sandbox.bitbucket.allowance import Allowance
+from sandbox.wire import Fault
 from sandbox.world import World
 from test.fleet.company import HEAD, Fleet, of_bitbucket
 
@@ -266,6 +267,20 @@ def test_what_is_put_aside_for_a_leaked_keys_own_places_counts_as_left_for_them(
     result = services.run(REVOKE=services.held("svc-1").access_key_id)
     assert result.code == 0, result.output
     assert "keys/svc-1: REVOKE: all places can be written now." in result.output
+
+
+def test_a_rotation_that_was_left_half_done_never_waits_in_a_green_run(services: Fleet) -> None:
+    wire = services.world.bitbucket.wire
+    wire.spoil(Fault("PUT */variables/*", "403", times=0))
+    assert services.run(JOBS="keys/svc-1").code == 2
+    wire.mend()
+    allowance = Allowance(services.world.clock)
+    wire.spoil(allowance.fault)
+    allowance.spend(services.token.header, 999)
+    result = services.run(JOBS="keys/svc-1")
+    assert (result.code, result.writes) == (1, []), result.output
+    assert "keys/svc-1: waits for the next run, up to an hour, to be looked at" in result.output
+    wire.mend()
 
 
 def test_letters_that_fit_keys_of_several_jobs_are_refused(services: Fleet) -> None:

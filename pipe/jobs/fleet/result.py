@@ -33,7 +33,6 @@ class Result:
     changed: bool = False
     without_place: bool = False
     waits: bool = False
-    overdue: bool = False
     steps: Table | None = None
     why: str = ""
     failures: tuple[tuple[str, str, str, str], ...] = ()

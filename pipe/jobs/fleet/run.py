@@ -53,8 +53,9 @@ _COSTS = {Do.PROVE: 1, Do.WRITE: 1, Do.PRUNE: 1, Do.REMEMBER: 2}
 class Work:
     """One job of a run: its places with their credentials, what does it, and how urgent that is.
 
-    `newest` is the age in seconds of its user's newest key, `aside` what is put aside for it by credential, `seen` what
-    people are shown of it, `found` what a look has found, and `leaked` the key of its user that REVOKE names.
+    One that is overdue or known to be half-done is `pressing`: no run ends well where it waits. `newest` is the age in
+    seconds of its user's newest key, `aside` what is put aside for it by credential, `seen` what people are shown of
+    it, `found` what a look has found, and `leaked` the key of its user that REVOKE names.
     """
 
     matched: Matched
@@ -62,7 +63,7 @@ class Work:
     job: Any = None
     action: Any = None
     rank: Rank = Rank.LOOKS
-    overdue: bool = False
+    pressing: bool = False
     newest: float = 0.0
     held: Credential | None = None
     aside: Mapping[str, int] = field(default_factory=dict)
@@ -284,10 +285,12 @@ class FleetRun:
                     ages = sorted(work.action.now - key.created for key in work.action.list_keys())
                     due = work.action.policy.rotate_after
                     work.newest = ages[0].total_seconds() if ages else 0.0
-                    work.overdue = bool(ages) and ages[0] >= due + OVERDUE
+                    work.pressing = bool(ages) and ages[0] >= due + OVERDUE
                     work.rank = Rank.DUE if not ages or ages[0] >= due else Rank.LOOKS
                     if not self._settings.revoke and work.action.is_half_done():
                         work.rank = Rank.HALF_DONE
+                        # Without a secret, two keys are all that is known of it.
+                        work.pressing = work.pressing or work.action.journal is not None
                 else:
                     work.rank = Rank.MAY_WRITE
                 work.rank = min(work.rank, Rank.DUE if "FORCE" in self._settings.orders else Rank.LOOKS)
@@ -322,10 +325,7 @@ class FleetRun:
     def _do(self, work: Work, inventory: Inventory) -> Result:
         job = work.matched.job
         if self._deadline.stopping:
-            code = 2 if self._settings.revoke else 0
-            return Result(
-                job, code, "waits: the run was told to end, or its time is over", waits=True, overdue=work.overdue
-            )
+            return Result(job, self._code(work), "waits: the run was told to end, or its time is over", waits=True)
         places = work.counted()
         never = too_many(places, self._hours(), rotates=job.group.action == "rotate")
         if never:
@@ -393,8 +393,11 @@ class FleetRun:
 
     def _waiting(self, work: Work, what: str, why: str) -> Result:
         text = f"waits for the next run, up to an hour, {what}: {why}"
-        code = 2 if self._settings.revoke else 1 if work.overdue else 0
-        return Result(work.matched.job, code, text, waits=True, overdue=work.overdue)
+        return Result(work.matched.job, self._code(work), text, waits=True)
+
+    def _code(self, work: Work) -> int:
+        """Return how a job ends that waits."""
+        return 2 if self._settings.revoke else 1 if work.pressing else 0
 
     def _hours(self) -> dict[str, Hour]:
         """Return each credential's hour as it is now."""
