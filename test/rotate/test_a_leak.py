@@ -226,8 +226,8 @@ def test_a_target_that_refuses_keeps_the_leaked_key_on_until_it_does_so_no_more(
     for _ in range(2):
         result = case.run(**revoke)
         assert result.code == 2, result.output
-        assert f"…{name(leak.leaked)}, which leaked, is still active" in result.last_line
-        assert f"--access-key-id {leak.leaked.access_key_id}" in result.output
+        assert result.last_line.startswith(f"✖ …{name(leak.leaked)}, which leaked, is still active: acme/shop Staging ")
+        assert result.last_line.endswith(f"--access-key-id {leak.leaked.access_key_id} --status Inactive")
         assert statuses(case.world)[leak.leaked.access_key_id] == "Active"
         assert case.world.consumer(case.environment("Production")) != leak.leaked
         assert case.broken == set()
@@ -244,6 +244,9 @@ def test_force_switches_a_leaked_key_off_whoever_holds_it_and_says_who_breaks(ca
     result = case.run(REVOKE=pair.access_key_id, FORCE="true")
     assert result.code == 2, result.output
     assert "acme/shop Staging cannot sign now" in result.output
+    off = f"✖ …{name(pair)}, which leaked, is inactive. acme/shop Staging cannot sign until it gets …"
+    assert result.last_line.startswith(off)
+    assert result.last_line.endswith("; run again.")
     assert statuses(case.world)[pair.access_key_id] == "Inactive"
     case.mend()
     case.well()

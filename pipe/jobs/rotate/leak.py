@@ -18,6 +18,11 @@ MOST_HOLDERS = 3
 # What is given to REVOKE and has so many characters can be a whole id, of a key that IAM has no more.
 WHOLE_ID = 16
 
+# How the reason of a step begins that keeps a leaked key on, and how its advice does.
+STAYS = "REVOKE: it has leaked, but "
+STAYS_ON = "stays on: "
+TO_END = " To switch it off "
+
 ROOM = "REVOKE: it has leaked; makes room for the next rotation"
 
 # What REVOKE was given where no key is named, as it is read.
@@ -106,7 +111,7 @@ def leaked_steps(facts: RotationFacts, policy: Rotation, key: AccessKey) -> Iter
     """Yield the steps that switch a leaked key off, or the one that says who is in the way."""
     holders = [] if policy.breaks else in_the_way(facts, policy, key.id)
     if holders:
-        why = f"REVOKE: it has leaked, but stays on: {'; '.join(holders)}. To switch it off all the same: FORCE: 'true'"
+        why = f"{STAYS}{STAYS_ON}{'; '.join(holders)}.{TO_END}all the same: FORCE: 'true'"
         yield KeyStep(Do.KEEP, key.name, why, key.id, warn=True, leaked=True)
         return
     reason = f"goes off, since it has leaked; {who_may_break(facts, facts.last_use.get(key.id))}"
@@ -148,7 +153,7 @@ def without_room(
         return [*_way_back(facts, policy, current, previous, orders)], None
     blocked = in_the_way(facts, policy, previous.id)
     if blocked:
-        why = f"REVOKE: it has leaked, but there is no room for a new key: {'; '.join(blocked)}"
+        why = f"{STAYS}there is no room for a new key: {'; '.join(blocked)}"
         return [KeyStep(Do.KEEP, current.name, why, current.id, warn=True, leaked=True)], None
     # What a target holds whose id nobody can see is not known, so that it may be this one.
     holding = [target for target in facts.targets if target.id is not None and target.key_id in {"", previous.id}]
@@ -156,8 +161,8 @@ def without_room(
     if previous.id == facts.caller.key_id:
         # Once it is deleted, nothing more would be signed.
         why = (
-            f"REVOKE: it has leaked, but {previous.name}, which has to make room for a new key, signs this run; the "
-            f"next one does it, signed by {current.name}. To switch it off whatever breaks: "
+            f"{STAYS}{previous.name}, which has to make room for a new key, signs this run; the "
+            f"next one does it, signed by {current.name}.{TO_END}whatever breaks: "
             f"{switch_off(facts, current)}"
         )
         return [*room, KeyStep(Do.KEEP, current.name, why, current.id, warn=True, leaked=True)], None

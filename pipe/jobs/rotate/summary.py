@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 
 from pipe.jobs.rotate.facts import INTENT_LASTS, KeyOutcome, KeyPlan, KeyStep, Rotation, RotationFacts
-from pipe.jobs.rotate.leak import wait_until
+from pipe.jobs.rotate.leak import STAYS, STAYS_ON, TO_END, switch_off, wait_until
 from pipe.jobs.rotate.plan_new_key import NEW
 from pipe.jobs.rotate.preview import Fate, preview_of, state_of
 from pipe.overview import KeyLife, Overview
@@ -33,42 +33,110 @@ def summary(facts: RotationFacts, plan: KeyPlan, outcome: KeyOutcome | None) -> 
         if not done:
             return f"Nothing to do{': ' + ahead if ahead else ''}."
         return f"{done}{'; ' + ahead if ahead else ''}."
-    on = "".join(f"; {each}, which leaked, is still active" for each in _still_on(facts, plan, outcome.done))
+    missing = [step.on for step in (*(failure.step for failure in outcome.failures), *outcome.undone) if step.place]
+    behind = f"not yet in {', '.join(dict.fromkeys(missing))}" if missing else ""
+    told = "; ".join(filter(None, (done, behind)))
+    active = _still_on(facts, plan, outcome.done)
+    if outcome.exit_code == 2 and active:
+        return _unfinished_leak(facts, plan, outcome, told)
+    if outcome.exit_code == 2 and (off := _off(facts, plan, outcome)):
+        return _unfinished_after_leak(facts, outcome, off, told)
     if not outcome.failures:
-        # A leaked key that waits for a place outside of the targets, or was switched off although somebody holds it.
-        return f"Partly done: {_waiting(plan, outcome) or done}{on}. Run the same REVOKE again."
+        return f"Partly done: {done}. Run the same REVOKE again."
     first = outcome.failures[0]
     failed = f"{first.step.do} {first.step.on}: {first.what}"
     if outcome.exit_code == 1:
         state = f"{done[:1].lower()}{done[1:]}; all else is as it was" if done else ""
         if first.step.do is Do.REMOVE:
             state = "a left-over key may be inactive; all else is as it was"
-        return f"Failed; {state or 'keys, secrets and targets are as they were'}{on}: {failed}"
-    missing = [step.on for step in (*(failure.step for failure in outcome.failures), *outcome.undone) if step.place]
-    behind = f"; not yet in {', '.join(dict.fromkeys(missing))}" if missing else ""
-    leak = any(step.leaked for step in plan.steps)
-    again = "Run the same REVOKE again" if leak and not facts.record.keeps_secrets else "The next run finishes it"
-    return f"Partly done{': ' + done if done else ''}{behind}{on}. {again}. {failed}"
+        leaks = "".join(f"; {each}, which leaked, is still active" for each in active)
+        return f"Failed; {state or 'keys, secrets and targets are as they were'}{leaks}: {failed}"
+    return f"Partly done{': ' + told if told else ''}. The next run finishes it. {failed}"
 
 
-def _leaked(facts: RotationFacts, plan: KeyPlan, outcome: KeyOutcome) -> str:
-    """Say which leaked key is off, and which is in use; nothing where none has leaked."""
+def _unfinished_leak(facts: RotationFacts, plan: KeyPlan, outcome: KeyOutcome, told: str) -> str:
+    """Say which leaked key is still active, what is in the way, and how it is switched off whatever breaks."""
+    active = _still_on(facts, plan, outcome.done)
+    ids = {step.key_id for step in plan.steps if step.leaked}
+    holders = _without_new(facts, outcome, ids)
+    ways = [f"{', '.join(holders)} still {'holds' if len(holders) == 1 else 'hold'} it"] if holders else []
+    ways += [
+        step.reason.removeprefix(STAYS).removeprefix(STAYS_ON).partition(f".{TO_END}")[0]
+        for step in plan.steps
+        if step.leaked and step.do is Do.KEEP and step.warn
+    ]
+    ways += _failed(outcome)
+    commands = " && ".join(switch_off(facts, key) for key in facts.keys if key.name in active)
+    why = f": {'; '.join(ways)}" if ways else ""
+    more = f" {told}." if told else ""
+    are = "is" if len(active) == 1 else "are"
+    return (
+        f"{' and '.join(active)}, which leaked, {are} still active{why}.{more} Run the same REVOKE again. "
+        f"To switch it off whatever breaks: {commands}"
+    )
+
+
+def _unfinished_after_leak(facts: RotationFacts, outcome: KeyOutcome, off: dict[str, str], told: str) -> str:
+    """Say which leaked key is off, and who cannot sign until it has the one in use."""
+    holders = _without_new(facts, outcome, set(off))
+    rest = told or "Not all is done"
+    if holders:
+        they = "it gets" if len(holders) == 1 else "they get"
+        rest = f"{', '.join(holders)} cannot sign until {they} {_in_use(facts, outcome)}"
+    why = "".join(f": {each}" for each in _failed(outcome))
+    return f"{_said_off(off)}. {rest}{why}; run again."
+
+
+def _failed(outcome: KeyOutcome) -> list[str]:
+    """Return the first failure, to stand within a sentence; an empty list where there is none."""
+    return [f"{each.step.do} {each.step.on}: {each.what.rstrip('.')}" for each in outcome.failures[:1]]
+
+
+def _without_new(facts: RotationFacts, outcome: KeyOutcome, ids: Collection[str]) -> list[str]:
+    """Return the targets that hold one of these keys, or one that nobody can see, and got no other in this run."""
+    written = {step.place for step in outcome.done if step.do is Do.PUBLISH}
+    return [
+        target.place.label
+        for target in facts.targets
+        if target.place not in written and (target.key_id in ids or (target.id is not None and not target.key_id))
+    ]
+
+
+def _said_off(off: Mapping[str, str]) -> str:
+    return "; ".join(f"{last_four(key_id)}, which leaked, is {how}" for key_id, how in off.items())
+
+
+def _in_use(facts: RotationFacts, outcome: KeyOutcome) -> str:
+    """Return the key that is in use by now, as people are shown it; nothing where there is none."""
+    made = [step.key_id for step in outcome.done if step.do is Do.CREATE]
+    promoted = [step.key_id for step in outcome.done if step.do is Do.PROMOTE and step.key_id]
+    held = [target.key_id for target in facts.targets]
+    used = next((key_id for key_id in (*made, *promoted, facts.record.current, *held) if key_id), "")
+    return last_four(used) if used else ""
+
+
+def _off(facts: RotationFacts, plan: KeyPlan, outcome: KeyOutcome) -> dict[str, str]:
+    """Return the leaked keys that are off, and how each is."""
     off = {}
     for step in plan.steps:
         if step.leaked and (step in outcome.done or step.do is Do.KEEP):
             off[step.key_id] = {Do.DEACTIVATE: "inactive", Do.KEEP: "inactive"}.get(step.do, "deleted")
             if facts.key(step.key_id) is None:
                 off[step.key_id] = "gone"
+    return off
+
+
+def _leaked(facts: RotationFacts, plan: KeyPlan, outcome: KeyOutcome) -> str:
+    """Say which leaked key is off, and which is in use; nothing where none has leaked."""
+    off = _off(facts, plan, outcome)
     if not off:
         return ""
-    said = "; ".join(f"{last_four(key_id)}, which leaked, is {how}" for key_id, how in off.items())
-    made = [step.key_id for step in outcome.done if step.do is Do.CREATE]
-    promoted = [step.key_id for step in outcome.done if step.do is Do.PROMOTE and step.key_id]
-    held = [target.key_id for target in facts.targets]
-    used = next((key_id for key_id in (*made, *promoted, facts.record.current, *held) if key_id), "")
+    said, used = _said_off(off), _in_use(facts, outcome)
     places = len([step for step in outcome.done if step.do is Do.PUBLISH])
     written = f", written to {places} target{'' if places == 1 else 's'}" if places else ""
-    return f"{said}; {last_four(used)} is in use{written}" if used else said
+    room = [step.on for step in outcome.done if step.do is Do.DELETE and not step.leaked]
+    made_room = f"; {', '.join(room)} was deleted to make room" if room else ""
+    return f"{said}; {used} is in use{written}{made_room}" if used else said
 
 
 def _still_on(facts: RotationFacts, plan: KeyPlan, done: tuple[KeyStep, ...]) -> list[str]:
@@ -77,12 +145,6 @@ def _still_on(facts: RotationFacts, plan: KeyPlan, done: tuple[KeyStep, ...]) ->
     leaked = dict.fromkeys(step.key_id for step in plan.steps if step.leaked)
     keys = [facts.key(key_id) for key_id in leaked if key_id not in ended]
     return [key.name for key in keys if key is not None and key.active]
-
-
-def _waiting(plan: KeyPlan, outcome: KeyOutcome) -> str:
-    waits = [step.reason for step in plan.steps if step.leaked and step.do is Do.KEEP and step.warn]
-    off = [f"{step.on} is off, but a target still holds it" for step in outcome.done if step.leaked and step.anyway]
-    return "; ".join([*waits, *off])
 
 
 def _sentence(facts: RotationFacts, done: tuple[KeyStep, ...]) -> str:
