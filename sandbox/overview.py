@@ -39,7 +39,7 @@ def overview(world: World) -> str:
         ("AWS", world.aws_url, f"account {world.aws.account}, {REGION}, with the user {USER}"),
     ]
     if world.vault is not None:
-        places.append(("OpenBao", world.vault.url, f"root token {world.vault.root_token}"))
+        places.append(("OpenBao", world.vault.url, f"BAO_ADDR; its BAO_TOKEN is {world.vault.root_token}"))
     width = max(len(url) for _, url, _ in places)
     return "\n".join([
         "Keyturn's sandbox is running. Nothing in it is real; Ctrl-C ends it.", "",
@@ -52,7 +52,7 @@ def overview(world: World) -> str:
         f"  curl -s '{control}run/fleet?DRY_RUN=true' | sh    # make the lock, which a fleet needs first",
         f"  curl -s -d days=10 {control}clock                 # let time pass",
         "",
-        f"Each with ?image={IMAGE} behind it runs that image. Then let time pass and run it again.",
+        f"?image={IMAGE} behind it runs that image instead of the checkout.",
     ])  # fmt: skip
 
 

@@ -87,8 +87,8 @@ class SetUp:
         doing = "run the fleet" if "fleet" in self.actions else listed([*self.actions])
         return _comment(
             f"What has to exist for Keyturn to {doing}.",
-            "Commands for a POSIX shell. Running them again is harmless: a command that ends in || says what is there "
-            "already, and the next one updates it.",
+            "Commands for a POSIX shell. Running them again does no harm: where AWS says that something is there "
+            "already, the next command updates it.",
             *self._signed_in(),
             *(token if self.uses_bitbucket else ()),
             *(f"WARNING: {doubt}" for doubt in self.doubts),
