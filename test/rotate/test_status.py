@@ -87,7 +87,7 @@ def test_a_rotated_key_on_each_of_its_days(world: World, company: Company, pipe:
     assert pipe().code == 0
     (new,) = set(statuses(world)) - {old}
     for days, active, fate in ((10, True, "deactivate"), (10, False, "delete")):
-        ahead = {"deactivate": "deactivates", "delete": "deleted"}[fate]
+        ahead = {"deactivate": "deactivates", "delete": "to be deleted"}[fate]
         _, report = look()
         assert fates(report)[old] == ("previous", f"{ahead} on {day(world, 10)}", day(world, 10))
         assert fates(report)[new][0] == "current"
