@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+import boto3
 import pytest
 
 from sandbox.aws import Pair
 from sandbox.wire import Fault
-from sandbox.world import USER
+from sandbox.world import SECRET, USER
 from test.rotate.case import KEY, Case, body_of, signing_with
 from test.support import stages, statuses
 
@@ -300,6 +301,29 @@ def test_a_revocation_that_is_left_in_the_schedule_does_no_more(case: Case) -> N
     assert "is gone" in result.last_line
     assert f"no key of {USER} ends with {name(case.old)}" in case.refused(REVOKE=name(case.old))
     assert "keyturn-revoked" not in stages(case.world)
+
+
+def test_a_mistake_is_undone_once_the_order_is_taken_back(case: Case) -> None:
+    """As docs/leaked-key.md tells: a key that is only made active again is switched off by the next run."""
+    new = rotated(case)
+    case.well(REVOKE=case.old.access_key_id)
+    case.set_status(case.old, "Active")
+    case.well()
+    case.old_is("Inactive")
+    by_user = boto3.client(
+        "secretsmanager", region_name=case.world.aws.region, endpoint_url=case.world.aws_url,
+        aws_access_key_id=case.company.admin.access_key_id,
+        aws_secret_access_key=case.company.admin.secret_access_key,
+    )  # fmt: skip
+    by_user.update_secret_version_stage(
+        SecretId=SECRET, VersionStage="keyturn-revoked", RemoveFromVersionId=stages(case.world)["keyturn-revoked"]
+    )
+    case.set_status(case.old, "Active")
+    for days in (0, 1):
+        case.world.clock.move(days=days)
+        case.well()
+        case.old_is("Active")
+    assert case.held == new
 
 
 @pytest.mark.parametrize("at", ["promote", "publish", "switch off"])
