@@ -28,7 +28,7 @@ class Started:
         self.lines: list[str] = []
         for line in process.stdout:
             self.lines.append(line.rstrip("\n"))
-            if line.endswith("run it again.\n"):
+            if line.endswith("instead of the checkout.\n"):
                 break
         self.text = "\n".join(self.lines)
         places = re.findall(
