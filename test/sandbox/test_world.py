@@ -103,7 +103,7 @@ def test_it_says_what_runs_where_and_what_it_prints_runs_the_pipe_in_every_way()
         assert "in 3 targets" in paste(started.command("pull"))
         assert "12 secrets" in paste(started.command("replicate"))
         assert "rotate: all is well" in paste(started.command("doctor"))
-        assert "keyturn.lock: review it" in paste(started.command("fleet?DRY_RUN=true"))
+        assert "The new lock is in " in paste(started.command("fleet?DRY_RUN=true"))
         assert "2 changed" in paste(started.command("fleet"))
         check = started.control("GET", "check")
         assert check.status_code == 200
