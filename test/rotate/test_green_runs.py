@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
+
 import pytest
 
 from sandbox.aws.dialect import Refused, worded
@@ -51,6 +53,24 @@ def test_an_announcement_that_is_there_already_is_another_run(case: Case) -> Non
     assert result.code == 0, result.output
     assert result.last_line == f"✔ Nothing done: Another run has just begun to rotate {USER}'s key."
     assert result.asked("iam.CreateAccessKey") == []
+
+
+def test_another_run_that_has_just_begun_is_given_a_quarter_of_an_hour_from_then(case: Case) -> None:
+    """However long this one took until then; the leaked key is not off, and is said to be so."""
+
+    begun: list[datetime] = []
+
+    def goes_on() -> None:
+        begun.append(case.world.clock.move(minutes=6))
+
+    in_use = refusal(PUT, "ResourceExistsException", "You can't use ClientRequestToken 1, it is in use.", nth=3)
+    case.world.aws.put_secret(SECRET, body_of(case.old))
+    case.spoil(Fault("secretsmanager.ListSecretVersionIds", "call", call=goes_on), in_use)
+    result = case.run(REVOKE=case.old.access_key_id)
+    assert result.code == 2, result.output
+    assert result.last_line.startswith(f"✖ Nothing done: Another run has just begun to rotate {USER}'s key.")
+    told = result.last_line.partition(" REVOKE again, after ")[2][:5]
+    assert told in {f"{moment + timedelta(minutes=16):%H:%M}" for moment in (*begun, case.world.clock.now())}
 
 
 def test_a_key_that_somebody_makes_by_hand_meanwhile_is_no_other_run(case: Case) -> None:

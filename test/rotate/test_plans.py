@@ -127,7 +127,7 @@ WORLDS: dict[str, tuple[RotationFacts, Rotation]] = {
     "asked for, and what was published was another key": (rotated(1, published=Noted(LOST, ago(5))), FORCE),
     "asked for without a free slot, and when it was published is not known": (off(3, published=None), FORCE),
     "asked for without a free slot, without a secret": (
-        replace(rotated(1, **ALONE), targets=(target("a", NEW, secured=False),)), FORCE),
+        replace(rotated(1, inactive=Noted(OLD, ago(1)), **ALONE), targets=(target("a", NEW, secured=False),)), FORCE),
     "asked for without a free slot, and another key was off": (
         rotated(4, active=False, inactive=Noted(LOST, ago(3))), FORCE),
     "asked for, and a leaked key is left": (
@@ -135,6 +135,8 @@ WORLDS: dict[str, tuple[RotationFacts, Rotation]] = {
     "asked for without a free slot": (rotated(1), FORCE),
     "asked for without a free slot, the key before off": (off(3), FORCE),
     "asked for without a free slot, since when is not known": (rotated(4, active=False), FORCE),
+    "asked for without a free slot, the key before used after its time": (rotated(12, use=USED), FORCE),
+    "asked for without a free slot and without a secret, the key before off": (off(3, **ALONE), FORCE),
     # The key before.
     "within the grace period": (rotated(9.9, use=UNUSED), POLICY),
     "after it, never used": (rotated(10, use=UNUSED), POLICY),

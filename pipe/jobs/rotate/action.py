@@ -185,7 +185,7 @@ class Rotate:
 
     def summary(self, facts: RotationFacts, plan: KeyPlan, outcome: KeyOutcome | None) -> str:
         """Return the last line."""
-        return summary(facts, plan, outcome)
+        return summary(facts, plan, outcome, self.now)
 
     def overview(self, facts: RotationFacts, plan: KeyPlan, outcome: KeyOutcome | None) -> Overview:
         """Return how the keys are after it."""

@@ -7,7 +7,6 @@ from dataclasses import replace
 
 from pipe.errors import Refused
 from pipe.jobs.rotate.facts import (
-    INTENT_LASTS,
     MOST_KEYS,
     Intent,
     KeyFailure,
@@ -16,8 +15,9 @@ from pipe.jobs.rotate.facts import (
     Rotation,
     RotationFacts,
     TargetState,
+    over_by,
 )
-from pipe.jobs.rotate.leak import orders_of, refuse_foreign, wait_until, without_room
+from pipe.jobs.rotate.leak import orders_of, refuse_foreign, wait_for, without_room
 from pipe.jobs.rotate.plan_new_key import (
     NEW,
     holds,
@@ -27,7 +27,7 @@ from pipe.jobs.rotate.plan_new_key import (
     secret_made,
     verification,
 )
-from pipe.jobs.rotate.plan_old_keys import gone_by, in_the_way_of, old_key_steps, removals, waiting
+from pipe.jobs.rotate.plan_old_keys import free_from, gone_by, in_the_way_of, old_key_steps, removals, waiting
 from pipe.jobs.rotate.refuse import refuse_contradictions, refuse_without_room
 from pipe.plan import Do
 from pipe.values import AccessKey, last_four
@@ -173,12 +173,11 @@ def _held_up(
 def _wait(facts: RotationFacts, policy: Rotation, intent: Intent, orders: frozenset[str]) -> KeyPlan:
     """Return the plan for while another run is at work: nothing, which is not enough for a leak or a rerun."""
     since = f"{intent.build} has been at work on {facts.user}'s key since {intent.at:%H:%M} UTC"
-    until = intent.at + INTENT_LASTS
     unmet = True
     if policy.revoke:
-        busy = f"{since}; the leaked key was not touched. {wait_until(facts, orders, until)}"
+        busy = f"{since}; the leaked key was not touched. {wait_for(facts, orders, intent.at)}"
     elif facts.run.is_rerun_of(intent.build):
-        busy = f"{since}, and this is a rerun of it. If it was cut off, run again after {until:%H:%M} UTC"
+        busy = f"{since}, and this is a rerun of it. If it was cut off, run again after {over_by(intent.at):%H:%M} UTC"
     else:
         busy, unmet = since, False
     return KeyPlan((KeyStep(Do.WAIT, facts.user, busy),), busy, unmet=unmet)
@@ -241,14 +240,9 @@ def _unfinished(facts: RotationFacts, previous: AccessKey) -> bool:
 
 
 def _no_free_slot(facts: RotationFacts, policy: Rotation, previous: AccessKey) -> str:
-    record = facts.record
-    if record.inactive and record.inactive.key_id == previous.id:
-        free = record.inactive.at + policy.recovery
-    else:
-        free = (record.published.at if record.published else facts.now) + policy.grace + policy.recovery
     return (
         f"FORCE: {facts.user} has two access keys already; {previous.name} is deleted on "
-        f"{max(free, facts.now):%Y-%m-%d} at the earliest, and only then can a new key be made."
+        f"{free_from(facts, policy, previous):%Y-%m-%d} at the earliest, and only then can a new key be made."
     )
 
 

@@ -23,6 +23,11 @@ SKEW = timedelta(minutes=1)
 QUIET = timedelta(days=3)
 
 
+def over_by(begun: datetime) -> datetime:
+    """Return when a run that has announced itself then keeps no other away any more; told without its seconds."""
+    return begun + INTENT_LASTS + SKEW
+
+
 @dataclass(frozen=True)
 class Intent:
     """The announcement that a key is about to be made: when, by which run, and which keys there were.

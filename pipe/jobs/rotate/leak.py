@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator
 from datetime import datetime
 
 from pipe.errors import Refused
-from pipe.jobs.rotate.facts import KeyStep, Rotation, RotationFacts
+from pipe.jobs.rotate.facts import KeyStep, Rotation, RotationFacts, over_by
 from pipe.jobs.rotate.key_use import NOBODY, deactivation, in_the_way, who_may_break
 from pipe.jobs.rotate.plan_new_key import announcement, holds, published, rotation_steps, taken_over
 from pipe.plan import Do
@@ -57,11 +57,11 @@ def switch_off(facts: RotationFacts, key: AccessKey) -> str:
     return f"aws iam update-access-key --user-name {facts.user} --access-key-id {key.id} --status Inactive"
 
 
-def wait_until(facts: RotationFacts, leaked: Collection[str], latest: datetime) -> str:
-    """Say what to do about leaked keys while another run is at work, which it is until then at the latest."""
+def wait_for(facts: RotationFacts, leaked: Collection[str], begun: datetime) -> str:
+    """Say what to do about leaked keys while another run is at work, which has begun by then at the latest."""
     commands = " && ".join(switch_off(facts, key) for key in facts.keys if key.id in leaked and key.active)
     at_once = f"To switch it off at once, whatever breaks: {commands}. " if commands else ""
-    return f"{at_once}Run the same REVOKE again, after {latest:%H:%M} UTC at the latest"
+    return f"{at_once}Run the same REVOKE again, after {over_by(begun):%H:%M} UTC at the latest"
 
 
 def described(facts: RotationFacts, key: AccessKey) -> str:

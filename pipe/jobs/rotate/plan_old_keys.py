@@ -66,6 +66,17 @@ def _free(facts: RotationFacts, policy: Rotation, noted: Noted) -> datetime:
     return noted.at + policy.recovery + (timedelta(0) if facts.record.keeps_secrets else policy.grace)
 
 
+def free_from(facts: RotationFacts, policy: Rotation, previous: AccessKey) -> datetime:
+    """Return when a replaced key can be deleted at the earliest, where it stays until its time is up."""
+    record, now = facts.record, facts.now
+    if previous.active and record.keeps_secrets:
+        # It is switched off by a run, today at the earliest.
+        begun = record.published.at if record.published else now
+        return max(begun + policy.grace, now) + policy.recovery
+    noted = record.inactive if record.inactive and record.inactive.key_id == previous.id else Noted(previous.id, now)
+    return max(_free(facts, policy, noted), now)
+
+
 def _active(facts: RotationFacts, policy: Rotation, key: AccessKey, *, fresh: bool) -> Iterator[KeyStep]:
     use = facts.last_use.get(key.id)
     if facts.record.notes_inactive:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
+from datetime import datetime
 
-from pipe.jobs.rotate.facts import INTENT_LASTS, KeyOutcome, KeyPlan, KeyStep, Rotation, RotationFacts
-from pipe.jobs.rotate.leak import STAYS, STAYS_ON, TO_END, switch_off, wait_until
+from pipe.jobs.rotate.facts import KeyOutcome, KeyPlan, KeyStep, Rotation, RotationFacts
+from pipe.jobs.rotate.leak import STAYS, STAYS_ON, TO_END, switch_off, wait_for
 from pipe.jobs.rotate.plan_new_key import NEW
 from pipe.jobs.rotate.preview import Fate, preview_of, state_of
 from pipe.overview import KeyLife, Overview
@@ -13,8 +14,8 @@ from pipe.plan import Do
 from pipe.values import last_four
 
 
-def summary(facts: RotationFacts, plan: KeyPlan, outcome: KeyOutcome | None) -> str:
-    """Return the last line's words; `outcome` is None after a dry run."""
+def summary(facts: RotationFacts, plan: KeyPlan, outcome: KeyOutcome | None, now: datetime) -> str:
+    """Return the last line's words; `outcome` is None after a dry run, `now` is when the run ends."""
     if plan.busy:
         return f"Nothing done: {plan.busy}."
     if outcome is None:
@@ -23,7 +24,7 @@ def summary(facts: RotationFacts, plan: KeyPlan, outcome: KeyOutcome | None) -> 
         return f"Dry run: {count or 'no'} step{'' if count == 1 else 's'} to take; nothing was written{on}."
     if outcome.elsewhere:
         named = {step.key_id for step in plan.steps if step.leaked}
-        advice = f" {wait_until(facts, named, facts.now + INTENT_LASTS)}." if outcome.unmet else ""
+        advice = f" {wait_for(facts, named, now)}." if outcome.unmet else ""
         return f"Nothing done: {outcome.elsewhere}{advice}"
     done = _sentence(facts, outcome.done)
     if outcome.exit_code == 0:
