@@ -41,18 +41,22 @@ def why_kept(looked: SelectorResult, policy: Pull | Replication) -> str:
     return ""
 
 
-def guard(shares: Iterable[tuple[int, int, str]], going: int, policy: Pull | Replication) -> str:
-    """Return why what would go is not deleted; empty where it is.
+def too_many(shares: Iterable[tuple[int, int, str]], going: int, policy: Pull | Replication) -> str:
+    """Return of what too much would go, so that it is not deleted; empty where it is.
 
     If too much is gone, that may be a mistake. `shares` say how many would go of how many, and whose they are; `going`
     is how many would go in the whole run: PRUNE as a number allows exactly these, and never more.
     """
     if policy.prune_count and going > policy.prune_count:
-        return f"not deleted: {going} would go in this run, and PRUNE says {policy.prune_count}"
+        return f"{going} would go in this run, and PRUNE says {policy.prune_count}"
     if going == policy.prune_count:
         return ""
     for orphaned, owned, of in shares:
         if orphaned > FEW and orphaned > SHARE * owned:
-            allow = f"PRUNE: {going} allows exactly that many in one run"
-            return f"not deleted: {orphaned} of {owned} {of} would go; {allow}"
+            return f"{orphaned} of {owned} {of} would go"
     return ""
+
+
+def not_deleted(many: str, number: int) -> str:
+    """Say that too much would go, as `too_many` has it, and which number lets it go in the next run."""
+    return f"not deleted: {many}; PRUNE: {number} allows exactly that many in one run"

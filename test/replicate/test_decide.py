@@ -389,6 +389,19 @@ def test_more_than_five_and_more_than_a_fifth_never_go_in_one_run() -> None:
         assert (done(plan), plan.unmet) == ([], True)
 
 
+@pytest.mark.parametrize(("dry_run", "number"), [(True, 8), (False, 7)])
+def test_the_number_that_lets_replicas_go_counts_none_that_goes_in_this_run(dry_run: bool, number: int) -> None:
+    (app,) = read_selectors("secret/ci/app/** *")[0]
+    others = [found(f"n{each}") for each in range(40)]
+    left, *gone = (found(f"app/n{each}", selector=app) for each in range(8))
+    there = {each.address.removeprefix("secret/ci/"): replica(each) for each in (*others, DB, left, *gone)}
+    seen = facts(DB, left, *others, replicas={**there, "cache": replica(CACHE)})
+    plan = decide(replace(seen, dry_run=dry_run), PRUNING)
+    assert done(plan) == ["prune team/ci/cache"]
+    said = f"not deleted: 7 of 8 of “{app.text}” would go; PRUNE: {number} allows exactly that many in one run"
+    assert any(said in line for line in told(plan))
+
+
 def test_what_is_taken_away_from_a_wildcard_is_kept_and_named() -> None:
     (wild,) = read_selectors("secret/ci/** *; !secret/ci/cache")[0]
     looked = SelectorResult(wild, (found("db", selector=wild),), without=wild.without)

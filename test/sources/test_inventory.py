@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from pipe.errors import Denied, KeyturnError, Missing, Refused
-from pipe.jobs.prune import Orphaned, guard, may_go, why_kept
+from pipe.jobs.prune import Orphaned, may_go, too_many, why_kept
 from pipe.outcome import Outcome
 from pipe.plan import Do, Failure, Step
 from pipe.secrets import Content, Engine, State, Version
@@ -87,14 +87,14 @@ def test_nothing_goes_where_not_all_could_be_looked_at() -> None:
 )  # fmt: skip
 def test_more_than_five_and_more_than_a_fifth_go_only_by_their_number(left: int, whole: int, allowed: bool) -> None:
     here = [(left, whole, "there")]
-    guarded = f"not deleted: {left} of {whole} there would go; PRUNE: 40 allows exactly that many in one run"
-    assert guard(here, 40, PRUNING) == ("" if allowed else guarded)
-    assert guard(here, 40, PRUNING._replace(prune_count=40)) == ""
+    guarded = f"{left} of {whole} there would go"
+    assert too_many(here, 40, PRUNING) == ("" if allowed else guarded)
+    assert too_many(here, 40, PRUNING._replace(prune_count=40)) == ""
     # A number that is left in a schedule never deletes more, and fewer as without it.
-    assert guard(here, 40, PRUNING._replace(prune_count=41)) == ("" if allowed else guarded)
+    assert too_many(here, 40, PRUNING._replace(prune_count=41)) == ("" if allowed else guarded)
     for other in (39, left):
-        said = f"not deleted: 40 would go in this run, and PRUNE says {other}"
-        assert guard(here, 40, PRUNING._replace(prune_count=other)) == said
+        said = f"40 would go in this run, and PRUNE says {other}"
+        assert too_many(here, 40, PRUNING._replace(prune_count=other)) == said
 
 
 def test_nothing_goes_unless_it_is_to_be_pruned() -> None:

@@ -33,10 +33,14 @@ log = logging.getLogger("keyturn.pull")
 
 @dataclass(frozen=True)
 class PullFacts(Observed):
-    """All that was seen before it is decided; `refused` are the targets that could not be looked at, and why."""
+    """All that was seen before it is decided; `refused` are the targets that could not be looked at, and why.
+
+    `dry_run` is whether it is only shown what would be done.
+    """
 
     targets: tuple[TargetState, ...]
     refused: tuple[tuple[str, KeyturnError], ...] = ()
+    dry_run: bool = False
 
     @property
     def failures(self) -> tuple[Failure[Step], ...]:
@@ -67,7 +71,7 @@ def observe(
     looked, contents = look(source, partial(_known, states, policy))
     if policy.prune:
         looked = tuple(confirm(source, each, _brought(states, each, origin_digest(source.origin))) for each in looked)
-    facts = PullFacts(now, source.origin, looked, contents, {}, states, refused)
+    facts = PullFacts(now, source.origin, looked, contents, {}, states, refused, dry_run)
     # A dynamic secret is made by reading it, and a dry run makes nothing.
     return read(
         source, facts, [each for each in to_read(facts, policy) if not (dry_run and each.engine is Engine.OTHER)]

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from pipe.errors import Problem, Refused
-from pipe.jobs.prune import Orphaned, guard, may_go, why_kept
+from pipe.jobs.prune import Orphaned, may_go, not_deleted, too_many, why_kept
 from pipe.jobs.pull.capacity import Filled, too_large
 from pipe.jobs.pull.observe import PullFacts, is_current, whats_wrong
 from pipe.jobs.pull.resolve import ResolvedSecret, ResolvedVariable, resolve
@@ -40,8 +40,10 @@ def decide(facts: PullFacts, policy: Pull) -> PullPlan:
     inventory, resolved = resolve(facts, policy)
     plans = [_TargetPlan(target, facts, policy, inventory, resolved) for target in facts.targets]
     going = sum(len(may_go(each.orphaned, policy)) for each in plans)
+    held = sum(each.guard(going) for each in plans)
     for each in plans:
-        each.prune(going)
+        # What goes in this run is not there any more in the next one.
+        each.prune(going if facts.dry_run else held)
     full = too_large([each.filled for each in plans], policy.state_variable)
     refused = {each: why for each, why in zip(plans, full, strict=True) if why}
     problems: list[Problem | str] = [*inventory.problems]
@@ -79,6 +81,8 @@ class _TargetPlan:
         self.target = target
         self.kept: list[Step] = []
         self.orphaned: list[Orphaned] = []
+        # Of what too much would go, by the selectors' texts.
+        self._too_many: dict[str, str] = {}
         self._facts = facts
         self._policy = policy
         self._inventory = inventory
@@ -134,14 +138,25 @@ class _TargetPlan:
         state = with_last_sync(target.state.value if target.state else None, self.remembers)
         return Filled(target, sizes, len(state), acts=bool(self.steps))
 
-    def prune(self, going: int) -> None:
-        """Delete what is orphaned, or keep and name it, and tell what else is kept; `going` would in the whole run."""
-        policy, place = self._policy, self.target.place
+    def guard(self, going: int) -> int:
+        """Find of what too much would go, where `going` would in the whole run; return how many stay for that."""
+        policy, held = self._policy, set[str]()
         here = (len(may_go(self.orphaned, policy)), len(self.target.last_sync.names), "there")
         for each in self.orphaned:
-            kept = why_kept(each.looked, policy)
-            own = (len(each.names), each.owned, f"of “{each.looked.selector.text}”")
-            why = kept or guard([here, own], going, policy)
+            text = each.looked.selector.text
+            own = (len(each.names), each.owned, f"of “{text}”")
+            many = "" if why_kept(each.looked, policy) else too_many([here, own], going, policy)
+            if many:
+                self._too_many[text] = many
+                held |= each.names.keys()
+        return len(held)
+
+    def prune(self, number: int) -> None:
+        """Delete what is orphaned, or keep and name it, and tell what else is kept; PRUNE as `number` lets it go."""
+        policy, place = self._policy, self.target.place
+        for each in self.orphaned:
+            kept, many = why_kept(each.looked, policy), self._too_many.get(each.looked.selector.text)
+            why = not_deleted(many, number) if many else kept
             if why:
                 first, *others = each.names.values()
                 reason = f"{first}{', and the like' if others else ''}; {why}"

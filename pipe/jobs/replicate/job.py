@@ -105,7 +105,7 @@ class Replicate:
 
     def observe(self) -> ReplicationFacts:
         """Look at source and replicas, and read what changed; raises Refused and ServiceError."""
-        return observe(lambda: self._store, self._source, self._policy, self._run.id)
+        return observe(lambda: self._store, self._source, self._policy, self._run)
 
     def plan(self, facts: ReplicationFacts) -> ReplicaPlan:
         """Decide what is written; raises Refused."""

@@ -12,7 +12,7 @@ from pipe.secrets import Described, Engine, Version
 from pipe.selectors import Selector
 from pipe.sources.inventory import Inventory, Live, Observed, confirm, look, open_beside, read, take_inventory
 from pipe.sources.source import FoundSecret, SelectorResult, Source
-from pipe.values import Replication
+from pipe.values import Replication, Run
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,10 +22,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ReplicationFacts(Observed):
-    """All that was seen before it is decided; `replicas` are by name, `run` is this run's id."""
+    """All that was seen before it is decided; `replicas` are by name, `run` is this run's id.
+
+    `dry_run` is whether it is only shown what would be done.
+    """
 
     replicas: Mapping[str, Described]
     run: str
+    dry_run: bool = False
 
 
 class Wanted(NamedTuple):
@@ -38,7 +42,7 @@ class Wanted(NamedTuple):
     token: str
 
 
-def observe(store: Callable[[], SecretsManager], source: Source, policy: Replication, run: str) -> ReplicationFacts:
+def observe(store: Callable[[], SecretsManager], source: Source, policy: Replication, run: Run) -> ReplicationFacts:
     """Return what there is: replicas and sign-in side by side, then versions, then the content of what changed.
 
     Versions come after the replicas, not beside them: a replica that another run writes meanwhile would seem to have no
@@ -56,7 +60,7 @@ def observe(store: Callable[[], SecretsManager], source: Source, policy: Replica
     looked, contents = look(source, known)
     if policy.prune:
         looked = tuple(confirm(source, each, _brought(replicas, each, source.origin, policy)) for each in looked)
-    facts = ReplicationFacts(now, source.origin, looked, contents, {}, replicas, run)
+    facts = ReplicationFacts(now, source.origin, looked, contents, {}, replicas, run.id, run.dry_run)
     return read(source, facts, to_read(facts, policy))
 
 

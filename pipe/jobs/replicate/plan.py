@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from pipe.errors import Problem, Refused
-from pipe.jobs.prune import Orphaned, guard, may_go, why_kept
+from pipe.jobs.prune import Orphaned, may_go, not_deleted, too_many, why_kept
 from pipe.jobs.replicate.identity import (
     CURRENT,
     OURS,
@@ -214,10 +214,16 @@ def _orphans(facts: ReplicationFacts, policy: Replication, kept: set[str]) -> It
     counts = Counter(tags[OWNER] for tags in owned.values())
     orphaned = [Orphaned(selected[each], names, counts[each]) for each, names in gone.items() if names]
     going = len(may_go(orphaned, policy))
+    many: dict[str, str] = {}
     for each in orphaned:
-        unsure = why_kept(each.looked, policy)
-        own = (len(each.names), each.owned, f"of “{each.looked.selector.text}”")
-        why = unsure or guard([(going, len(owned), "of all replicas"), own], going, policy)
+        text, all_of_them = each.looked.selector.text, (going, len(owned), "of all replicas")
+        if not why_kept(each.looked, policy):
+            many[text] = too_many([all_of_them, (len(each.names), each.owned, f"of “{text}”")], going, policy)
+    held = sum(len(each.names) for each in orphaned if many.get(each.looked.selector.text))
+    for each in orphaned:
+        unsure, much = why_kept(each.looked, policy), many.get(each.looked.selector.text)
+        # What goes in this run is not there any more in the next one.
+        why = not_deleted(much, going if facts.dry_run else held) if much else unsure
         if not why:
             until = f"it can be restored for {policy.window} days"
             yield from (Prune(on=name, reason=f"{gone}; {until}") for name, gone in each.names.items())
