@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from pipe.redact import clean, clean_data, encoded, one_line
 from pipe.report import Ended, failure_text
-from pipe.values import Build
+from pipe.values import Build, count
 
 # What Amazon SNS takes: a subject of fewer than 100 characters, a message of 256 KiB in UTF-8.
 LONGEST_SUBJECT = 99
@@ -94,7 +94,7 @@ def insight(ended: Ended, build: Build) -> tuple[Mapping[str, Any], Sequence[Map
     oldest = seen.oldest if seen else None
     data: list[dict[str, Any]] = []
     if oldest:
-        data.append(_field("Oldest active key", "TEXT", f"{oldest.user} {oldest.key}, {oldest.age} days"))
+        data.append(_field("Oldest active key", "TEXT", f"{oldest.user} {oldest.key}, {count(oldest.age, 'day')}"))
     if seen and seen.keys:
         data.append(_field("Overdue", "NUMBER", seen.overdue))
     data.append(_field("Changed", "NUMBER", len(ended.changes)))

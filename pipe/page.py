@@ -11,7 +11,7 @@ from html import escape
 from pipe.overview import Held, KeyLife, Overview, Store
 from pipe.redact import one_line
 from pipe.report import Ended
-from pipe.values import Build
+from pipe.values import Build, count
 
 # Returns a text as it may stand in a page.
 Shown = Callable[[str], str]
@@ -130,12 +130,11 @@ def _keys(keys: Sequence[KeyLife], limits: Sequence[tuple[int, int, int]], most:
         bar, at = limits.index(key.limits), min(100.0, 100 * key.age / (key.limits[2] * _BEYOND))
         tone = ' class="bad"' if key.overdue else ""
         yield (
-            f"<li><details><summary><span>{shown(key.user)} {shown(key.key)}</span><span>{key.age} days</span>"
+            f"<li><details><summary><span>{shown(key.user)} {shown(key.key)}</span><span>{count(key.age, 'day')}</span>"
             f'<u class="p{bar}"><i style="left:{at:.0f}%"></i></u>'
             f"<span{tone}>{shown(key.next)}</span></summary>"
         )
-        many = len(key.holders)
-        yield f"<p>{shown(key.state)}; in {many} target{'' if many == 1 else 's'}</p>"
+        yield f"<p>{shown(key.state)}; in {count(len(key.holders), 'target')}</p>"
         yield from _list(map(shown, key.holders), most)
         yield "</details></li>"
     yield f"</ul>{_more(len(ordered) - len(told))}"

@@ -43,6 +43,7 @@ class Do(StrEnum):
     TAG = "tag"
     REMEMBER = "remember"
     KEEP = "keep"
+    WARN = "warn"
     WAIT = "wait"
 
 
@@ -85,7 +86,7 @@ class Step:
     @property
     def acts(self) -> bool:
         """Whether the step does anything at all."""
-        return self.do not in (Do.KEEP, Do.WAIT)
+        return self.do not in (Do.KEEP, Do.WARN, Do.WAIT)
 
 
 AnyStep = TypeVar("AnyStep", bound=Step)

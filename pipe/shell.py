@@ -29,7 +29,7 @@ from pipe.report import GREEN, RED, Ended, LineFormatter, Runs, Style, parts_tex
 from pipe.retry import Deadline
 from pipe.settings.reader import learn_secrets
 from pipe.settings.variables import ACTIONS
-from pipe.values import Build
+from pipe.values import Build, count
 
 log = logging.getLogger("keyturn")
 
@@ -162,7 +162,7 @@ def _failed(action: str, error: KeyturnError, screen: _Screen) -> Ended:
         for problem in error.problems:
             screen.say(screen.style.paint("✖ ", RED) + clean(str(problem)))
         problems = [(problem.sentence, problem.advice) for problem in error.problems]
-        last = f"Refused, nothing was touched: {error.count} problem{'' if error.count == 1 else 's'}, see above."
+        last = f"Refused, nothing was touched: {count(error.count, 'problem')}, see above."
     elif error.changed:
         last = f"Partly done: {error}"
     step = Step(Do.RUN, action, "")

@@ -17,6 +17,12 @@ def last_four(key_id: str) -> str:
     return f"…{key_id[-4:]}" if re.fullmatch(r"[A-Z0-9]{16,128}", key_id) else "…????"
 
 
+def count(number: int, noun: str) -> str:
+    """Return so many of something, in words, by a noun in the singular."""
+    plural = f"{noun[:-1]}ies" if noun.endswith("ry") else f"{noun}s"
+    return f"{number:,} {noun if number == 1 else plural}"
+
+
 def stamp(moment: datetime) -> str:
     """Return a moment as text, in UTC, to the second."""
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -42,6 +48,10 @@ class AccessKey(NamedTuple):
     def age_days(self, now: datetime) -> int:
         """Return the key's age in whole days."""
         return (now - self.created).days
+
+    def age(self, now: datetime) -> str:
+        """Return the key's age in words."""
+        return count(self.age_days(now), "day")
 
 
 class KeyPair(NamedTuple):

@@ -8,10 +8,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import cached_property
-from itertools import count, product
+from itertools import product
 from pathlib import Path
 
 from pipe import errors
+from pipe.values import count
 from test.support import ROOT
 
 # What says a problem, and which of its arguments are the variable, the words and the advice; all errors are alike.
@@ -72,7 +73,7 @@ def listed(page: str) -> str:
                 break
         else:
             raise ValueError(f"docs/troubleshooting.md has no place for “{message.text}” of {message.file}")
-    numbers = count()
+    numbers = iter(range(len(places)))
 
     def lay(found: re.Match[str]) -> str:
         lines = [
@@ -180,6 +181,9 @@ class _Scope:
         if isinstance(node, ast.Constant):
             return [str(node.value)]
         inside = node.value if isinstance(node, ast.FormattedValue) else node
+        match inside:
+            case ast.Call(func=ast.Name(id="count"), args=[_, ast.Constant(value=str(noun))]):
+                return [f"… {count(2, noun).removeprefix('2 ')}"]
         said = self.texts(inside, depth - 1) if isinstance(inside, ast.Name | ast.BoolOp) else []
         return [text for text in said if text.count(" ") > 2] or ["…"]
 

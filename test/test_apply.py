@@ -54,9 +54,9 @@ def failed(outcome: Outcome[Step]) -> list[tuple[str, str, str]]:
 
 def test_steps_are_done_in_order_and_those_that_only_tell_are_left_out() -> None:
     hands = Hands()
-    outcome = outcome_of(Plan(steps(Do.INTEND, Do.KEEP, Do.CREATE, Do.WAIT, Do.VERIFY)), hands)
-    assert hands.done == ["a", "c", "e"]
-    assert (on(outcome.done), outcome.failures, outcome.undone) == ("ace", (), ())
+    outcome = outcome_of(Plan(steps(Do.INTEND, Do.KEEP, Do.CREATE, Do.WAIT, Do.WARN, Do.VERIFY)), hands)
+    assert hands.done == ["a", "c", "f"]
+    assert (on(outcome.done), outcome.failures, outcome.undone) == ("acf", (), ())
     assert outcome.exit_code == 0
 
 
@@ -64,7 +64,7 @@ def test_steps_are_done_in_order_and_those_that_only_tell_are_left_out() -> None
 NO_CHANGES = {
     Do.RUN, Do.TIDY, Do.REMOVE, Do.PROVE, Do.STORE, Do.MAKE, Do.INTEND, Do.HOLD, Do.VERIFY, Do.READ, Do.REMEMBER,
     Do.REMEMBER_PUBLISHED, Do.REMEMBER_INACTIVE, Do.FORGET_INACTIVE, Do.REMEMBER_REPLACED, Do.REMEMBER_REVOKED,
-    Do.KEEP, Do.WAIT,
+    Do.KEEP, Do.WARN, Do.WAIT,
 }  # fmt: skip
 
 
@@ -120,7 +120,7 @@ def test_neighbours_of_one_kind_are_done_side_by_side(do: Do) -> None:
     assert on(outcome_of(Plan(steps(do, do, do)), meet).done) == "abc"
 
 
-@pytest.mark.parametrize("do", sorted(set(Do) - {*SIDE_BY_SIDE, Do.KEEP, Do.WAIT}))
+@pytest.mark.parametrize("do", sorted(set(Do) - {*SIDE_BY_SIDE, Do.KEEP, Do.WARN, Do.WAIT}))
 def test_all_others_are_done_one_by_one(do: Do) -> None:
     hands = Hands(a=FAILED)
     assert on(outcome_of(Plan(steps(do, do)), hands).undone) == "b"

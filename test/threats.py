@@ -334,7 +334,7 @@ CONTROLS = (
         "pipe/jobs/prune.py",
         "    if not looked.found:\n        return",
         "    if looked.found is None:\n        return",
-        "test/sources/test_inventory.py::test_nothing_goes_where_not_all_could_be_looked_at",
+        "test/sources/test_inventory.py::test_what_nothing_was_found_of_needs_a_person",
     ),
     Control(
         "Nothing is pruned where something could not be looked at.",

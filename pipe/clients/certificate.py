@@ -19,6 +19,7 @@ from cryptography.x509.oid import NameOID, SignatureAlgorithmOID
 from pipe.errors import Problem, Refused
 from pipe.permissions import trusts_certificate
 from pipe.redact import Secret, one_line
+from pipe.values import count
 
 CERTIFICATE, CHAIN, KEY = (f"AWS_ROLESANYWHERE_{name}" for name in ("CERTIFICATE", "CHAIN", "PRIVATE_KEY"))
 
@@ -211,7 +212,7 @@ def renewal(facts: Facts, now: datetime) -> str:
     days = (facts.until - now).days
     if validity(facts, now) or days > RENEWAL:
         return ""
-    left = {0: "in less than a day", 1: "in 1 day"}.get(days, f"in {days} days")
+    left = f"in {count(days, 'day')}" if days else "in less than a day"
     return f"AWS_ROLESANYWHERE_CERTIFICATE expires on {facts.until:%Y-%m-%d}, {left}: renew it."
 
 

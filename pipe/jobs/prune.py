@@ -37,8 +37,13 @@ def why_kept(looked: SelectorResult, policy: Pull | Replication) -> str:
     if looked.problem is not None or looked.failed:
         return "not deleted, since not all secrets could be looked at"
     if not looked.found:
-        return "not deleted, since nothing at all was found"
+        return "not deleted, since nothing was found: check the path and the policy, or delete it yourself"
     return ""
+
+
+def is_refused(looked: SelectorResult, policy: Pull | Replication) -> bool:
+    """Tell whether what is not deleted was asked for; where not all could be looked at, that has failed already."""
+    return bool(policy.prune) and looked.problem is None and not looked.failed
 
 
 def too_many(shares: Iterable[tuple[int, int, str]], going: int, policy: Pull | Replication) -> str:

@@ -18,6 +18,7 @@ from pipe.retry import side_by_side
 from pipe.secrets import Content, State, Version
 from pipe.selectors import Selector, covers
 from pipe.sources.source import FoundSecret, SelectorResult, Source
+from pipe.values import count
 
 log = logging.getLogger("keyturn.sources")
 
@@ -98,7 +99,7 @@ class Inventory:
     @property
     def told(self) -> list[Step]:
         """The notes as steps that do nothing."""
-        return [Step(Do.KEEP, on, reason, warn=True, unmet=unmet) for (on, reason), unmet in self.notes.items()]
+        return [Step(Do.WARN, on, reason, warn=True, unmet=unmet) for (on, reason), unmet in self.notes.items()]
 
 
 def take_inventory(seen: Observed, *, fail_on_missing: bool = False) -> Inventory:
@@ -237,11 +238,6 @@ def warned(steps: Iterable[Step]) -> str:
     """Return how many warnings the plan had, for a last line that has nothing else to tell; nothing where none."""
     warnings = sum(step.warn for step in steps)
     return f"; {count(warnings, 'warning')}, see above" if warnings else ""
-
-
-def count(number: int, what: str) -> str:
-    """Return so many of something, in words."""
-    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def _doubt(address: str, answer: Content | KeyturnError) -> KeyturnError | None:

@@ -89,7 +89,7 @@ def test_where_the_hour_ends_it_says_what_is_left_and_the_next_run_goes_on(kept:
     )
     rest = discovered(kept)
     assert rest.code == 0
-    assert "3 repositories were looked through by an earlier run" in rest.output
+    assert "An earlier run has looked through 3 repositories" in rest.output
     assert len(of_bitbucket(rest)) < len(of_bitbucket(whole))
     assert report(kept)["seen"] == everything["seen"]
 

@@ -267,7 +267,7 @@ def test_a_key_that_is_not_there_is_refused_or_left_out() -> None:
     assert (done(none), told(none)) == ([], [f"! {ONE.text}: {said}"])
     folder = found("db", selector=read_selectors("secret/ci/** password")[0][0])
     alone = facts(folder, read=read({"user": "u"}, folder))
-    assert "none of 1 secrets there has a key password" in refused(alone)[0]
+    assert "1 secret there, none with a key password" in refused(alone)[0]
     beside = replace(folder, address="secret/ci/cache")
     both = facts(folder, beside, read={**read({"user": "u"}, folder), **read(VALUES, beside)})
     assert done(decide(both, POLICY)) == ["write team/ci/cache"]

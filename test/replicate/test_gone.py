@@ -145,9 +145,9 @@ def test_a_source_with_nothing_in_it_deletes_nothing(pruning: Case, policy: str)
     for path in pruning.company.secrets:
         pruning.vault.remove(path)
     assert "nothing is there" in pruning.refused()
-    result = pruning.well(ON_MISSING="keep")
+    result = pruning.unmet(ON_MISSING="keep")
     unpruned(pruning, result)
-    assert "not deleted, since nothing at all was found" in result.output
+    assert "not deleted, since nothing was found" in result.last_line
 
 
 @pytest.mark.parametrize("kind", ["500-before", "403", "429-hint"])

@@ -201,6 +201,9 @@ def test_a_leaked_key_is_off_and_another_one_is_in_use(case: Case, situation: Ca
     used = judge(case, leak, result.output)
     assert result.last_line.startswith("✔ "), result.output
     assert leak.says.format(leaked=name(leak.leaked), used=name(used)) in result.last_line
+    assert result.last_line.count(f"…{name(used)}") == 1
+    if "iam.UpdateAccessKey" in result.writes:
+        assert f"with …{name(leak.leaked)} stay valid for up to 36 hours. docs/leaked-key.md has" in result.output
     if situation is own_key:
         revoke |= signing_with(used)
     again = case.run(**revoke)

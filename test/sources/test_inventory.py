@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from pipe.errors import Denied, KeyturnError, Missing, Refused
-from pipe.jobs.prune import Orphaned, may_go, too_many, why_kept
+from pipe.jobs.prune import Orphaned, is_refused, may_go, too_many, why_kept
 from pipe.outcome import Outcome
 from pipe.plan import Do, Failure, Step
 from pipe.secrets import Content, Engine, State, Version
@@ -77,8 +77,15 @@ def test_nothing_goes_where_not_all_could_be_looked_at() -> None:
     denied = Denied("No.", "Check.")
     for looked in (replace(LOOKED, problem=denied), replace(LOOKED, failed={"secret/ci/b": denied})):
         assert why_kept(looked, PRUNING) == "not deleted, since not all secrets could be looked at"
-    assert why_kept(SelectorResult(SELECTOR), PRUNING) == "not deleted, since nothing at all was found"
+        assert not is_refused(looked, PRUNING), "the look itself has failed"
     assert why_kept(LOOKED, PRUNING) == ""
+
+
+def test_what_nothing_was_found_of_needs_a_person() -> None:
+    nothing = SelectorResult(SELECTOR)
+    said = "not deleted, since nothing was found: check the path and the policy, or delete it yourself"
+    assert (why_kept(nothing, PRUNING), is_refused(nothing, PRUNING)) == (said, True)
+    assert not is_refused(nothing, PRUNING._replace(prune=False))
 
 
 @pytest.mark.parametrize(

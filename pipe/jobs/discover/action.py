@@ -24,7 +24,7 @@ from pipe.jobs.discover.propose import propose
 from pipe.jobs.fleet.patterns import place_name
 from pipe.report import Ended, Table, Tone
 from pipe.retry import IN_FLIGHT, Deadline, side_by_side
-from pipe.values import Place, Repository, Run, Target, TargetKind
+from pipe.values import Place, Repository, Run, Target, TargetKind, count
 
 log = logging.getLogger("keyturn.discover")
 
@@ -58,7 +58,8 @@ class Discovery:
                 self._ask_iam(self._job.aws, found)
         finally:
             self._sign_ins.close()
-        warnings = [f"{before} repositories were looked through by an earlier run; this one went on."] if before else []
+        earlier = f"An earlier run has looked through {count(before, 'repository')}; this one went on."
+        warnings = [earlier] if before else []
         written = self._write(found)
         return Ended(
             2 if found.unseen else 0,
@@ -178,7 +179,7 @@ def _parts(found: Findings) -> Iterator[Table | str]:
         service = f" ({key.service})" if key.service not in ("", "N/A") else ""
         state = "active" if key.active else "inactive"
         last_use = f"{key.last_use}{service}"
-        rows.append((key.user, name.split()[-1], state, f"{key.age_days} days", last_use, str(places[name])))
+        rows.append((key.user, name.split()[-1], state, count(key.age_days, "day"), last_use, str(places[name])))
         tones.append(Tone.DOUBTFUL if key.active and key.age_days > OLD else Tone.PLAIN)
     if rows:
         yield Table(("user", "key", "state", "age", "last use", "places"), tuple(rows), tuple(tones))
@@ -199,9 +200,9 @@ def _told(what: str, names: list[str]) -> Iterator[str]:
 
 
 def _sentence(found: Findings, *, written: bool) -> str:
-    keys = len({(each.user, each.key) for each in found.holdings if each.key})
-    places = len({each.place for each in found.holdings if each.key})
-    count = f"Looked through {len(found.seen)} repositories: {keys} access keys in {places} places"
+    keys = count(len({(each.user, each.key) for each in found.holdings if each.key}), "access key")
+    places = count(len({each.place for each in found.holdings if each.key}), "place")
+    looked = f"Looked through {count(len(found.seen), 'repository')}: {keys} in {places}"
     if found.unseen:
-        return f"{count}; {len(found.unseen)} are left for when the hour's requests are there again: run again"
-    return f"{count}{'; keyturn.yaml and keyturn.lock are proposed in REPORT_DIR' if written else ''}."
+        return f"{looked}; {len(found.unseen)} are left for when the hour's requests are there again: run again"
+    return f"{looked}{'; keyturn.yaml and keyturn.lock are proposed in REPORT_DIR' if written else ''}."

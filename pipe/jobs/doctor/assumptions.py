@@ -12,7 +12,7 @@ from typing import Any
 from pipe.errors import KeyturnError
 from pipe.jobs.doctor.diagnosis import Check, bad, failed, good, note, unknown
 from pipe.report import Table
-from pipe.values import Variable
+from pipe.values import Variable, count
 
 AREA = "write probe"
 
@@ -240,7 +240,8 @@ def _other_page(heard: Heard) -> Judgement:
 def _beyond(heard: Heard) -> Judgement:
     shown = len(heard.values)
     fits = heard.status == 404 or (heard.status == 200 and not shown)
-    return (Verdict.ASSUMED if fits else Verdict.OTHERWISE), f"answered with {heard.status} and {shown} variables"
+    found = f"answered with {heard.status} and {count(shown, 'variable')}"
+    return (Verdict.ASSUMED if fits else Verdict.OTHERWISE), found
 
 
 def _scopes(heard: Heard) -> Judgement:
@@ -258,7 +259,7 @@ def _clock(heard: Heard) -> Judgement:
     if skew is None:
         return Verdict.OTHERWISE, "no answer tells the time"
     ahead = "ahead of" if skew > 0 else "behind"
-    found = f"Bitbucket's clock is {abs(skew):.0f} seconds {ahead} this machine's"
+    found = f"Bitbucket's clock is {count(round(abs(skew)), 'second')} {ahead} this machine's"
     return (Verdict.ASSUMED if abs(skew) <= SKEW else Verdict.OTHERWISE), found
 
 

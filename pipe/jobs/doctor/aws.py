@@ -67,9 +67,7 @@ def check_aws(
 
 def _rotation(preview: Preview) -> Iterator[Check]:
     facts = preview.facts
-    keys = [
-        f"{key.name} ({'active' if key.active else 'inactive'}, {key.age_days(facts.now)} days)" for key in facts.keys
-    ]
+    keys = [f"{key.name} ({'active' if key.active else 'inactive'}, {key.age(facts.now)})" for key in facts.keys]
     yield good(AREA, f"user {facts.user}", f"{len(keys)} of 2 keys{': ' if keys else ''}{', '.join(keys)}")
     secret, current = preview.policy.secret_id, facts.record.current
     if secret:

@@ -9,6 +9,7 @@ from typing import Any
 
 from pipe.errors import KeyturnError, Refused
 from pipe.report import Ended, Table, Tone, listed
+from pipe.values import count
 
 # The version of the report's shape; it changes when a field changes its meaning or goes.
 SCHEMA = "keyturn/doctor/1"
@@ -85,13 +86,13 @@ class Diagnosis:
         """The last line's words."""
         actions = listed(self.actions)
         if self.bad:
-            count, first = len(self.bad), self.bad[0]
-            return f"{actions}: {count} problem{'' if count == 1 else 's'}: {first.area}, {first.what}: {first.why}"
+            first = self.bad[0]
+            return f"{actions}: {count(len(self.bad), 'problem')}: {first.area}, {first.what}: {first.why}"
         still = sum(check.state is State.OPEN for check in self.checks)
         only = f"; {still} that only a run can tell" if still else ""
         remarks = sum(check.state is State.NOTE for check in self.checks)
-        but = f" but for {remarks} remark{'' if remarks == 1 else 's'}" if remarks else ""
-        return f"{actions}: all is well{but}: {len(self.checks) - still} checks{only}"
+        but = f" but for {count(remarks, 'remark')}" if remarks else ""
+        return f"{actions}: all is well{but}: {count(len(self.checks) - still, 'check')}{only}"
 
     def view(self) -> Ended:
         """Return it as it is shown: a table for each area, then what is too long for a table."""

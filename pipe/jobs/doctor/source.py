@@ -8,6 +8,7 @@ from dataclasses import replace
 from pipe.errors import KeyturnError
 from pipe.jobs.doctor.diagnosis import Check, bad, failed, good, note
 from pipe.sources.source import SelectorResult, Source
+from pipe.values import count
 
 Looked = tuple[SelectorResult, ...] | KeyturnError
 
@@ -32,13 +33,13 @@ def check_selectors(area: str, looked: Looked, *, fail_on_missing: bool) -> Iter
         yield failed(area, "secrets", looked)
         return
     for each in looked:
-        text, count = each.selector.text, len(each.found)
+        text, found = each.selector.text, len(each.found)
         if each.errors:
             yield failed(area, text, next(iter(each.errors.values())))
-        elif not count:
+        elif not found:
             todo = f"Check SECRETS: is there anything at {each.selector.path}, and may it be listed?"
             yield (bad if fail_on_missing else note)(area, text, "it finds nothing", todo)
         elif each.selector.recursive:
-            yield good(area, text, f"it finds {count} secret{'' if count == 1 else 's'}")
+            yield good(area, text, f"it finds {count(found, 'secret')}")
         else:
             yield good(area, text, "it is there")

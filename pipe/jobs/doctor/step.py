@@ -10,7 +10,7 @@ from pipe.errors import KeyturnError
 from pipe.jobs.doctor.diagnosis import Check, bad, failed, good, note, unknown
 from pipe.retry import Deadline
 from pipe.step import Step
-from pipe.values import unstamp
+from pipe.values import count, unstamp
 
 AREA = "the step"
 
@@ -46,7 +46,7 @@ def _life(exp: str) -> Check:
         return note(AREA, "OIDC token", "it does not say when it ends")
     if left <= timedelta():
         return bad(AREA, "OIDC token", f"it has expired, at {exp}", "Each step has its own; use no earlier step's.")
-    why = f"it is there, and good for {round(left.total_seconds() / 60)} minutes"
+    why = f"it is there, and good for {count(round(left.total_seconds() / 60), 'minute')}"
     return note(AREA, "OIDC token", why, "Use it early in the step.") if left < SHORT else good(AREA, "OIDC token", why)
 
 

@@ -15,7 +15,7 @@ from pipe.secrets import Engine
 from pipe.selectors import Selector
 from pipe.sources.source import FoundSecret
 from pipe.sources.vault import VaultSource
-from pipe.values import ClientToken
+from pipe.values import ClientToken, count
 
 AREA = "Vault"
 
@@ -71,7 +71,7 @@ def _token(token: ClientToken | KeyturnError) -> Iterator[Check]:
     if isinstance(token, KeyturnError):
         yield unknown(AREA, "token", "it may not look at itself", "Grant `read` on auth/token/lookup-self.")
         return
-    minutes = f"{token.seconds // 60} minutes" if token.seconds >= 120 else f"{token.seconds} seconds"
+    minutes = count(*((token.seconds // 60, "minute") if token.seconds >= 120 else (token.seconds, "second")))
     life = f"it lives for {minutes if token.seconds else 'ever'}, by the policies {', '.join(token.policies)}"
     if "root" in token.policies:
         yield bad(AREA, "token", "it is root's, which may do everything", "Sign in by a role with a policy of its own.")

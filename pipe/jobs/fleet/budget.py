@@ -10,6 +10,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 
+from pipe.values import count
+
 # Requests a place: to write a pair or a pull's variable where that may be needed, with a proof or a note before it.
 PULLING, ROTATING = 3, 4
 # Successive builds' starts are spread evenly by the golden ratio, whatever steps the build's number is counted in.
@@ -87,7 +89,7 @@ def refusal(need: Need, hours: Mapping[str, Hour], waiting: Iterable[Need], *, w
         goes_on = not hour.aside and number > hour.limit // 2 and need.least.get(name, number) <= hour.left
         if number > free and not goes_on:
             others = f" beside {hour.left - free:,} for a more urgent job" if free < hour.left else ""
-            return f"it takes up to {number:,} requests of {name}, which has {free:,} left{others}"
+            return f"it takes up to {count(number, 'request')} of {name}, which has {free:,} left{others}"
     return ""
 
 
@@ -103,7 +105,7 @@ def _kept(need: Need, waiting: Iterable[Need]) -> dict[str, int]:
 def what_fits(need: Need, places: Mapping[str, int], hours: Mapping[str, Hour]) -> str:
     """Say how many of a leaked key's places can be written in what is left of each hour."""
     short = [
-        f"{hours[name].left * places[name] // number:,} of the {places[name]:,} places of {name}"
+        f"{hours[name].left * places[name] // number:,} of the {count(places[name], 'place')} of {name}"
         for name, number in need.now.items()
         if hours[name].left < number
     ]

@@ -49,7 +49,7 @@ def find_leaked(works: Sequence[Work], named: str, file: str) -> Work:
 def _keys(rotations: Sequence[Work]) -> str:
     """Return a line for each key of the jobs' users."""
     return "\n".join(
-        f"{work.name}: {key.id} is {'active' if key.active else 'inactive'}, {key.age_days(work.action.now)} days old"
+        f"{work.name}: {key.id} is {'active' if key.active else 'inactive'}, {key.age(work.action.now)} old"
         for work in rotations
         for key in work.action.listed or ()
     )

@@ -23,7 +23,7 @@ from pipe.report import MANY, Ended, Table, Tone
 from pipe.retry import side_by_side
 from pipe.settings.reader import Reader
 from pipe.settings.variables import STEP_TOKEN
-from pipe.sources.inventory import count
+from pipe.values import count
 
 # What the report has of a job that pulls or replicates.
 _HELD = ("variables", "replicas", "problems", "not_looked_at")
@@ -89,7 +89,7 @@ def _targets(seen: dict[str, Status]) -> tuple[Table | str, ...]:
     ]
     told = [(row, current) for row, current in rows if not current or len(rows) <= MANY]
     tones = tuple(Tone.PLAIN if current else Tone.DOUBTFUL for _, current in told)
-    more = f"{len(rows) - len(told):,} more targets hold the current key."
+    more = f"{count(len(rows) - len(told), 'more target')}, with the current key."
     table = Table(("job", *TARGET_HEAD), tuple(row for row, _ in told), tones)
     return (table, more) if len(told) < len(rows) else (table,)
 
@@ -119,7 +119,7 @@ class FleetDoctor(FleetRun):
         token = check_token(read_step(reader), self._deadline) if reader.plain(STEP_TOKEN) else ()
         checks = [*token, *(_named(check, jobs) for check, jobs in told_whole.items())]
         fine = len(jobs_of) - len(told_whole)
-        checks += [good("fleet", "jobs", f"{fine:,} more checks of {len(works):,} jobs")] if fine else []
+        checks += [good("fleet", "jobs", f"{count(fine, 'more check')} of {count(len(works), 'job')}")] if fine else []
         actions = tuple(dict.fromkeys(work.matched.job.group.action for work in works))
         return replace(Diagnosis(actions, tuple(checks)).view(), warnings=warnings_of(told, waiting), part=self._part)
 

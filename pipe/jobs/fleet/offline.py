@@ -15,7 +15,7 @@ from pipe.jobs.fleet.places import Matched, by_the_lock, match, names, placed_ai
 from pipe.jobs.fleet.result import Result, report_of
 from pipe.jobs.fleet.units import conflicts
 from pipe.report import Ended, Table
-from pipe.values import TargetKind
+from pipe.values import TargetKind, count
 
 _MADE = "A dry run (DRY_RUN: 'true') writes a new lock into REPORT_DIR."
 
@@ -49,11 +49,11 @@ class Offline:
         told += left if not self._settings.names else []
         places = sum(len(each.allowed) for each in matched)
         rows = _rows(matched)
-        sentence = f"Offline: {_count(len(matched), 'job')}, {_count(places, 'place')} in the lock; nobody was asked."
+        sentence = f"Offline: {count(len(matched), 'job')}, {count(places, 'place')} in the lock; nobody was asked."
         if waiting:
             wait = "waits" if len(waiting) == 1 else "wait"
-            sentence = f"{sentence} {_count(len(waiting), 'place')} {wait} for a line in the lock, see above."
-        results = [Result(each.job, 0, f"{_count(len(each.allowed), 'place')} in the lock") for each in matched]
+            sentence = f"{sentence} {count(len(waiting), 'place')} {wait} for a line in the lock, see above."
+        results = [Result(each.job, 0, f"{count(len(each.allowed), 'place')} in the lock") for each in matched]
         report = report_of(0, sentence, results, (), told=told, waiting=waiting)
         head = ("job", "action", "jobs", "places", "requests when idle", "when all rotate")
         return Ended(0, sentence, (Table(head, rows),), (*self._settings.told, *told, *waiting), report)
@@ -106,7 +106,3 @@ def _rows(matched: Sequence[Matched]) -> tuple[tuple[str, ...], ...]:
          str(4 * places[name]) if action == "rotate" else "-")
         for name, action in actions.items()
     )  # fmt: skip
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"

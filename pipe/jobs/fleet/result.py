@@ -12,6 +12,7 @@ from pipe.jobs.fleet.jobs import FleetJob
 from pipe.outcome import Outcome
 from pipe.plan import Plan
 from pipe.report import Ended, Table, Tone, steps_table
+from pipe.values import count
 
 if TYPE_CHECKING:
     from pipe.jobs.fleet.facts import Credential
@@ -105,7 +106,7 @@ def view(
     to_do = [(f"{each.job.name}: {each.last}", each.steps) for each in results if each.steps and not each.code]
     for line, steps in to_do[:MANY]:
         parts += ["", line, steps]
-    parts += [f"… and {len(to_do) - MANY} more jobs to do"] if len(to_do) > MANY else []
+    parts += [f"… and {count(len(to_do) - MANY, 'more job')} to do"] if len(to_do) > MANY else []
     report = report_of(code, sentence, results, credentials, told=told, waiting=waiting)
     return Ended(code, sentence, tuple(parts), warnings_of(told, waiting if locked else ()), report, changed, part)
 
@@ -162,10 +163,8 @@ def _groups(results: Sequence[Result]) -> Table:
         words.setdefault(each.job.group.name, Counter())[each.word] += 1
     actions = {each.job.group.name: each.job.group.action for each in results}
     tones = {each.job.group.name: each.tone for each in sorted(results, key=lambda each: (each.code, each.changed))}
-    rows = tuple(
-        (name, actions[name], str(sum(counts.values())), ", ".join(f"{count} {word}" for word, count in counts.items()))
-        for name, counts in words.items()
-    )
+    told = {name: ", ".join(f"{number} {word}" for word, number in counts.items()) for name, counts in words.items()}
+    rows = tuple((name, actions[name], str(sum(counts.values())), told[name]) for name, counts in words.items())
     return Table(("job", "action", "jobs", "what became of them"), rows, tuple(tones[row[0]] for row in rows))
 
 
@@ -180,13 +179,13 @@ def asking(credentials: Sequence[Credential]) -> str:
     """Say how many requests a run has made."""
     refused = sum(each.api.refused for each in credentials)
     asked = sum(each.api.asked for each in credentials)
-    return f"{asked:,} requests to Bitbucket, {f'{refused:,}' if refused else 'none'} refused"
+    return f"{count(asked, 'request')} to Bitbucket, {f'{refused:,}' if refused else 'none'} refused"
 
 
 def _sentence(results: Sequence[Result], code: int, requests: str, leak: str, *, dry_run: bool) -> str:
     counts = Counter(each.word for each in results)
-    jobs = f"{len(results):,} job{'' if len(results) == 1 else 's'}"
-    what = ", ".join(f"{count:,} {word}" for word, count in counts.items())
+    jobs = count(len(results), "job")
+    what = ", ".join(f"{number:,} {word}" for word, number in counts.items())
     begin = (
         f"{leak.rstrip('.')}. "
         if leak

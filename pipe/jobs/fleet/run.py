@@ -36,7 +36,7 @@ from pipe.plan import Do, Plan
 from pipe.report import Ended
 from pipe.retry import Deadline, side_by_side
 from pipe.settings.variables import DOING
-from pipe.values import AccessKey, Place, Run, Target
+from pipe.values import AccessKey, Place, Run, Target, count
 
 # Units of jobs under way at the same time.
 AT_ONCE = 16
@@ -376,7 +376,7 @@ class FleetRun:
                 return Result.of(job, plan, ended, last, only_shown=self._run.dry_run)
             if plan.has(Do.CREATE) and self._deadline.left < LAST_CREATE and not self._settings.revoke:
                 return self._waiting(work, "to make a key", "too little of the run's time is left for that")
-            steps = f"to do {len(plan.actions):,} steps"
+            steps = f"to do {count(len(plan.actions), 'step')}"
             with self._begun(work, need) as why:
                 if why:
                     return self._waiting(work, steps, why)

@@ -19,8 +19,7 @@ from pipe.jobs.pull.state_variable import (
 from pipe.jobs.pull.steps import Prune, Remember, Write
 from pipe.plan import Step
 from pipe.retry import Deadline
-from pipe.sources.inventory import count
-from pipe.values import Pull, Run, Variable
+from pipe.values import Pull, Run, Variable, count
 
 if TYPE_CHECKING:
     from pipe.clients.bitbucket import Bitbucket

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from pipe.errors import Problem, Refused
-from pipe.jobs.prune import Orphaned, may_go, not_deleted, too_many, why_kept
+from pipe.jobs.prune import Orphaned, is_refused, may_go, not_deleted, too_many, why_kept
 from pipe.jobs.pull.capacity import Filled, too_large
 from pipe.jobs.pull.observe import PullFacts, is_current, whats_wrong
 from pipe.jobs.pull.resolve import ResolvedSecret, ResolvedVariable, resolve
@@ -24,9 +24,9 @@ from pipe.jobs.pull.state_variable import (
 from pipe.jobs.pull.steps import Prune, PullPlan, Remember, Write
 from pipe.plan import Do, Failure, Step
 from pipe.selectors import covers
-from pipe.sources.inventory import Inventory, count, named
+from pipe.sources.inventory import Inventory, named
 from pipe.sources.source import SelectorResult
-from pipe.values import Pull
+from pipe.values import Pull, count
 
 # After so many writes, or targets, these remember what has been done, so that a run that ends early is not done again.
 BATCH, AT_ONCE = 400, 16
@@ -57,7 +57,7 @@ def decide(facts: PullFacts, policy: Pull) -> PullPlan:
     writes = sum(step.do is Do.WRITE for step in steps)
     if writes > MANY:
         what = "variables are to be written, and it takes a thousand requests an hour; the next runs do the rest"
-        steps.insert(0, Step(Do.KEEP, "Bitbucket", f"{writes} {what}", warn=True))
+        steps.insert(0, Step(Do.WARN, "Bitbucket", f"{writes} {what}", warn=True))
     unmet = any(step.unmet for step in steps)
     return PullPlan(tuple(steps), failures=(*facts.failures, *failures), unmet=unmet)
 
@@ -160,7 +160,7 @@ class _TargetPlan:
             if why:
                 first, *others = each.names.values()
                 reason = f"{first}{', and the like' if others else ''}; {why}"
-                self._keep(reason, named(list(each.names)), warn=True, unmet=not kept)
+                self._keep(reason, named(list(each.names)), warn=True, unmet=is_refused(each.looked, policy))
                 continue
             for name, gone in each.names.items():
                 on, known = f"{place.label}: {name}", self.target.variables[name]

@@ -16,7 +16,7 @@ from pipe.secrets import Content, Version
 from pipe.selectors import Selector
 from pipe.sources.inventory import Inventory, Live, no_key, take_inventory
 from pipe.sources.source import FoundSecret
-from pipe.values import Pull
+from pipe.values import Pull, count
 
 _TO_UNDERSCORE = str.maketrans(".-/ ", "____")
 
@@ -120,7 +120,7 @@ def _tell_of_nothing(inventory: Inventory, facts: PullFacts, resolved: Sequence[
         given = any([*each.names(target), *each.unwanted(target)] for each in own for target in facts.targets)
         unknown = any(text == selector.text for text, _ in inventory.unknown)
         if selector.recursive and selector.key not in ("", "*") and not given and not unknown:
-            inventory.missing(selector, f"none of {len(own)} secrets there has a key {selector.key}")
+            inventory.missing(selector, f"{count(len(own), 'secret')} there, none with a key {selector.key}")
 
 
 def _rotated(facts: PullFacts, resolved: Sequence[ResolvedSecret]) -> Iterator[str]:

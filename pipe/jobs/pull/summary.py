@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from pipe.jobs.pull.observe import PullFacts
 from pipe.jobs.pull.steps import PullOutcome, PullPlan
 from pipe.plan import Do, Step
-from pipe.sources.inventory import count, unfinished, warned, with_unmet
+from pipe.sources.inventory import unfinished, warned, with_unmet
+from pipe.values import count
 
 # Variables in one page of Bitbucket's lists.
 PAGE = 100

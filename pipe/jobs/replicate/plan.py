@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from pipe.errors import Problem, Refused
-from pipe.jobs.prune import Orphaned, may_go, not_deleted, too_many, why_kept
+from pipe.jobs.prune import Orphaned, is_refused, may_go, not_deleted, too_many, why_kept
 from pipe.jobs.replicate.identity import (
     CURRENT,
     OURS,
@@ -32,14 +32,14 @@ from pipe.redact import Secret
 from pipe.secrets import Content, Described, Engine, as_json
 from pipe.selectors import Selector, covers
 from pipe.sources.inventory import Inventory, named, no_key, take_inventory
-from pipe.values import Replication
+from pipe.values import Replication, count
 
 # Bytes that Secrets Manager takes, in UTF-8, and what it takes in a name.
 LARGEST = 65_536
 _NAME = re.compile(r"[A-Za-z0-9/_+=.@-]{1,512}")
 
 # Steps of one kind run side by side, so that they stand together.
-_ORDER = (Do.KEEP, Do.WRITE, Do.RESTORE, Do.PUT_BACK, Do.TAG, Do.PRUNE)
+_ORDER = (Do.KEEP, Do.WARN, Do.WRITE, Do.RESTORE, Do.PUT_BACK, Do.TAG, Do.PRUNE)
 
 
 def decide(facts: ReplicationFacts, policy: Replication) -> ReplicaPlan:
@@ -52,7 +52,7 @@ def decide(facts: ReplicationFacts, policy: Replication) -> ReplicaPlan:
     for looked in facts.looked:
         selector, names = looked.selector, [name_of(found, policy) for found in looked.found]
         if selector.recursive and names and all(planned.get(name, ()) is None for name in names):
-            inventory.missing(selector, f"none of {len(names)} secrets there has a key {selector.key}")
+            inventory.missing(selector, f"{count(len(names), 'secret')} there, none with a key {selector.key}")
     if inventory.problems:
         raise Refused(inventory.problems)
     steps = [step for some in planned.values() for step in some or ()]
@@ -229,7 +229,7 @@ def _orphans(facts: ReplicationFacts, policy: Replication, kept: set[str]) -> It
             yield from (Prune(on=name, reason=f"{gone}; {until}") for name, gone in each.names.items())
         elif each.looked.problem is None or policy.prune:
             said = f"the source is not there any more; {why}"
-            yield Step(Do.KEEP, named([*each.names]), said, warn=True, unmet=not unsure)
+            yield Step(Do.KEEP, named([*each.names]), said, warn=True, unmet=is_refused(each.looked, policy))
     for names, why in (
         (others, "kept: brought by a selector that is not among SECRETS"),
         (away, "kept: “!” takes its secret away from the wildcard"),

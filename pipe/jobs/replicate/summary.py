@@ -8,7 +8,8 @@ from collections.abc import Iterable
 from pipe.jobs.replicate.observe import ReplicationFacts
 from pipe.jobs.replicate.steps import Copy, ReplicaOutcome, ReplicaPlan
 from pipe.plan import Do, Step
-from pipe.sources.inventory import count, unfinished, warned, with_unmet
+from pipe.sources.inventory import unfinished, warned, with_unmet
+from pipe.values import count
 
 
 def summary(facts: ReplicationFacts, plan: ReplicaPlan, outcome: ReplicaOutcome | None) -> str:

@@ -25,8 +25,9 @@ log = logging.getLogger("keyturn.rotate")
 AGAIN = (2, 3, 5, 10, 10)
 
 _SESSIONS = (
-    "Sessions that were opened with %s stay valid until they end. To end them: a policy on the user, and on each role "
-    "that it may assume, that denies everything where aws:TokenIssueTime is before now."
+    "Temporary credentials (sessions) that were made with %s stay valid for up to 36 hours. docs/leaked-key.md has the "
+    "policy that ends them: it denies the user, and each role that it may assume, everything where aws:TokenIssueTime "
+    "is before now."
 )
 
 _PERHAPS = "Whether a key was made is not certain; if so, nobody got it, and the next run removes it."

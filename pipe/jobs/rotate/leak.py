@@ -70,7 +70,7 @@ def described(facts: RotationFacts, key: AccessKey) -> str:
     more = f" and {len(holders) - MOST_HOLDERS} more" if len(holders) > MOST_HOLDERS else ""
     held = f"held by {', '.join(holders[:MOST_HOLDERS])}{more}" if holders else "held by none of the targets"
     state = "active" if key.active else "inactive"
-    return f"{key.id} is {state}, {key.age_days(facts.now)} days old, {held}"
+    return f"{key.id} is {state}, {key.age(facts.now)} old, {held}"
 
 
 def _named(facts: RotationFacts, name: str) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from pipe.jobs.rotate.facts import KeyStep, Rotation, RotationFacts, TargetState
 from pipe.plan import Do
-from pipe.values import AccessKey, last_four
+from pipe.values import AccessKey, count, last_four
 
 NEW = "the new key"
 
@@ -71,8 +71,7 @@ def taken_over(key: AccessKey) -> KeyStep:
 
 
 def _noted_holders(facts: RotationFacts) -> KeyStep:
-    count = len(facts.targets)
-    return KeyStep(Do.HOLD, f"{count} target{'' if count == 1 else 's'}", "the secret knows who was ever given a pair")
+    return KeyStep(Do.HOLD, count(len(facts.targets), "target"), "the secret knows who was ever given a pair")
 
 
 def _new_key_steps(facts: RotationFacts, key_id: str, replaced: str, orders: frozenset[str]) -> Iterator[KeyStep]:

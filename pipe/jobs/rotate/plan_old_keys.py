@@ -10,7 +10,7 @@ from pipe.jobs.rotate.key_use import deactivation, in_the_way, is_quiet, used
 from pipe.jobs.rotate.leak import ROOM, is_in_the_way, leaked_steps
 from pipe.jobs.rotate.plan_new_key import NEW
 from pipe.plan import Do
-from pipe.values import AccessKey
+from pipe.values import AccessKey, count
 
 # For so long a stored key may go on not to work.
 PENDING_LASTS = timedelta(hours=24)
@@ -127,7 +127,7 @@ def _inactive(facts: RotationFacts, policy: Rotation, key: AccessKey, *, leaked:
         yield KeyStep(Do.KEEP, key.name, why, key.id, warn=True)
     else:
         days = (facts.now - noted.at) // timedelta(days=1)
-        reason = f"inactive for {days} days, and nobody has missed it"
+        reason = f"inactive for {count(days, 'day')}, and nobody has missed it"
         yield KeyStep(Do.DELETE, key.name, reason, key.id, due=free.date(), leaked=leaked)
         if facts.record.notes_inactive:
             yield KeyStep(Do.FORGET_INACTIVE, key.name, "it was inactive, and is deleted now", key.id, vital=False)

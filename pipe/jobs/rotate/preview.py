@@ -145,7 +145,7 @@ def last_use(use: LastUse | None) -> dict[str, str] | None:
 def breach_of(facts: RotationFacts, policy: Rotation) -> str:
     """Say which keys are active longer than the rule allows, or would be by the settings; nothing where none."""
     old = [key for key in facts.keys if key.active and facts.now - key.created > ALLOWED]
-    breaches = [f"{key.name} has been active for {key.age_days(facts.now)} days" for key in old]
+    breaches = [f"{key.name} has been active for {key.age(facts.now)}" for key in old]
     if policy.deactivate_after > ALLOWED:
         breaches.append(f"by these settings a key stays active for {policy.deactivate_after.days} days or more")
     return f"{RULE}; {'; '.join(breaches)}" if breaches else ""

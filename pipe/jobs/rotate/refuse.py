@@ -104,6 +104,6 @@ def _described(facts: RotationFacts, key: AccessKey) -> str:
     state = "active" if key.active else "inactive"
     verb = "update-access-key --status Inactive" if key.active else "delete-access-key"
     return (
-        f"{key.name}: {state}, {key.age_days(facts.now)} days old, {used(facts.last_use.get(key.id))}, {held}; "
+        f"{key.name}: {state}, {key.age(facts.now)} old, {used(facts.last_use.get(key.id))}, {held}; "
         f"if it is not needed: aws iam {verb} --user-name {facts.user} --access-key-id {key.id}."
     )

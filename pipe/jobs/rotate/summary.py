@@ -11,7 +11,7 @@ from pipe.jobs.rotate.plan_new_key import NEW
 from pipe.jobs.rotate.preview import Fate, preview_of, state_of
 from pipe.overview import KeyLife, Overview
 from pipe.plan import Do
-from pipe.values import last_four
+from pipe.values import count, last_four
 
 
 def summary(facts: RotationFacts, plan: KeyPlan, outcome: KeyOutcome | None, now: datetime) -> str:
@@ -19,18 +19,18 @@ def summary(facts: RotationFacts, plan: KeyPlan, outcome: KeyOutcome | None, now
     if plan.busy:
         return f"Nothing done: {plan.busy}."
     if outcome is None:
-        count = len(plan.actions)
+        steps = count(len(plan.actions), "step") if plan.actions else "no steps"
         on = "".join(f"; {each}, which leaked, is still active" for each in _still_on(facts, plan, ()))
-        return f"Dry run: {count or 'no'} step{'' if count == 1 else 's'} to take; nothing was written{on}."
+        return f"Dry run: {steps} to take; nothing was written{on}."
     if outcome.elsewhere:
         named = {step.key_id for step in plan.steps if step.leaked}
         advice = f" {wait_for(facts, named, now)}." if outcome.unmet else ""
         return f"Nothing done: {outcome.elsewhere}{advice}"
     done = _sentence(facts, outcome.done)
     if outcome.exit_code == 0:
-        ahead = _ahead(plan)
         if leaked := _leaked(facts, plan, outcome):
-            return f"{leaked}{'; ' + ahead if ahead else ''}."
+            return f"{leaked}."
+        ahead = "; ".join(f"{name} {words}" for name, words in _ahead(plan).items())
         if not done:
             return f"Nothing to do{': ' + ahead if ahead else ''}."
         return f"{done}{'; ' + ahead if ahead else ''}."
@@ -128,16 +128,20 @@ def _off(facts: RotationFacts, plan: KeyPlan, outcome: KeyOutcome) -> dict[str, 
 
 
 def _leaked(facts: RotationFacts, plan: KeyPlan, outcome: KeyOutcome) -> str:
-    """Say which leaked key is off, and which is in use; nothing where none has leaked."""
+    """Say which leaked key is off, which is in use, and what is left for another day; nothing where none has leaked."""
     off = _off(facts, plan, outcome)
     if not off:
         return ""
     said, used = _said_off(off), _in_use(facts, outcome)
     places = len([step for step in outcome.done if step.do is Do.PUBLISH])
-    written = f", written to {places} target{'' if places == 1 else 's'}" if places else ""
+    ahead = _ahead(plan)
+    if used:
+        written = f", written to {count(places, 'target')}" if places else ""
+        said += f"; {used} is in use{written}"
+        said += f"{',' if written else ''} and {ahead.pop(used)}" if used in ahead else ""
     room = [step.on for step in outcome.done if step.do is Do.DELETE and not step.leaked]
-    made_room = f"; {', '.join(room)} was deleted to make room" if room else ""
-    return f"{said}; {used} is in use{written}{made_room}" if used else said
+    made_room = f"{', '.join(room)} was deleted to make room" if room else ""
+    return "; ".join(filter(None, (said, made_room, *(f"{name} {words}" for name, words in ahead.items()))))
 
 
 def _still_on(facts: RotationFacts, plan: KeyPlan, done: tuple[KeyStep, ...]) -> list[str]:
@@ -151,7 +155,7 @@ def _still_on(facts: RotationFacts, plan: KeyPlan, done: tuple[KeyStep, ...]) ->
 def _sentence(facts: RotationFacts, done: tuple[KeyStep, ...]) -> str:
     parts = []
     places = [step.on for step in done if step.do is Do.PUBLISH]
-    in_places = f"in {len(places)} target{'' if len(places) == 1 else 's'}" if places else ""
+    in_places = f"in {count(len(places), 'target')}" if places else ""
     if any(step.do is Do.CREATE for step in done):
         parts.append(f"rotated {facts.user}'s key" + (f": the new one is {in_places}" if places else ""))
     elif back := [step.on for step in done if step.do is Do.PROMOTE and step.on != NEW and step.replaces]:
@@ -170,10 +174,10 @@ def _sentence(facts: RotationFacts, done: tuple[KeyStep, ...]) -> str:
     return text[:1].upper() + text[1:]
 
 
-def _ahead(plan: KeyPlan) -> str:
-    """Say what the plan leaves for another day."""
+def _ahead(plan: KeyPlan) -> dict[str, str]:
+    """Return what the plan leaves for another day, by key as people are shown it."""
     kept = [step for step in plan.steps if step.do is Do.KEEP and step.key_id and not step.leaked]
-    return "; ".join(f"{step.on} {step.ahead}" for step in kept)
+    return {step.on: step.ahead for step in kept}
 
 
 def overview(facts: RotationFacts, policy: Rotation, plan: KeyPlan, outcome: KeyOutcome | None) -> Overview:

@@ -26,7 +26,7 @@ from pipe.jobs.rotate.preview import (
 )
 from pipe.plan import Do
 from pipe.report import Table, Tone
-from pipe.values import AccessKey, last_four, stamp
+from pipe.values import AccessKey, count, last_four, stamp
 
 # The version of the report's shape; it changes when a field changes its meaning or goes.
 SCHEMA = "keyturn/status/1"
@@ -85,8 +85,7 @@ class Status:
         ]
         user = f"{''.join(leaks)}{self.facts.user}"
         if self.problems:
-            count, first = len(self.problems), self.problems[0]
-            return f"{user}: {count} problem{'' if count == 1 else 's'}: {first.what}"
+            return f"{user}: {count(len(self.problems), 'problem')}: {self.problems[0].what}"
         if self.busy:
             return f"{user}: nothing can be told yet: {self.busy}"
         quiet = self.quiet_since
@@ -110,7 +109,7 @@ class Status:
         return [
             (
                 key.key.name,
-                f"{key.age_days} days",
+                count(key.age_days, "day"),
                 state_of(self.facts, key.key),
                 key.last_use,
                 str(len(key.held_by)),

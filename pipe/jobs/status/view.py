@@ -11,8 +11,7 @@ from pipe.jobs.rotate.summary import overview
 from pipe.jobs.status.rotation import SCHEMA, Status
 from pipe.overview import Held, Overview, Store
 from pipe.report import MANY, Ended, Table, Tone
-from pipe.sources.inventory import count
-from pipe.values import stamp
+from pipe.values import count, stamp
 
 
 @dataclass(frozen=True)
