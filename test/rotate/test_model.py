@@ -83,6 +83,14 @@ MENDED = {
         "stored_by_hand", "run before (write state) of REVOKE current", "TARGETS: one", "REVOKE other",
         "current is deleted by hand",
     ),
+    # The announcement of a run that came too late hid the one that had named the leaked key, which then was nobody's.
+    "an announcement over a revocation that another run has finished": (
+        "rotated without secret", "REVOKE current before (write state) of REVOKE current", "90 days",
+    ),
+    # A new key was announced, and with that nothing proved any more whose the lost one was: it stayed for ever.
+    "a lost key of which IAM does not tell the last use": (
+        "lost", "other is deleted by hand", "run, last use unknown",
+    ),
     "an id without a secret": ("alone without secret", "one's secret is deleted by hand"),
     "an id without a secret, and no room": ("rotated without secret", "one's secret is deleted by hand"),
 }  # fmt: skip

@@ -56,8 +56,9 @@ def decide(facts: RotationFacts, policy: Rotation) -> KeyPlan:
     if reason and (current is None or current.active):
         if strangers or not leaked:
             refuse_without_room(kept, strangers, reason)
-        if lost:
-            held_up, reason = (in_the_way_of(left, lost, reason),), ""
+        # A new announcement would destroy the proof of whose they are.
+        if perhaps := [*filter(left.may_be_lost, left.keys)]:
+            held_up, reason = (in_the_way_of(left, perhaps, reason),), ""
     # What no target names was not Keyturn's before, and is not now.
     replaced = current or (base if base is not None and left.held_by(base.id) else None)
     steps = [*_orders_noted(facts, policy, orders), *removed, *_repairs(left), *waiting(left, lost, removed)]

@@ -187,20 +187,23 @@ class RotationFacts:
         return tuple(key for key in self.keys if key.id not in known)
 
     def is_lost(self, key: AccessKey) -> bool:
-        """Tell whether a stranger is proven to be a key of ours whose secret is lost.
+        """Tell whether a stranger is proven to be a key of ours whose secret is lost: unknown use proves nothing."""
+        return self.last_use.get(key.id) is not None and self.may_be_lost(key)
+
+    def may_be_lost(self, key: AccessKey) -> bool:
+        """Tell whether a stranger is a key of ours whose secret is lost, as far as is known.
 
         The announcement before it must not list it, and it must have been made within the announcement's time, unless
-        it was found lost before. No place may name it, and nobody may ever have used it; that use is unknown proves
-        nothing.
+        it was found lost before. No place may name it, and nobody may ever have used it.
         """
         use, noted = self.last_use.get(key.id), self.record.lost
-        if key not in self.strangers or use is None:
+        if key not in self.strangers:
             return False
         if not (noted and noted.key_id == key.id) and not self._was_announced(key):
             return False
         if self.held_by(key.id) or any(holder.key_id == key.id for holder in self.holders):
             return False
-        return use.at is None or (not self.record.keeps_secrets and use.service == "sts")
+        return use is None or use.at is None or (not self.record.keeps_secrets and use.service == "sts")
 
     def is_orphan(self, key: AccessKey) -> bool:
         """Tell whether a lost key is so old that nothing late can show it to be another run's."""

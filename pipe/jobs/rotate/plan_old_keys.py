@@ -177,13 +177,16 @@ def waiting(facts: RotationFacts, lost: Sequence[AccessKey], steps: Sequence[Key
 
 
 def in_the_way_of(facts: RotationFacts, lost: Sequence[AccessKey], reason: str) -> KeyFailure:
-    """Return the failure to make a new key while lost ones are there: only the last announcement proves whose they are.
+    """Return the failure to make a new key while there are keys that are or may be lost.
 
     `reason` is why one is to be made.
     """
     first = lost[0]
     step = KeyStep(Do.CREATE, NEW, reason, vital=False)
-    return KeyFailure(step, f"{reason}, but {first.name} is in the way: {_waits(facts, first)}.", "Run again then.")
+    check = (
+        "Run again then." if facts.is_lost(first) else "Check the permission iam:GetAccessKeyLastUsed, and run again."
+    )
+    return KeyFailure(step, f"{reason}, but {first.name} is in the way: {_waits(facts, first)}.", check)
 
 
 def _in_two_runs(facts: RotationFacts, key: AccessKey) -> Iterator[KeyStep]:
@@ -209,6 +212,8 @@ def _lost(facts: RotationFacts) -> str:
 
 def _waits(facts: RotationFacts, key: AccessKey) -> str:
     noted = facts.record.lost
+    if not facts.is_lost(key):
+        return "its secret seems to be lost, but IAM does not tell whether anybody has used it"
     if not facts.is_orphan(key):
         return f"it may be another run's; looked at again from {key.created + INTENT_LASTS:%H:%M} UTC on"
     since = noted.at if noted and noted.key_id == key.id and not key.active else facts.now

@@ -143,9 +143,9 @@ class StateJournal(Journal):
         by_id = {key.id: key for key in keys}
         current = by_id.get(self._target_key)
         published = current is not None and intent is not None and current.id not in intent.keys
-        # A run may have announced over what another one noted that was done in between: both replace the same key.
-        nominated = notes.get("Replaced") or (intent.replaces if intent and published else "")
-        replaced = by_id.get(str(nominated))
+        # A run may have announced over what another one noted that was done in between: the announcement names the key
+        # then, whatever was noted for the rotation before.
+        replaced = by_id.get(str(notes.get("Replaced"))) or by_id.get(intent.replaces if intent and published else "")
         redo = intent is not None and not published
         is_older = current is not None and replaced is not None and replaced.created < current.created
         return Record(

@@ -47,7 +47,8 @@ class State:
     def watch(self) -> None:
         """Note since when keys are free or off."""
         ground = self.ground
-        held = {ground.held(name)[0] for name in ground.targets}
+        # Nobody can sign with an id beside the secret of another key.
+        held = {ground.held(name)[0] for name in ground.targets.keys() - halves(ground)}
         for key in ground.keys.values():
             if key.id in held:
                 self.free.pop(key.id, None)
@@ -146,7 +147,6 @@ def _known(state: State) -> set[str]:
 def _keys(before: State, after: State, runs: list[tuple[Ended, Rotation]]) -> Iterator[str]:
     """Yield which keys were switched off or deleted that had no business to be."""
     now, policy = after.ground.now, after.settings.policy
-    current = before.current
     for key in before.ground.keys.values():
         there = after.ground.keys.get(key.id)
         went = there is None
@@ -160,7 +160,7 @@ def _keys(before: State, after: State, runs: list[tuple[Ended, Rotation]]) -> It
             continue
         if named or is_new(before, key):
             continue
-        if current in after.orders and (len(runs) > 1 or not key.active or not _stored(before.ground, key.id)):
+        if _leaked_in_use(before, after) and (len(runs) > 1 or not key.active or not _stored(before.ground, key.id)):
             # It made room for the key that takes the leaked one's place.
             continue
         if went and key.active:
@@ -172,6 +172,12 @@ def _keys(before: State, after: State, runs: list[tuple[Ended, Rotation]]) -> It
                 yield f"{key.id} was switched off within its grace period"
             elif key.used and now - key.used[0] < QUIET and not policy.deactivate_if_used:
                 yield f"{key.id} was switched off while it was used"
+
+
+def _leaked_in_use(before: State, after: State) -> bool:
+    """Tell whether the current key has leaked, or the one whose secret a target holds beside another id."""
+    held = {before.ground.held(name)[1] for name in before.settings.targets}
+    return before.current in after.orders or any(secret_of(key_id) in held for key_id in after.orders)
 
 
 def _since(state: State, key_id: str, policy: Rotation) -> float:
