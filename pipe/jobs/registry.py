@@ -15,7 +15,7 @@ from pipe.errors import Problem, Refused
 from pipe.redact import one_line
 from pipe.report import Runs
 from pipe.retry import Deadline
-from pipe.settings.reader import Reader, doubts_of
+from pipe.settings.reader import Reader, doubts_of, slips_of
 from pipe.settings.variables import ACTIONS
 from pipe.values import Build, Run
 
@@ -76,8 +76,9 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
     reader.switch("DEBUG")
     if action != "doctor" and reader.switch("WRITE_PROBE"):
         reader.problem("WRITE_PROBE", f"is for ACTION: doctor alone, not for {action or 'this'}")
-    if reader.problems:
-        raise Refused(reader.problems)
+    problems = [*reader.problems, *slips_of(reader, action or "rotate")]
+    if problems:
+        raise Refused(problems)
     return Settings(action, run, job, doubts_of(reader), _trail(reader, action, run))
 
 

@@ -17,8 +17,8 @@ from pipe.settings.variables import BY_NAME, STEP_SECRETS, VARIABLES
 # What Bitbucket hands to each step, as far as it is told to people.
 _OF_THE_STEP = re.compile(r"BITBUCKET_(WORKSPACE|REPO|BUILD|DEPLOYMENT|PIPELINE|STEP|BRANCH|COMMIT)(_(?!.*TOKEN)\w+)?")
 
-# Shorter names differ by one letter from too much.
-_SHORTEST = 5
+# Shorter names differ by one letter from too much. What is taken for a slip of a name with so many letters is refused.
+_SHORTEST, _SURE = 5, 6
 _ITEM = re.compile(r"(\w+)_(COUNT|\d+)")
 
 
@@ -168,9 +168,28 @@ class Reader:
 
 def doubts_of(reader: Reader) -> tuple[Problem, ...]:
     """Return the variables that are given and not Keyturn's, but look as if they were meant to be."""
+    return tuple(_misnamed(given, own) for own, given in reader.misnamed.items())
+
+
+def slips_of(reader: Reader, action: str) -> tuple[Problem, ...]:
+    """Return those of the doubts that are one letter away from what the action takes, and that nothing else lacks.
+
+    Such a run must not go on: without DRY_RUN, which DRY_RUM was to be, it would do what it should only show. What
+    other tools call their own variables, `also` has, and no such name is a slip.
+    """
+    lacking = {problem.lacks for problem in reader.problems}
     return tuple(
-        Problem(given, "Keyturn has no such variable", f"Is {meant} meant?") for meant, given in reader.misnamed.items()
+        _misnamed(given, own)
+        for own, given in reader.misnamed.items()
+        if action in BY_NAME[own].jobs
+        and len(own) >= _SURE
+        and own not in lacking
+        and given not in BY_NAME[own].also.split()
     )
+
+
+def _misnamed(given: str, own: str) -> Problem:
+    return Problem(given, "Keyturn has no such variable", f"Is {own} meant?")
 
 
 def misnamed(environ: Mapping[str, str]) -> dict[str, str]:
@@ -198,7 +217,8 @@ def _others(environ: Mapping[str, str]) -> Iterable[str]:
     for name, value in environ.items():
         item = _ITEM.fullmatch(name)
         if value.strip() and name not in BY_NAME and not (item and item[1] in BY_NAME):
-            yield name
+            # A list by another name comes as its number and its items.
+            yield item[1] if item and item[2] == "COUNT" else name
 
 
 def _is_given(environ: Mapping[str, str], name: str) -> bool:

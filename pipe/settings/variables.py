@@ -89,7 +89,7 @@ VARIABLES = (
         ALWAYS, ANY,
         Variable("ACTION", Choice(ACTIONS),
                  "What to do: `rotate`, `pull`, `replicate`; `status` to look at a key; for the way there, `setup` "
-                 "or `doctor`.", required=True),
+                 "or `doctor`.", required=True, also="ACTIONS"),
         Variable("TARGETS", Listing(TargetText()),
                  "Where the result is written; a list. `[workspace/repository:]deployment:<environment>`, "
                  "`[workspace/repository:]repository` or `[<workspace>:]workspace`. `discover`: which repositories, "
@@ -132,7 +132,7 @@ VARIABLES = (
                  default="failure"),
         Variable("REPORT_DIR", Text(),
                  "A folder for the report as JSON, the page and the record of changes; what cannot be written is "
-                 "only said."),
+                 "only said.", also="REPORTS_DIR"),
         of_run=True,
     ),
     *_group(
@@ -199,7 +199,7 @@ VARIABLES = (
                          "an access key's id, or its last letters, at least four"),
                  "A key has leaked: its id, or its last letters, at least four. A key in use is replaced first; then "
                  "it goes inactive in the same run.", jobs=ROTATION | {"fleet"}, of_run=True,
-                 also="REVOK REVOKED REVOKE_KEY"),
+                 also="REVOKED REVOKE_KEY"),
         Variable("CREDENTIALS_VARIABLE", VariableName(),
                  "The name of one more secured variable, which gets the pair as a credentials file in base64."),
         Variable("IF_STILL_USED", Choice(("postpone", "deactivate")),
@@ -211,12 +211,13 @@ VARIABLES = (
         Variable("SOURCE", Choice(tuple(SOURCES)),
                  "Where the secrets come from: `vault`, which is OpenBao, too, or for `pull` also "
                  f"{' or '.join(f'`{name}`' for name in SOURCES if name != 'vault')}.",
-                 default="vault"),
+                 default="vault", also="SOURCES"),
         Variable("SECRETS", Lines(),
                  "Which secrets: selectors, one a line or separated by `;`. Needed by both. For `secretsmanager`: a "
                  "name, an ARN, `ci/**` or `tag:<key>=<value>`; a name may have a stage or version behind a colon. "
-                 "For `ssm`: a parameter's name or `/ci/**`.", private=True),
-        Variable("SECURED", Switch(), "Write secured variables; `pull` only.", jobs=PULL_ONLY, default="true"),
+                 "For `ssm`: a parameter's name or `/ci/**`.", private=True, also="SECRET"),
+        Variable("SECURED", Switch(), "Write secured variables; `pull` only.", jobs=PULL_ONLY, default="true",
+                 also="SECURE"),
         Variable("PRUNE", SwitchOrCount(),
                  "Delete what Keyturn has written and the source has no more: `true`, which refuses more than five "
                  "and a fifth of what a selector or a target has, or a number, which lets exactly that many go all the "

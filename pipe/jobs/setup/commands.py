@@ -142,9 +142,12 @@ def _keyturn(environment: str, image: str, actions: Mapping[str, Variables]) -> 
         return
     ((action, variables),) = actions.items()
     yield from (*_asked("ACTION", action, f"setup, doctor, {action}, status"), *dry_run[1:])
-    yield from _step(
-        STEPS.get(action, "Keyturn"), environment, image, {"$ACTION": {"DRY_RUN": "$DRY_RUN", **variables}}
-    )
+    asked = {"DRY_RUN": "$DRY_RUN"}
+    if action == "rotate":
+        # A young key is rotated by hand, too, to try it.
+        yield from _asked("FORCE", "'false'", "'false', 'true'")[1:]
+        asked["FORCE"] = "$FORCE"
+    yield from _step(STEPS.get(action, "Keyturn"), environment, image, {"$ACTION": {**asked, **variables}})
 
 
 def _asked(name: str, default: str, allowed: str = "") -> list[str]:
