@@ -14,16 +14,17 @@ import sys
 from contextlib import suppress
 from typing import NoReturn
 
+import pipe.clients.aws
 from pipe.clients.aws import Aws, Endpoint
 from pipe.errors import KeyturnError
 from pipe.jobs.registry import MODULES, read_settings
-from pipe.redact import Secret, _own_words
+from pipe.redact import _own_words
 from pipe.retry import Deadline
 from pipe.settings.variables import ACTIONS
 from pipe.shell import main
 from pipe.sources.registry import SOURCES, source_type
-from pipe.values import KeyPair
 from test.faults.pace import Brisk
+from test.faults.prepared import PAIR, Prepared
 
 _GIVEN = {
     "IAM_USER_NAME": "bot", "SECRET_ID": "bot", "SOURCE": "vault", "SECRETS": "secret/ci/** *", "TARGETS": "repository",
@@ -45,8 +46,7 @@ def _warm() -> None:
             read_settings({**_GIVEN, "ACTION": action})
     # What a run reads only where a secret is like a word.
     _own_words()
-    pair = KeyPair("AKIA" + "0" * 16, Secret("not a secret"))
-    aws = Aws.with_keys(pair, None, Endpoint("eu-central-1", "http://127.0.0.1:9"), Deadline(pace=0))
+    aws = Aws.with_keys(PAIR, None, Endpoint("eu-central-1", "http://127.0.0.1:9"), Deadline(pace=0))
     for service in ("iam", "sts", "secretsmanager", "ssm"):
         aws.client(service)
 
@@ -66,15 +66,19 @@ def _run(order: dict[str, object]) -> NoReturn:
 
 def _serve() -> None:
     _warm()
+    prepared = Prepared()
+    pipe.clients.aws._session = lambda: prepared  # type: ignore[assignment]  # all that is asked of it
     # A run's garbage collector would write to, and thereby copy, every page of what is shared.
     gc.collect()
     gc.freeze()
     # As in the pipe's own process.
     gc.set_threshold(100_000)
     for line in sys.stdin:
+        order = json.loads(line)
+        prepared.expect(order["environ"])
         pid = os.fork()
         if pid == 0:
-            _run(json.loads(line))
+            _run(order)
         print(pid, flush=True)
         print(os.waitpid(pid, 0)[1], flush=True)
 
