@@ -62,6 +62,8 @@ def test_a_stdout_of_other_characters_gets_the_last_line_all_the_same(variables:
 def test_a_run_that_is_interrupted_until_its_very_end_ends_with_its_own_code() -> None:
     running = started(SETUP, subprocess.PIPE, subprocess.STDOUT)
     assert running.stdout is not None
+    ending = threading.Timer(60, running.kill)
+    ending.start()
     first = running.stdout.readline()
 
     def interrupt() -> None:
@@ -73,6 +75,7 @@ def test_a_run_that_is_interrupted_until_its_very_end_ends_with_its_own_code() -
     interrupting.start()
     output = first + running.stdout.read()
     running.wait(60)
+    ending.cancel()
     interrupting.join()
     assert running.returncode == 0
     assert output.decode().split("\n")[-2].startswith("✔ ")
@@ -84,8 +87,10 @@ def test_a_run_that_is_stopped_before_it_begins_says_so(number: signal.Signals) 
     running = started({**REFUSED, "PYTHONPROFILEIMPORTTIME": "1"}, subprocess.PIPE)
     assert running.stderr is not None
     assert running.stdout is not None
-    while b"pipe.redact" not in running.stderr.readline():
-        pass
+    ending = threading.Timer(60, running.kill)
+    ending.start()
+    assert any(b"pipe.redact" in line for line in running.stderr)
+    ending.cancel()
     running.send_signal(number)
     output, _ = running.communicate(timeout=60)
     assert running.returncode == 1

@@ -11,6 +11,9 @@ PACE = 0.01
 # the first answer was late makes a test fail that counts. The other one is for answers that are held up on purpose.
 PATIENT, IMPATIENT = 60.0, 0.6
 
+# Real seconds after which a run is ended that will not end.
+LONGEST = 600
+
 
 class Brisk(Deadline):
     """Makes short pauses, but waits for an answer as long as it is told to."""

@@ -17,7 +17,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from test.faults.pace import PACE, PATIENT
+from test.faults.pace import LONGEST, PACE, PATIENT
 
 ROOT = Path(__file__).parents[2]
 
@@ -80,6 +80,8 @@ class Runner:
         self._known.set()
         status = int(self._zygote.stdout.readline())
         self._known.clear()
+        if os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGALRM:
+            raise TimeoutError(f"The run did not end within {LONGEST} seconds: {self._out.read_text()}")
         code = os.WEXITSTATUS(status) if os.WIFEXITED(status) else None
         return Result(code, self._out.read_text())
 

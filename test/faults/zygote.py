@@ -10,6 +10,7 @@ import gc
 import importlib
 import json
 import os
+import signal
 import sys
 from contextlib import suppress
 from typing import NoReturn
@@ -23,7 +24,7 @@ from pipe.retry import Deadline
 from pipe.settings.variables import ACTIONS
 from pipe.shell import main
 from pipe.sources.registry import SOURCES, source_type
-from test.faults.pace import Brisk
+from test.faults.pace import LONGEST, Brisk
 from test.faults.prepared import PAIR, Prepared
 
 _GIVEN = {
@@ -55,6 +56,8 @@ def _run(order: dict[str, object]) -> NoReturn:
     out = os.open(str(order["out"]), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     os.dup2(out, 1)
     os.dup2(out, 2)
+    # A run that never ends is ended, and who waits for it is told.
+    signal.alarm(LONGEST)
     environ = order["environ"]
     assert isinstance(environ, dict)
     # Libraries shall find what they would find in a process of its own, and nothing else.

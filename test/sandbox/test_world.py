@@ -5,6 +5,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -18,6 +19,9 @@ from sandbox.server import PortTaken, Server
 from sandbox.world import USER, World
 from test.support import ROOT
 
+# Seconds in which the sandbox has to say what runs where.
+GREETED = 120
+
 
 class Started:
     """`python -m sandbox` as a process of its own, and what it has printed."""
@@ -30,6 +34,8 @@ class Started:
             self.lines.append(line.rstrip("\n"))
             if line.endswith("instead of the checkout.\n"):
                 break
+        else:
+            raise AssertionError(f"The sandbox has ended, or was ended after {GREETED} seconds: {self.lines}")
         self.text = "\n".join(self.lines)
         places = re.findall(
             r"^ {2}(Page|Bitbucket|AWS|OpenBao) +(http://127\.0\.0\.1:\d+\S*) ", self.text, re.MULTILINE
@@ -52,9 +58,14 @@ def sandbox() -> Iterator[Started]:
         cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, encoding="utf-8",
         start_new_session=True,
     )  # fmt: skip
+    ending = threading.Timer(GREETED, os.killpg, (process.pid, signal.SIGKILL))
+    ending.start()
     try:
-        yield Started(process)
+        started = Started(process)
+        ending.cancel()
+        yield started
     finally:
+        ending.cancel()
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
         process.communicate()

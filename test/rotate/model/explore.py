@@ -62,13 +62,10 @@ def explore(starts: dict[str, State], events: Events, depth: int) -> FoundSecret
     for each in range(depth + 1):
         seen.update((key, state.rich) for key, (state, _) in level.items())
         found.states += len(level)
-        for state, _ in level.values():
-            found.blame(state, settled(state, found.figures, known=well))
-        if each == depth:
-            break
         following: dict[object, tuple[State, int]] = {}
         for state, count in level.values():
-            for name, event in events(state):
+            found.blame(state, settled(state, found.figures, known=well))
+            for name, event in events(state) if each < depth else ():
                 after = state.copy()
                 after.story = (*state.story, name)
                 found.figures["events"] += 1

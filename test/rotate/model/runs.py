@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import uuid
+from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -99,6 +100,7 @@ class _Result:
 def quick(numbers: int = 30) -> Iterator[None]:
     """Let runs be quick and the same each time: in one thread, silent, and with few numbers to try."""
     before = logging.root.manager.disable
+    _DONE.clear()
     logging.disable(logging.CRITICAL)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(pipe.retry, "ThreadPoolExecutor", _AtOnce)
@@ -110,6 +112,11 @@ def quick(numbers: int = 30) -> Iterator[None]:
             yield
         finally:
             logging.disable(before)
+
+
+# What the last runs did: a run that begins as one before it ends as that one, and is not carried out once more.
+_DONE: OrderedDict[object, tuple[Ended, Ground, list[Ground] | None]] = OrderedDict()
+_REMEMBERED = 2_000
 
 
 def run(
@@ -124,7 +131,25 @@ def run(
     keeps: list[Ground] | None = None,
 ) -> Ended:
     """Run the pipe once; `keeps` gets the ground as it is after each change."""
-    line = Line(ground, dies_after, held_up, meanwhile, spoil or {}, keeps=keeps)
+    if meanwhile is not None:
+        return _run(ground, settings, build, Line(ground, dies_after, held_up, meanwhile, spoil or {}, keeps=keeps))
+    spoilt = tuple((spoil or {}).items())
+    beginning = (ground.exactly, settings, build, spoilt, dies_after)
+    known = _DONE.get(beginning)
+    if known is None or (keeps is not None and known[2] is None):
+        ended = _run(ground, settings, build, Line(ground, dies_after, spoil=spoil or {}, keeps=keeps))
+        _DONE[beginning] = ended, ground.copy(), keeps and keeps.copy()
+        if len(_DONE) > _REMEMBERED:
+            _DONE.popitem(last=False)
+        return ended
+    ended, after, between = known
+    ground.become(after)
+    if keeps is not None and between is not None:
+        keeps[:] = between
+    return ended
+
+
+def _run(ground: Ground, settings: Settings, build: str, line: Line) -> Ended:
     try:
         return _ended(line, settings, build)
     except Killed:

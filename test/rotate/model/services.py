@@ -83,7 +83,22 @@ class Ground:
                         for each in secret.versions.values()}  # fmt: skip
             secret = Secret(secret.name, secret.arn, secret.created, versions=versions, changed=secret.changed)
         targets = {name: dict(variables) for name, variables in self.targets.items()}
-        return replace(self, keys=dict(self.keys), secret=secret, targets=targets)
+        return Ground(self.now, dict(self.keys), self.count, secret, targets, self.refusing, self.silent)
+
+    def become(self, other: Ground) -> None:
+        """Be as another one is."""
+        vars(self).update(vars(other.copy()))
+
+    @property
+    def exactly(self) -> object:
+        """All that there is, as something to compare."""
+        secret = self.secret
+        return (
+            self.now, self.count, self.refusing, self.silent, tuple(self.keys.values()),
+            tuple((name, *variables.items()) for name, variables in self.targets.items()),
+            secret and (secret.changed, *((v.id, v.created, v.value["SecretString"], *v.stages)
+                                          for v in secret.versions.values())),
+        )  # fmt: skip
 
     def add_key(self, *, age: int = 0, user: str = USER, made: bool = False) -> Key:
         """Make a key."""
@@ -117,8 +132,9 @@ class Ground:
 
     def use(self, key_id: str, service: str) -> None:
         """Note that a key was used now."""
-        if key_id in self.keys:
-            self.keys[key_id] = replace(self.keys[key_id], used=(self.now, service))
+        key = self.keys.get(key_id)
+        if key is not None and key.used != (self.now, service):
+            self.keys[key_id] = Key(key.id, key.created, key.active, key.user, key.made, (self.now, service))
 
 
 @dataclass
