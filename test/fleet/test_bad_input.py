@@ -49,7 +49,16 @@ def problems(folder: Path, text: str | bytes, lock: str = LOCK, **step: str) -> 
 
 def test_a_sound_file_has_no_problem(tmp_path: Path) -> None:
     assert problems(tmp_path, HEAD + KEYS) == []
-    assert problems(tmp_path, HEAD + KEYS, DRY_RUN="offline", BITBUCKET_ACCESS_TOKEN="", AWS_ACCESS_KEY_ID="") == []
+    none = {"DRY_RUN": "offline", "BITBUCKET_ACCESS_TOKEN": "", "AWS_ACCESS_KEY_ID": ""}
+    assert problems(tmp_path, HEAD + KEYS, **none) == []
+    assert (
+        problems(
+            tmp_path,
+            changed(": ci\n", ": $USER\n    DEACTIVATE_AFTER_DAYS: 40\n    ROTATE_AFTER_DAYS: $DAYS\n"),
+            **none,
+        )
+        == []
+    )
 
 
 def changed(old: str, new: str) -> str:
@@ -69,6 +78,8 @@ QUOTE = (
         ("a: b: c", f"keyturn.yaml:1: this is no YAML: mapping values are not allowed here. {QUOTE}"),
         (b"a: \xff", "keyturn.yaml:1: this is not UTF-8. Save the file as UTF-8."),
         ("a: \x01", "keyturn.yaml:1: this is no YAML: there is a character that it may not have."),
+        ("[" * 9_999, "keyturn.yaml:1: this is no YAML: this stands deeper than anything in a fleet file. "),
+        ("a: {b: c, b: d}", "keyturn.yaml:1: “b” stands here a second time; the first is on line 1. Keep one."),
         ("#" * (LARGEST + 1), "keyturn.yaml:1: the file has 1,000,001 bytes; at most 1,000,000 are read."),
         ("", "keyturn.yaml:1: the file says nothing."),
         ("- a", "keyturn.yaml:1: the file must be a map. It has: version, workspace, defaults, bitbucket, jobs."),
@@ -143,6 +154,7 @@ QUOTE = (
             "keyturn.yaml:3: jobs.keys: TARGETS is needed. A fleet's job has no environment of its own; give e.g. "
             "acme/*:deployment:production.",
         ),
+        (changed(f"TARGETS: {PLACE}", "TARGETS: ''"), "keyturn.yaml:3: jobs.keys: TARGETS is needed. A fleet's job has no"),
         (
             changed(PLACE, "deployment:production"),
             "keyturn.yaml:7: jobs.keys.TARGETS: “deployment:production” does not say which repository. Write "
@@ -177,7 +189,7 @@ QUOTE = (
         (HEAD + "bitbucket: [{BITBUCKET_ACCESS_TOKEN: $T}]\n" + KEYS, "keyturn.yaml:2: bitbucket.0.for: is needed. It says which repositories, as 'project:PAY/*'."),
         (HEAD + "bitbucket: [{for: 'a b', BITBUCKET_ACCESS_TOKEN: $T}]\n" + KEYS, "keyturn.yaml:2: bitbucket.0.for: must be [workspace/]repository or"),
         (HEAD + "bitbucket: [{for: 'acme/*', requests: many, BITBUCKET_ACCESS_TOKEN: $T}]\n" + KEYS, "keyturn.yaml:2: bitbucket.0.requests: must be a number of requests an hour."),
-        (HEAD + "bitbucket: [{for: 'acme/*', BITBUCKET_ACCESS_TOKEN: $T}]\n" + KEYS, "keyturn.yaml:2: bitbucket.0.BITBUCKET_ACCESS_TOKEN: the step has no variable T, or an empty one. Pass it as T: $T."),
+        (HEAD + "bitbucket: [{for: 'acme/*', BITBUCKET_ACCESS_TOKEN: $T}]\n" + KEYS, "keyturn.yaml:2: bitbucket.0.BITBUCKET_ACCESS_TOKEN: the step has no variable T, or an empty one. Pass it in the step's `variables:`, as T: $T."),
         (HEAD + "workspace: a b\n" + KEYS, "keyturn.yaml:2: workspace: must be the name of a workspace."),
     ],
 )  # fmt: skip
@@ -212,6 +224,7 @@ def test_each_problem_of_the_lock_is_named_with_its_line(tmp_path: Path, lock: s
     ("step", "said"),
     [
         ({"SHARE": "5/4"}, "SHARE: there is no share 5 of 4. Give 1/4 to 4/4."),
+        ({"BITBUCKET_ACCESS_TOKEN": "ATBBxxxxxxxxxxxxxxxxxxxx"}, "BITBUCKET_ACCESS_TOKEN: begins with ATBB, so that it is of another kind. That is an app password, which Bitbucket does not take any more."),
         ({"SHARE": "half"}, "SHARE: must be parallel, or a share such as 2/4, not “half”."),
         ({"SHARE": "parallel"}, "SHARE: this is no parallel step. Give a share such as 2/4."),
         ({"JOBS": "kyes"}, "JOBS: keyturn.yaml has no job “kyes”. Is keys meant?"),

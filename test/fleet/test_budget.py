@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pipe.jobs.fleet.budget import Hour, Need, Rank, in_turn, refusal, too_many, what_fits
+from pipe.jobs.rotate.observe import LOOKS, looks_after
 
 FULL = Hour(1000, 1000)
 
@@ -92,10 +93,18 @@ def test_a_leak_and_what_is_half_done_take_whatever_is_left() -> None:
 @pytest.mark.parametrize(("rotates", "most", "what"), [(True, 500, "looks and proofs"), (False, 1000, "looks")])
 def test_a_job_whose_looks_fit_into_no_hour_is_told_the_ways_out(rotates: bool, most: int, what: str) -> None:
     assert too_many({"c": most}, {"c": FULL}, rotates=rotates) == ""
+    assert too_many({"c": most}, {"c": Hour(1000, 999, listed=1)}, rotates=rotates).startswith(
+        f"its {what}, beside 1 for the list of repositories, are more than the 1,000 requests an hour that c has"
+    )
     assert too_many({"c": most + 1}, {"c": FULL}, rotates=rotates) == (
         f"its {what} are more than the 1,000 requests an hour that c has: give it a credential of its own, "
         "fewer targets, or one workspace variable"
     )
+
+
+@pytest.mark.parametrize(("seconds", "left"), [(0.0, LOOKS), (1.9, LOOKS), (2.0, LOOKS[1:]), (25.0, (8,)), (26.0, ())])
+def test_all_jobs_that_are_only_shown_wait_for_late_lists_together(seconds: float, left: tuple[int, ...]) -> None:
+    assert looks_after(seconds) == left
 
 
 def test_half_done_comes_first_then_due_then_all_else_in_turn() -> None:

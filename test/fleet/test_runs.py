@@ -7,6 +7,9 @@ import json
 
 import pytest
 
+from pipe.jobs.registry import read_settings
+from pipe.retry import Deadline
+from pipe.values import Run
 from sandbox.aws.keys import iam
 from sandbox.bitbucket.allowance import Allowance
 from sandbox.wire import Fault
@@ -281,6 +284,24 @@ def test_a_rotation_that_was_left_half_done_never_waits_in_a_green_run(services:
     assert (result.code, result.writes) == (1, []), result.output
     assert "keys/svc-1: waits for the next run, up to an hour, to be looked at" in result.output
     wire.mend()
+
+
+@pytest.mark.parametrize(("days", "half_done"), [(0, True), (5, False)])
+def test_without_a_secret_two_keys_are_taken_for_half_done_for_a_day_alone(
+    fleet: Fleet, days: int, half_done: bool
+) -> None:
+    fleet.repository("one", "Production")
+    fleet.user("ci", "one", days=95)
+    fleet.world.aws.add_key("ci", days)
+    admin = fleet.company.admin
+    rotation = read_settings({
+        "ACTION": "rotate", "IAM_USER_NAME": "ci", "TARGETS": "acme/one:deployment:Production",
+        "BITBUCKET_ACCESS_TOKEN": fleet.token.secret, "AWS_ACCESS_KEY_ID": admin.access_key_id,
+        "AWS_SECRET_ACCESS_KEY": admin.secret_access_key, "AWS_DEFAULT_REGION": "eu-central-1",
+        "AWS_ENDPOINT_URL": fleet.world.aws_url,
+    }).job.start(Run("run", "build"), Deadline())  # fmt: skip
+    rotation.list_keys()
+    assert rotation.is_half_done() == half_done
 
 
 def test_letters_that_fit_keys_of_several_jobs_are_refused(services: Fleet) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -15,16 +15,18 @@ from pipe.access.aws import AwsAccess
 from pipe.access.bitbucket import api_of
 from pipe.access.sign_ins import SignIns
 from pipe.clients.bitbucket import Bitbucket
-from pipe.clients.bitbucket_places import place_of
 from pipe.clients.iam import AccessKeys, owner_of
 from pipe.errors import Busy, Denied, KeyturnError, Missing, Stopped
 from pipe.jobs.discover.findings import Findings, Holding, Key, findings_from, held_in
 from pipe.jobs.discover.job import DiscoverJob
 from pipe.jobs.discover.propose import propose
-from pipe.jobs.fleet.patterns import place_name
+from pipe.jobs.fleet.lock import Line
+from pipe.jobs.fleet.patterns import Pattern
+from pipe.jobs.fleet.places import Allowed, Spot
+from pipe.output import write_file
 from pipe.report import Ended, Table, Tone
 from pipe.retry import IN_FLIGHT, Deadline, side_by_side
-from pipe.values import Place, Repository, Run, Target, TargetKind, count
+from pipe.values import Repository, Run, TargetKind, count
 
 log = logging.getLogger("keyturn.discover")
 
@@ -49,7 +51,7 @@ class Discovery:
     def run(self) -> Ended:
         """Return what was found, and write the proposal into REPORT_DIR; raises ServiceError."""
         scope = tuple(each.name for each in self._job.scope)
-        found = findings_from(self._earlier(), scope)
+        found = findings_from(self._earlier() if self._job.report_dir else None, scope)
         before = len(found.seen)
         try:
             for workspace in dict.fromkeys(each.workspace for each in self._job.scope):
@@ -58,25 +60,17 @@ class Discovery:
                 self._ask_iam(self._job.aws, found)
         finally:
             self._sign_ins.close()
-        earlier = f"An earlier run has looked through {count(before, 'repository')}; this one went on."
-        warnings = [earlier] if before else []
-        written = self._write(found)
-        return Ended(
-            2 if found.unseen else 0,
-            _sentence(found, written=written),
-            tuple(_parts(found)),
-            tuple(warnings),
-            found.as_json(),
-        )
+        went_on = f"An earlier run has looked through {count(before, 'repository')}; this one went on."
+        last = _sentence(found, written=self._write(found))
+        warnings = (went_on,) if before else ()
+        return Ended(2 if found.unseen else 0, last, tuple(_parts(found)), warnings, found.as_json())
 
     def _look_through(self, workspace: str, found: Findings) -> None:
         listed = self._bitbucket.repositories(workspace)
         wanted = [each for each in listed if any(pattern.fits(each) for pattern in self._job.scope)]
         todo = [each for each in wanted if each.uuid not in found.seen]
-        if any(
-            pattern.slug == "*" and not pattern.project for pattern in self._job.scope if pattern.workspace == workspace
-        ):
-            self._look_at_workspace(workspace, listed, found)
+        if listed and Pattern(workspace, "", "*") in self._job.scope:
+            self._look_at_workspace(workspace, listed[0].workspace_uuid, found)
         for begin in range(0, len(todo), IN_FLIGHT):
             batch = todo[begin : begin + IN_FLIGHT]
             if self._deadline.stopping or self._api.exhausted or self._api.left < RESERVE + 4 * len(batch):
@@ -86,33 +80,25 @@ class Discovery:
             for repository, answer in zip(batch, answers, strict=True):
                 _note(found, repository, answer)
 
-    def _look_at_workspace(self, workspace: str, listed: Iterable[Repository], found: Findings) -> None:
-        uuid = next((each.workspace_uuid for each in listed), "")
-        if not uuid or uuid in found.workspaces:
+    def _look_at_workspace(self, workspace: str, uuid: str, found: Findings) -> None:
+        if uuid in found.workspaces:
             return
-        target = Target(TargetKind.WORKSPACE, workspace)
         try:
-            variables = self._bitbucket.variables(Place(f"workspace {workspace}", place_of(target)))
+            found.holdings += self._held(Spot(TargetKind.WORKSPACE, Repository(workspace, "", uuid, "")))
         except (Denied, Missing):
             found.denied.append(f"workspace {workspace}")
-        else:
-            found.holdings += held_in(place_name(workspace, TargetKind.WORKSPACE, ""), uuid, "", variables)
         found.workspaces.append(uuid)
 
     def _holdings(self, repository: Repository) -> list[Holding]:
-        own = Target(TargetKind.REPOSITORY, repository.workspace, repository.uuid)
-        holdings = list(
-            held_in(
-                place_name(repository.name, TargetKind.REPOSITORY, ""), repository.uuid, "",
-                self._bitbucket.variables(Place(f"repository {repository.name}", place_of(own))),
-            )
-        )  # fmt: skip
+        holdings = self._held(Spot(TargetKind.REPOSITORY, repository))
         for environment in self._bitbucket.environments(repository):
-            target = Target(TargetKind.DEPLOYMENT, repository.workspace, repository.uuid, environment.uuid)
-            name = place_name(repository.name, TargetKind.DEPLOYMENT, environment.slug or environment.name)
-            variables = self._bitbucket.variables(Place(f"{repository.name} {environment.name}", place_of(target)))
-            holdings += held_in(name, repository.uuid, environment.uuid, variables)
+            spot = Spot(TargetKind.DEPLOYMENT, repository, environment.slug or environment.name)
+            holdings += self._held(spot, environment.uuid)
         return holdings
+
+    def _held(self, spot: Spot, environment: str = "") -> list[Holding]:
+        line = Line("", spot.name, spot.repository.uuid, environment)
+        return list(held_in(line, self._bitbucket.variables(Allowed(line, spot).place)))
 
     def _ask_iam(self, access: AwsAccess, found: Findings) -> None:
         """Ask IAM whose the keys are that this run has found; one of another account stays nobody's."""
@@ -126,15 +112,14 @@ class Discovery:
                 log.warning("IAM does not tell whose %s is: %s", name, error)
                 continue
             if key_id in listed:
-                key, last = listed[key_id], f"{used.at:%Y-%m-%d}" if used.at else "never"
-                found.keys[f"{user} {name}"] = Key(user, key.active, key.age_days(aws.now()), last, used.service)
+                key, by = listed[key_id], f" ({used.service})" if used.service not in ("", "N/A") else ""
+                last = f"{used.at:%Y-%m-%d}{by}" if used.at else "never"
+                found.keys[f"{user} {name}"] = Key(user, key.active, key.age_days(aws.now()), last)
                 found.holdings = [
                     replace(each, user=user) if each.key_id == key_id else each for each in found.holdings
                 ]
 
     def _earlier(self) -> Any:
-        if not self._job.report_dir:
-            return None
         try:
             return json.loads(Path(self._job.report_dir, "keyturn-discover.json").read_text(encoding="utf-8"))
         except (OSError, ValueError):
@@ -146,9 +131,8 @@ class Discovery:
             return False
         file, lock = propose(found, self._job.scope[0].workspace)
         try:
-            Path(self._job.report_dir).mkdir(parents=True, exist_ok=True)
-            Path(self._job.report_dir, "keyturn.yaml").write_text(file, encoding="utf-8")
-            Path(self._job.report_dir, "keyturn.lock").write_text(lock, encoding="utf-8")
+            write_file(self._job.report_dir, "keyturn.yaml", file)
+            write_file(self._job.report_dir, "keyturn.lock", lock)
         except OSError as error:
             log.warning("The proposal could not be written to REPORT_DIR: %s.", error.strerror)
             return False
@@ -157,18 +141,15 @@ class Discovery:
 
 def _note(found: Findings, repository: Repository, answer: list[Holding] | KeyturnError) -> None:
     """Note what became of one repository."""
-    match answer:
-        case Denied():
-            found.denied.append(repository.name)
-        case Missing():
-            found.off.append(repository.name)
-        case Busy() | Stopped():
-            found.unseen.append(repository.name)
-            return
-        case KeyturnError():
-            raise answer
-        case holdings:
-            found.holdings += holdings
+    if isinstance(answer, Busy | Stopped):
+        found.unseen.append(repository.name)
+        return
+    if isinstance(answer, Denied | Missing):
+        (found.denied if isinstance(answer, Denied) else found.off).append(repository.name)
+    elif isinstance(answer, KeyturnError):
+        raise answer
+    else:
+        found.holdings += answer
     found.seen.append(repository.uuid)
 
 
@@ -176,32 +157,29 @@ def _parts(found: Findings) -> Iterator[Table | str]:
     rows, tones = [], []
     places = Counter(f"{each.user} {each.key}" for each in found.holdings if each.user)
     for name, key in sorted(found.keys.items(), key=lambda each: (-each[1].age_days, each[0])):
-        service = f" ({key.service})" if key.service not in ("", "N/A") else ""
         state = "active" if key.active else "inactive"
-        last_use = f"{key.last_use}{service}"
-        rows.append((key.user, name.split()[-1], state, count(key.age_days, "day"), last_use, str(places[name])))
+        rows.append((key.user, name.split()[-1], state, count(key.age_days, "day"), key.last_use, str(places[name])))
         tones.append(Tone.DOUBTFUL if key.active and key.age_days > OLD else Tone.PLAIN)
     if rows:
         yield Table(("user", "key", "state", "age", "last use", "places"), tuple(rows), tuple(tones))
-    unknown = [f"{each.place} ({each.key})" for each in found.holdings if each.key and not each.user]
-    yield from _told("hold a key whose user is not known", unknown)
-    yield from _told(
-        "hold a secured variable that nobody can read", [f"{each.place}: {each.variable}" for each in found.secured]
-    )
-    yield from _told("may not be read by this token", found.denied)
-    yield from _told("have no Pipelines", found.off)
-    yield from _told("were not looked at", found.unseen)
-
-
-def _told(what: str, names: list[str]) -> Iterator[str]:
-    if names:
+    unknown = [f"{at.place} ({at.key})" for at in found.holdings if at.key and not at.user]
+    kinds = {
+        "hold a key whose user is not known": unknown,
+        "hold a secured variable that nobody can read": [f"{at.place}: {at.variable}" for at in found.secured],
+        "may not be read by this token": found.denied,
+        "have no Pipelines": found.off,
+        "were not looked at": found.unseen,
+    }
+    for what, names in kinds.items():
         more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-        yield f"{len(names)} {what}: {', '.join(sorted(names)[:SHOWN])}{more}"
+        if names:
+            yield f"{len(names)} {what}: {', '.join(sorted(names)[:SHOWN])}{more}"
 
 
 def _sentence(found: Findings, *, written: bool) -> str:
-    keys = count(len({(each.user, each.key) for each in found.holdings if each.key}), "access key")
-    places = count(len({each.place for each in found.holdings if each.key}), "place")
+    held = [each for each in found.holdings if each.key]
+    keys = count(len({(each.user, each.key) for each in held}), "access key")
+    places = count(len({each.place for each in held}), "place")
     looked = f"Looked through {count(len(found.seen), 'repository')}: {keys} in {places}"
     if found.unseen:
         return f"{looked}; {len(found.unseen)} are left for when the hour's requests are there again: run again"

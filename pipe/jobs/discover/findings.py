@@ -5,12 +5,16 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
+from pipe.jobs.fleet.lock import Line
 from pipe.values import Variable
 
 SCHEMA = "keyturn/discover/1"
+
+# What a run that goes on takes over as it is.
+_KEPT = ("seen", "workspaces", "denied", "off")
 
 # What an access key's id looks like; one of temporary credentials begins otherwise, and is worth nothing by now.
 _KEY_ID = re.compile(r"AKIA[A-Z2-7]{12,}")
@@ -43,7 +47,6 @@ class Key:
     active: bool = True
     age_days: int = 0
     last_use: str = ""
-    service: str = ""
 
 
 @dataclass
@@ -79,42 +82,28 @@ class Findings:
     def as_json(self) -> dict[str, Any]:
         """Return it for machines, and for the run that goes on from it; ids by their last letters alone."""
         holdings = sorted(self.holdings, key=lambda each: (each.place, each.variable))
-        return {
-            "schema": SCHEMA,
-            "scope": list(self.scope),
-            "holdings": [
-                {name: value for name, value in asdict(each).items() if name != "key_id"} for each in holdings
-            ],
-            "keys": {name: asdict(key) for name, key in sorted(self.keys.items())},
-            "seen": sorted(self.seen),
-            "workspaces": sorted(self.workspaces),
-            "unseen": sorted(self.unseen),
-            "denied": sorted(self.denied),
-            "off": sorted(self.off),
-        }
+        told = asdict(replace(self, holdings=[replace(each, key_id="") for each in holdings]))
+        lists = {name: sorted(told[name]) for name in (*_KEPT, "unseen")}
+        return {"schema": SCHEMA, **told, **lists, "scope": list(self.scope)}
 
 
-def held_in(place: str, repository: str, environment: str, variables: Mapping[str, Variable]) -> Iterable[Holding]:
+def held_in(line: Line, variables: Mapping[str, Variable]) -> Iterable[Holding]:
     """Yield the variables of a place that hold an access key's id, or probably do."""
     for name, variable in variables.items():
         value = (variable.value or "").strip()
         if _KEY_ID.fullmatch(value):
-            yield Holding(place, repository, environment, name, value, f"…{value[-4:]}")
+            yield Holding(line.place, line.uuid, line.environment, name, value, f"…{value[-4:]}")
         elif variable.secured and _NAME.fullmatch(name):
-            yield Holding(place, repository, environment, name)
+            yield Holding(line.place, line.uuid, line.environment, name)
 
 
 def findings_from(report: Any, scope: tuple[str, ...]) -> Findings:
     """Return what an earlier run of the same scope has left to go on from; nothing where that cannot be read."""
-    empty = Findings(scope)
     try:
-        if report["schema"] != SCHEMA or tuple(report["scope"]) != scope or not report["unseen"]:
-            return empty
-        return Findings(
-            scope, [Holding(**each) for each in report["holdings"]],
-            {name: Key(**each) for name, each in report["keys"].items()},
-            [str(each) for each in report["seen"]], [str(each) for each in report["workspaces"]], [],
-            [str(each) for each in report["denied"]], [str(each) for each in report["off"]],
-        )  # fmt: skip
+        if report["schema"] == SCHEMA and tuple(report["scope"]) == scope and report["unseen"]:
+            holdings = [Holding(**each) for each in report["holdings"]]
+            keys = {name: Key(**each) for name, each in report["keys"].items()}
+            return Findings(scope, holdings, keys, **{name: list(map(str, report[name])) for name in _KEPT})
     except (KeyError, TypeError, AttributeError):
-        return empty
+        pass
+    return Findings(scope)

@@ -29,12 +29,16 @@ class Rank(IntEnum):
 
 @dataclass(frozen=True)
 class Hour:
-    """A credential's hour: how many requests it has, how many nobody has spent or put aside, and how many are aside."""
+    """A credential's hour: how many requests it has, how many nobody has spent or put aside, and how many are aside.
+
+    `listed` is how many each run takes to list the repositories.
+    """
 
     limit: int
     left: int
     aside: int = 0
     broken: bool = False
+    listed: int = 0
 
 
 @dataclass(frozen=True)
@@ -118,9 +122,11 @@ def too_many(places: Mapping[str, int], hours: Mapping[str, Hour], *, rotates: b
     """Return why a job of so many places can never be done; empty where it can."""
     each, what = (2, "looks and proofs") if rotates else (1, "looks")
     for name, number in places.items():
-        if each * number > hours[name].limit:
+        hour = hours[name]
+        if each * number > hour.limit - hour.listed:
+            beside = f", beside {hour.listed:,} for the list of repositories," if hour.listed else ""
             return (
-                f"its {what} are more than the {hours[name].limit:,} requests an hour that {name} has: give it a "
+                f"its {what}{beside} are more than the {hour.limit:,} requests an hour that {name} has: give it a "
                 "credential of its own, fewer targets, or one workspace variable"
             )
     return ""

@@ -1,17 +1,15 @@
-"""Reads YAML as texts, lists and maps with their lines, and refuses of it what people do not see."""
+"""Reads YAML as nodes with their lines, and refuses of it what people do not see."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import yaml
 
 # The largest file in bytes, and the deepest that anything in it may stand.
 LARGEST = 1_000_000
-DEEPEST = 6
+DEEPEST = 5
 
 QUOTE = (
     "What begins with * ! & { [ % @ or a backtick, or holds “: ” or “ #”, must stand in quotes, as in 'project:PAY/*'."
@@ -28,131 +26,118 @@ class Fault(NamedTuple):
     advice: str = ""
 
 
-@dataclass(frozen=True)
-class Text:
-    """A text, as it was written: 010 stays 010."""
-
-    line: int
-    value: str
+Node = yaml.Node
 
 
-@dataclass(frozen=True)
-class Many:
-    """A list."""
-
-    line: int
-    items: tuple[Node, ...]
+def line_of(node: Any) -> int:
+    """Return the line that a node or an event of YAML begins on."""
+    return int(node.start_mark.line) + 1
 
 
-@dataclass(frozen=True)
-class Map:
-    """A map; `lines` are those of its names."""
-
-    line: int
-    entries: Mapping[str, Node]
-    lines: Mapping[str, int]
+def items_of(node: Node | None) -> list[Node] | None:
+    """Return what a list has; None for what is none."""
+    return node.value if isinstance(node, yaml.SequenceNode) else None
 
 
-Node = Text | Many | Map
+def entries_of(node: Node) -> dict[str, tuple[int, Node]] | None:
+    """Return what a map has by name, each with the line of its name; None for what is none."""
+    if not isinstance(node, yaml.MappingNode):
+        return None
+    found: dict[str, tuple[int, Node]] = {}
+    for key, value in node.value:
+        found.setdefault(key.value.strip() if isinstance(key, yaml.ScalarNode) else "", (line_of(key), value))
+    return found
 
 
-@dataclass
-class Document:
-    """What a file says, None where it says nothing that can be read, and what is wrong with it."""
+def texts_of(node: Node) -> list[tuple[int, str]] | None:
+    """Return a text, or those of a list, each with its line; None where there is anything else."""
+    items = node.value if isinstance(node, yaml.SequenceNode) else [node]
+    if not all(isinstance(each, yaml.ScalarNode) for each in items):
+        return None
+    return [(line_of(each), each.value.strip()) for each in items]
 
-    root: Node | None = None
-    faults: list[Fault] = field(default_factory=list)
 
-
-def read_document(content: bytes) -> Document:
-    """Return what a file says, and everything that is wrong with it as YAML."""
-    document = Document()
+def read_document(content: bytes) -> tuple[Node | None, list[Fault]]:
+    """Return what a file says, None where nothing can be read, and everything that is wrong with it as YAML."""
     if len(content) > LARGEST:
-        document.faults.append(Fault(1, "", f"the file has {len(content):,} bytes; at most {LARGEST:,} are read"))
-        return document
+        return None, [Fault(1, "", f"the file has {len(content):,} bytes; at most {LARGEST:,} are read")]
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
-        document.faults.append(Fault(line, "", "this is not UTF-8", "Save the file as UTF-8."))
-        return document
+        return None, [Fault(line, "", "this is not UTF-8", "Save the file as UTF-8.")]
+    faults: list[Fault] = []
     try:
-        _Builder(document, yaml.parse(text, Loader=yaml.BaseLoader)).read()
+        return _Loader(text, faults).read(), faults
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         words = ", ".join(filter(None, (error.context, error.problem)))
-        document.faults.append(Fault(mark.line + 1 if mark else 1, "", f"this is no YAML: {words}", QUOTE))
+        faults.append(Fault(mark.line + 1 if mark else 1, "", f"this is no YAML: {words}", QUOTE))
     except yaml.YAMLError as error:
         at = getattr(error, "position", 0)
         line = text.count("\n", 0, at if isinstance(at, int) else 0) + 1
-        document.faults.append(Fault(line, "", "this is no YAML: there is a character that it may not have"))
-    return document
+        faults.append(Fault(line, "", "this is no YAML: there is a character that it may not have"))
+    return None, faults
 
 
-class _Builder:
-    """Makes nodes of events; whatever is refused is noted, and reading goes on."""
+class _Loader(yaml.BaseLoader):
+    """Makes nodes of texts, so that 010 stays 010; whatever is refused is noted, and reading goes on."""
 
-    def __init__(self, document: Document, events: Iterator[Any]) -> None:
-        self._document = document
-        self._events = events
+    # The library's types have none for these.
+    peek_event: Any
+    get_event: Any
 
-    def read(self) -> None:
-        documents = 0
-        for event in self._events:
-            if isinstance(event, yaml.DocumentStartEvent):
-                documents += 1
-                if documents > 1:
-                    self._refuse(event, "a second document begins here", "Keep one, without “---” between.")
-                if event.version or event.tags:
-                    self._refuse(event, "a directive of YAML (“%…”) stands here", "Leave it out.")
-            elif isinstance(event, yaml.NodeEvent):
-                node = self._node(event, 1)
-                self._document.root = node if documents == 1 else self._document.root
+    def __init__(self, text: str, faults: list[Fault]) -> None:
+        super().__init__(text)
+        self._faults = faults
+        self._depth = 0
 
-    def _refuse(self, event: Any, what: str, advice: str) -> None:
-        self._document.faults.append(Fault(event.start_mark.line + 1, "", what, advice))
+    def read(self) -> Node | None:
+        """Return the first document; raises YAMLError."""
+        self.get_event()
+        root = None if self.check_event(yaml.StreamEndEvent) else self.compose_document()
+        if not self.check_event(yaml.StreamEndEvent):
+            self._refuse(self.peek_event(), "a second document begins here", "Keep one, without “---” between.")
+        return root
 
-    def _node(self, event: Any, depth: int) -> Node:
-        line = event.start_mark.line + 1
-        if depth == DEEPEST:
-            self._refuse(event, "this stands deeper than anything in a fleet file", "")
+    def compose_node(self, parent: Node | None, index: Any) -> Node:
+        """Refuse what BaseLoader would forget, and what stands for something else."""
+        event = self.peek_event()
+        start: Any = event.start_mark
         if isinstance(event, yaml.AliasEvent):
             self._refuse(event, "this is an alias of YAML", _quoted(f"*{event.anchor}"))
-            return Text(line, "")
+            self.get_event()
+            return yaml.ScalarNode("", "", start, start)
         if event.anchor is not None:
             self._refuse(event, "this is an anchor of YAML", _quoted(f"&{event.anchor}"))
         if event.tag is not None:
             behind = f" {event.value}" if getattr(event, "value", "") else ""
             self._refuse(event, "this is a tag of YAML, which would be forgotten", _quoted(f"{event.tag}{behind}"))
-        if isinstance(event, yaml.ScalarEvent):
-            return Text(line, event.value.strip())
-        if isinstance(event, yaml.SequenceStartEvent):
-            return Many(line, tuple(self._node(each, depth + 1) for each in self._until(yaml.SequenceEndEvent)))
-        return self._map(line, depth)
+        if self._depth == DEEPEST:
+            what = "this stands deeper than anything in a fleet file"
+            raise yaml.MarkedYAMLError(None, None, what, start)
+        self._depth += 1
+        try:
+            return cast(Node, super().compose_node(parent, index))
+        finally:
+            self._depth -= 1
 
-    def _map(self, line: int, depth: int) -> Map:
-        entries: dict[str, Node] = {}
-        lines: dict[str, int] = {}
-        for event in self._until(yaml.MappingEndEvent):
-            key = self._node(event, depth + 1)
-            if not isinstance(key, Text):
-                self._refuse(event, "a list or a map stands where a name must be", QUOTE)
-            elif key.value == "<<" and event.style is None:
-                self._refuse(event, "this is a merge key of YAML", "Write out what is meant, or use `defaults`.")
-            elif key.value in entries:
-                what = f"“{key.value}” stands here a second time; the first is on line {lines[key.value]}"
-                self._refuse(event, what if _SHOWN.fullmatch(key.value) else "a name stands here twice", "Keep one.")
-            name = key.value if isinstance(key, Text) else ""
-            lines.setdefault(name, key.line)
-            value = self._node(next(self._events), depth + 1)
-            entries.setdefault(name, value)
-        return Map(line, entries, lines)
+    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
+        """Refuse names that are no texts, merge keys, and a name that stands there twice."""
+        node = super().compose_mapping_node(anchor)
+        names: dict[str, Node] = {}
+        for key, _ in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                self._refuse(key, "a list or a map stands where a name must be", QUOTE)
+            elif key.value == "<<" and key.style is None:
+                self._refuse(key, "this is a merge key of YAML", "Write out what is meant, or use `defaults`.")
+            elif (first := names.setdefault(key.value, key)) is not key:
+                what = f"“{key.value}” stands here a second time; the first is on line {line_of(first)}"
+                self._refuse(key, what if _SHOWN.fullmatch(key.value) else "a name stands here twice", "Keep one.")
+        return node
 
-    def _until(self, end: type[Any]) -> Iterator[Any]:
-        for event in self._events:
-            if isinstance(event, end):
-                return
-            yield event
+    def _refuse(self, what: Any, why: str, advice: str) -> None:
+        self._faults.append(Fault(line_of(what), "", why, advice))
 
 
 def _quoted(text: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from urllib.parse import unquote
@@ -12,42 +12,47 @@ from pipe.access.bitbucket import api_of
 from pipe.access.sign_ins import SignIns
 from pipe.clients.bitbucket import Bitbucket, Seen
 from pipe.clients.bitbucket_api import ALLOWANCE, Api
-from pipe.clients.bitbucket_places import place_of
 from pipe.errors import Busy, Invalid, KeyturnError, Missing, Problem, ServiceError
 from pipe.jobs.fleet.file import Entry
 from pipe.jobs.fleet.job import FleetSettings
 from pipe.jobs.fleet.jobs import FleetJob, jobs_of
-from pipe.jobs.fleet.lock import Line, Lock, line_of
-from pipe.jobs.fleet.patterns import Spot, spots_of
-from pipe.jobs.fleet.places import Allowed, Inventory, Matched, by_the_lock, match
+from pipe.jobs.fleet.lock import NONE, Line, Lock
+from pipe.jobs.fleet.places import Allowed, Inventory, Matched, Spot, by_the_lock, match
 from pipe.retry import Deadline, Gate, side_by_side
 from pipe.values import Place, Repository, Target, TargetKind
 
 
 @dataclass(eq=False)
 class Credential:
-    """One way to Bitbucket, and what became of its list of repositories."""
+    """One way to Bitbucket, and what became of its list of repositories, which took so many requests (`listed`)."""
 
     entry: Entry | None
     api: Api
     client: Bitbucket
     dead: str = ""
     throttled: bool = False
-    used: bool = False
+    listed: int = 0
 
     @property
     def name(self) -> str:
         """The credential as people know it: by what it is for."""
         return self.entry.text if self.entry else "the step's own"
 
+    def lists(self, workspace: str) -> bool:
+        """Tell whether it may be for anything in a workspace."""
+        choice = self.entry.choice if self.entry else None
+        known = {*choice.workspaces, *(each.workspace for each in choice.patterns)} if choice else {workspace}
+        return workspace in known
+
 
 class FleetFacts:
-    """The credentials of a run, what they show, and what was seen of each place."""
+    """The credentials of a run, which of them each place needs, what they show, and what was seen of each place."""
 
     def __init__(self, settings: FleetSettings, sign_ins: SignIns, deadline: Deadline) -> None:
         self._settings = settings
         self.seen: Seen = {}
         self.credentials: list[Credential] = []
+        self.by_path: dict[str, Credential] = {}
         for entry, access in settings.accesses:
             limit = entry.requests if entry and entry.requests else ALLOWANCE
             fetcher = sign_ins.fetcher_of(access)
@@ -56,9 +61,8 @@ class FleetFacts:
 
     def list_repositories(self, workspaces: Iterable[str], lock: Lock) -> Inventory:
         """Return what all credentials show of these workspaces; the lock helps out where one shows nothing."""
-        asked = [
-            (each, workspace) for each in self.credentials for workspace in sorted(workspaces) if _may(each, workspace)
-        ]
+        asked = [(each, workspace) for workspace in sorted(workspaces) for each in self.credentials]
+        asked = [(each, workspace) for each, workspace in asked if each.lists(workspace)]
         answers = side_by_side([partial(each.client.repositories, workspace) for each, workspace in asked])
         found: dict[str, Repository] = {}
         for (credential, _), answer in zip(asked, answers, strict=True):
@@ -66,10 +70,13 @@ class FleetFacts:
                 credential.dead, credential.throttled = str(answer), isinstance(answer, Busy) and answer.throttled
             else:
                 found |= {each.uuid: each for each in answer}
-        whole = not any(each.dead for each in self.credentials)
-        known = {each.uuid: each for each in by_the_lock(lock).repositories} if not whole else {}
+        for each in self.credentials:
+            each.listed = each.api.asked
+        whole, locked = not any(each.dead for each in self.credentials), by_the_lock(lock.lines)
+        known = {} if whole else {each.uuid: each for each in locked.repositories}
         repositories = tuple(sorted((known | found).values(), key=lambda each: each.name))
-        return Inventory(repositories, whole, frozenset(known.keys() - found.keys()))
+        named = {**locked.workspaces, **{each.workspace: each.workspace_uuid for each in found.values()}}
+        return Inventory(repositories, named, whole, frozenset(known.keys() - found.keys()))
 
     def jobs(self, inventory: Inventory) -> list[FleetJob]:
         """Return every job of the file."""
@@ -77,38 +84,33 @@ class FleetFacts:
         return [job for group in fleet.groups for job in jobs_of(fleet, group, inventory.repositories)]
 
     def match(self, job: FleetJob, inventory: Inventory, lock: Lock) -> Matched:
-        """Return what a job may write, and name the credential that each place needs."""
-        found = match(self._settings.fleet, job, inventory, lock)
-        for allowed in (*found.allowed, *found.unsure):
-            if self.of(allowed) is None:
-                where = self._settings.fleet.at(job.group.line, f"jobs.{job.group.name}")
+        """Return what a job may write, and find the credential that each place needs."""
+        fleet = self._settings.fleet
+        found = match(fleet, job, inventory, lock)
+        for allowed in found.allowed:
+            credential = self._of(allowed.spot)
+            if credential is None:
                 what = f"no credential of `bitbucket` is for {allowed.line.place}, and the step has none of its own"
+                where = fleet.at(job.group.line, f"jobs.{job.group.name}")
                 found.problems.append(Problem(where, what, "Add an entry with a `for` that fits it."))
+            else:
+                self.by_path[allowed.place.path] = credential
         return found
 
-    def of(self, allowed: Allowed) -> Credential | None:
+    def credentials_of(self, matched: Matched) -> dict[str, Credential]:
+        """Return the credentials of what a job may write, by the places' paths."""
+        return {path: self.by_path[path] for path in (each.place.path for each in matched.allowed)}
+
+    def _of(self, spot: Spot) -> Credential | None:
         """Return the credential that a place needs: the first entry that fits, else the step's."""
-        for each in self.credentials:
-            if each.entry is None or _fits(each.entry, allowed):
-                each.used = True
-                return each
-        return None
+        fits = (each for each in self.credentials if each.entry is None or each.entry.choice.fits(spot.repository))
+        return next(fits, None)
 
-    def place(self, allowed: Allowed) -> tuple[Target, Place]:
-        """Return a place as TARGETS names it by uuid, and where it is."""
-        line, kind = allowed.line, allowed.line.kind
-        if kind is TargetKind.WORKSPACE:
-            target = Target(kind, line.uuid)
-        else:
-            environment = line.environment if kind is TargetKind.DEPLOYMENT else ""
-            target = Target(kind, line.workspace, line.uuid, environment)
-        return target, Place(allowed.label, place_of(target))
-
-    def look(self, place: Place, credential: Credential) -> None:
+    def look(self, place: Place) -> None:
         """Look at a place, unless that was done; what cannot be looked at is kept as the reason why."""
         if place.path not in self.seen:
             try:
-                self.seen[place.path] = credential.client.variables(place)
+                self.seen[place.path] = self.by_path[place.path].client.variables(place)
             except ServiceError as error:
                 self.seen[place.path] = error
 
@@ -121,60 +123,42 @@ class FleetFacts:
             del self.seen[path]
         return not refused
 
-    def is_gone(self, allowed: Allowed, place: Place, inventory: Inventory) -> bool:
+    def is_gone(self, allowed: Allowed, inventory: Inventory) -> bool:
         """Tell whether a place that was looked at is certainly gone."""
+        place = allowed.place
         if not isinstance(self.seen.get(place.path), Missing) or not inventory.whole:
             return False
-        credential = self.of(allowed)
-        return not allowed.seen or (credential is not None and credential.client.is_gone(place))
+        return not allowed.seen or self.by_path[place.path].client.is_gone(place)
 
-    def lock_of(self, jobs: Iterable[FleetJob], inventory: Inventory) -> list[Line]:
+    def lock_of(self, matched: Sequence[Matched]) -> list[Line]:
         """Return the lines as things are now; raises ServiceError where that cannot be told."""
-        spots = [
-            (job, spot) for job in jobs if job.group.action != "replicate"
-            for spot in spots_of(job.aims, job.own, inventory.repositories)
-        ]  # fmt: skip
-        by_name = {(spot.name, spot.environment): spot for _, spot in spots}
-        answers = side_by_side([partial(self._uuid_in, spot, inventory) for spot in by_name.values()])
-        for answer in answers:
+        spots = {spot: None for each in matched for spot in each.spots}
+        answers = side_by_side([partial(self._environment_in, spot) for spot in spots])
+        uuids: dict[Spot, str] = {}
+        for spot, answer in zip(spots, answers, strict=True):
             if isinstance(answer, KeyturnError):
                 raise answer
-        uuids = dict(zip(by_name, answers, strict=True))
+            uuids[spot] = answer
         return [
-            line_of(job.name, spot, inventory.workspace_uuid(spot.workspace), str(uuids[spot.name, spot.environment]))
-            for job, spot in spots
-        ]
+            Line(each.job.name, spot.name, spot.repository.uuid, uuids[spot])
+            for each in matched for spot in each.spots
+        ]  # fmt: skip
 
-    def _uuid_in(self, spot: Spot, inventory: Inventory) -> str:
-        """Return the uuid of a spot's environment; empty where there is none of that name, or none at all."""
-        if spot.repository is None:
-            if not inventory.workspace_uuid(spot.workspace):
-                raise Missing(f"The workspace {spot.workspace} shows no repository to tell its uuid.", "Check TARGETS.")
-            return ""
+    def _environment_in(self, spot: Spot) -> str:
+        """Return what the lock has for a spot's environment: its uuid, `none` where there is none of that name."""
+        if not spot.repository.uuid:
+            workspace = spot.repository.workspace
+            raise Missing(f"The workspace {workspace} shows no repository to tell its uuid.", "Check TARGETS.")
         if spot.kind is not TargetKind.DEPLOYMENT:
             return ""
-        credential = self.of(Allowed(Line("", spot.name, spot.uuid), "", spot.repository))
+        credential, repository = self._of(spot), spot.repository
         if credential is None:
             raise Missing(f"No credential is for {spot.name}.", "Add an entry to `bitbucket`.")
-        target = Target(spot.kind, spot.workspace, spot.repository.uuid, spot.environment)
+        target = Target(spot.kind, repository.workspace, repository.uuid, spot.environment)
         try:
             path = credential.client.find(target).path
         except (Missing, Invalid) as error:
             if isinstance(error, Missing) and not spot.plain:
-                return ""
-            raise type(error)(error.what.replace(target.full_repository, spot.repository.name), error.check) from None
+                return NONE
+            raise type(error)(error.what.replace(target.full_repository, repository.name), error.check) from None
         return unquote(re.sub(r".*/environments/|/variables$", "", path)).lower()
-
-
-def _may(credential: Credential, workspace: str) -> bool:
-    if credential.entry is None:
-        return True
-    choice = credential.entry.choice
-    return workspace in choice.workspaces or any(each.workspace == workspace for each in choice.patterns)
-
-
-def _fits(entry: Entry, allowed: Allowed) -> bool:
-    repository = allowed.repository
-    if not repository.uuid:
-        return allowed.line.workspace in entry.choice.workspaces
-    return entry.choice.fits(repository)

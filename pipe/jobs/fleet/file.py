@@ -6,9 +6,10 @@ import difflib
 import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 from pipe.errors import Problem
-from pipe.jobs.fleet.document import QUOTE, Fault, Many, Map, Node, Text, read_document
+from pipe.jobs.fleet.document import QUOTE, Fault, Node, entries_of, items_of, line_of, read_document, texts_of
 from pipe.jobs.fleet.patterns import Aim, Choice, Misread, read_aim, read_choice
 from pipe.redact import learn
 from pipe.settings.reader import meant
@@ -19,6 +20,7 @@ _NAME = re.compile(r"[a-z0-9-]+")
 _OF_STEP = re.compile(r"\$([A-Z_][A-Z0-9_]*)")
 _TOKEN = re.compile(r"\$\$|\$each(?![A-Za-z0-9_])")
 _EACH = re.compile(r"[\w.-]+")
+_OF_ENTRY = ("for", "requests")
 _TOP = ("version", "workspace", "defaults", "bitbucket", "jobs")
 
 
@@ -36,6 +38,16 @@ class Given:
         """The line of the first text."""
         return self.lines[0]
 
+    @property
+    def text(self) -> str:
+        """The first text."""
+        return self.texts[0]
+
+    @property
+    def items(self) -> Iterator[tuple[int, str]]:
+        """Each text with its line."""
+        return zip(self.lines, self.texts, strict=True)
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -50,7 +62,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Group:
-    """One job of the file, or one for `each` of several; `aims` is what TARGETS says with its lines."""
+    """One job of the file, or one for `each` of several."""
 
     name: str
     line: int
@@ -75,14 +87,10 @@ class FleetFile:
     groups: tuple[Group, ...]
     problems: tuple[Problem, ...] = ()
 
-    def given(self, group: Group, name: str) -> Given | None:
-        """Return a variable as a group's jobs have it by the file."""
-        return group.values.get(name) or self.defaults.get(name)
-
     def keeps(self, group: Group) -> bool:
         """Tell whether a pattern that no repository fits is a warning for a group's jobs, and no error."""
-        given = self.given(group, "ON_MISSING")
-        return group.action == "pull" and given is not None and given.texts[0].lower() == "keep"
+        given = group.values.get("ON_MISSING") or self.defaults.get("ON_MISSING")
+        return group.action == "pull" and given is not None and given.text.lower() == "keep"
 
     def at(self, line: int, where: str = "") -> str:
         """Return a place in the file as problems name it."""
@@ -120,13 +128,23 @@ def value_of(text: str, each: str, step: Mapping[str, str]) -> str:
 
 def read_file(content: bytes, name: str, workspace: str) -> FleetFile:
     """Return what the file says; `workspace` is the step's own, of patterns that name none."""
-    document = read_document(content)
-    reader = _FileReader(document.faults, workspace)
-    fleet = reader.read(name, document.root)
-    ordered = dict.fromkeys(sorted(document.faults, key=lambda fault: fault.line))
-    return replace(
-        fleet, problems=tuple(Problem(fleet.at(each.line, each.where), each.what, each.advice) for each in ordered)
-    )
+    root, faults = read_document(content)
+    fleet = _FileReader(faults, workspace).read(name, root)
+    ordered = dict.fromkeys(sorted(faults, key=lambda fault: fault.line))
+    problems = (Problem(fleet.at(each.line, each.where), each.what, each.advice) for each in ordered)
+    return replace(fleet, problems=tuple(problems))
+
+
+class _Map(NamedTuple):
+    """A map of the file, and where it stands; each name with its line."""
+
+    line: int
+    where: str
+    entries: Mapping[str, tuple[int, Node]]
+
+    def path(self, name: str) -> str:
+        """Return where a name of it stands."""
+        return f"{self.where}.{name}" if self.where else name
 
 
 class _FileReader:
@@ -137,174 +155,123 @@ class _FileReader:
         self._workspace = workspace
 
     def read(self, name: str, root: Node | None) -> FleetFile:
-        top = root if isinstance(root, Map) else Map(1, {}, {})
-        if root is None:
-            self._wrong(1, "", "the file says nothing") if not self._faults else None
-        elif not isinstance(root, Map):
-            self._wrong(root.line, "", "the file must be a map", f"It has: {', '.join(_TOP)}.")
-        self._names(top, "", _TOP)
-        version = top.entries.get("version")
-        if root is not None and not (isinstance(version, Text) and version.value == "1"):
-            newer = isinstance(version, Text) and version.value
-            what = f"version {version.value} needs a newer Keyturn" if newer else "`version: '1'` is needed"  # type: ignore[union-attr]  # see above
-            self._wrong(version.line if version else 1, "version", what)
-        own = top.entries.get("workspace")
-        if isinstance(own, Text) and re.fullmatch(r"[\w.-]+", own.value):
-            self._workspace = own.value
-        elif own is not None:
+        if root is None and not self._faults:
+            self._wrong(1, "", "the file says nothing")
+        if root is None or entries_of(root) is None:
+            if root is not None:
+                self._wrong(line_of(root), "", "the file must be a map", f"It has: {', '.join(_TOP)}.")
+            return FleetFile(name, self._workspace, {}, (), ())
+        top = self._map(root, 1, "")
+        for unknown in top.entries.keys() - set(_TOP):
+            self._wrong(top.entries[unknown][0], unknown, "there is no such thing here", near(unknown, _TOP))
+        version, own = self._given(top, "version"), self._given(top, "workspace")
+        if version.text != "1":
+            newer = f"version {version.text} needs a newer Keyturn" if version.text else "`version: '1'` is needed"
+            self._wrong(version.line, "version", newer)
+        if own.text and not re.fullmatch(r"[\w.-]+", own.text):
             self._wrong(own.line, "workspace", "must be the name of a workspace")
-        self._workspace = self._workspace.lower()
-        defaults = self._variables(self._map(top, "defaults"), "defaults", "")
-        entries = tuple(self._entries(top.entries.get("bitbucket")))
-        jobs = self._map(top, "jobs")
-        if root is not None and not jobs.entries:
+        self._workspace = (own.text or self._workspace).lower()
+        defaults = self._variables(self._below(top, "defaults"), "")
+        entries = tuple(self._entries(top))
+        jobs = self._below(top, "jobs")
+        if not jobs.entries:
             self._wrong(jobs.line, "jobs", "at least one job is needed")
-        groups = tuple(self._group(job, node, jobs.lines[job]) for job, node in jobs.entries.items())
+        groups = tuple(self._group(job, self._below(jobs, job)) for job in jobs.entries)
         return FleetFile(name, self._workspace, defaults, entries, groups)
 
     def _wrong(self, line: int, where: str, what: str, advice: str = "") -> None:
         self._faults.append(Fault(line, where, what, advice))
 
-    def _names(self, node: Map, where: str, known: Collection[str]) -> None:
-        for name, line in node.lines.items():
-            if name not in known:
-                path = f"{where}.{name}" if where else name
-                self._wrong(line, path, "there is no such thing here", near(name, known))
+    def _map(self, node: Node | None, line: int, where: str, what: str = "must be a map") -> _Map:
+        """Return a map; an empty one for nothing, and for what is none, which is noted."""
+        entries = entries_of(node) if node else {}
+        if node and node.value and entries is None:
+            self._wrong(line_of(node), where, what)
+        return _Map(line, where, entries or {})
 
-    def _map(self, top: Map, name: str) -> Map:
-        node = top.entries.get(name)
-        if isinstance(node, Map):
-            return node
-        if node is not None and not (isinstance(node, Text) and not node.value):
-            self._wrong(node.line, name, "must be a map")
-        return Map(node.line if node else 1, {}, {})
+    def _below(self, of: _Map, name: str) -> _Map:
+        line, node = of.entries.get(name, (1, None))
+        return self._map(node, line, of.path(name))
 
-    def _given(self, node: Node, where: str) -> Given | None:
-        items = node.items if isinstance(node, Many) else (node,)
-        texts = [item for item in items if isinstance(item, Text)]
-        if len(texts) < len(items):
-            wrong = next(item for item in items if not isinstance(item, Text))
-            self._wrong(wrong.line, where, "must be a text or a list of texts", QUOTE)
-            return None
-        listed = isinstance(node, Many)
-        if not texts:
-            return Given(where, (node.line,), ("",), listed)
-        return Given(where, tuple(text.line for text in texts), tuple(text.value for text in texts), listed)
+    def _given(self, of: _Map, name: str) -> Given:
+        """Return the texts of a name, an empty one where it is not there."""
+        line, node = of.entries.get(name, (of.line, None))
+        texts = texts_of(node) if node else []
+        if node and texts is None:
+            self._wrong(line_of(node), of.path(name), "must be a text or a list of texts", QUOTE)
+        lines, values = zip(*(texts or [(line, "")]), strict=True)
+        return Given(of.path(name), lines, values, listed=items_of(node) is not None)
 
-    def _variables(
-        self, node: Map, where: str, action: str, *, besides: Collection[str] = (), bitbucket: bool = False
-    ) -> dict[str, Given]:
-        """Return the variables that a map gives; `action` is the one that must take them, empty for any."""
+    def _variables(self, node: _Map, action: str, besides: Collection[str] = ()) -> dict[str, Given]:
+        """Return the variables that a map gives, but for some names; `action` must take them, empty for any."""
         values: dict[str, Given] = {}
-        for name, child in node.entries.items():
-            path, line = f"{where}.{name}", node.lines[name]
-            if name in besides:
-                continue
-            variable = BY_NAME.get(name)
-            if variable is None:
-                also = meant(name)
-                advice = f"Is {also} meant?" if also else near(name, [*BY_NAME, *besides])
-                self._wrong(line, path, "there is no such variable", advice)
-            elif name in OF_THE_RUN and (name, action) != ("ADOPT", "replicate"):
-                self._wrong(line, path, "is for the run and belongs to the step, not into the file")
-            elif name == "ACTION":
-                self._wrong(line, path, "belongs to each job")
-            elif (name in BITBUCKET_WAY) != bitbucket:
-                advice = "Give it in an entry of `bitbucket`." if name in BITBUCKET_WAY else ""
-                self._wrong(line, path, "does not belong here", advice)
-            elif action and action not in variable.jobs:
-                self._wrong(line, path, f"is nothing that {action} takes")
-            else:
-                given = self._given(child, path)
-                if given is not None and self._is_sound(given, name):
-                    values[name] = given
+        for name, (line, _) in node.entries.items():
+            wrong = () if name in besides else _misplaced(name, action, besides)
+            if wrong:
+                self._wrong(line, node.path(name), *wrong)
+            elif name not in besides:
+                values[name] = given = self._given(node, name)
+                for at, text in given.items:
+                    unsound = _unsound(name, text, listed=given.listed)
+                    if unsound:
+                        self._wrong(at, given.where, *unsound)
         return values
 
-    def _is_sound(self, given: Given, name: str) -> bool:
-        variable = BY_NAME[name]
-        if given.listed and not (variable.is_list or variable.is_lines):
-            self._wrong(given.line, given.where, "must be one text, not a list")
-            return False
-        for line, text in zip(given.lines, given.texts, strict=True):
-            if variable.secret and text and not _OF_STEP.fullmatch(text):
-                learn(text)
-                advice = f"Write the name of a variable of the step, as in ${name}"
-                stored = f", or give {name}_FROM" if f"{name}_FROM" in BY_NAME else ""
-                self._wrong(line, given.where, "a secret does not belong into this file", f"{advice}{stored}.")
-                return False
-            if name == "PRUNE" and text.isdecimal():
-                self._wrong(
-                    line, given.where, "a number is for one run and belongs to the step, with JOBS", "Write true."
-                )
-                return False
-        return True
-
-    def _entries(self, node: Node | None) -> Iterator[Entry]:
-        if node is None or (isinstance(node, Text) and not node.value):
-            return
-        for number, item in enumerate(node.items if isinstance(node, Many) else (node,)):
-            where = f"bitbucket.{number}"
-            if not isinstance(item, Map) or not isinstance(node, Many):
-                self._wrong(item.line, where, "must be a list of maps, each with `for` and credentials")
-                continue
-            values = self._variables(item, where, "", besides=("for", "requests"), bitbucket=True)
-            meant_for = self._given(item.entries.get("for", Text(item.line, "")), f"{where}.for")
-            requests = self._given(item.entries.get("requests", Text(item.line, "")), f"{where}.requests")
-            texts = meant_for.texts if meant_for else ()
-            if meant_for and not any(texts):
-                self._wrong(item.line, f"{where}.for", "is needed", "It says which repositories, as 'project:PAY/*'.")
-            count = requests.texts[0] if requests else ""
-            if requests and count and not re.fullmatch(r"[1-9][0-9]{1,6}", count):
+    def _entries(self, top: _Map) -> Iterator[Entry]:
+        _, node = top.entries.get("bitbucket", (1, None))
+        wanted = "must be a list of maps, each with `for` and credentials"
+        items = items_of(node) if node else []
+        if node and node.value and items is None:
+            self._wrong(line_of(node), "bitbucket", wanted)
+        for number, item in enumerate(items or ()):
+            entry = self._map(item, line_of(item), f"bitbucket.{number}", wanted)
+            values = self._variables(entry, "", _OF_ENTRY)
+            meant_for, requests = self._given(entry, "for"), self._given(entry, "requests")
+            texts = [text for text in meant_for.texts if text]
+            count, choice = re.fullmatch(r"[1-9][0-9]{1,6}", requests.text), Choice()
+            if not texts:
+                advice = "It says which repositories, as 'project:PAY/*'."
+                self._wrong(meant_for.line, meant_for.where, "is needed", advice)
+            if requests.text and not count:
                 self._wrong(requests.line, requests.where, "must be a number of requests an hour")
-                count = ""
-            choice = Choice()
             try:
-                choice = read_choice([text for text in texts if text], self._workspace)
+                choice = read_choice(texts, self._workspace)
             except Misread as error:
-                self._wrong(meant_for.line if meant_for else item.line, f"{where}.for", str(error))
-            yield Entry(item.line, choice, values, int(count or 0), ", ".join(texts))
+                self._wrong(meant_for.line, meant_for.where, str(error))
+            yield Entry(entry.line, choice, values, int(count[0]) if count else 0, ", ".join(texts))
 
-    def _group(self, name: str, node: Node, line: int) -> Group:
-        where = f"jobs.{name}"
+    def _group(self, name: str, node: _Map) -> Group:
         if not _NAME.fullmatch(name):
-            self._wrong(line, where, "a job's name has small letters, digits and - alone")
-        if not isinstance(node, Map):
-            self._wrong(line, where, "must be a map with ACTION and variables")
-            return Group(name, line, "", {})
-        action = self._action(node, where, line)
-        values = self._variables(node, where, action, besides=("ACTION", "EACH"))
-        each = self._each(node, where)
-        if "TARGETS" in values:
-            self._check_targets(values["TARGETS"], each)
-        elif action in ("rotate", "pull") and "TARGETS" not in node.entries:
+            self._wrong(node.line, node.where, "a job's name has small letters, digits and - alone")
+        action = self._action(node)
+        values = self._variables(node, action, ("ACTION", "EACH"))
+        each = self._each(node) if "EACH" in node.entries else None
+        group = Group(name, node.line, action, values, each)
+        targets = values.get("TARGETS", Given("", (), ()))
+        self._check_targets(targets, group)
+        if action in ("rotate", "pull") and not any(targets.texts):
             advice = "A fleet's job has no environment of its own; give e.g. acme/*:deployment:production."
-            self._wrong(line, where, "TARGETS is needed", advice)
+            self._wrong(node.line, node.where, "TARGETS is needed", advice)
         for given in values.values():
             if each is None and any("$each" in _TOKEN.findall(text) for text in given.texts):
                 self._wrong(given.line, given.where, "has $each, and the job has no EACH")
-        return Group(name, line, action, values, each)
+        return group
 
-    def _action(self, node: Map, where: str, line: int) -> str:
-        action = node.entries.get("ACTION")
-        said = action.value.lower() if isinstance(action, Text) else ""
+    def _action(self, node: _Map) -> str:
+        given = self._given(node, "ACTION")
+        said = given.text.lower()
         if said in DOING:
             return said
-        what = f"must be {', '.join(DOING[:-1])} or {DOING[-1]}"
         shown = f", not “{said}”" if re.fullmatch(r"[a-z]{1,20}", said) else ""
-        self._wrong(action.line if action else line, f"{where}.ACTION", f"{what}{shown}", near(said, DOING))
+        what = f"must be {', '.join(DOING[:-1])} or {DOING[-1]}{shown}"
+        self._wrong(given.line, given.where, what, near(said, DOING))
         return ""
 
-    def _each(self, node: Map, where: str) -> Given | None:
-        if "EACH" not in node.entries:
-            return None
-        given = self._given(node.entries["EACH"], f"{where}.EACH")
-        if given is None or not any(given.texts):
-            self._wrong(node.lines["EACH"], f"{where}.EACH", "must be names, or patterns of repositories")
-            return None
-        patterns = [is_pattern(text) for text in given.texts]
-        if any(patterns) and not all(patterns):
+    def _each(self, node: _Map) -> Given:
+        given = self._given(node, "EACH")
+        if len(set(map(is_pattern, given.texts))) > 1:
             self._wrong(given.line, given.where, "must be names alone, or patterns alone")
-        for line, text in zip(given.lines, given.texts, strict=True):
+        for line, text in given.items:
             try:
                 if is_pattern(text):
                     read_choice([text], self._workspace)
@@ -316,24 +283,59 @@ class _FileReader:
             self._wrong(given.line, given.where, "a name stands there twice")
         return given
 
-    def _check_targets(self, given: Given, each: Given | None) -> None:
-        """Note each item of TARGETS that cannot be read; $each may stand for any name."""
-        of_repositories = each is not None and any(map(is_pattern, each.texts))
-        for line, text in zip(given.lines, given.texts, strict=True):
+    def _check_targets(self, targets: Given, group: Group) -> None:
+        """Note each item of TARGETS that cannot be read; $each of repositories may have a dot in it."""
+        names = group.each.texts if group.each and not group.of_repositories else ("e.ach",)
+        for line, text in targets.items:
             if not text:
                 continue
             if _OF_STEP.fullmatch(text):
-                self._wrong(line, given.where, "must be written out, so that it can be reviewed")
+                self._wrong(line, targets.where, "must be written out, so that it can be reviewed")
                 continue
             try:
-                aim = read_aim(_TOKEN.sub("each", text), self._workspace)
+                aim, *_ = (read_aim(value_of(text, name, {}), self._workspace) for name in names)
             except Misread as error:
-                self._wrong(line, given.where, f"“{text}” {error}")
+                self._wrong(line, targets.where, f"“{text}” {error}")
                 continue
-            if aim.kind not in (None, TargetKind.WORKSPACE) and aim.pattern is None and not of_repositories:
-                self._wrong(line, given.where, f"“{text}” does not say which repository", f"Write acme/shop:{text}.")
+            if aim.kind not in (None, TargetKind.WORKSPACE) and aim.pattern is None and not group.of_repositories:
+                self._wrong(line, targets.where, f"“{text}” does not say which repository", f"Write acme/shop:{text}.")
 
 
-def aims_of(given: Given, each: str, workspace: str) -> tuple[Aim, ...]:
-    """Return what a job's TARGETS says; raises Misread."""
-    return tuple(read_aim(value_of(text, each, {}), workspace) for text in given.texts if text)
+def _misplaced(name: str, action: str, besides: Collection[str]) -> tuple[str, ...]:
+    """Return what is wrong with a variable of that name where it stands, and what helps; nothing if nothing is."""
+    variable = BY_NAME.get(name)
+    if variable is None:
+        also = meant(name)
+        return "there is no such variable", f"Is {also} meant?" if also else near(name, [*BY_NAME, *besides])
+    if name in OF_THE_RUN and (name, action) != ("ADOPT", "replicate"):
+        return ("is for the run and belongs to the step, not into the file",)
+    if name == "ACTION":
+        return ("belongs to each job",)
+    if (name in BITBUCKET_WAY) != (besides == _OF_ENTRY):
+        return "does not belong here", "Give it in an entry of `bitbucket`." if name in BITBUCKET_WAY else ""
+    if action and action not in variable.jobs:
+        return (f"is nothing that {action} takes",)
+    return ()
+
+
+def _unsound(name: str, text: str, *, listed: bool) -> tuple[str, ...]:
+    """Return what is wrong with one text of a variable in the file, and what helps; nothing if nothing is."""
+    variable = BY_NAME[name]
+    if listed and not (variable.is_list or variable.is_lines):
+        return ("must be one text, not a list",)
+    if variable.secret and text and not _OF_STEP.fullmatch(text):
+        learn(text)
+        stored = f", or give {name}_FROM" if f"{name}_FROM" in BY_NAME else ""
+        return (
+            "a secret does not belong into this file",
+            f"Write the name of a variable of the step, as in ${name}{stored}.",
+        )
+    if name == "PRUNE" and text.isdecimal():
+        return "a number is for one run and belongs to the step, with JOBS", "Write true."
+    return ()
+
+
+def aims_of(group: Group, each: str, workspace: str) -> tuple[Aim, ...]:
+    """Return what TARGETS says for one of a group's jobs; raises Misread."""
+    targets = group.values["TARGETS"].texts if "TARGETS" in group.values else ()
+    return tuple(read_aim(value_of(text, each, {}), workspace) for text in targets if text)

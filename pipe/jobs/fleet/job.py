@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipe.access.bitbucket import BitbucketAccess, read_bitbucket
-from pipe.errors import Problem
-from pipe.jobs.fleet.file import Entry, FleetFile, near, read_file
-from pipe.jobs.fleet.jobs import Environ, check_fleet_job, environ_of, read_fleet_job, sample_of, somewhere
+from pipe.jobs.fleet.file import Entry, FleetFile, Group, near, read_file
+from pipe.jobs.fleet.jobs import READ_APART, FleetJob, environ_of, read_fleet_job, read_with, sample_of, somewhere
 from pipe.jobs.fleet.lock import Lock, read_lock
 from pipe.jobs.fleet.patterns import read_choice
 from pipe.jobs.rotate.leak import NO_NAMES, WHOLE_ID
@@ -85,7 +84,7 @@ def fits(name: str, job: str) -> bool:
 
 def read_job(reader: Reader) -> FleetSettings | SetupJob:
     """Return the fleet, as its file and the step say it; `setup` is told what it needs."""
-    step, action = reader.environ, reader.text("ACTION")
+    action = reader.text("ACTION")
     if action == "setup":
         from pipe.jobs.fleet.setup import read_setup  # noqa: PLC0415 - setup's own imports are half of a start
 
@@ -96,25 +95,20 @@ def read_job(reader: Reader) -> FleetSettings | SetupJob:
     fleet, sound = read_fleet(reader)
     lock = read_locked(reader, fleet, needed=offline or looks or not reader.switch("DRY_RUN"), sound=sound)
     orders = {"DRY_RUN": "false"} if looks else _orders(reader)
-    accesses = tuple(_accesses(reader, fleet, orders, offline=offline)) if sound else ()
-    for group in fleet.groups if sound else ():
-        job = sample_of(fleet, group)
-        environ = environ_of(fleet, job, step, somewhere(job), orders=orders)
-        if offline:
-            reader.problems += check_fleet_job(fleet, job, environ)[1]
-            continue
-        # The job's credentials for Bitbucket were read before; which they are is known with its places.
-        for known in BITBUCKET_WAY:
-            environ.given.pop(known, None)
-        environ.given["BITBUCKET_ACCESS_TOKEN"] = "read-before"  # noqa: S105 - it stands for one that is read apart
-        reader.problems += read_fleet_job(fleet, job, environ)[1]
+    accesses = []
+    if sound:
+        accesses = list(_accesses(reader, fleet, lenient=offline))
+        for job in (sample_of(fleet, group) for group in fleet.groups):
+            # Its credentials for Bitbucket were read just now; which they are is known with its places.
+            environ = environ_of(fleet, job, reader.environ, somewhere(job), entry=READ_APART, orders=orders)
+            reader.problems += read_fleet_job(fleet, job, environ, lenient=offline)[1]
     names = tuple(reader.listed("JOBS"))
     groups = [group.name for group in fleet.groups]
     for wanted in names if sound else ():
         if not any(fits(wanted.partition("/")[0], group) for group in groups):
             reader.problem("JOBS", f"{fleet.name} has no job “{wanted}”", near(wanted.partition("/")[0], groups))
     return FleetSettings(
-        fleet, lock, step, accesses, orders, names, _share(reader), reader.text("REPORT_DIR"),
+        fleet, lock, reader.environ, tuple(accesses), orders, names, _share(reader), reader.text("REPORT_DIR"),
         "" if looks else _revoke(reader, named=bool(names)), offline, tuple(_unused(reader, fleet)), action,
     )  # fmt: skip
 
@@ -169,35 +163,20 @@ def _orders(reader: Reader) -> dict[str, str]:
     return orders
 
 
-def _accesses(
-    reader: Reader, fleet: FleetFile, orders: Mapping[str, str], *, offline: bool
-) -> Iterator[tuple[Entry | None, BitbucketAccess]]:
+def _accesses(reader: Reader, fleet: FleetFile, *, lenient: bool) -> Iterator[tuple[Entry | None, BitbucketAccess]]:
     """Yield the ways to Bitbucket, the step's own one last; note what is wrong with an entry on its line."""
+    job = FleetJob(Group("", 0, "pull", {}))
     for number, entry in enumerate(fleet.entries):
-        environ = environ_of(fleet, sample_of(fleet, fleet.groups[0]), reader.environ, (), entry=entry, orders=orders)
-        environ.given["ACTION"] = "pull"
-        own = Reader(environ.given)
-        for name, variable in environ.missing.items():
-            own.gap(name, f"${variable}")
-        asked = own.lenient("pull") if offline else own
-        access = read_bitbucket(asked)
-        if not offline:
-            asked.problems += [_missing(environ, name) for name in environ.missing]
-        for problem in asked.problems:
-            given = environ.where.get(problem.variable)
-            line, where = (given.line, given.where) if given else (entry.line, f"bitbucket.{number}")
-            if not offline or (given and not problem.lacks):
-                reader.problems.append(Problem(fleet.at(line, where), problem.what, problem.advice))
-        yield entry, access
+        environ = environ_of(fleet, job, reader.environ, (), entry=entry)
+        where = fleet.at(entry.line, f"bitbucket.{number}")
+        access, problems = read_with(read_bitbucket, fleet, environ, where, lenient=lenient)
+        reader.problems += problems
+        if access:
+            yield entry, access
     if any(reader.environ.get(name, "").strip() for name in BITBUCKET_WAY):
-        yield None, read_bitbucket(Reader({**reader.environ, "ACTION": "pull"}))
-
-
-def _missing(environ: Environ, name: str) -> Problem:
-    variable = environ.missing[name]
-    return Problem(
-        name, f"the step has no variable {variable}, or an empty one", f"Pass it as {variable}: ${variable}."
-    )
+        own = Reader({**reader.environ, "ACTION": "pull"})
+        yield None, read_bitbucket(own)
+        reader.problems += own.problems
 
 
 def workspaces_of(fleet: FleetFile) -> set[str]:

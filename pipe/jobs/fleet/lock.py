@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from itertools import groupby
 
 from pipe.errors import Problem
-from pipe.jobs.fleet.patterns import Spot, slug_of
 from pipe.values import TargetKind
 
 HEAD = "keyturn.lock 1"
@@ -62,21 +62,15 @@ class Lock:
     def __init__(self, lines: Iterable[Line]) -> None:
         self.lines = tuple(sorted(lines))
         self._found = {(line.job, line.uuid, line.rest): line for line in self.lines}
-        self._workspaces = {(line.job, line.place): line for line in self.lines if not line.slug}
+        self._of = {job: tuple(lines) for job, lines in groupby(self.lines, key=lambda line: line.job)}
 
     def of(self, job: str) -> tuple[Line, ...]:
         """Return a job's lines."""
-        return tuple(line for line in self.lines if line.job == job)
+        return self._of.get(job, ())
 
-    def allows(self, job: str, spot: Spot) -> Line | None:
+    def line(self, job: str, uuid: str, rest: str) -> Line | None:
         """Return the line that names a job and a place by its uuid; None where nobody has reviewed that."""
-        if spot.repository is None:
-            return self._workspaces.get((job, spot.name))
-        return self._found.get((job, spot.uuid, spot.name.partition(":")[2]))
-
-    def named(self, job: str, place: str) -> Line | None:
-        """Return a job's line of a place's name, whatever its uuid."""
-        return next((line for line in self.lines if (line.job, line.place) == (job, place)), None)
+        return self._found.get((job, uuid, rest))
 
 
 def write_lock(lines: Iterable[Line]) -> str:
@@ -117,19 +111,3 @@ def read_lock(content: bytes, file: str, workspaces: Collection[str]) -> tuple[L
             problems.append(Problem(at, f"line {before} names the same place by another name", _MADE))
         lines.setdefault(line, number)
     return Lock(lines), problems
-
-
-def line_of(job: str, spot: Spot, workspace_uuid: str, environment: str) -> Line:
-    """Return the line for a job and a place; `environment` is a uuid, or empty where there is none of that name."""
-    if spot.repository is None:
-        return Line(job, spot.name, workspace_uuid)
-    if spot.kind is TargetKind.REPOSITORY:
-        return Line(job, spot.name, spot.uuid)
-    return Line(job, spot.name, spot.uuid, environment or NONE)
-
-
-def same_environment(text: str, uuid: str, name: str, slug: str) -> bool:
-    """Tell whether an environment is the one that the file names, as TARGETS of a pipe names it."""
-    return text.lower() in (uuid.lower(), uuid.lower().strip("{}"), name.lower(), slug.lower()) or (
-        slug_of(text) == slug_of(slug)
-    )

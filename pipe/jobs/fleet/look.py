@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from time import monotonic
 
 from pipe.errors import KeyturnError
 from pipe.jobs.doctor.diagnosis import Check, Diagnosis, State, failed, good
 from pipe.jobs.doctor.job import Doctor, DoctorJob
 from pipe.jobs.doctor.step import check_token
 from pipe.jobs.fleet.places import Inventory
-from pipe.jobs.fleet.result import Result, asking, report_of, warnings_of
-from pipe.jobs.fleet.run import FleetRun, Work, overview
+from pipe.jobs.fleet.result import Result, asking, overview, report_of, warnings_of
+from pipe.jobs.fleet.run import FleetRun, Work
 from pipe.jobs.rotate.job import RotateJob
+from pipe.jobs.rotate.observe import looks_after
 from pipe.jobs.setup.job import read_step
 from pipe.jobs.status.job import Look, StatusJob
 from pipe.jobs.status.rotation import KEY_HEAD, TARGET_HEAD, Status, status_of
@@ -33,22 +35,26 @@ class FleetStatus(FleetRun):
     """One look at the keys and targets of a fleet's rotations, at what its pulls have brought, and at its replicas."""
 
     writes = False
+    # When the first job was looked at, by the monotonic clock.
+    _first = 0.0
 
     def _decide(self, work: Work) -> Result:
         job = work.job
         if isinstance(job, RotateJob):
-            status = status_of(work.action.observe(ask_all=True), work.action.policy)
+            # Nothing is written meanwhile, so that all jobs together wait for late lists as long as one does.
+            self._first = self._first or monotonic()
+            looks = looks_after((monotonic() - self._first) / self._deadline.real(1))
+            status = status_of(work.action.observe(ask_all=True, looks=looks), work.action.policy)
             ended = view_of(All(status.facts.now, status, (), None, (), ()))
             work.found = status
         else:
-            sign_ins = self._sign_ins.with_bitbucket(self._client(work))
-            ended = Look(StatusJob.of(job), self._run, self._deadline, sign_ins).run()
+            ended = Look(StatusJob.of(job), self._run, self._deadline, self._sign_ins_of(work)).run()
             work.found = ended
-        work.seen = replace(ended.seen or Overview(), unseen=())
-        return Result(work.matched.job, ended.code, ended.last)
+        seen = replace(ended.seen or Overview(), unseen=())
+        return Result(work.matched.job, ended.code, ended.last, seen=seen)
 
-    def _view(self, works: Sequence[Work], told: Sequence[str], waiting: Sequence[str]) -> Ended:
-        results = [work.result for work in works if work.result is not None]
+    def _view(self, told: Sequence[str], waiting: Sequence[str]) -> Ended:
+        works, results = self._works, self._results
         seen: dict[str, Status] = {work.name: work.found for work in works if isinstance(work.found, Status)}
         others: dict[str, Ended] = {work.name: work.found for work in works if isinstance(work.found, Ended)}
         worst = [each for each in results if each.code or each.waits]
@@ -66,7 +72,7 @@ class FleetStatus(FleetRun):
         parts = [Table(("job", *KEY_HEAD), tuple(keys)), "", *_targets(seen)] if seen else []
         parts += [*([""] if seen and others else []), *_holding(others)]
         warnings = warnings_of([*problems, *told], waiting)
-        return Ended(code, sentence, tuple(parts), warnings, report, part=self._part, seen=overview(works))
+        return Ended(code, sentence, tuple(parts), warnings, report, part=self._part, seen=overview(results))
 
 
 def _holding(others: Mapping[str, Ended]) -> Iterator[Table | str]:
@@ -102,12 +108,12 @@ class FleetDoctor(FleetRun):
 
     def _do(self, work: Work, inventory: Inventory) -> Result:  # noqa: ARG002 - what is gone is told as it is
         job = DoctorJob((work.job,), (), read_step(Reader(self._settings.step)), has_token=False)
-        sign_ins = self._sign_ins.with_bitbucket(self._client(work))
-        side_by_side([partial(self._facts.look, place, each) for _, place, each, _ in work.places])
-        work.found = Doctor(job, self._run, self._deadline, sign_ins).diagnose().checks
+        side_by_side([partial(self._facts.look, each.place) for each in work.places])
+        work.found = Doctor(job, self._run, self._deadline, self._sign_ins_of(work)).diagnose().checks
         return Result(work.matched.job, 0, "was looked at")
 
-    def _view(self, works: Sequence[Work], told: Sequence[str], waiting: Sequence[str]) -> Ended:
+    def _view(self, told: Sequence[str], waiting: Sequence[str]) -> Ended:
+        works = self._works
         jobs_of: dict[Check, list[str]] = {}
         for work in works:
             if work.result and work.result.code:

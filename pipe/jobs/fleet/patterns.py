@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import quote
 
@@ -61,10 +61,11 @@ class Choice:
     workspaces: tuple[str, ...] = ()
 
     def fits(self, repository: Repository) -> bool:
-        """Tell whether a repository is meant."""
-        return any(each.fits(repository) for each in self.patterns) and not any(
-            each.fits(repository) for each in self.left_out
-        )
+        """Tell whether a repository is meant; without a slug, its workspace's own variables."""
+        if not repository.slug:
+            return repository.workspace in self.workspaces
+        left_out = any(each.fits(repository) for each in self.left_out)
+        return not left_out and any(each.fits(repository) for each in self.patterns)
 
 
 @dataclass(frozen=True)
@@ -80,28 +81,6 @@ class Aim:
     environment: str = ""
     out: bool = False
     text: str = ""
-
-
-@dataclass(frozen=True)
-class Spot:
-    """A place that a job is for now, by the names that it has now."""
-
-    kind: TargetKind
-    workspace: str
-    repository: Repository | None
-    environment: str
-    plain: bool
-
-    @property
-    def name(self) -> str:
-        """The place as the lock names it."""
-        of = self.repository.name if self.repository else self.workspace
-        return place_name(of, self.kind, self.environment)
-
-    @property
-    def uuid(self) -> str:
-        """The repository's uuid."""
-        return self.repository.uuid if self.repository else ""
 
 
 def place_name(of: str, kind: TargetKind, environment: str) -> str:
@@ -161,28 +140,3 @@ def _pattern(found: re.Match[str], workspace: str) -> Pattern:
         raise Misread("does not say which workspace; give `workspace:` at the top of the file")
     project = (found["project"] or "").upper()
     return Pattern((found["workspace"] or workspace).lower(), project, found["slug"].lower())
-
-
-def spots_of(aims: Sequence[Aim], own: Repository | None, repositories: Iterable[Repository]) -> tuple[Spot, ...]:
-    """Return the places that a job's TARGETS are, each once; `own` is the repository that the job is of."""
-    known = tuple(repositories)
-    found = (spot for aim in aims if not aim.out for spot in _spots(aim, own, known))
-    return tuple({spot.name: spot for spot in found if not any(_takes(aim, spot) for aim in aims)}.values())
-
-
-def _spots(aim: Aim, own: Repository | None, known: Sequence[Repository]) -> Iterator[Spot]:
-    if aim.kind is TargetKind.WORKSPACE:
-        yield Spot(aim.kind, aim.workspace, None, "", plain=True)
-    elif aim.kind is not None:
-        pattern = aim.pattern
-        plain = pattern is None or pattern.is_plain
-        for each in known if pattern else filter(None, (own,)):
-            if pattern is None or pattern.fits(each):
-                yield Spot(aim.kind, each.workspace, each, aim.environment, plain)
-
-
-def _takes(aim: Aim, spot: Spot) -> bool:
-    """Tell whether an item takes a place away."""
-    if not aim.out or spot.repository is None or aim.pattern is None or not aim.pattern.fits(spot.repository):
-        return False
-    return aim.kind is None or (aim.kind, slug_of(aim.environment)) == (spot.kind, slug_of(spot.environment))

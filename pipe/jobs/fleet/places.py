@@ -2,151 +2,187 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
+from pipe.clients.bitbucket_places import place_of
 from pipe.errors import Problem
 from pipe.jobs.fleet.file import FleetFile, Group, near
 from pipe.jobs.fleet.jobs import FleetJob
 from pipe.jobs.fleet.lock import NONE, Line, Lock
-from pipe.jobs.fleet.patterns import Aim, Pattern, Spot, place_name, read_pattern, spots_of
-from pipe.values import Repository, TargetKind
-
-
-@dataclass(frozen=True)
-class Allowed:
-    """A place that a job may write: the lock's line, by the name that it has now; `seen` is whether a list shows it."""
-
-    line: Line
-    label: str
-    repository: Repository
-    seen: bool = True
-
-
-@dataclass
-class Matched:
-    """What one job may write, and what it may not, each with its reason for people.
-
-    `unsure` are lines whose repository no list shows; `without` counts repositories without the environment. `named`
-    are all places that it would write once the lock has them, too.
-    """
-
-    job: FleetJob
-    allowed: list[Allowed] = field(default_factory=list)
-    waiting: list[str] = field(default_factory=list)
-    told: list[str] = field(default_factory=list)
-    unsure: list[Allowed] = field(default_factory=list)
-    problems: list[Problem] = field(default_factory=list)
-    without: int = 0
-    named: set[str] = field(default_factory=set)
+from pipe.jobs.fleet.patterns import Aim, Pattern, place_name, read_pattern, slug_of
+from pipe.values import Place, Repository, Target, TargetKind
 
 
 @dataclass(frozen=True)
 class Inventory:
-    """The repositories of the file's workspaces.
+    """The repositories of the file's workspaces, and the uuids of these by their names.
 
     Where a list of them could not be read, `whole` is false, and those that the lock knows stand for those that no list
     shows: `guessed` has their uuids.
     """
 
     repositories: tuple[Repository, ...]
+    workspaces: Mapping[str, str]
     whole: bool = True
     guessed: frozenset[str] = frozenset()
 
-    def workspace_uuid(self, workspace: str) -> str:
-        """Return a workspace's uuid; empty where nothing of it was seen."""
-        return next((each.workspace_uuid for each in self.repositories if each.workspace == workspace), "")
+
+@dataclass(frozen=True)
+class Spot:
+    """A place that a job is for, by the names that it has now; `environment` is as the file has it.
+
+    A workspace's own variables are those of a repository without a slug. `plain` is whether the file names just this.
+    """
+
+    kind: TargetKind
+    repository: Repository
+    environment: str = ""
+    plain: bool = True
+
+    @property
+    def name(self) -> str:
+        """The place as the lock names it."""
+        of = self.repository.name if self.repository.slug else self.repository.workspace
+        return place_name(of, self.kind, self.environment)
+
+    @property
+    def rest(self) -> str:
+        """What the place is within the repository, such as deployment:production."""
+        return self.name.partition(":")[2]
+
+    @property
+    def label(self) -> str:
+        """The place as people are told of it."""
+        if self.kind is TargetKind.WORKSPACE:
+            return f"workspace {self.repository.workspace}"
+        of = self.repository.name
+        return f"repository {of}" if self.kind is TargetKind.REPOSITORY else f"{of} {self.environment}"
+
+
+@dataclass(frozen=True)
+class Allowed:
+    """A place that a job may write: the lock's line, and its names of now; `seen` is whether a list shows it."""
+
+    line: Line
+    spot: Spot
+    seen: bool = True
+
+    @cached_property
+    def target(self) -> Target:
+        """The place as TARGETS names it by uuid."""
+        line = self.line
+        if line.kind is TargetKind.WORKSPACE:
+            return Target(line.kind, line.uuid)
+        return Target(line.kind, line.workspace, line.uuid, line.environment)
+
+    @cached_property
+    def place(self) -> Place:
+        """Where it is."""
+        return Place(self.spot.label, place_of(self.target))
+
+
+@dataclass
+class Matched:
+    """What one job is for by the file, what of that it may write, and what it may not, each with its reason."""
+
+    job: FleetJob
+    spots: tuple[Spot, ...] = ()
+    allowed: list[Allowed] = field(default_factory=list)
+    waiting: list[str] = field(default_factory=list)
+    told: list[str] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+
+
+def spots_of(job: FleetJob, inventory: Inventory) -> tuple[Spot, ...]:
+    """Return the places that a job's TARGETS are, each once."""
+    found = (spot for aim in job.aims if not aim.out for spot in _spots(aim, job.own, inventory))
+    return tuple({spot.name: spot for spot in found if not any(_takes(aim, spot) for aim in job.aims)}.values())
+
+
+def _spots(aim: Aim, own: Repository | None, inventory: Inventory) -> Iterator[Spot]:
+    if aim.kind is TargetKind.WORKSPACE:
+        uuid = inventory.workspaces.get(aim.workspace, "")
+        yield Spot(aim.kind, Repository(aim.workspace, "", uuid, "", uuid))
+    elif aim.kind is not None and aim.pattern is None:
+        yield from [Spot(aim.kind, own, aim.environment)] if own else []
+    elif aim.kind is not None and aim.pattern:
+        for each in inventory.repositories:
+            if aim.pattern.fits(each):
+                yield Spot(aim.kind, each, aim.environment, aim.pattern.is_plain)
+
+
+def _takes(aim: Aim, spot: Spot) -> bool:
+    """Tell whether an item takes a place away."""
+    if not aim.out or not spot.repository.slug or aim.pattern is None or not aim.pattern.fits(spot.repository):
+        return False
+    return aim.kind is None or (aim.kind, slug_of(aim.environment)) == (spot.kind, slug_of(spot.environment))
 
 
 def match(fleet: FleetFile, job: FleetJob, inventory: Inventory, lock: Lock) -> Matched:
     """Return what a job may write now."""
-    found = Matched(job)
-    by_uuid = {each.uuid: each for each in inventory.repositories}
-    taken: set[Line] = set()
-    for spot in spots_of(job.aims, job.own, inventory.repositories):
-        found.named.add(spot.name)
-        line = lock.allows(job.name, spot)
+    found = Matched(job, spots_of(job, inventory))
+    names = {line.place for line in lock.of(job.name)}
+    for spot in found.spots:
+        line = lock.line(job.name, spot.repository.uuid, spot.rest)
         if line is None:
-            before = lock.named(job.name, spot.name)
-            why = "the lock has another uuid for that name" if before else "it is not in the lock"
+            why = "the lock has another uuid for that name" if spot.name in names else "it is not in the lock"
             found.waiting.append(f"{spot.name}: {why}")
             continue
-        taken.add(line)
-        if spot.repository is None:
-            now = inventory.workspace_uuid(spot.workspace)
-            if now and now != line.uuid:
-                found.waiting.append(f"{spot.name}: the lock has another uuid for that name")
-                continue
         if line.place != spot.name:
             found.told.append(f"{line.place} is called {spot.name} now")
-        if line.environment == NONE:
-            found.without += 1
-        else:
-            found.allowed.append(Allowed(line, _label(spot), spot.repository or Repository(spot.workspace, "", "", "")))
+        if line.environment != NONE:
+            found.allowed.append(Allowed(line, spot))
+    matched = {(spot.repository.uuid, spot.rest) for spot in found.spots}
     for line in lock.of(job.name):
-        if line not in taken:
-            _left(found, line, by_uuid.get(line.uuid), inventory)
-    known = [each.line for each in (*found.allowed, *found.unsure)]
-    for aim, at in placed_aims(fleet, job):
-        if aim.pattern and not any(names(aim, each) for each in known):
+        if (line.uuid, line.rest) not in matched:
+            _left(found, line, inventory)
+    for aim, at in _placed_aims(fleet, job):
+        if aim.pattern and not any(_names(aim, each.line) for each in found.allowed):
             _note_unfit(fleet, found, aim.pattern, at, inventory)
     return found
 
 
-def placed_aims(fleet: FleetFile, job: FleetJob) -> list[tuple[Aim, str]]:
+def _placed_aims(fleet: FleetFile, job: FleetJob) -> list[tuple[Aim, str]]:
     """Return the items of TARGETS that add places, each with where it stands in the file."""
-    targets = fleet.given(job.group, "TARGETS")
-    lines = [line for line, text in zip(targets.lines, targets.texts, strict=True) if text] if targets else []
+    targets = job.group.values.get("TARGETS")
+    lines = [line for line, text in targets.items if text] if targets else []
     where = f"jobs.{job.group.name}.TARGETS"
-    return [(aim, fleet.at(line, where)) for aim, line in zip(job.aims, lines, strict=False) if not aim.out]
+    return [(aim, fleet.at(line, where)) for aim, line in zip(job.aims, lines, strict=True) if not aim.out]
 
 
-def _left(found: Matched, line: Line, now: Repository | None, inventory: Inventory) -> None:
+def _left(found: Matched, line: Line, inventory: Inventory) -> None:
     """Note what becomes of a line that the file does not match by the names of now."""
-    meant = [aim for aim in found.job.aims if names(aim, line)]
-    wanted = meant and not any(aim.out for aim in meant)
-    if line.kind is TargetKind.WORKSPACE:
-        found.told.append(f"{line.place} is no target any more; it keeps what it holds")
-    elif now is None and (wanted or found.job.own):
-        repository = Repository(line.workspace, line.slug, line.uuid, "")
-        if line.environment == NONE:
-            return
-        found.named.add(line.place)
-        found.unsure.append(Allowed(line, f"{line.place.replace(':deployment:', ' ')}", repository, seen=False))
-    elif now is not None and any(aim.pattern and aim.pattern.is_plain for aim in meant) and wanted:
+    meant = [aim for aim in found.job.aims if _names(aim, line)]
+    wanted = bool(meant) and not any(aim.out for aim in meant)
+    now = next((each for each in inventory.repositories if each.uuid == line.uuid), None)
+    environment = line.rest.partition(":")[2]
+    if line.kind is not TargetKind.WORKSPACE and now is None and (wanted or found.job.own):
+        # Nobody sees it now: it is gone, or its list could not be read.
+        lost = Spot(line.kind, Repository(line.workspace, line.slug, line.uuid, ""), environment)
+        found.allowed += [Allowed(line, lost, seen=False)] if line.environment != NONE else []
+    elif now is not None and wanted and any(aim.pattern and aim.pattern.is_plain for aim in meant):
         if any(each.name == f"{line.workspace}/{line.slug}" for each in inventory.repositories):
             return  # Another repository has taken the name; that one is named as waiting.
         found.told.append(f"{line.place} is called {now.name} now")
-        if line.environment != NONE:
-            found.named.add(_spot(line, now).name)
-            found.allowed.append(Allowed(line, _label(_spot(line, now)), now))
-    else:
+        found.allowed += [Allowed(line, Spot(line.kind, now, environment))] if line.environment != NONE else []
+    # Of a workspace that cannot be told by its uuid now, nothing is known.
+    elif line.kind is not TargetKind.WORKSPACE or line.place not in {spot.name for spot in found.spots}:
         found.told.append(f"{line.place} is no target any more; it keeps what it holds")
 
 
-def names(aim: Aim, line: Line) -> bool:
+def _names(aim: Aim, line: Line) -> bool:
     """Tell whether an item of TARGETS speaks of a line's place by its name, of whatever project."""
     if aim.kind is TargetKind.WORKSPACE or aim.pattern is None or not aim.pattern.names(line.workspace, line.slug):
         return False
     return aim.kind is None or place_name("", aim.kind, aim.environment) == f":{line.rest}"
 
 
-def _spot(line: Line, repository: Repository) -> Spot:
-    return Spot(line.kind, line.workspace, repository, line.rest.partition(":")[2], plain=True)
-
-
-def _label(spot: Spot) -> str:
-    if spot.repository is None:
-        return f"workspace {spot.workspace}"
-    if spot.kind is TargetKind.REPOSITORY:
-        return f"repository {spot.repository.name}"
-    return f"{spot.repository.name} {spot.environment}"
-
-
 def match_each(fleet: FleetFile, group: Group, inventory: Inventory) -> Matched:
     """Return what is to be said of EACH: its patterns that no repository fits."""
     found = Matched(FleetJob(group))
-    for line, text in zip(group.each.lines, group.each.texts, strict=True) if group.each else ():
+    for line, text in group.each.items if group.each else ():
         if group.of_repositories and not text.startswith("!"):
             pattern = read_pattern(text, fleet.workspace)
             _note_unfit(fleet, found, pattern, fleet.at(line, f"jobs.{group.name}.EACH"), inventory)
@@ -167,22 +203,24 @@ def _note_unfit(fleet: FleetFile, found: Matched, pattern: Pattern, where: str, 
         found.problems.append(problem)
 
 
-def strays(jobs: Iterable[FleetJob], lock: Lock, inventory: Inventory) -> Mapping[str, str]:
+def strays(jobs: Iterable[FleetJob], lock: Lock, inventory: Inventory) -> list[str]:
     """Return the lock's lines of jobs that are no more, each with what became of its repository."""
     names = {job.name for job in jobs}
     now = {each.uuid: each.name for each in inventory.repositories}
-    found = {}
+    found = []
     for line in lock.lines:
         if line.job not in names:
             called = now.get(line.uuid, "")
             renamed = called and line.slug and called != f"{line.workspace}/{line.slug}"
-            found[f"{line.job} {line.place}"] = (
+            why = (
                 f"it is called {called} now, so that its job is another" if renamed else "the file has no such job now"
             )
+            found.append(f"{line.job} {line.place}: {why}")
     return found
 
 
-def by_the_lock(lock: Lock) -> Inventory:
-    """Return the repositories as the lock has them, each of a project that any pattern fits."""
-    found = {line.uuid: Repository(line.workspace, line.slug, line.uuid, "") for line in lock.lines if line.slug}
-    return Inventory(tuple(found.values()), whole=False)
+def by_the_lock(lines: Iterable[Line]) -> Inventory:
+    """Return the repositories and workspaces as the lock has them, each of a project that any pattern fits."""
+    found = {line.uuid: Repository(line.workspace, line.slug, line.uuid, "") for line in lines}
+    repositories = tuple(each for each in found.values() if each.slug)
+    return Inventory(repositories, {each.workspace: each.uuid for each in found.values() if not each.slug}, whole=False)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from typing import TYPE_CHECKING, Any
 
 from pipe.errors import KeyturnError, problems_of
 from pipe.jobs.fleet.jobs import FleetJob
 from pipe.outcome import Outcome
+from pipe.overview import Overview
 from pipe.plan import Plan
-from pipe.report import Ended, Table, Tone, steps_table
+from pipe.report import MANY, Ended, Table, Tone, steps_table
 from pipe.values import count
 
 if TYPE_CHECKING:
@@ -20,39 +21,32 @@ if TYPE_CHECKING:
 # The version of the report's shape; it changes when a field changes its meaning or goes.
 SCHEMA = "keyturn/fleet/1"
 
-# Jobs that are told one by one.
-MANY = 30
-
 
 @dataclass(frozen=True)
 class Result:
-    """What became of one job; `why` is a reason that several jobs share, `steps` are those that are only shown."""
+    """What became of one job; `why` is a reason that several jobs share, `outcome` is None where it came to no plan.
+
+    `to_do` is the plan of what was only shown, `seen` is what people are shown of the job's keys and targets.
+    """
 
     job: FleetJob
     code: int
     last: str
+    _: KW_ONLY
     changed: bool = False
     without_place: bool = False
     waits: bool = False
-    steps: Table | None = None
     why: str = ""
-    failures: tuple[tuple[str, str, str, str], ...] = ()
-    done: tuple[tuple[str, str], ...] = ()
+    outcome: Outcome[Any] | None = None
+    to_do: Plan[Any] | None = None
+    seen: Overview | None = None
 
     @staticmethod
     def failed(job: FleetJob, error: KeyturnError) -> Result:
         """Return the end of a job by an error."""
         problems = problems_of([error])
         last = f"{'partly done' if error.changed else 'failed'}: {' '.join(map(str, problems[:3]))}"
-        return Result(job, 2 if error.changed else 1, last, error.changed, why=str(error))
-
-    @staticmethod
-    def of(job: FleetJob, plan: Plan[Any], outcome: Outcome[Any], last: str, *, only_shown: bool) -> Result:
-        """Return the end of a job that came to a plan."""
-        failures = tuple((str(each.step.do), each.step.on, each.what, each.check) for each in outcome.failures)
-        done = tuple((str(step.do), step.on) for step in outcome.done)
-        steps = steps_table(plan) if only_shown and plan.actions else None
-        return Result(job, outcome.exit_code, last, outcome.touched, steps=steps, failures=failures, done=done)
+        return Result(job, 2 if error.changed else 1, last, changed=error.changed, why=str(error))
 
     @property
     def word(self) -> str:
@@ -61,20 +55,15 @@ class Result:
             return "partly done" if self.changed else "to wait" if self.waits else "failed"
         if self.without_place:
             return "without a place"
-        return "waits" if self.waits else "changed" if self.changed else "to do" if self.steps else "idle"
+        return "waits" if self.waits else "changed" if self.changed else "to do" if self.to_do else "idle"
 
     @property
     def tone(self) -> Tone:
         """How it is shown."""
-        return (
-            Tone.BAD
-            if self.code
-            else Tone.DOUBTFUL
-            if self.waits or self.without_place
-            else Tone.GOOD
-            if self.changed
-            else Tone.FAINT
-        )
+        if self.code:
+            return Tone.BAD
+        tones = {"changed": Tone.GOOD, "waits": Tone.DOUBTFUL, "without a place": Tone.DOUBTFUL}
+        return tones.get(self.word, Tone.FAINT)
 
 
 def view(
@@ -86,12 +75,10 @@ def view(
     Where there is no lock yet, not `locked`, each place waits for it, which is said once, by who writes it.
     """
     changed = any(each.changed for each in results)
-    code = 0
     # A credential that shows nothing may hide jobs that nobody knows of yet.
-    if any(each.dead and not each.throttled for each in credentials):
-        code = 2 if changed else 1
-    if any(each.code for each in results):
-        code = 2 if changed or leak or any(each.code == 2 for each in results) else 1
+    hidden = any(each.dead and not each.throttled for each in credentials)
+    code = max((each.code for each in results), default=0) or int(hidden)
+    code = 2 if code and (changed or leak) else code
     sentence = _sentence(results, code, asking(credentials), leak, dry_run=dry_run)
     parts: list[Table | str] = [_groups(results), "", _credentials(credentials)]
     for title, chosen in (
@@ -103,12 +90,19 @@ def view(
         lines = _lines(chosen)
         parts += ["", title, *(f"  {line}" for line in lines[:MANY])] if lines else []
         parts += [f"  … and {len(lines) - MANY} more"] if len(lines) > MANY else []
-    to_do = [(f"{each.job.name}: {each.last}", each.steps) for each in results if each.steps and not each.code]
-    for line, steps in to_do[:MANY]:
-        parts += ["", line, steps]
+    to_do = [each for each in results if each.to_do and not each.code]
+    for each in to_do[:MANY]:
+        parts += ["", f"{each.job.name}: {each.last}", steps_table(each.to_do)] if each.to_do else []
     parts += [f"… and {count(len(to_do) - MANY, 'more job')} to do"] if len(to_do) > MANY else []
     report = report_of(code, sentence, results, credentials, told=told, waiting=waiting)
-    return Ended(code, sentence, tuple(parts), warnings_of(told, waiting if locked else ()), report, changed, part)
+    warnings = warnings_of(told, waiting if locked else ())
+    return Ended(code, sentence, tuple(parts), warnings, report, changed, part, overview(results))
+
+
+def overview(results: Sequence[Result]) -> Overview:
+    """Return what people are shown of all jobs, and which were not looked at."""
+    seen = sum((each.seen for each in results if each.seen), Overview())
+    return seen + Overview(unseen=tuple(f"{each.job.name}: {each.last}" for each in results if not each.seen))
 
 
 def warnings_of(told: Sequence[str], waiting: Sequence[str]) -> tuple[str, ...]:
@@ -137,10 +131,13 @@ def report_of(
         ],
         "waiting": list(waiting),
         "told": list(told),
-        "done": [{"do": do, "on": f"{each.job.name}: {on}"} for each in results for do, on in each.done],
+        "done": [
+            {"do": step.do, "on": f"{each.job.name}: {step.on}"}
+            for each in results if each.outcome for step in each.outcome.done
+        ],
         "failed": [
-            {"do": do, "on": f"{each.job.name}: {on}", "what": what, "check": check}
-            for each in results for do, on, what, check in each.failures
+            {"do": at.step.do, "on": f"{each.job.name}: {at.step.on}", "what": at.what, "check": at.check}
+            for each in results if each.outcome for at in each.outcome.failures
         ],
         "not_done": [{"do": "run", "on": each.job.name} for each in results if each.waits],
     }  # fmt: skip
@@ -186,13 +183,9 @@ def _sentence(results: Sequence[Result], code: int, requests: str, leak: str, *,
     counts = Counter(each.word for each in results)
     jobs = count(len(results), "job")
     what = ", ".join(f"{number:,} {word}" for word, number in counts.items())
-    begin = (
-        f"{leak.rstrip('.')}. "
-        if leak
-        else "Dry run: no target was written; "
-        if dry_run
-        else {0: "", 1: "Failed, nothing was changed: ", 2: "Partly done: "}[code]
-    )
+    begin = ("", "Failed, nothing was changed: ", "Partly done: ")[code]
+    if leak or dry_run:
+        begin = f"{leak.rstrip('.')}. " if leak else "Dry run: no target was written; "
     first = next((each for each in results if each.code and not leak), None)
     why = f" {first.job.name}: {first.last}" if first else ""
     return f"{begin}{jobs}{f': {what}' if what else ''}; {requests}.{why}"

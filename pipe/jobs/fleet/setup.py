@@ -16,7 +16,7 @@ def read_setup(reader: Reader) -> SetupJob:
     step = whole_step(reader)
     fleet, sound = read_fleet(reader)
     lock = read_locked(reader, fleet, needed=False, sound=sound)
-    known = by_the_lock(lock).repositories if lock else ()
+    known = by_the_lock(lock.lines).repositories if lock else ()
     groups, names = fleet.groups if sound else (), reader.listed("JOBS")
     wanted = [job for group in groups for job in jobs_of(fleet, group, known) or [sample_of(fleet, group)]]
     wanted = [job for job in wanted if not names or any(fits(name, job.name) for name in names)]
@@ -32,11 +32,12 @@ def read_setup(reader: Reader) -> SetupJob:
     for job, entry in pairs:
         environ = environ_of(fleet, job, reader.environ, somewhere(job), entry=entry)
         own = Reader(environ.given)
-        own.gaps = {**gaps, **{name: f"${variable}" for name, variable in environ.missing.items()}}
+        own.gaps = {**gaps, **environ.gaps()}
         fill(own, (job.group.action,))
         lenient = own.lenient(job.group.action)
         jobs[f"{job.name} {entry.text if entry else ''}"] = read_meant(lenient, job.group.action)
-        reader.problems += [placed(fleet, job, environ, problem) for problem in lenient.problems]
+        where = fleet.at(job.group.line, f"jobs.{job.group.name}")
+        reader.problems += [placed(fleet, environ, problem, where) for problem in lenient.problems]
         reader.gaps |= lenient.gaps
     fill(reader, ())
     of_step = [*names_of_step(fleet), *(name for name in own_way if not name.endswith("_FROM"))]

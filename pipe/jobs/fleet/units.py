@@ -33,7 +33,7 @@ def units_of(matched: Sequence[Matched]) -> list[list[Matched]]:
 
 
 def _subjects(matched: Matched) -> Iterator[str]:
-    for allowed in (*matched.allowed, *matched.unsure):
+    for allowed in matched.allowed:
         yield _uuids(allowed)
     values = matched.job.group.values
     for name in ("IAM_USER_NAME", "SECRET_ID") if matched.job.group.action == "rotate" else ():
@@ -49,8 +49,8 @@ def conflicts(fleet: FleetFile, jobs: Sequence[tuple[Matched, Any]]) -> list[Pro
     written: dict[tuple[str, str], Matched] = {}
     for matched, job in jobs:
         # One place may have two names: an environment's own and its uuid.
-        places = {place: place for place in matched.named}
-        places |= {_uuids(each): each.line.place for each in (*matched.allowed, *matched.unsure)}
+        places = {spot.name: spot.name for spot in matched.spots}
+        places |= {_uuids(each): each.line.place for each in matched.allowed}
         for key, place in sorted(places.items()):
             for name in _written(job):
                 other = written.setdefault((key, name), matched)

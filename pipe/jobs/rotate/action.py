@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import KW_ONLY, dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -90,8 +90,11 @@ class Rotate:
         What the journal says of it, the next look need not read again.
         """
         listed = self.listed or ()
-        if len(listed) < 2 or self.journal is None:
-            return len(listed) > 1
+        if len(listed) < 2:
+            return False
+        if self.journal is None:
+            # What the target remembers is not known yet; no rotation is under way for longer than a day.
+            return self.now - max(key.created for key in listed) < timedelta(days=1)
         record = self.recorded = self.journal.record(listed)
         told = record.published is not None and record.published.key_id == record.current
         in_use = any(key.active for key in listed if key.id in record.ours)
@@ -105,18 +108,19 @@ class Rotate:
         listed, self.listed = self.listed, None
         return self.keys.list() if listed is None else listed
 
-    def observe(self, *, ask_all: bool = False, lenient: bool = False) -> RotationFacts:
+    def observe(self, *, ask_all: bool = False, lenient: bool = False, looks: Sequence[float] = LOOKS) -> RotationFacts:
         """Look at keys, journal and targets, and at every key's last use where `ask_all`, else where it matters.
 
-        What is only shown is looked at again as long as a list may be late. Raises Refused with everything that could
-        not be looked at, all problems together; where `lenient`, targets that could not are left out instead.
+        What is only shown is looked at again, after pauses in seconds, as long as a list may be late. Raises Refused
+        with everything that could not be looked at, all problems together; where `lenient`, targets that could not are
+        left out instead.
         """
         facts = self._look(ask_all=ask_all, lenient=lenient)
-        for pause in LOOKS if ask_all or self.policy.revoke in NO_NAMES else ():
+        for pause in looks if ask_all or self.policy.revoke in NO_NAMES else ():
             late = may_be_late(facts)
             if not late:
                 break
-            if pause == LOOKS[0]:
+            if pause == looks[0]:
                 log.info("A target may have been written just now, and Bitbucket's list be late: looking again.")
             self.deadline.wait(pause)
             for place in late:

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from pipe.errors import KeyturnError, Missing, ServiceError
@@ -28,6 +29,11 @@ log = logging.getLogger("keyturn.rotate")
 # after the last write that can be known a list is looked at again.
 LOOKS = (2, 3, 5, 8, 8)
 JUST_NOW = timedelta(minutes=2)
+
+
+def looks_after(seconds: float) -> tuple[int, ...]:
+    """Return the pauses that are left so many seconds after a list may have been late for the first time."""
+    return tuple(pause for pause, end in zip(LOOKS, accumulate(LOOKS), strict=True) if end > seconds)
 
 
 def may_be_late(facts: RotationFacts) -> list[Place]:
