@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import pytest
 
@@ -11,12 +11,13 @@ from test.faults.sample import ALL, SEED, SPOILT
 from test.rotate.model.explore import HOUR
 from test.rotate.model.promises import DAY, broken
 from test.rotate.model.runs import quick, run
-from test.rotate.revocations import ROWS, TABLE, Row, begun, text, tried
+from test.rotate.revocations import ROWS, TABLE, Row, Seen, begun, text, tried
 
 # How many places a revocation is killed at where not all are tried.
 CUTS = 2
 
-DONE = [row for row in ROWS if "refuses" not in row.name]
+REFUSED = [row for row in ROWS if "refuses" in row.name]
+DONE = [row for row in ROWS if row not in REFUSED]
 
 
 @pytest.fixture(autouse=True)
@@ -32,8 +33,7 @@ def test_the_table_is_what_happens() -> None:
 @pytest.mark.parametrize("row", DONE, ids=lambda row: row.name)
 def test_a_revocation_that_was_killed_is_finished_by_the_next_one(row: Row) -> None:
     whole = tried(row)
-    cuts = range(1, whole.cuts + 1)
-    for cut in cuts if SPOILT == ALL else random.Random(f"{SEED} {row.name}").sample(cuts, min(CUTS, len(cuts))):
+    for cut in _cuts(row, whole):
         state, settings = begun(row)
         assert run(state.ground, settings, dies_after=cut).code is None
         state.passes(HOUR)
@@ -59,3 +59,34 @@ def test_a_revocation_that_was_killed_is_finished_by_the_next_one(row: Row) -> N
             assert broken(state.ground) == set(), told
         held = {state.ground.held(name)[0] for name in state.settings.targets}
         assert len(held) == 1 or whole.code != 0, told
+
+
+@pytest.mark.parametrize("row", REFUSED, ids=lambda row: row.name)
+def test_a_revocation_that_was_killed_while_a_target_refuses_breaks_no_other_and_is_finished_once_it_does_not(
+    row: Row,
+) -> None:
+    whole = tried(row)
+    leaked = f"AKIA{row.leaked:016d}"
+    for cut in _cuts(row, whole):
+        state, settings = begun(row)
+        assert run(state.ground, settings, dies_after=cut).code is None
+        state.passes(HOUR)
+        ended = run(state.ground, settings)
+        told = f"killed after {cut} changes: {ended.last} {ended.problems}"
+        assert ended.code == whole.code, told
+        off = broken(state.ground)
+        assert {state.ground.held(name)[0] for name in off} <= ({leaked} if row.force else set()), told
+        state.ground.refusing = frozenset()
+        state.passes(HOUR)
+        ended = run(state.ground, settings)
+        told = f"{told}, and then {ended.last} {ended.problems}"
+        assert ended.code == 0, told
+        assert leaked not in state.ground.keys or not state.ground.keys[leaked].active, told
+        assert broken(state.ground) == set(), told
+        assert len({state.ground.held(name) for name in state.settings.targets}) == 1, told
+
+
+def _cuts(row: Row, whole: Seen) -> Sequence[int]:
+    """Return after how many changes a row's run is killed: all, or some by the seed."""
+    cuts = range(1, whole.cuts + 1)
+    return cuts if SPOILT == ALL else random.Random(f"{SEED} {row.name}").sample(cuts, min(CUTS, len(cuts)))

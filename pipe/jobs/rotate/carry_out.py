@@ -250,6 +250,7 @@ class Work:
                 self.publisher.publish(_place(step), pair)
         except KeyturnError:
             self._all_took = False
+            self.waits = self.waits or self._held[_place(step)] in record.revoked
             raise
         self._held[_place(step)] = pair.id
         return "has the pair"

@@ -72,8 +72,14 @@ def rotated_twice(settings: Settings) -> State:
 
 
 def pending(settings: Settings) -> State:
-    """Return a key that was made and stored by a run that was killed then."""
-    return _killed_after(due(settings), "store")
+    """Return a key that was made and stored by a run that was killed then; without a secret, noted as the next one."""
+    what, nth = ("store", 1) if settings.policy.secret_id else ("write state", 2)
+    return _killed_after(due(settings), what, nth)
+
+
+def half_written(settings: Settings) -> State:
+    """Return a target that has the new key's secret, and still the old one's id, since a run was killed then."""
+    return _killed_after(due(settings), "write secret")
 
 
 def lost(settings: Settings) -> State:
