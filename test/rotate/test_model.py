@@ -9,13 +9,15 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from pipe.plan import Do
 from test.faults.figures import FIGURES
 from test.faults.sample import ALL, SEED, SPOILT
 from test.rotate.model.events import calm, everything, few, rich
 from test.rotate.model.explore import explore, replay, walk
-from test.rotate.model.promises import State
-from test.rotate.model.runs import quick
-from test.rotate.model.starts import starts
+from test.rotate.model.promises import DAY, State
+from test.rotate.model.runs import quick, rotation_on
+from test.rotate.model.services import Line
+from test.rotate.model.starts import WITH_SECRET, off, starts
 
 # How many events a history has, and how many histories of each start are tried where not all are.
 EVENTS = 4
@@ -100,3 +102,17 @@ MENDED = {
 def test_a_history_that_once_broke_a_promise_does_so_no_more(name: str) -> None:
     start, *story = MENDED[name]
     assert replay(dict(starts())[start](), everything, story) == []
+
+
+@pytest.mark.parametrize(("seconds", "fate"), [(50, {Do.DELETE}), (70, {Do.DEACTIVATE, Do.REMEMBER_INACTIVE})])
+def test_what_was_listed_to_see_what_is_urgent_is_not_believed_a_minute_later(seconds: int, fate: set[Do]) -> None:
+    """Somebody makes a key active again when it is about to be deleted, while a fleet's other jobs are done first."""
+    state = off(WITH_SECRET)
+    state.passes(10 * DAY)
+    rotation = rotation_on(Line(state.ground), state.settings)
+    old = rotation.list_keys()[0]
+    assert not rotation.is_half_done()
+    state.ground.set_active(old.id, True)
+    state.passes(seconds)
+    plan = rotation.plan(rotation.observe())
+    assert {step.do for step in plan.steps if step.key_id == old.id} - {Do.FORGET_INACTIVE} == fate

@@ -43,13 +43,16 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("keyturn.rotate")
 
+# For so long what was listed before the first look is as good as what that would see: it takes no longer itself.
+KNOWN_FOR = timedelta(minutes=1)
+
 
 @dataclass
 class Rotate:
     """One rotation, from looking to the last line; `journal` is None where the target's state variable keeps it.
 
-    `own` is the pair that signs the run, where that is an IAM user's. `listed` are the keys that were listed and not
-    looked at yet, `recorded` is what the journal says of them.
+    `own` is the pair that signs the run, where that is an IAM user's. `listed` are the keys that were listed at
+    `listed_at` and not looked at yet, `recorded` is what the journal says of them.
     """
 
     policy: Rotation
@@ -64,6 +67,7 @@ class Rotate:
     this_run: Run
     own: KeyPair | None = None
     listed: tuple[AccessKey, ...] | None = None
+    listed_at: datetime | None = None
     recorded: Record | None = None
 
     @property
@@ -80,14 +84,14 @@ class Rotate:
         return self.signer.now()
 
     def list_keys(self) -> tuple[AccessKey, ...]:
-        """Return the user's keys, which the next look need not list again; raises ServiceError."""
-        self.listed = self.keys.list()
+        """Return the user's keys, which a look right behind need not list again; raises ServiceError."""
+        self.listed, self.listed_at = self.keys.list(), self.now
         return self.listed
 
     def is_half_done(self) -> bool:
         """Tell whether some targets may not have the newest of the listed keys yet; raises Refused and ServiceError.
 
-        What the journal says of it, the next look need not read again.
+        What the journal says of it, a look right behind need not read again.
         """
         listed = self.listed or ()
         if len(listed) < 2:
@@ -130,6 +134,9 @@ class Rotate:
 
     def _look(self, *, ask_all: bool, lenient: bool) -> RotationFacts:
         policy = self.policy
+        if self.listed_at is not None and self.now - self.listed_at >= KNOWN_FOR:
+            # Meanwhile somebody may have made a key active again, and another run may have noted that all begins anew.
+            self.listed = self.recorded = None
         looks: list[Callable[[], TargetState]] = [
             partial(look_at_target, self.bitbucket, target, policy) for target in self.targets
         ]

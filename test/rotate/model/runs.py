@@ -160,7 +160,8 @@ def _run(ground: Ground, settings: Settings, build: str, line: Line) -> Ended:
         return Ended(2 if error.changed else 1, str(error), line, (Problem("", error.what, error.check),))
 
 
-def _ended(line: Line, settings: Settings, build: str) -> Ended:
+def rotation_on(line: Line, settings: Settings, build: str = "build 1") -> Rotate:
+    """Return the pipe's own rotation, on a line's services."""
     deadline = Deadline(pace=0)
     caller, own = ADMIN, None
     if settings.own:
@@ -170,10 +171,14 @@ def _ended(line: Line, settings: Settings, build: str) -> Ended:
     places: Any = Places(line)
     policy = settings.policy
     journal = SecretJournal(SecretVersions(aws, SECRET), deadline, USER, ACCOUNT) if policy.secret_id else None
-    rotation = Rotate(
+    return Rotate(
         policy, caller, tuple(map(target, settings.targets)), keys=AccessKeys(aws, USER), journal=journal,
         bitbucket=places, signer=aws, deadline=deadline, this_run=Run(build, build), own=own,
     )  # fmt: skip
+
+
+def _ended(line: Line, settings: Settings, build: str) -> Ended:
+    rotation = rotation_on(line, settings, build)
     world = rotation.observe()
     plan = rotation.plan(world)
     if plan.busy:
