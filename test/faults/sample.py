@@ -57,8 +57,13 @@ def single_faults(name: str, spots: Sequence[Spot], kinds: Sequence[str], first:
     """Return the faults of a scenario of this name, one for each run that is to be spoilt, those of a kind first."""
     if SPOILT == ALL:
         return [[fault] for fault in _different(spots, kinds)]
+    return few_faults(name, spots, kinds, int(SPOILT), first)
+
+
+def few_faults(name: str, spots: Sequence[Spot], kinds: Sequence[str], number: int, first: str = "") -> list[Faults]:
+    """Return so many faults that differ most, by the seed and a name."""
     dealt = _dealt(random.Random(f"{SEED} {name}"), spots, kinds, first)
-    return [[fault] for fault in itertools.islice(dealt, int(SPOILT))]
+    return [[fault] for fault in itertools.islice(dealt, number)]
 
 
 def _different(spots: Sequence[Spot], kinds: Sequence[str]) -> Iterator[tuple[Spot, str]]:

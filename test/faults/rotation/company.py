@@ -14,6 +14,8 @@ from sandbox.bitbucket import Scope
 from sandbox.world import SECRET, USER, Company, World
 from test.exposure import exposed
 
+# Somebody else, whose keys are no business of a rotation's.
+OTHER = "somebody-else"
 ID, KEY, FILE = "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_CREDENTIALS"
 # The secrets that a run is given.
 GIVEN = (KEY, "BITBUCKET_ACCESS_TOKEN", "BITBUCKET_STEP_OIDC_TOKEN")
@@ -21,16 +23,17 @@ GIVEN = (KEY, "BITBUCKET_ACCESS_TOKEN", "BITBUCKET_STEP_OIDC_TOKEN")
 
 @dataclass(frozen=True)
 class Picture:
-    """Keys, the current pair and targets at one moment; what of the journal may grow is left out."""
+    """Keys, the current pair and targets at one moment, what is others', and not what of the journal may grow."""
 
     keys: Mapping[str, str]
     current: str
     targets: tuple[Mapping[str, tuple[str, bool]], ...] = field(repr=False)
+    others: object = ()
 
 
 @dataclass
 class Stage:
-    """A seeded world with its targets, and every secret that has been in it."""
+    """A seeded world with its targets, and every secret that has been in it; of `hidden` ones, the id is secured."""
 
     world: World
     company: Company
@@ -38,6 +41,7 @@ class Stage:
     variables: dict[str, str]
     secrets: set[str] = field(default_factory=set)
     own_key: bool = False
+    hidden: frozenset[Scope] = frozenset()
     reads_file: bool = False
 
     def fresh(self) -> Self:
@@ -70,7 +74,14 @@ class Stage:
         for values in targets:
             self.secrets.update(value for value, secured in values.values() if secured)
         self.secrets.discard("")
-        return Picture(keys, body, targets)
+        return Picture(keys, body, targets, self.others())
+
+    def others(self) -> object:
+        """Return what is somebody else's: another user's keys, another secret, and other variables of the targets."""
+        keys = [(key.id, key.status) for key in self.world.aws.keys(OTHER)]
+        secret = self.world.aws.secret(OTHER)
+        versions = [(each.body, tuple(each.stages)) for each in secret.versions.values()] if secret else []
+        return keys, versions, [self.world.bitbucket.variables(target).get("LOG_LEVEL") for target in self.targets]
 
     def pair(self, target: Scope) -> Pair:
         """Return the pair that a consumer of a target gets."""

@@ -18,7 +18,7 @@ class Rotation(Scenario[Stage]):
     """
 
     restorable: bool = True
-    figures: ClassVar[tuple[str, ...]] = ("outages", "leaks", "lost", "orphans", "untrue words")
+    figures: ClassVar[tuple[str, ...]] = ("outages", "leaks", "lost", "orphans", "untrue words", "of others")
 
     def finished(self, result: Result) -> bool:
         # Unknown is not unused: nothing is switched off, and that is said.
@@ -38,7 +38,9 @@ class Rotation(Scenario[Stage]):
         assert isinstance(after, Picture)
         held = {values[ID][0] for values in after.targets}
         lost = {key_id for key_id in after.keys if key_id not in before.keys} - held
-        if trial.result.code is None or lost or (unreached and "quarter of an hour" in trial.result.output):
+        # Where answers are stale, they show an announcement that is over by then.
+        unclosed = unreached and "quarter of an hour" in trial.result.output
+        if trial.result.code is None or lost or unclosed or stage.world.moods.stale:
             stage.world.clock.move(minutes=16)
         if lost and not stage.variables.get("SECRET_ID"):
             assert runner.run(stage.environ()).code == 1
@@ -60,12 +62,22 @@ class Rotation(Scenario[Stage]):
         For those who read the credentials file there is no such moment.
         """
         stage = trial.stage
+        self._judge_others(trial)
         for target in stage.outages():
             between = any(self._between_writes(stage, spot, kind) for spot, kind in trial.faults)
             if stage.mismatched(target) and between and not stage.reads_file:
                 trial.verdict.figures["mismatched pairs (named in the design)"] += 1
             else:
                 trial.blame(f"{target} does not sign\n{trial.result.output}", "outages")
+
+    def judge_end(self, trial: Trial[Stage], runner: Runner) -> None:
+        """What is others' is as it was."""
+        self._judge_others(trial)
+
+    def _judge_others(self, trial: Trial[Stage]) -> None:
+        assert isinstance(trial.before, Picture)
+        if trial.stage.others() != trial.before.others:
+            trial.blame(f"touched what is somebody else's\n{trial.result.output}", "of others")
 
     def _between_writes(self, stage: Stage, spot: Spot, kind: str) -> bool:
         """Tell whether a fault strikes the second write for good, or kills between a target's two writes."""

@@ -6,15 +6,22 @@ from dataclasses import replace
 
 from sandbox.bitbucket import Scope
 from sandbox.wire import Fault
-from sandbox.world import World
+from sandbox.world import Company, World
 from test.faults.judge import MOST, WORST
-from test.faults.rotation.company import FILE, ID, KEY, Picture, Stage
+from test.faults.rotation.company import FILE, ID, KEY, OTHER, Picture, Stage
 from test.faults.rotation.scenario import Rotation
 from test.faults.runner import Runner
 
 
+def change(world: World, company: Company) -> None:
+    """Leave a fresh world as it is; where another one is tried, that stands in place of this."""
+
+
 def _stage(world: World, *, age: float, targets: int = 2, **variables: str) -> Stage:
     company = world.seed(age)
+    world.aws.add_user(OTHER, key_age_days=400)
+    world.aws.put_secret(OTHER, "theirs")
+    change(world, company)
     environments = company.environments
     places: list[Scope] = [environments["Production"]]
     named = ["deployment:Production"]
@@ -30,7 +37,9 @@ def _stage(world: World, *, age: float, targets: int = 2, **variables: str) -> S
         token = world.bitbucket.issue_token("workspace", world.bitbucket.add_workspace("acme"))
         variables["BITBUCKET_ACCESS_TOKEN"] = token.secret
     world.aws.refusals = 1
-    stage = Stage(world, company, tuple(places), {**world.variables(company), "TARGETS": ",".join(named), **variables})
+    hidden = frozenset(place for place in places if world.bitbucket.variables(place)[ID].secured)
+    given = {**world.variables(company), "TARGETS": ",".join(named), **variables}
+    stage = Stage(world, company, tuple(places), given, hidden=hidden)
     stage.look()
     return stage
 
@@ -159,7 +168,9 @@ def _right(stage: Stage, wanted: dict[str, str]) -> list[str]:
         wrong.append(f"the keys are {picture.keys}, the targets hold {new}")
     if picture.current:
         wrong += _current_wrong(picture)
-    wrong += [f"{ID} is secured" for values in picture.targets if values[ID][1]]
+    for target, values in zip(stage.targets, picture.targets, strict=True):
+        if values[ID][1] != (target in stage.hidden):
+            wrong.append(f"{ID} in {target} is {'' if values[ID][1] else 'not '}secured, as it was not before")
     wrong += [f"{KEY} is not secured" for values in picture.targets if not values[KEY][1]]
     return wrong
 
