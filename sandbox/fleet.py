@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
-from functools import cache
-from pathlib import Path
-
 from sandbox.world import REGION, REPOSITORY, SECRET, USER, WORKSPACE, Company, World
 
 SITE, SITE_USER = "site", "site-bot"
@@ -40,7 +36,7 @@ def add_site(world: World) -> None:
 def fleet_variables(world: World, company: Company) -> dict[str, str]:
     """Return the variables of the fleet's run; a dry run writes the lock where the next run looks for it."""
     add_site(world)
-    folder = _folder()
+    folder = world.folder
     (folder / "keyturn.yaml").write_text(FILE, encoding="utf-8")
     own = world.variables(company, oidc=True)
     for name in ("ACTION", "IAM_USER_NAME", "SECRET_ID", "TARGETS", "BITBUCKET_ACCESS_TOKEN"):
@@ -51,8 +47,3 @@ def fleet_variables(world: World, company: Company) -> dict[str, str]:
         "ACTION": "fleet", "BITBUCKET_ACCESS_TOKEN": token.secret, "BITBUCKET_CLONE_DIR": str(folder),
         "REPORT_DIR": str(folder), "AWS_DEFAULT_REGION": REGION, **own, **vault,
     }  # fmt: skip
-
-
-@cache
-def _folder() -> Path:
-    return Path(tempfile.mkdtemp(prefix="keyturn-fleet-"))

@@ -12,14 +12,15 @@ from sandbox.world import REGION, USER, World
 
 # Where the commands that run the pipe are served; each has fresh variables, a step's token among them.
 RUNS = {
-    "setup": "what has to exist for a rotation; it is there already",
+    "setup": "what a rotation needs; it is there already",
     "doctor": "whether it is there",
-    "rotate": "rotate deploy-bot's key, signed in by the step's token",
-    "rotate-by-keys": "the same, signed in by an access key of its own",
+    "rotate": "rotate deploy-bot's key, by the step's token",
+    "rotate-by-keys": "the same, by an access key of its own",
     "status": "look at the keys and what the targets hold",
-    "pull": "pull OpenBao's secrets into Test, Staging and Production",
+    "pull": "pull OpenBao's secrets into three environments",
     "replicate": "replicate them into Secrets Manager",
-    "fleet": "all of it, in acme/shop and acme/site, by one file",
+    "fleet-lock": "make a fleet's lock, which it needs first",
+    "fleet": "run the fleet: two repositories by one file",
 }
 IMAGE = "keyturn:latest"
 _DOCKER = "docker run --rm --read-only --cap-drop ALL --security-opt no-new-privileges --network host"
@@ -45,20 +46,26 @@ def overview(world: World) -> str:
         "Keyturn's sandbox is running. Nothing in it is real; Ctrl-C ends it.", "",
         *(f"  {name:<10} {url:<{width}}  {note}" for name, url, note in places), "",
         "Run the pipe from this checkout:", "",
-        *(f"  curl -s {control}run/{name} | sh   # {what}" for name, what in runs(world).items()), "",
+        *_lines({f"curl -s {control}run/{name} | sh": what for name, what in runs(world).items()}), "",
         "Any variable may stand behind it:", "",
-        f"  curl -s '{control}run/rotate?DRY_RUN=true' | sh   # show the plan",
-        f"  curl -s '{control}run/rotate?REVOKE=true' | sh    # refused: give a key's last letters",
-        f"  curl -s '{control}run/fleet?DRY_RUN=true' | sh    # make the lock, which a fleet needs first",
-        f"  curl -s -d days=10 {control}clock                 # let time pass",
-        "",
+        *_lines({
+            f"curl -s '{control}run/rotate?DRY_RUN=true' | sh": "show the plan",
+            f"curl -s '{control}run/rotate?REVOKE=true' | sh": "refused: give a key's last letters",
+            f"curl -s -d days=10 {control}clock": "let time pass",
+        }), "",
         f"?image={IMAGE} behind it runs that image instead of the checkout.",
     ])  # fmt: skip
 
 
+def _lines(commands: Mapping[str, str]) -> list[str]:
+    """Return commands with what each does behind it, one below the other."""
+    width = max(map(len, commands))
+    return [f"  {command:<{width}}  # {what}" for command, what in commands.items()]
+
+
 def runs(world: World) -> dict[str, str]:
     """Return the runs that this world serves commands for, and what each does."""
-    of_vault = ("pull", "replicate", "fleet")
+    of_vault = ("pull", "replicate", "fleet-lock", "fleet")
     return {name: what for name, what in RUNS.items() if world.vault or name not in of_vault}
 
 
@@ -81,6 +88,7 @@ def script(world: World, name: str, image: str = "", given: Mapping[str, str] = 
         "status": lambda: {**by_token, "ACTION": "status"},
         "pull": lambda: world.pull_variables(company, TARGETS=PLACES, SECRETS=SELECTORS),
         "replicate": lambda: world.replicate_variables(company),
+        "fleet-lock": lambda: {**fleet_variables(world, company), "DRY_RUN": "true"},
         "fleet": lambda: fleet_variables(world, company),
     }[name]()
     variables |= given

@@ -10,6 +10,7 @@ from datetime import datetime
 from pipe.jobs.pull.state_variable import last_sync_of
 from pipe.jobs.rotate.state import notes_of, remembered
 from pipe.state import readable
+from pipe.values import count
 from sandbox.bitbucket import Environment, Repository, Scope
 from sandbox.vault import Vault, VaultError
 from sandbox.world import STATE, World
@@ -84,7 +85,7 @@ def _said(text: str) -> Iterator[str]:
         yield "its note on pulls cannot be read"
     for selector, group in pulled.groups.items():
         names = [name for entry in group.entries.values() for name in entry.names]
-        yield f"pulled by “{selector}”: {len(names)} variables of {len(group.entries)} secrets"
+        yield f"pulled by “{selector}”: {count(len(names), 'variable')} of {count(len(group.entries), 'secret')}"
 
 
 def _variables(world: World) -> Iterator[Table]:
@@ -121,7 +122,7 @@ def _keys(world: World) -> Table:
         if not keys:
             rows.append(Row(f"IAM user {user}", (user, "none", "", "", ""), "no access key"))
         for key in keys:
-            age = f"{(now - key.created).days} days"
+            age = count((now - key.created).days, "day")
             used = _minute(key.used) if key.used else "never"
             cells = (user, key.id, key.status, age, used)
             rows.append(Row(f"IAM user {user}: key {key.id}", cells, key.status, key.secret))

@@ -6,6 +6,8 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import TracebackType
 from typing import Any, Self
 
@@ -76,6 +78,14 @@ class World:
         self.bitbucket_url = ""
         self.aws_url = ""
         self._server: Server | None = None
+        self._folder: TemporaryDirectory[str] | None = None
+
+    @property
+    def folder(self) -> Path:
+        """A folder for what a run reads and writes, until the world is reset or stopped."""
+        if self._folder is None:
+            self._folder = TemporaryDirectory(prefix="keyturn-sandbox-")
+        return Path(self._folder.name)
 
     def start(
         self, bitbucket_port: int = 0, aws_port: int = 0, vault_port: int = 0, front: Front | None = None
@@ -101,9 +111,15 @@ class World:
         if self._server is not None:
             self._server.close()
             self._server = None
+        self._empty()
         self.aws.stop()
         if self.vault is not None:
             self.vault.stop()
+
+    def _empty(self) -> None:
+        if self._folder is not None:
+            self._folder.cleanup()
+            self._folder = None
 
     def reset(self) -> None:
         """Be as after the start: the clock right, nothing seeded, every wire mended; only a seed empties Vault."""
@@ -115,6 +131,7 @@ class World:
         self.bitbucket.reset()
         self.aws.reset()
         self.company = None
+        self._empty()
         if self.vault is not None:
             self.vault.wire.mend()
             self.vault.wire.forget()

@@ -9,6 +9,11 @@ from sandbox.demo.stage import LAG, tell
 from sandbox.vault import VaultError
 from sandbox.world import World
 
+NEXT = (
+    "Next: `make sandbox` starts this world with a page, to try a leak, a fleet and mistakes of your own in. For your "
+    "own repository, README.md has ten steps to the first rotation."
+)
+
 
 def main() -> int:
     """Play the demo; return 0 if all was as it had to be, else 1."""
@@ -19,6 +24,8 @@ def main() -> int:
         wrong = [f"The sandbox could not be started: {error}"]
     for problem in wrong:
         tell(f"✖ {problem}.")
+    if not wrong:
+        tell(NEXT)
     return 1 if wrong else 0
 
 

@@ -6,6 +6,7 @@ import secrets
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
+from pipe.values import count
 from sandbox.bitbucket import Variable
 from sandbox.demo.stage import FOLDER, PIPE, an_hour_later, head, of_variables, of_vault, run, tell, words
 from sandbox.vault import Vault
@@ -47,11 +48,11 @@ def play(world: World, pipe: Sequence[str] = PIPE) -> list[str]:
         wrong = run(pipe, world.pull_variables(company)) + problems(world, vault, company, act, before)
         if wrong:
             return [f"Pull, {act.story}: {problem}" for problem in wrong]
-        count = len(_wanted(company, _changed(company, act)))
+        changed = _changed(company, act)
         tell(
             f"✔ Checked: exit code 0; {words(TARGETS)} hold what OpenBao has, all secured, and what else was there is "
-            f"as it was; of OpenBao's secrets {len(_changed(company, act))} were read, and {count} variables were "
-            "written in each; the run's token is revoked."
+            f"as it was; read in OpenBao: {count(len(changed), 'secret')}; written in each: "
+            f"{count(len(_wanted(company, changed)), 'variable')}; the run's token is revoked."
         )
     tell("✔ 3 pulls: both environments have what OpenBao has, and nothing was read or written but what had changed.")
     return []

@@ -39,8 +39,8 @@ def play(world: World, pipe: Sequence[str] = PIPE) -> list[str]:
         if wrong:
             return [f"Replicate, {story}: {problem}" for problem in wrong]
         tell(
-            f"✔ Checked: exit code 0; {count} secrets under {REPLICAS} hold what OpenBao has; {copied} were read in "
-            "OpenBao and made, and none was read in Secrets Manager; the run's token is revoked."
+            f"✔ Checked: exit code 0; {count} secrets under {REPLICAS} hold what OpenBao has; read in OpenBao "
+            f"and made: {copied}; read in Secrets Manager: 0; the run's token is revoked."
         )
     vault = an_hour_later(world)
     before = world.bitbucket.variables(company.environments[TARGET])

@@ -74,6 +74,7 @@ def live(world: World) -> None:
     aws.add_key(USER, 1)
     aws.add_topic("keyturn")
     world.clock.move(days=100)
+    (world.folder / "keyturn.lock").touch()
     for wire in world.wires:
         wire.spoil(Fault("*", "503-before", nth=2))
     # What only requests of their own kind would fill.

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 
 import boto3
 import jwt
@@ -114,12 +115,14 @@ def test_it_says_what_runs_where_and_what_it_prints_runs_the_pipe_in_every_way()
         assert "in 3 targets" in paste(started.command("pull"))
         assert "12 secrets" in paste(started.command("replicate"))
         assert "rotate: all is well" in paste(started.command("doctor"))
-        assert "The new lock is in " in paste(started.command("fleet?DRY_RUN=true"))
+        (lock,) = re.findall(r"The new lock is in (\S+keyturn\.lock)", paste(started.command("fleet-lock")))
+        assert Path(lock).exists()
         assert "2 changed" in paste(started.command("fleet"))
         check = started.control("GET", "check")
         assert check.status_code == 200
         assert old.isdisjoint(pair["key"] for pair in check.json().values())
         end(started, signal.SIGINT)
+        assert not Path(lock).parent.exists()
 
 
 def test_a_taken_port_is_said_in_one_line() -> None:
