@@ -3,22 +3,37 @@
 PYTHON ?= python3
 IMAGE  ?= keyturn:latest
 TESTS  ?= test --ignore=test/image
-# What is tried in many ways. Of each kind of run, how many are spoilt by one fault (or `all`, and then of all else
-# every way is tried) and by two, in which sample, and of which action (ONLY=rotation, pull or replication).
-FAULTS ?= $(TESTS)
+WORKERS ?= 2
+# What is tried in many ways: one part (`make faults PART=rotation`), these tests, or by default all parts, one after the
+# other. Of each kind of run, how many are spoilt by one fault (or `all`, and then of all else every way is tried) and by
+# two, and in which sample.
+PART   ?=
+FAULTS ?= $(PART_$(PART))
 SPOILT ?= all
 # How many wrong answers each kind of run gets: so many, `each` field and request once, or `all` in every way, in which
 # the clients' own test has them all the same.
 ANSWERS ?= each
 PAIRS  ?= 10
 SEED   ?= 7
-ONLY   ?=
 IMAGE_TESTS ?= test/image
 
 BIN    := .venv/bin
 READY  := .venv/ready
 # pytest compiles the tests anew at each run where Python may not write down what it has compiled.
-PYTEST := env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest -n 2 --dist worksteal
+PYTEST := env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
+
+# The parts of `make faults`, each a matter of some ten to thirty minutes on two cores.
+PARTS            := rotation pull replication answers model rotate fleet threats rest
+MATRIX           := test/faults/test_matrix.py::test_
+PART_rotation    := $(MATRIX)a_spoilt_rotation_breaks_no_promise test/faults/test_races_of_rotations.py
+PART_pull        := $(MATRIX)a_spoilt_pull_breaks_no_promise $(MATRIX)each_kind_of_fault_is_tried test/pull
+PART_replication := $(MATRIX)a_spoilt_replication_breaks_no_promise test/faults/test_races_of_replications.py test/replicate
+PART_answers     := test/faults/test_wrong_answers.py test/faults/test_slow_and_huge.py test/clients
+PART_model       := test/rotate/test_model.py
+PART_rotate      := test/rotate --ignore=test/rotate/test_model.py
+PART_fleet       := test/fleet
+PART_threats     := test/test_threats.py
+PART_rest        := $(TESTS) $(foreach each,faults pull replicate clients rotate fleet test_threats.py,--ignore=test/$(each))
 
 # Wheels alone, each with its hash; what they need is locked beside them. One package has no wheel: it is built with the
 # locked setuptools, since pip would fetch another one without a hash.
@@ -48,8 +63,16 @@ sandbox: $(READY) ## Start the sandbox with its page, and print how to run the p
 test: $(READY) ## Run the tests; those of the image are apart
 	$(PYTEST) $(TESTS)
 
-faults: $(READY) ## Spoil every request in every way, which takes long; the tests try a sample
-	SPOILT=$(SPOILT) ANSWERS=$(ANSWERS) PAIRS=$(PAIRS) SEED=$(SEED) $(PYTEST) $(FAULTS) $(if $(ONLY),-k "$(ONLY)")
+ifneq ($(strip $(FAULTS)),)
+faults: $(READY)
+	@echo "$(or $(PART),$(FAULTS)); the parts are $(PARTS)"
+	SPOILT=$(SPOILT) ANSWERS=$(ANSWERS) PAIRS=$(PAIRS) SEED=$(SEED) $(PYTEST) --durations=5 $(FAULTS)
+else
+faults: $(READY) ## Spoil every request in every way: hours; PART=rotation, pull, replication, answers, model, … is one part
+	$(if $(PART),$(error there is no part $(PART); the parts are $(PARTS)))
+	@failed=; for part in $(PARTS); do $(MAKE) --no-print-directory faults PART=$$part || failed="$$failed $$part"; done; \
+	  [ -z "$$failed" ] || { echo "make faults: failed:$$failed" >&2; exit 1; }
+endif
 
 mutants: $(READY) ## Change the pipe in 200 small ways and see that tests fail; SEED=1
 	$(BIN)/python -m test.mutants --seed $(or $(SEED),1)

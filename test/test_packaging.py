@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 from typing import Any
 
 import yaml
@@ -41,6 +42,24 @@ def test_one_version_everywhere() -> None:
     files = (*PAGES, ROOT / "pipe.yml", ROOT / "bitbucket-pipelines.yml")
     named = {version for file in files for version in re.findall(r"/keyturn:(\d[\w.-]*)", file.read_text())}
     assert named == {__version__}
+
+
+def test_the_parts_of_make_faults_are_all_tests_but_those_of_the_image() -> None:
+    def collected(*given: str) -> list[str]:
+        return [test for test in wanted if any(test.startswith(each) for each in given if not each.startswith("--"))
+                and not any(test.startswith(each.removeprefix("--ignore=")) for each in given)]  # fmt: skip
+
+    # Whole files, but for the one of which each function is named.
+    files = {str(path.relative_to(ROOT)) for path in (ROOT / "test").rglob("test_*.py")}
+    matrix = "test/faults/test_matrix.py"
+    functions = re.findall(r"^def (test_\w+)", (ROOT / matrix).read_text(), re.MULTILINE)
+    wanted = sorted({*files, *(f"{matrix}::{name}" for name in functions)} - {matrix})
+    show = ["make", "-f", "Makefile", "-f", "/dev/stdin", "-s", "parts"]
+    rule = "parts: ; @$(foreach part,$(PARTS),echo $(PART_$(part));)\n"
+    parts = subprocess.run(show, input=rule, cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
+    assert parts
+    found = [test for part in parts for test in collected(*part.split())]
+    assert sorted(found) == [test for test in wanted if not test.startswith("test/image/")]
 
 
 def test_the_locks_agree() -> None:
