@@ -25,7 +25,7 @@ PYTEST := env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest -n $(WORKERS) -
 # The parts of `make faults`, each a matter of some ten to thirty minutes on two cores.
 PARTS            := rotation pull replication answers model rotate fleet threats rest
 MATRIX           := test/faults/test_matrix.py::test_
-PART_rotation    := $(MATRIX)a_spoilt_rotation_breaks_no_promise test/faults/test_races_of_rotations.py
+PART_rotation    := $(MATRIX)a_spoilt_rotation_breaks_no_promise $(foreach each,races_of_rotations other_worlds,test/faults/test_$(each).py)
 PART_pull        := $(MATRIX)a_spoilt_pull_breaks_no_promise $(MATRIX)each_kind_of_fault_is_tried test/pull
 PART_replication := $(MATRIX)a_spoilt_replication_breaks_no_promise test/faults/test_races_of_replications.py test/replicate
 PART_answers     := test/faults/test_wrong_answers.py test/faults/test_slow_and_huge.py test/clients

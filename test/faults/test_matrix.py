@@ -5,7 +5,7 @@ Which requests are spoilt, and how, `test.faults.sample` says.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import pytest
@@ -27,11 +27,13 @@ FIRSTS = firsts({f"{what} {name}": each.kinds for what, known in _ALL.items() fo
 SHARES = 4 if SPOILT == ALL else 1
 
 
-def _shared(names: Iterable[str]) -> Iterator[Any]:
-    """Yield scenarios and which of their faults are tried: every nth, from this one on."""
-    for name in names:
-        for share in range(SHARES):
-            yield pytest.param(name, share, id=name if SHARES == 1 else f"{name}, {share + 1} of {SHARES}")
+def _shared(names: Iterable[str]) -> list[Any]:
+    """Return scenarios and which of their faults are tried: every nth, from this one on."""
+    return [
+        pytest.param(name, share, id=name if SHARES == 1 else f"{name}, {share + 1} of {SHARES}")
+        for name in names
+        for share in range(SHARES)
+    ]
 
 
 def test_each_kind_of_fault_is_tried() -> None:
