@@ -1,4 +1,4 @@
-"""The loop that carries a plan out."""
+"""How a job with a plan is run: it observes, plans, carries out and tells; and the loop that carries a plan out."""
 
 from __future__ import annotations
 
@@ -6,20 +6,45 @@ import itertools
 import logging
 from collections.abc import Callable
 from functools import partial
+from typing import Protocol, TypeVar
 
 from pipe.audit import because
 from pipe.errors import Elsewhere, KeyturnError, Stopped, Unexpected
-from pipe.outcome import Outcome
-from pipe.plan import CHANGES, AnyStep, Do, Failure, Plan, Step
+from pipe.overview import Overview
+from pipe.plan import CHANGES, AnyStep, Do, Failure, Outcome, Plan, Step
 from pipe.retry import Deadline, side_by_side
 
 log = logging.getLogger("keyturn")
+
+Seen = TypeVar("Seen")
 
 SIDE_BY_SIDE = frozenset(
     {Do.PUBLISH, Do.PROVE, Do.WRITE, Do.RESTORE, Do.PUT_BACK, Do.TAG, Do.PRUNE, Do.REMEMBER}
 )  # fmt: skip
 # What is done even when the run is told to stop: it says what was done until then.
 CLOSING = frozenset({Do.REMEMBER})
+
+
+class Action(Protocol[Seen, AnyStep]):
+    """What Keyturn can do: look, decide, and do it. Only `observe`, `carry_out` and `close` ask services."""
+
+    def observe(self) -> Seen:
+        """Return all that the decision needs; raises Refused and ServiceError."""
+
+    def plan(self, seen: Seen, /) -> Plan[AnyStep]:
+        """Decide what is to be done; raises Refused."""
+
+    def carry_out(self, seen: Seen, plan: Plan[AnyStep], /) -> Outcome[AnyStep]:
+        """Do it, and return what became of it."""
+
+    def summary(self, seen: Seen, plan: Plan[AnyStep], outcome: Outcome[AnyStep] | None, /) -> str:
+        """Return the last line's words; there is no outcome of what was only shown."""
+
+    def overview(self, seen: Seen, plan: Plan[AnyStep], outcome: Outcome[AnyStep] | None, /) -> Overview:
+        """Return how keys and targets are after it."""
+
+    def close(self) -> None:
+        """Sign out."""
 
 
 def carry_out(plan: Plan[AnyStep], work: Callable[[AnyStep], str], deadline: Deadline) -> Outcome[AnyStep]:
@@ -90,3 +115,14 @@ def _do(work: Callable[[AnyStep], str], step: AnyStep) -> None:
         raise unexpected from error
     if said:
         log.info("%s %s: %s", step.do, step.on, said)
+
+
+def overview_of(
+    action: Action[Seen, AnyStep], seen: Seen, plan: Plan[AnyStep], outcome: Outcome[AnyStep] | None
+) -> Overview:
+    """Return how keys and targets are after a run, whatever goes wrong with that: the run is done by then."""
+    try:
+        return action.overview(seen, plan, outcome)
+    except Exception as error:  # noqa: BLE001 - the run's exit code is what became of it
+        log.warning("The page of the run is not whole: %s", Unexpected(error).what)
+        return Overview()

@@ -20,7 +20,7 @@ _MOST = 200
 class Problem(NamedTuple):
     """One thing that is wrong: with which `variable`, if it is one's fault, `what` it is, and what helps, if known.
 
-    `what` has no full stop at its end, `advice` has one. `lacks` names the variable that is not given where that is
+    `what` may lack a full stop at its end, `advice` has one. `lacks` names the variable that is not given where that is
     what is wrong.
     """
 

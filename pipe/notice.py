@@ -40,7 +40,8 @@ class Notice(NamedTuple):
 def notice(ended: Ended, build: Build) -> Notice:
     """Return the notice of a run: in the body, the first line that begins with `{` begins the report."""
     verdict = _VERDICTS.get(ended.code) or ("done" if ended.changed else "nothing changed")
-    subject = _ascii(clean(f"Keyturn: {build.action} {verdict}, {build.name}"))
+    told = clean(f"Keyturn: {build.action} {verdict}, {build.name}")
+    subject = "".join(char if " " <= char <= "~" else "?" for char in told)
     page = "\n".join(_page(ended, build))
     cleaned = kept = clean_data(ended.report)
     body = f"{page}\n\n{encoded(kept)}"
@@ -74,10 +75,6 @@ def _section(title: str, texts: Sequence[str]) -> Iterator[str]:
 
 def _step(step: Mapping[str, str]) -> str:
     return f"{step['do']} {step['on']}"
-
-
-def _ascii(text: str) -> str:
-    return "".join(char if " " <= char <= "~" else "?" for char in text)
 
 
 # What Bitbucket takes: annotations of a report, and characters of a title, of a summary and of details.

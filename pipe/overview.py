@@ -43,6 +43,11 @@ class Held(NamedTuple):
     needs_person: bool = False
 
     @property
+    def state(self) -> str:
+        """How it is, in words."""
+        return self.by_hand or self.source or "untouched since it was written"
+
+    @property
     def remarkable(self) -> bool:
         """Whether it is not simply as the source has it."""
         return bool(self.by_hand) or self.behind or self.needs_person

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from functools import cache, partial
 from html import escape
+from pathlib import Path
 
 from pipe.overview import Held, KeyLife, Overview, Store
 from pipe.redact import one_line
@@ -27,42 +28,6 @@ _LONGEST = 1_200
 
 # The bar goes on behind a key's end by so much of its length, for keys that are overdue.
 _BEYOND = 1.15
-
-_STYLE = """
-:root{color-scheme:light dark;--bg:#fff;--fg:#1d2125;--soft:#4a5568;--line:#c4cbd4;--card:#f4f6f8;
---live:#2c7a57;--grace:#b8860b;--off:#76808c;--late:#c0392b;--bad:#a32015;--good:#1c6645}
-@media(prefers-color-scheme:dark){:root{--bg:#16191d;--fg:#e6e9ec;--soft:#aab4bf;--line:#414a54;--card:#20252b;
---live:#4db388;--grace:#d9a93a;--off:#8a95a1;--late:#f0705e;--bad:#ff9c8f;--good:#7fd6ae}}
-*{box-sizing:border-box}body{margin:0 auto;max-width:72rem;padding:1.5rem 1rem;background:var(--bg);color:var(--fg);
-font:16px/1.5 system-ui,sans-serif;overflow-wrap:anywhere}
-h1{font-size:1.15rem;margin:0 0 .25rem;color:var(--soft);font-weight:600}h2{font-size:1.1rem;margin:2rem 0 .5rem}
-p{margin:.25rem 0}.said{font-size:1.35rem;line-height:1.35}.bad{color:var(--bad)}.good{color:var(--good)}
-.soft,footer{color:var(--soft)}footer{margin-top:2rem;font-size:.9rem}a{color:inherit}
-dl{display:grid;grid-template-columns:repeat(auto-fit,minmax(9rem,1fr));gap:.75rem;margin:1.25rem 0}
-dl div{background:var(--card);border-radius:.5rem;padding:.6rem .9rem;display:flex;flex-direction:column-reverse;
-justify-content:flex-end}
-dt{color:var(--soft);font-size:.9rem}dd{margin:0;font-size:1.7rem;font-weight:600}
-ul{margin:.25rem 0;padding-left:1.25rem}ul.rows{list-style:none;padding:0}
-.rows>li{border-top:1px solid var(--line);padding:.4rem 0}summary{cursor:pointer}
-.rows summary{display:grid;grid-template-columns:1rem minmax(0,2fr) 5.2rem clamp(6rem,13vw,13rem) minmax(0,3fr);
-gap:.1rem .75rem;align-items:center}
-.rows.of summary{grid-template-columns:1rem minmax(0,1fr) minmax(0,1fr)}
-.rows summary::before{content:"+";color:var(--soft)}.rows [open]>summary::before{content:"-"}
-.rows summary::marker{content:none}.rows details>:not(summary){margin-left:1.75rem}
-u{display:block;position:relative;height:.7rem;border-radius:.35rem;text-decoration:none}
-u i{position:absolute;top:-.25rem;height:1.2rem;width:3px;margin-left:-1px;background:var(--fg);
-box-shadow:0 0 0 1px var(--bg)}
-.key{display:flex;flex-wrap:wrap;gap:.25rem 1.25rem;font-size:.9rem;color:var(--soft)}
-.key b{display:inline-block;width:.8rem;height:.8rem;border-radius:.2rem;margin-right:.4rem}
-div.t{overflow-x:auto}table{border-collapse:collapse;font-size:.9rem}th{color:var(--soft)}
-th,td{text-align:left;padding:.15rem 1.2rem .15rem 0;vertical-align:top;white-space:nowrap}
-td:last-child{white-space:normal;min-width:14rem}
-@media(max-width:44rem){.rows summary{grid-template-columns:1rem minmax(0,1fr) auto}
-.rows summary u,.rows summary span:last-child{grid-column:2/-1}.rows.of summary{grid-template-columns:1rem 1fr}
-.rows.of summary span:last-child{grid-column:2}}
-@media print{body{max-width:none;padding:0;font-size:11px}u,.key b,dl div{print-color-adjust:exact}
-.rows>li{break-inside:avoid}details::details-content{content-visibility:visible;height:auto}}
-"""
 
 
 def page(ended: Ended, build: Build, at: datetime) -> str:
@@ -105,7 +70,7 @@ def _page(ended: Ended, build: Build, at: datetime, most: int, shown: Shown) -> 
         '<meta name="viewport" content="width=device-width,initial-scale=1">'
         "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none';style-src 'unsafe-inline'\">"
         f"<title>{shown(name)}: {'failed' if ended.code else 'done'}</title>"
-        f"<style>{_STYLE}{''.join(map(_gradient, range(len(limits)), limits))}</style></head><body><main>"
+        f"<style>{_style()}{''.join(map(_gradient, range(len(limits)), limits))}</style></head><body><main>"
     )
     tone, mark = ("bad", "✖") if ended.code else ("good", "✔")
     yield f'<h1>{shown(name)}</h1><p class="said {tone}">{mark} {shown(ended.last)}</p>'
@@ -163,8 +128,7 @@ def _stores(stores: Sequence[Store], most: int, shown: Shown) -> Iterator[str]:
 
 
 def _row(held: Held, shown: Shown) -> str:
-    state = held.by_hand or held.source or "untouched since it was written"
-    cells = (held.name, held.secret, held.version or "?", f"{held.since or '?'}", state)
+    cells = (held.name, held.secret, held.version or "?", f"{held.since or '?'}", held.state)
     return f"<tr{' class=bad' if held.remarkable else ''}>{''.join(f'<td>{shown(cell)}' for cell in cells)}</tr>"
 
 
@@ -191,6 +155,12 @@ def _more(count: int) -> str:
 def _linked(build: Build, shown: Shown) -> str:
     name = shown(build.name)
     return f'<a href="{escape(build.link)}">{name}</a>' if build.link else name
+
+
+@cache
+def _style() -> str:
+    """Return the page's style without its comment."""
+    return (Path(__file__).parent / "page.css").read_text("utf-8").partition("*/\n")[2]
 
 
 def _gradient(number: int, limits: tuple[int, int, int]) -> str:

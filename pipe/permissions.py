@@ -108,10 +108,7 @@ def needed_to_rotate(home: Home, user: str, secret: str, found: Mapping[str, str
     # A name is its account's only one of its kind, whatever path is before it.
     users = (home.iam(f"user/{user}"), home.iam(f"user/*/{user}"))
     keys = (
-        Permission("iam:ListAccessKeys", users, probe=user),
-        Permission("iam:CreateAccessKey", users),
-        Permission("iam:UpdateAccessKey", users),
-        Permission("iam:DeleteAccessKey", users),
+        *_on(users, user, "iam", "ListAccessKeys", "CreateAccessKey", "UpdateAccessKey", "DeleteAccessKey"),
         Permission(
             "iam:GetAccessKeyLastUsed", users, probe=found.get(user, ""),
             without="keys are made and published, but no old one is switched off, since nobody can tell whether it is "
@@ -120,16 +117,15 @@ def needed_to_rotate(home: Home, user: str, secret: str, found: Mapping[str, str
     )  # fmt: skip
     if not secret:
         return keys
-    arns = tuple(home.secret(secret))
-    return (
-        *keys,
-        Permission("secretsmanager:CreateSecret", arns),
-        Permission("secretsmanager:DescribeSecret", arns, probe=secret),
-        Permission("secretsmanager:ListSecretVersionIds", arns, probe=secret),
-        Permission("secretsmanager:GetSecretValue", arns, probe=secret),
-        Permission("secretsmanager:PutSecretValue", arns),
-        Permission("secretsmanager:UpdateSecretVersionStage", arns),
-    )
+    reads = ("DescribeSecret", "ListSecretVersionIds", "GetSecretValue")
+    writes = ("PutSecretValue", "UpdateSecretVersionStage")
+    return (*keys, *_on(tuple(home.secret(secret)), secret, "secretsmanager", "CreateSecret", *reads, *writes))
+
+
+def _on(resources: tuple[str, ...], name: str, service: str, *actions: str) -> Permissions:
+    """Return the permissions for a service's actions on the same resources; those that read can be tried on a name."""
+    needed = (Permission(f"{service}:{each}", resources) for each in actions)
+    return tuple(each._replace(probe=name if each.reads else "") for each in needed)
 
 
 def needed_to_discover(home: Home) -> Permissions:
@@ -210,16 +206,13 @@ def _parameter(home: Home, selector: Selector) -> str:
 
 def needed_to_replicate(home: Home, prefix: str, *, prune: bool) -> Permissions:
     """Return what a replication needs, which reads nothing; `prune` is whether it may delete replicas."""
+    writes = ("PutSecretValue", "UpdateSecretVersionStage", "TagResource", "RestoreSecret")
+    deletes = ("DeleteSecret",) if prune else ()
+    actions = ("CreateSecret", "DescribeSecret", *writes, *deletes)
     arns = tuple(home.secret(prefix + "*"))
     return (
         Permission("secretsmanager:ListSecrets", probe="*"),
-        Permission("secretsmanager:CreateSecret", arns),
-        Permission("secretsmanager:DescribeSecret", arns, probe=prefix + NOBODY),
-        Permission("secretsmanager:PutSecretValue", arns),
-        Permission("secretsmanager:UpdateSecretVersionStage", arns),
-        Permission("secretsmanager:TagResource", arns),
-        Permission("secretsmanager:RestoreSecret", arns),
-        *([Permission("secretsmanager:DeleteSecret", arns)] if prune else []),
+        *_on(arns, prefix + NOBODY, "secretsmanager", *actions),
     )
 
 

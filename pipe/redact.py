@@ -17,7 +17,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NoReturn
 
-from pipe.readings import readings
+from pipe.decoding import decodings
 
 HIDDEN = "(hidden: it holds a secret value)"
 
@@ -103,7 +103,7 @@ class _Redactor:
         with self._lock:
             while self._new:
                 self._index(self._new.pop())
-            return any(self._holds(reading) for reading in readings(text))
+            return any(self._holds(reading) for reading in decodings(text))
 
     def _index(self, value: str) -> None:
         before = len(self._long)

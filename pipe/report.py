@@ -32,11 +32,6 @@ class Tone(StrEnum):
     FAINT = DIM
 
 
-def listed(words: Sequence[str]) -> str:
-    """Return words as a sentence lists them."""
-    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
-
-
 class Table(NamedTuple):
     """Rows under a head of as many cells; `tones` are one for each row, or none at all."""
 
@@ -85,7 +80,7 @@ def failure_text(failure: Mapping[str, str]) -> str:
 
 @runtime_checkable
 class Runs(Protocol):
-    """A job that has no plan of its own: it looks, or runs several jobs."""
+    """A job that has no plan of its own: it looks, prints what has to exist, or runs several jobs."""
 
     def run(self) -> Ended:
         """Do it, and return what there is to show; raises Refused and ServiceError."""

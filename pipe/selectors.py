@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from pipe.naming import NAME, RESERVED_PREFIXES, reserved
+from pipe.reserved_names import NAME, RESERVED_PREFIXES, reserved
 from pipe.sources.registry import source_type
 
 # A selector: everything up to a semicolon that is not between double quotes.

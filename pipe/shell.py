@@ -1,4 +1,4 @@
-"""The shell: environment in, action, text and exit code out. Nothing else reads, prints or exits."""
+"""The shell: environment in, action, text and exit code out. Nothing but it and `__main__` prints or exits."""
 
 from __future__ import annotations
 
@@ -13,17 +13,16 @@ from datetime import UTC, datetime
 
 from pipe import __version__
 from pipe.access.notify import read_notice_alone, send
-from pipe.action import Action, Seen, overview_of
+from pipe.apply import Action, Seen, overview_of
 from pipe.audit import kept_in
 from pipe.clients.insights import CodeInsights
 from pipe.errors import KeyturnError, Refused, Unexpected
 from pipe.jobs.registry import OFFLINE, WITHOUT_PAGE, Settings, read_settings
 from pipe.notice import insight, notice
-from pipe.outcome import Outcome
 from pipe.output import CleanStream, Output, write_file
 from pipe.overview import Overview
 from pipe.page import page
-from pipe.plan import AnyStep, Do, Failure, Plan, Step
+from pipe.plan import AnyStep, Do, Failure, Outcome, Plan, Step
 from pipe.redact import clean, clean_json, clean_lines, one_line
 from pipe.report import GREEN, RED, Ended, LineFormatter, Runs, Style, parts_text, plan_table
 from pipe.retry import Deadline

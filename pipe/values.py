@@ -1,8 +1,9 @@
-"""The values that flow through Keyturn."""
+"""The values that flow through Keyturn, and how people are told of them."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -10,6 +11,20 @@ from typing import NamedTuple
 
 from pipe.redact import Secret
 from pipe.selectors import Selector
+
+# So many names are told, and how many more there are.
+FEW = 5
+
+
+def named(names: Sequence[str]) -> str:
+    """Return names as people are told them: the first of many, and how many more."""
+    more = len(names) - FEW
+    return f"{', '.join(names[:FEW])} and {more} more" if more > 0 else ", ".join(names)
+
+
+def listed(words: Sequence[str]) -> str:
+    """Return words as a sentence lists them."""
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
 
 
 def last_four(key_id: str) -> str:

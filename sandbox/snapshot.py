@@ -9,7 +9,6 @@ from datetime import datetime
 
 from pipe.jobs.pull.state_variable import last_sync_of
 from pipe.jobs.rotate.state import notes_of, remembered
-from pipe.state import readable
 from pipe.values import count
 from sandbox.bitbucket import Environment, Repository, Scope
 from sandbox.vault import Vault, VaultError
@@ -78,11 +77,9 @@ def rotation_in_words(text: str) -> str:
 
 
 def _said(text: str) -> Iterator[str]:
-    if not readable(text):
-        yield "cannot be read"
     pulled = last_sync_of(text)
     if not pulled.readable:
-        yield "its note on pulls cannot be read"
+        yield "cannot be read"
     for selector, group in pulled.groups.items():
         names = [name for entry in group.entries.values() for name in entry.names]
         yield f"pulled by “{selector}”: {count(len(names), 'variable')} of {count(len(group.entries), 'secret')}"

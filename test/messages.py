@@ -31,7 +31,7 @@ _SAID = {
     "__init__": _ERROR,
 }
 # Functions that return a run's last line.
-_LAST = re.compile(r"summary|sentence|unfinished|_forecast")
+_LAST = re.compile(r"summary|sentence|last_line|_unfinished")
 
 # The place of a list of messages on the page, with the patterns of what belongs there, one a line.
 _PLACE = re.compile(r"(?P<begin><!-- messages:\n(?P<patterns>.*?)-->\n).*?(?P<end><!-- end of messages -->)", re.DOTALL)

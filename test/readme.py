@@ -15,12 +15,12 @@ from typing import NamedTuple
 
 from pipe import __version__, permissions
 from pipe.jobs.setup import commands
-from pipe.naming import OBEYED
 from pipe.permissions import Home, Statement, document
+from pipe.pipeline_step import PipelineStep
+from pipe.reserved_names import OBEYED
 from pipe.selectors import Selector
 from pipe.settings.rules import Variable
 from pipe.settings.variables import BY_NAME, VARIABLES
-from pipe.step import Step
 from sandbox.moods import ALWAYS, MOODS
 from test import fleet_schema
 from test.doctor import says
@@ -136,7 +136,7 @@ def made() -> dict[str, str]:
     folder = [Selector("ci", "*", recursive=True)]
     in_vault = [Selector("secret/ci", "*", recursive=True)]
     workspace, repository, environment = (f"{{00000000-0000-0000-0000-00000000000{number}}}" for number in (1, 2, 3))
-    step = Step("https://api.bitbucket.org/2.0", "acme", workspace_uuid=workspace, repository_uuid=repository)
+    step = PipelineStep("https://api.bitbucket.org/2.0", "acme", workspace_uuid=workspace, repository_uuid=repository)
     trust = permissions.trusts_step(home, step.issuer, step.audience, f"{repository}:{environment}:*")
     anchor = f"arn:aws:rolesanywhere:{home.region}:{home.account}:trust-anchor/00000000-0000-0000-0000-000000000004"
     (notice,) = permissions.notice(f"arn:aws:sns:{home.region}:{home.account}:keyturn")

@@ -13,8 +13,7 @@ import pytest
 from pipe.apply import carry_out
 from pipe.audit import NAME, Trail, change, kept_in
 from pipe.errors import Denied, Elsewhere, KeyturnError, Stopped
-from pipe.outcome import Outcome
-from pipe.plan import Do, Failure, Plan, Step
+from pipe.plan import Do, Failure, Outcome, Plan, Step
 from pipe.retry import Deadline
 
 FAILED = Denied("No.", "Check the permission.")

@@ -16,42 +16,38 @@ PIPE = ROOT / "pipe"
 FILES = sorted(PIPE.rglob("*.py"))
 
 VALUES = {
-    "readings",
+    "decoding",
     "redact",
     "registry",
     "errors",
-    "naming",
+    "reserved_names",
     "selectors",
     "secrets",
-    "state",
     "values",
     "permissions",
-    "step",
+    "pipeline_step",
     "overview",
 }
-GROUND = VALUES | {"audit", "retry", "plan", "outcome", "action", "report"}
+GROUND = VALUES | {"audit", "retry", "plan", "report"}
 LAYERS: dict[str, set[str]] = {
     "pipe": set(),
     "__main__": {"shell"},
-    "readings": set(),
-    "redact": {"readings"},
+    "decoding": set(),
+    "redact": {"decoding"},
     "output": {"redact"},
-    "naming": set(),
+    "reserved_names": set(),
     "registry": set(),
     "secrets": set(),
-    "state": set(),
     "overview": set(),
     "errors": {"redact"},
-    "selectors": {"naming", "registry"},
+    "selectors": {"reserved_names", "registry"},
     "permissions": {"selectors"},
-    "step": {"redact", "values"},
+    "pipeline_step": {"redact", "values"},
     "values": {"redact", "selectors"},
     "audit": VALUES | {"output"},
     "retry": VALUES,
     "plan": VALUES,
-    "outcome": VALUES | {"plan"},
-    "action": VALUES | {"plan", "outcome"},
-    "report": VALUES | {"plan", "outcome"},
+    "report": VALUES | {"plan"},
     "notice": VALUES | {"report"},
     "page": VALUES | {"report"},
     "apply": GROUND,
@@ -60,7 +56,7 @@ LAYERS: dict[str, set[str]] = {
     "sources": GROUND | {"settings", "clients"},
     "access": GROUND | {"notice", "settings", "clients", "sources"},
     "jobs": GROUND | {"pipe", "output", "apply", "settings", "clients", "sources", "access"},
-    "shell": GROUND | {"pipe", "output", "notice", "page", "settings", "clients", "access", "jobs"},
+    "shell": GROUND | {"pipe", "apply", "output", "notice", "page", "settings", "clients", "access", "jobs"},
 }
 # What decides knows values alone: it asks nobody, and waits for nothing.
 PURE = (
@@ -68,6 +64,7 @@ PURE = (
     "jobs/rotate/plan_old_keys.py", "jobs/rotate/key_use.py", "jobs/rotate/plan_new_key.py", "jobs/rotate/leak.py",
     "jobs/rotate/refuse.py",
     "jobs/rotate/preview.py", "jobs/fleet/budget.py", "jobs/rotate/summary.py", "jobs/*/overview.py", "jobs/prune.py",
+    "jobs/summary.py",
 )  # fmt: skip
 ASKING = {"clients", "access", "retry", "apply"}
 LIBRARIES = {
@@ -94,8 +91,8 @@ JOBS = {
     "status": {"rotate", "pull", "replicate"},
     "doctor": {"rotate", "pull", "replicate", "setup"},
     "setup": {"rotate", "pull", "replicate", "registry"},
-    "pull": {"prune"},
-    "replicate": {"pull", "prune"},
+    "pull": {"prune", "summary"},
+    "replicate": {"pull", "prune", "summary"},
     "fleet": {"rotate", "registry", "status", "doctor", "setup"},
     "discover": {"fleet"},
 }

@@ -6,7 +6,7 @@ import pytest
 
 from pipe.errors import Problem, Refused
 from pipe.jobs.registry import read_settings
-from pipe.naming import OBEYED
+from pipe.reserved_names import OBEYED
 from pipe.settings.reader import Reader, misnamed, slips_of
 from pipe.settings.variables import VARIABLES
 from test.test_settings import LEAST, settings

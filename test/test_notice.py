@@ -10,8 +10,7 @@ import pytest
 from pipe.access.notify import read_notice, read_notice_alone
 from pipe.errors import Refused
 from pipe.notice import LARGEST_BODY, LONGEST_SUBJECT, MANY, notice
-from pipe.outcome import Outcome
-from pipe.plan import Do, Failure, Plan, Step
+from pipe.plan import Do, Failure, Outcome, Plan, Step
 from pipe.redact import learn
 from pipe.report import Ended
 from pipe.settings.reader import Reader

@@ -20,8 +20,7 @@ from pipe import redact
 from pipe.errors import Denied, KeyturnError, Problem, Refused
 from pipe.jobs.registry import Settings
 from pipe.notice import notice
-from pipe.outcome import Outcome
-from pipe.plan import Do, Failure, Plan, Step
+from pipe.plan import Do, Failure, Outcome, Plan, Step
 from pipe.redact import Secret, learn, show
 from pipe.report import Ended, Table
 from pipe.retry import Deadline

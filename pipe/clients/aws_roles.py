@@ -15,9 +15,9 @@ from pipe.clients.aws import Aws, Endpoint, Terms
 from pipe.clients.aws_errors import NO_KEY
 from pipe.errors import BadCredentials, Busy, ServiceError
 from pipe.permissions import Home, trusts_step
+from pipe.pipeline_step import claims_of
 from pipe.redact import Secret, learn
 from pipe.retry import Deadline
-from pipe.step import claims_of
 from pipe.values import stamp
 
 SERVER_ID = "X-Vault-AWS-IAM-Server-ID"

@@ -16,9 +16,9 @@ from pipe.clients.bitbucket_errors import Request, error_of, refusal
 from pipe.clients.http import Answer, Door
 from pipe.errors import BadCredentials, Busy, Denied, KeyturnError, Missing, ServiceError
 from pipe.permissions import may_write_variables, scopes_beyond, scopes_needed
+from pipe.pipeline_step import claims_of
 from pipe.redact import Secret
 from pipe.retry import Deadline
-from pipe.step import claims_of
 from pipe.values import unstamp
 
 log = logging.getLogger("keyturn.bitbucket")

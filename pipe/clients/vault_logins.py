@@ -11,8 +11,8 @@ from pipe.clients.answer import known_words
 from pipe.clients.vault_api import Answer, Call, Question, plain
 from pipe.clients.vault_errors import Explain, Refusal
 from pipe.errors import BadCredentials, KeyturnError, Missing
+from pipe.pipeline_step import claims_of
 from pipe.redact import Secret, one_line
-from pipe.step import claims_of
 
 # Bitbucket's claims and what Vault compares them with; the longest, which tells least, comes last.
 _BINDINGS = {

@@ -46,6 +46,18 @@ def is_refused(looked: SelectorResult, policy: Pull | Replication) -> bool:
     return bool(policy.prune) and looked.problem is None and not looked.failed
 
 
+def guarded(
+    orphaned: Iterable[Orphaned], whole: tuple[int, int, str], going: int, policy: Pull | Replication
+) -> dict[str, str]:
+    """Return of which selectors, by their texts, too much would go, as `too_many` has it for the whole or for one."""
+    found = {}
+    for each in orphaned:
+        text = each.looked.selector.text
+        if not why_kept(each.looked, policy):
+            found[text] = too_many([whole, (len(each.names), each.owned, f"of “{text}”")], going, policy)
+    return {text: many for text, many in found.items() if many}
+
+
 def too_many(shares: Iterable[tuple[int, int, str]], going: int, policy: Pull | Replication) -> str:
     """Return of what too much would go, so that it is not deleted; empty where it is.
 

@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import Any, Protocol
 
 from pipe.access.notify import read_notice
-from pipe.action import Action
+from pipe.apply import Action
 from pipe.audit import Trail
 from pipe.errors import Problem, Refused
 from pipe.redact import one_line

@@ -10,8 +10,8 @@ from typing import Any, NamedTuple, Protocol
 from urllib.parse import urlsplit
 
 from pipe.errors import Problem
-from pipe.naming import NAME, reserved
 from pipe.redact import one_line
+from pipe.reserved_names import NAME, reserved
 from pipe.selectors import Selector, read_selectors
 from pipe.sources.registry import SOURCES, stored_forms
 

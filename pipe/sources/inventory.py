@@ -12,21 +12,17 @@ from datetime import datetime, timedelta
 from typing import NamedTuple, TypeVar
 
 from pipe.errors import KeyturnError, Missing, Problem, Refused, ServiceError
-from pipe.outcome import Outcome
 from pipe.plan import Do, Failure, Step
 from pipe.retry import side_by_side
 from pipe.secrets import Content, State, Version
 from pipe.selectors import Selector, covers
 from pipe.sources.source import FoundSecret, SelectorResult, Source
-from pipe.values import count
+from pipe.values import named
 
 log = logging.getLogger("keyturn.sources")
 
 # A version that its own policy deletes within this time is warned of.
 SOON = timedelta(days=1)
-
-# So many names are told, and how many more there are.
-FEW = 5
 
 T = TypeVar("T")
 
@@ -161,12 +157,6 @@ def no_key(key: str, values: Iterable[str]) -> str:
     return f"the secret has no key {key}; it has {named(there) if there else 'none'}"
 
 
-def named(names: Sequence[str]) -> str:
-    """Return names as people are told them: the first of many, and how many more."""
-    more = len(names) - FEW
-    return f"{', '.join(names[:FEW])} and {more} more" if more > 0 else ", ".join(names)
-
-
 def open_beside(source: Source, looks: Iterable[Callable[[], T]]) -> tuple[datetime, list[T | KeyturnError]]:
     """Open a source while the looks at its targets are made; return its time, and what each look saw or met.
 
@@ -213,31 +203,6 @@ def read(source: Source, seen: Seen, wanted: Sequence[FoundSecret]) -> Seen:
     _tell(unread)
     more = {address: result for address, result in results.items() if isinstance(result, Content)}
     return replace(seen, contents={**seen.contents, **more}, unread=unread)
-
-
-def unfinished(outcome: Outcome[Step], done: str, what: str) -> str:
-    """Return the last line of a run that failed, or did only a part; `what` is what such a run changes."""
-    if not outcome.failures:
-        return f"{done[:1].upper()}{done[1:] or f'No {what} had to be changed'}, but not all that was asked for is done"
-    first = outcome.failures[0]
-    failed = f"{first.step.do} {first.step.about}: {first.what} {first.check}".strip()
-    if not outcome.changed:
-        return f"Failed; no {what} was changed: {failed}"
-    left = {step.on for step in (*(failure.step for failure in outcome.failures), *outcome.undone)}
-    return f"Partly done: {done}; {len(left)} still to do. The next run finishes it. {failed}"
-
-
-def with_unmet(said: str, steps: Iterable[Step]) -> str:
-    """Return a last line with what was asked for and is not done, if there is any."""
-    unmet = [step for step in steps if step.unmet]
-    more = f" And {len(unmet) - 1} more, see above." if len(unmet) > 1 else ""
-    return f"{said.rstrip('.')}: {unmet[0].on}: {unmet[0].reason}.{more}" if unmet else said
-
-
-def warned(steps: Iterable[Step]) -> str:
-    """Return how many warnings the plan had, for a last line that has nothing else to tell; nothing where none."""
-    warnings = sum(step.warn for step in steps)
-    return f"; {count(warnings, 'warning')}, see above" if warnings else ""
 
 
 def _doubt(address: str, answer: Content | KeyturnError) -> KeyturnError | None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 if TYPE_CHECKING:
     from pipe.permissions import Home, Permissions
     from pipe.selectors import Selector
-    from pipe.sources.source import Single, Source
+    from pipe.sources.source import Reads, Single, Source
 
 # The name in SOURCE, which is the module's, too, and how `…_FROM` names one value there.
 SOURCES = {
@@ -27,7 +27,7 @@ class SourceType(NamedTuple):
 
     `example` is a path that people are shown, `placeholder` a selector of a folder that is still to be named.
     `selector` makes one of a path, a key and a variable's name, of which the last two may be empty; it raises
-    WrongSelector. `open` makes the source out of a sign-in for these selectors; in a dry run it makes no secret.
+    WrongSelector. `open` makes the source out of a sign-in for these selectors.
     `fetch` reads the one value that a selector names; it raises ServiceError. `permissions` are what AWS has to allow
     for a pull, `fetch_permissions` for a fetch; a source without them signs in to Vault. The former take the name of a
     secret by the path of the selector that finds it, where one is known. `region` is the one that a selector itself
@@ -37,7 +37,7 @@ class SourceType(NamedTuple):
     example: str
     placeholder: str
     selector: Callable[[str, str, str], Selector]
-    open: Callable[[Any, Sequence[Selector], bool], Source]
+    open: Callable[[Any, Sequence[Selector], Reads], Source]
     fetch: Callable[[Any, Selector], Single]
     permissions: Callable[[Home, Iterable[Selector], Mapping[str, str]], Permissions] | None = None
     fetch_permissions: Callable[[Home, Selector], Permissions] | None = None

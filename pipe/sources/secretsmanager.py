@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING
 from pipe import permissions
 from pipe.clients.secretsmanager import SecretsManager
 from pipe.errors import Invalid, KeyturnError, Missing, WrongState
-from pipe.permissions import Home
 from pipe.retry import side_by_side
 from pipe.secrets import Body, Content, Described, Engine, Version
 from pipe.selectors import BELOW, TAG, Selector, WrongSelector, check_no_wildcard
 from pipe.sources.registry import SourceType
-from pipe.sources.source import FoundSecret, SelectorResult, Single, single, taken_away
+from pipe.sources.source import AwsSource, FoundSecret, SelectorResult, Single, single, taken_away
 
 if TYPE_CHECKING:
     from pipe.access.aws_session import AwsSession
+    from pipe.clients.aws import Aws
 
 CURRENT = "AWSCURRENT"
 
@@ -69,25 +69,12 @@ def selector_of(path: str, key: str, name: str) -> Selector:
     return Selector(path, key, recursive, name, stage or "")
 
 
-class SecretsManagerSource:
-    """The secrets of one account in one region, of which those of the selectors are listed as soon as it is opened."""
+class SecretsManagerSource(AwsSource):
+    """The secrets of one account in one region."""
 
-    def __init__(self, session: AwsSession, selectors: Sequence[Selector]) -> None:
-        self._session = session
-        self._selectors = selectors
-        self._secrets: SecretsManager
-        # By tag, and under no tag what is listed by name.
-        self._listed: dict[str, Mapping[str, Described]] = {}
-        self._root = ""
+    service = "secretsmanager"
 
-    @property
-    def origin(self) -> str:
-        """Account and region, as their secrets' ARNs begin; empty before it is opened."""
-        return self._root
-
-    def open(self) -> datetime:
-        """Sign in and list, and return AWS's present time; raises ServiceError."""
-        aws = self._session.enter()
+    def _list(self, aws: Aws) -> None:
         self._secrets = SecretsManager(aws)
         names = [_beginning(selector) for selector in self._selectors if not selector.tagged]
         lists: dict[str, Callable[[], dict[str, Described]]] = {}
@@ -96,12 +83,12 @@ class SecretsManagerSource:
         for tag in (selector.path for selector in self._selectors if selector.tagged):
             key, _, value = tag.partition("=")
             lists[tag] = partial(self._secrets.listed, (), tags={key: value})
+        # By tag, and under no tag what is listed by name.
+        self._listed: dict[str, Mapping[str, Described]] = {}
         for tag, answer in zip(lists, side_by_side(lists.values()), strict=True):
             if isinstance(answer, KeyturnError):
                 raise answer
             self._listed[tag] = answer
-        self._root = Home.of(aws.identity().arn, self._session.access.region).root("secretsmanager")
-        return aws.now()
 
     def survey(self, known: Callable[[Selector, str], bool]) -> tuple[SelectorResult, ...]:  # noqa: ARG002 - the lists tell all
         """Tell which of the listed secrets there are for each selector, and in which version; see Source.survey."""
@@ -115,9 +102,6 @@ class SecretsManagerSource:
         answers = side_by_side(partial(self._read, each) for each in older)
         read.update(zip((each.address for each in older), answers, strict=True))
         return [self._content(each, read[each.address]) for each in found]
-
-    def close(self, *, leased: bool) -> None:
-        """Do nothing: AWS's sessions end by themselves."""
 
     def _look(self, selector: Selector) -> SelectorResult:
         if selector.path.startswith("arn:") and _root(selector.path) != self._root:
@@ -226,7 +210,7 @@ SOURCE_TYPE = SourceType(
     example="ci/db",
     placeholder="<folder>/** *",
     selector=selector_of,
-    open=lambda session, selectors, _: SecretsManagerSource(session, selectors),
+    open=SecretsManagerSource,
     fetch=fetch,
     permissions=permissions.needed_to_pull,
     fetch_permissions=lambda home, selector: permissions.needed_to_fetch(home, selector.path),

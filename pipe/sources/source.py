@@ -6,12 +6,18 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any, NamedTuple, Protocol
+from enum import Enum
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol
 
 from pipe.errors import Invalid, KeyturnError, Missing
+from pipe.permissions import Home
 from pipe.redact import Secret
 from pipe.secrets import Content, Engine, Version
 from pipe.selectors import Selector, covers
+
+if TYPE_CHECKING:
+    from pipe.access.aws_session import AwsSession
+    from pipe.clients.aws import Aws
 
 # What a header can carry.
 _PRINTABLE = re.compile(r"[\x21-\x7e]+")
@@ -75,6 +81,14 @@ def taken_away(looked: SelectorResult, without: Mapping[Selector, Selector]) -> 
     return replace(looked, found=tuple(left), without=tuple(without.values()), met=tuple(met))
 
 
+class Reads(Enum):
+    """What may be read of a source: all; only what is kept there, so that no dynamic secret is made; or nothing."""
+
+    ALL = "all"
+    KEPT = "kept"
+    NOTHING = "nothing"
+
+
 class Single(NamedTuple):
     """One value; `leased` is one that ends with the sign-in that read it."""
 
@@ -105,6 +119,36 @@ class Source(Protocol):
 
     def close(self, *, leased: bool) -> None:
         """Sign out; with `leased`, secrets whose lease ends with the sign-in are in use now."""
+
+
+class AwsSource:
+    """What sources in one account and region have in common: all that selectors may mean is listed by opening one."""
+
+    service: ClassVar[str]
+
+    def __init__(self, session: AwsSession, selectors: Sequence[Selector], _: Reads = Reads.ALL) -> None:
+        self._session = session
+        self._selectors = selectors
+        self._root = ""
+
+    @property
+    def origin(self) -> str:
+        """Account and region, as their secrets' ARNs begin; empty before it is opened."""
+        return self._root
+
+    def open(self) -> datetime:
+        """Sign in and list, and return AWS's present time; raises ServiceError."""
+        aws = self._session.enter()
+        self._list(aws)
+        self._root = Home.of(aws.identity().arn, self._session.access.region).root(self.service)
+        return aws.now()
+
+    def _list(self, aws: Aws) -> None:
+        """Learn which secrets there are; raises ServiceError."""
+        raise NotImplementedError
+
+    def close(self, *, leased: bool) -> None:
+        """Do nothing: AWS's sessions end by themselves."""
 
 
 def single(

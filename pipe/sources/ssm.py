@@ -3,48 +3,33 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from pipe import permissions
 from pipe.clients.ssm import ParameterStore
 from pipe.errors import KeyturnError, Missing
-from pipe.permissions import Home
-from pipe.secrets import Content, Engine, Version
+from pipe.secrets import Content, Engine
 from pipe.selectors import BELOW, Selector, WrongSelector, check_no_wildcard
 from pipe.sources.registry import SourceType
-from pipe.sources.source import FoundSecret, SelectorResult, Single, single, taken_away
+from pipe.sources.source import AwsSource, FoundSecret, SelectorResult, Single, single, taken_away
 
 if TYPE_CHECKING:
     from pipe.access.aws_session import AwsSession
+    from pipe.clients.aws import Aws
 
 _NAME = re.compile(r"/?[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*")
 
 
-class SsmSource:
-    """The parameters of one account in one region, of which those of the selectors are listed when it is opened."""
+class SsmSource(AwsSource):
+    """The parameters of one account in one region."""
 
-    def __init__(self, session: AwsSession, selectors: Sequence[Selector]) -> None:
-        self._session = session
-        self._selectors = selectors
-        self._store: ParameterStore
-        self._versions: Mapping[str, Version] = {}
-        self._root = ""
+    service = "ssm"
 
-    @property
-    def origin(self) -> str:
-        """Account and region, as their parameters' ARNs begin; empty before it is opened."""
-        return self._root
-
-    def open(self) -> datetime:
-        """Sign in and list, and return AWS's present time; raises ServiceError."""
-        aws = self._session.enter()
+    def _list(self, aws: Aws) -> None:
         self._store = ParameterStore(aws)
         names = [each.path for each in self._selectors if not each.recursive]
         self._versions = self._store.versions(names, [each.path for each in self._selectors if each.recursive])
-        self._root = Home.of(aws.identity().arn, self._session.access.region).root("ssm")
-        return aws.now()
 
     def survey(self, known: Callable[[Selector, str], bool]) -> tuple[SelectorResult, ...]:  # noqa: ARG002 - the lists tell all
         """Tell which of the listed parameters there are for each selector; see Source.survey."""
@@ -55,9 +40,6 @@ class SsmSource:
         """Return what is in each parameter, or why that cannot be told; see Source.read_all."""
         read = self._store.read(each.address for each in found)
         return [read[each.address] for each in found]
-
-    def close(self, *, leased: bool) -> None:
-        """Do nothing: AWS's sessions end by themselves."""
 
     def _found(self, selector: Selector) -> Iterable[FoundSecret]:
         folder = f"{selector.path}/" if selector.recursive else ""
@@ -96,7 +78,7 @@ SOURCE_TYPE = SourceType(
     example="/ci/db",
     placeholder="/<folder>/** *",
     selector=selector_of,
-    open=lambda session, selectors, _: SsmSource(session, selectors),
+    open=SsmSource,
     fetch=fetch,
     permissions=permissions.needed_to_pull_parameters,
     fetch_permissions=permissions.needed_to_fetch_parameter,

@@ -12,10 +12,10 @@ from pipe.errors import Denied, Invalid, KeyturnError, Missing, ServiceError, Un
 from pipe.retry import side_by_side
 from pipe.secrets import Content, Engine, Mount
 from pipe.selectors import BELOW, Selector, WrongSelector, check_no_wildcard
-from pipe.sources.folders import Kv, Session
 from pipe.sources.registry import SourceType
-from pipe.sources.source import FoundSecret, SelectorResult, Single, single
-from pipe.sources.survey import Survey, locate, mounts_of
+from pipe.sources.source import FoundSecret, Reads, SelectorResult, Single, single
+from pipe.sources.vault_folders import Session
+from pipe.sources.vault_survey import Survey, locate, mounts_of
 
 if TYPE_CHECKING:
     from pipe.access.vault import VaultSession
@@ -42,20 +42,13 @@ def selector_of(path: str, key: str, name: str) -> Selector:
 
 
 class VaultSource:
-    """The secrets of one Vault, seen through one sign-in.
+    """The secrets of one Vault, seen through one sign-in; where nothing may be read, not even to tell a version."""
 
-    In a dry run dynamic secrets are found, but not read; with `look_only` nothing is read, also where only that would
-    tell a version.
-    """
-
-    def __init__(
-        self, kv: Kv, session: Session, selectors: Sequence[Selector], *, dry_run: bool = False, look_only: bool = False
-    ) -> None:
-        self._kv = kv
+    def __init__(self, session: Session, selectors: Sequence[Selector], reads: Reads = Reads.ALL) -> None:
         self._session = session
+        self._kv = session.kv
         self._selectors = selectors
-        self._dry_run = dry_run
-        self._look_only = look_only
+        self._reads = reads
 
     @property
     def origin(self) -> str:
@@ -78,23 +71,20 @@ class VaultSource:
         }
         looked: tuple[SelectorResult, ...] = ()
         if len(guess) == len(self._selectors):
-            looked = self._survey(known).of(guess)
+            looked = Survey(self._kv, known, self._reads).of(guess)
             if not any(map(_is_strange, looked)):
                 return looked
         mounts = mounts_of(self._kv, self._selectors)
         if not looked:
-            return self._survey(known).of(mounts)
+            return Survey(self._kv, known, self._reads).of(mounts)
         wrong = {
             each.selector: mounts[each.selector]
             for each in looked
             if mounts[each.selector] != guess[each.selector]
             and (isinstance(mounts[each.selector], Mount) or _is_strange(each))
         }
-        again = {each.selector: each for each in self._survey(known).of(wrong)} if wrong else {}
+        again = {each.selector: each for each in Survey(self._kv, known, self._reads).of(wrong)} if wrong else {}
         return tuple(again.get(each.selector, each) for each in looked)
-
-    def _survey(self, known: Callable[[Selector, str], bool]) -> Survey:
-        return Survey(self._kv, known, dry_run=self._dry_run, look_only=self._look_only)
 
     def read_all(self, found: Sequence[FoundSecret]) -> list[Content | KeyturnError]:
         """Return what is in each secret, or why that cannot be told; see Source.read_all."""
@@ -149,6 +139,6 @@ SOURCE_TYPE = SourceType(
     example="secret/ci/db",
     placeholder="<mount>/<folder>/** *",
     selector=selector_of,
-    open=lambda session, selectors, dry_run: VaultSource(session.kv, session, selectors, dry_run=dry_run),
+    open=VaultSource,
     fetch=fetch,
 )

@@ -108,7 +108,7 @@ def test_what_is_otherwise_is_said_and_nothing_else(probing: Probing, mood: str)
     facts = probing.here()
     assert otherwise(facts) == SAYS[mood]
     assert probing.left == set()
-    assert (facts.problem, facts.left, facts.removed) == (None, (), ())
+    assert (facts.problem, facts.left, facts.removed) == (None, [], [])
     told = {check.what: check for check in check_probe(facts)}
     for name, found in SAYS[mood].items():
         assert told[name].why == f"otherwise: {found}"
@@ -144,7 +144,7 @@ def test_what_cannot_be_told_from_the_answer_is_found_in_the_list_and_deleted(pr
     probing.world.moods.turn("wrong=bitbucket:POST */variables:/uuid:absent")
     facts = probing.here()
     assert otherwise(facts)["create"] == "it is taken (201), but it has no uuid"
-    assert (probing.left, facts.left) == (set(), ())
+    assert (probing.left, facts.left) == (set(), [])
 
 
 def test_a_dry_run_shows_the_requests_and_makes_none(probing: Probing) -> None:
@@ -228,6 +228,5 @@ def test_only_what_has_a_probe_s_proof_is_deleted(probing: Probing) -> None:
         bitbucket.set_variable(probing.environment, key, value, secured)
     facts = probing.here()
     assert set(facts.removed) == {mine, name_of("0123abce")}
-    assert facts.foreign == (name_of("0123abcf"),)
     assert probing.left == held.keys() - set(facts.removed)
     assert re.fullmatch(r"KEYTURN_PROBE_[0-9a-f]{8}_[0-9a-f]{8}", mine)

@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 import pytest
 
-from pipe.jobs.pull.state_variable import Group, LastSync, SyncedSecret, with_last_sync
+from pipe.jobs.pull.state_variable import Group, LastSync, SyncedSecret, as_state
 from sandbox.wire import Answer, Environ, Fault
 from test.exposure import exposed
 from test.pull.canaries import SHAPES, canaries, leaves, written
@@ -177,8 +177,8 @@ SECRET = 'wJalr/XUtn+FEMI"K7&MDENG<bPxRfiCYé😀'
         lambda text: base64.b64encode(json.dumps(text).encode()).decode(),
         lambda text: quote(json.dumps(text)),
         lambda text: html.escape(text)[9:],
-        lambda text: with_last_sync(None, LastSync("r", {text: Group("o")})),
-        lambda text: with_last_sync(None, LastSync("r", {"s": Group("o", {"a": SyncedSecret("", {text: ""})})})),
+        lambda text: as_state(LastSync("r", {text: Group("o")})),
+        lambda text: as_state(LastSync("r", {"s": Group("o", {"a": SyncedSecret("", {text: ""})})})),
     ],
     ids=["hex", "json", "bytes", "json-in-base64", "json-in-url", "cut", "state", "name-in-state"],
 )

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from pipe.jobs.pull.state_variable import SyncedSecret, last_sync_of, uuid_digest, with_last_sync
+from pipe.jobs.pull.state_variable import SyncedSecret, as_state, last_sync_of, uuid_digest
 from sandbox.vault import USUAL
 from sandbox.wire import Fault
 from test.pull.case import STATE, Case
@@ -150,7 +150,7 @@ def test_14_a_forged_note_lets_prune_delete_what_its_forger_could_delete_anyway(
     digests = {"BY_HAND": uuid_digest(made.uuid), "MADE_ANEW": uuid_digest(f"{{{again.uuid}-before}}")}
     entries = {**group.entries, "secret/ci/forged": SyncedSecret("", digests)}
     forged = replace(remembered, groups={**remembered.groups, text: replace(group, entries=entries)})
-    bitbucket.set_variable(staging, STATE, with_last_sync(state, forged))
+    bitbucket.set_variable(staging, STATE, as_state(forged))
     result = pruning.well()
     assert "BY_HAND" not in pruning.held(staging), result.output
     assert "MADE_ANEW" in pruning.held(staging)

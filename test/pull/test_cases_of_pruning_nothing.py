@@ -31,7 +31,7 @@ def other_address(case: Case) -> Iterator[str]:
     front.close()
 
 
-@pytest.mark.parametrize("text", ["{", '{"pull":"1.bm90IHRoYXQ="}', '{"pull":"9.eJw="}', "[1]", '{"pull":17}'])
+@pytest.mark.parametrize("text", ["{", "1.bm90IHRoYXQ=", "9.eJw=", "[1]", "17"])
 @pytest.mark.sample(2)
 def test_14_a_state_that_cannot_be_read_deletes_nothing(pruning: Case, text: str) -> None:
     for scope in (pruning.staging, pruning.production):

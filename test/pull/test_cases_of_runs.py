@@ -10,7 +10,7 @@ from functools import partial
 import pytest
 
 from pipe.jobs.pull.plan import BATCH
-from pipe.jobs.pull.state_variable import Group, LastSync, SyncedSecret, last_sync_of, origin_digest, with_last_sync
+from pipe.jobs.pull.state_variable import Group, LastSync, SyncedSecret, as_state, last_sync_of, origin_digest
 from sandbox.vault import USUAL
 from sandbox.wire import Fault
 from test.faults.runner import Runner
@@ -66,7 +66,7 @@ def test_10_a_thousand_variables_are_twenty_eight_kilobytes_of_state() -> None:
     }
     origin = origin_digest("https://vault.acme.example ")
     remembered = LastSync(letters(16), {"secret/ci/** *": Group(origin, entries)})
-    text = with_last_sync(None, remembered)
+    text = as_state(remembered)
     assert 25_000 < len(text) < 29_000
     assert last_sync_of(text) == remembered
 

@@ -12,6 +12,7 @@ import pytest
 
 from pipe.errors import Denied, Refused
 from pipe.jobs.pull.capacity import LARGEST_STATE, LARGEST_STEP
+from pipe.jobs.pull.carry_out import after_partial_write
 from pipe.jobs.pull.observe import PullFacts, to_read
 from pipe.jobs.pull.overview import overview
 from pipe.jobs.pull.plan import BATCH, decide
@@ -20,11 +21,10 @@ from pipe.jobs.pull.state_variable import (
     LastSync,
     SyncedSecret,
     TargetState,
-    after_partial_write,
+    as_state,
     origin_digest,
     stamp_of,
     uuid_digest,
-    with_last_sync,
 )
 from pipe.jobs.pull.steps import Prune, PullOutcome, PullPlan, Remember, Write
 from pipe.jobs.rotate.state import with_notes
@@ -71,7 +71,7 @@ def target(
     before: LastSync | None = None, *variables: Variable, name: str = "a", named: Target | None = None
 ) -> TargetState:
     """Return a target that remembers this in its state variable; None for one without any."""
-    state = None if before is None else variable(STATE, with_last_sync(None, before), secured=False)
+    state = None if before is None else variable(STATE, as_state(before), secured=False)
     held = {each.key: each for each in (*variables, *([state] if state else []))}
     return TargetState(Place(name, f"/{name}"), held, state, before or LastSync(), named)
 
@@ -484,7 +484,7 @@ def test_a_target_that_could_not_hold_all_is_refused_with_the_largest(more: int,
     secrets = {DB: Content({f"k{number}": "v" * 10_000 for number in range(10)}, Version(2, "c2"))}
     one = decide(facts(target(None, variable("OTHER", "x", secured=False)), secrets=secrets), POLICY)
     (remember,) = of(one, Remember)
-    state = len(with_last_sync(None, remember.remembers))
+    state = len(as_state(remember.remembers))
     used = state + sum(len(step.name) + 10_000 for step in of(one, Write))
     filler = variable("OTHER", "x" * (LARGEST_STEP - used - len("OTHER") + more), secured=False)
     seen = facts(target(None, filler), secrets=secrets)
@@ -614,7 +614,7 @@ def test_what_a_rotation_keeps_in_a_target_is_not_written_over(
 
 def test_a_state_that_is_no_rotations_keeps_nothing() -> None:
     probe = variable("KEYTURN_PROBE_1234", "x", secured=False)
-    other = variable("KEYTURN_STATE", with_last_sync(None, LastSync()), secured=False)
+    other = variable("KEYTURN_STATE", as_state(LastSync()), secured=False)
     (own,) = named_by("secret/ci/db *")
     secrets = {alone("db", own): read(state=LONG, probe_1234=LONG)}
     assert len(of(decide(facts(target(None, probe, other), secrets=secrets), POLICY), Write)) == 2

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from pipe.jobs.pull.carry_out import after_partial_write, merge_concurrent
 from pipe.jobs.pull.state_variable import (
     Group,
     LastSync,
     SyncedSecret,
     TargetState,
-    after_partial_write,
-    merge_concurrent,
     uuid_digest,
 )
 from pipe.values import Place, Variable

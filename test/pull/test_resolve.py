@@ -6,7 +6,7 @@ import pytest
 
 from pipe.errors import Refused
 from pipe.jobs.pull.resolve import Named, collisions, variable_name
-from pipe.naming import NAME, OBEYED, reserved
+from pipe.reserved_names import NAME, OBEYED, reserved
 from pipe.selectors import Selector, read_selectors
 from pipe.settings.variables import VARIABLES
 

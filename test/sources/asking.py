@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from pipe.selectors import read_selectors
-from pipe.sources.source import SelectorResult
+from pipe.sources.source import Reads, SelectorResult
 from pipe.sources.vault import VaultSource
 from test.sources.fake import FakeVault
 
@@ -20,7 +20,7 @@ def survey(
     """Survey what selectors mean; `known` are the addresses that may be unchanged, or whether all are."""
     selectors, problems = read_selectors(text)
     assert not problems
-    source = VaultSource(vault, vault, selectors, dry_run=dry_run)
+    source = VaultSource(vault, selectors, Reads.KEPT if dry_run else Reads.ALL)
     return source.survey(lambda _, address: known if isinstance(known, bool) else address in known)
 
 

@@ -49,6 +49,11 @@ class FakeVault:
         self.sign_ins: list[str] = []
         self._lock = threading.Lock()
 
+    @property
+    def kv(self) -> FakeVault:
+        """Its secrets."""
+        return self
+
     def put(self, *addresses: str, values: Mapping[str, Any] | None = None, created: str = "c1") -> None:
         """Store a version of each secret."""
         for address in addresses:

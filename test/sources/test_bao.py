@@ -32,6 +32,7 @@ class Session:
     def __init__(self, vault: Vault, token: str) -> None:
         self._vault = vault
         self._token = token
+        self.kv = Kv(vault)
 
     def sign_in(self) -> None:
         self._vault.sign_in(Token(Secret(self._token)))
@@ -45,7 +46,7 @@ class Session:
 
 def source_of(front: Front, token: str, text: str) -> VaultSource:
     vault = Vault(front.url, deadline=Deadline(pace=0.02))
-    source = VaultSource(Kv(vault), Session(vault, token), read_selectors(text)[0])
+    source = VaultSource(Session(vault, token), read_selectors(text)[0])
     source.open()
     return source
 

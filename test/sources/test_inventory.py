@@ -10,8 +10,8 @@ import pytest
 
 from pipe.errors import Denied, KeyturnError, Missing, Refused
 from pipe.jobs.prune import Orphaned, is_refused, may_go, too_many, why_kept
-from pipe.outcome import Outcome
-from pipe.plan import Do, Failure, Step
+from pipe.jobs.summary import last_line
+from pipe.plan import Do, Failure, Outcome, Plan, Step
 from pipe.secrets import Content, Engine, State, Version
 from pipe.selectors import Selector, read_selectors
 from pipe.sources.inventory import (
@@ -19,15 +19,12 @@ from pipe.sources.inventory import (
     condition,
     confirm,
     look,
-    named,
     open_beside,
     read,
     take_inventory,
-    unfinished,
-    with_unmet,
 )
 from pipe.sources.source import FoundSecret, SelectorResult
-from pipe.values import Replication
+from pipe.values import Replication, named
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 SELECTOR = Selector("secret/ci", "*", recursive=True)
@@ -206,17 +203,20 @@ def test_a_source_that_does_not_open_refuses_the_run_with_all_else_that_could_no
 def test_the_last_line_says_what_failed_first_and_how_much_is_left() -> None:
     a, b, c = (Step(Do.WRITE, name, "why") for name in "abc")
     failures = (Failure(a, "No.", "Check."), Failure(b, "Nor this.", "Look."))
-    assert unfinished(Outcome(failures=failures), "", "variable") == (
-        "Failed; no variable was changed: write a: No. Check."
-    )
-    assert unfinished(Outcome(failures=failures, undone=(b, c), changed=True), "1 written", "variable") == (
+    assert last(Outcome(failures=failures), done="") == "Failed; no variable was changed: write a: No. Check."
+    assert last(Outcome(failures=failures, undone=(b, c), changed=True)) == (
         "Partly done: 1 written; 3 still to do. The next run finishes it. write a: No. Check."
     )
-    assert unfinished(Outcome(), "1 written", "variable") == "1 written, but not all that was asked for is done"
+    assert last(Outcome(undone=(b,))) == "1 written, but not all that was asked for is done"
     waits = replace(a, unmet=True)
-    assert with_unmet("1 written.", (b, waits, c)) == "1 written: a: why."
-    assert with_unmet("1 written.", (waits, waits)) == "1 written: a: why. And 1 more, see above."
-    assert with_unmet("1 written.", (b,)) == "1 written."
+    assert last(Outcome(), b, waits, c) == "1 written; 0 secrets looked at: a: why."
+    assert last(Outcome(), waits, waits) == "1 written; 0 secrets looked at: a: why. And 1 more, see above."
+    assert last(Outcome(), b) == "1 written; 0 secrets looked at."
+
+
+def last(outcome: Outcome[Step], *steps: Step, done: str = "1 written") -> str:
+    facts = Observed(NOW, "", (), {}, {})
+    return last_line(facts, Plan(steps), outcome, what="variable", right="all is well", would="", done=done)
 
 
 def test_only_what_its_selector_may_lose_counts_for_prune() -> None:

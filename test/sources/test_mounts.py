@@ -153,7 +153,7 @@ def test_one_mount_that_was_guessed_wrong_costs_the_others_nothing() -> None:
 
 
 def content_of(vault: FakeVault, found: FoundSecret) -> Mapping[str, Any] | None:
-    return VaultSource(vault, vault, ()).read(found).values
+    return VaultSource(vault, ()).read(found).values
 
 
 def one(vault: FakeVault, text: str = "secret/x/** *") -> FoundSecret:
@@ -179,7 +179,7 @@ def test_a_version_that_is_gone_by_now_gives_way_to_the_present_one(kept: bool) 
         vault.secrets["secret/x/db"].values[1] = None
     else:
         del vault.secrets["secret/x/db"].values[1]
-    content = VaultSource(vault, vault, ()).read(found)
+    content = VaultSource(vault, ()).read(found)
     assert content.values == {"password": "of secret/x/db 2"}
     assert content.version == Version(2, "c1-2")
     assert vault.asked == [("data", "secret/x/db@1"), ("data", "secret/x/db")]
@@ -204,7 +204,7 @@ def test_what_the_survey_has_read_is_not_read_again() -> None:
 
 def test_signing_in_and_out() -> None:
     vault = FakeVault()
-    source = VaultSource(vault, vault, ())
+    source = VaultSource(vault, ())
     assert source.open() == NOW
     assert source.origin == vault.origin
     source.close(leased=True)

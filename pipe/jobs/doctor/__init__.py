@@ -1,1 +1,1 @@
-"""Tries a set-up: a file for each service looks and says what is wrong; `write_probe.py` alone writes, if asked to."""
+"""Tries a set-up: a file each for AWS, Bitbucket, the OIDC token and the sources; `write_probe.py` alone writes."""

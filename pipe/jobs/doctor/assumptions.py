@@ -1,4 +1,4 @@
-"""Says of what a write probe has asked Bitbucket what is as Keyturn assumes it, and what is otherwise; pure."""
+"""Judges what a write probe has heard from Bitbucket: what is as Keyturn assumes, and what is otherwise; pure."""
 
 from __future__ import annotations
 
@@ -53,21 +53,20 @@ class Heard:
         return tuple(each for each in values if isinstance(each, dict)) if isinstance(values, list) else ()
 
 
-@dataclass(frozen=True)
+@dataclass
 class ProbeFacts:
     """What a probe has heard, by the facts' names, in a place of this `kind`.
 
-    `removed` are variables that an earlier probe had left, `foreign` are called like those and hold something else,
-    `left` could not be deleted. `problem` is why the probe has ended early.
+    `removed` are variables that an earlier probe had left, `left` those that could not be deleted. `problem` is why the
+    probe has ended early.
     """
 
     kind: str
-    heard: Mapping[str, Heard] = field(default_factory=dict)
-    headers: Mapping[str, str] = field(default_factory=dict)
+    heard: dict[str, Heard] = field(default_factory=dict)
+    headers: dict[str, str] = field(default_factory=dict)
     requests: int = 0
-    removed: tuple[str, ...] = ()
-    foreign: tuple[str, ...] = ()
-    left: tuple[str, ...] = ()
+    removed: list[str] = field(default_factory=list)
+    left: list[str] = field(default_factory=list)
     problem: KeyturnError | None = None
 
 
@@ -125,9 +124,6 @@ def check_probe(facts: ProbeFacts) -> Iterator[Check]:
             yield (bad if fact.vital else note)(AREA, fact.name, f"otherwise: {found}", fact.otherwise)
     if facts.removed:
         yield note(AREA, "left over", f"an earlier probe had left {', '.join(facts.removed)}, which is deleted now")
-    if facts.foreign:
-        why = f"{', '.join(facts.foreign)}: called as a probe's variable is, but it holds something else"
-        yield note(AREA, "left alone", why, "Delete it if it is nobody's.")
     if facts.left:
         why = f"{', '.join(facts.left)} could not be deleted"
         yield bad(AREA, "left over", why, "Delete it, or run doctor with WRITE_PROBE again.")
@@ -146,9 +142,9 @@ def as_json(facts: ProbeFacts) -> dict[str, Any]:
             }
             for fact, verdict, found in judged
         ],
-        "headers": dict(facts.headers),
-        "removed": list(facts.removed),
-        "left": list(facts.left),
+        "headers": facts.headers,
+        "removed": facts.removed,
+        "left": facts.left,
     }  # fmt: skip
 
 
@@ -195,25 +191,24 @@ def _as_sent(heard: Heard) -> Judgement:
     return Verdict.ASSUMED, f"it is taken ({heard.status}), and it is as it was sent"
 
 
-def _status(*wanted: int) -> Callable[[Heard], Judgement]:
-    def judge(heard: Heard) -> Judgement:
-        return (Verdict.ASSUMED if heard.status in wanted else Verdict.OTHERWISE), f"answered with {heard.status}"
+def _is(assumed: bool, found: str) -> Judgement:
+    return (Verdict.ASSUMED if assumed else Verdict.OTHERWISE), found
 
-    return judge
+
+def _status(wanted: int) -> Callable[[Heard], Judgement]:
+    return lambda heard: _is(heard.status == wanted, f"answered with {heard.status}")
 
 
 def _lag(heard: Heard) -> Judgement:
     seconds = heard.body.get("seconds")
-    if seconds is None:
-        return Verdict.OTHERWISE, f"not within {LONGEST_LAG:.0f} seconds"
-    return Verdict.ASSUMED, f"after {seconds:.1f} seconds"
+    late = f"not within {LONGEST_LAG:.0f} seconds"
+    return _is(seconds is not None, late if seconds is None else f"after {seconds:.1f} seconds")
 
 
 def _pagelen(heard: Heard) -> Judgement:
     if heard.status != 200:
         return Verdict.OTHERWISE, f"answered with {heard.status}"
-    shown = len(heard.values)
-    return (Verdict.ASSUMED if shown == 1 else Verdict.OTHERWISE), f"a page of 1 shows {shown}"
+    return _is(len(heard.values) == 1, f"a page of 1 shows {len(heard.values)}")
 
 
 def _size(heard: Heard) -> Judgement:
@@ -221,7 +216,7 @@ def _size(heard: Heard) -> Judgement:
     if size is None:
         return Verdict.OTHERWISE, "a page does not tell it"
     # Of the probe's own two variables at least.
-    return (Verdict.ASSUMED if isinstance(size, int) and size >= 2 else Verdict.OTHERWISE), f"a page tells of {size}"
+    return _is(isinstance(size, int) and size >= 2, f"a page tells of {size}")
 
 
 def _other_page(heard: Heard) -> Judgement:
@@ -240,13 +235,12 @@ def _other_page(heard: Heard) -> Judgement:
 def _beyond(heard: Heard) -> Judgement:
     shown = len(heard.values)
     fits = heard.status == 404 or (heard.status == 200 and not shown)
-    found = f"answered with {heard.status} and {count(shown, 'variable')}"
-    return (Verdict.ASSUMED if fits else Verdict.OTHERWISE), found
+    return _is(fits, f"answered with {heard.status} and {count(shown, 'variable')}")
 
 
 def _scopes(heard: Heard) -> Judgement:
     scopes = heard.body.get("x-oauth-scopes")
-    return (Verdict.ASSUMED, f"{scopes}") if scopes else (Verdict.OTHERWISE, "no answer tells them")
+    return _is(bool(scopes), f"{scopes}" if scopes else "no answer tells them")
 
 
 def _limits(heard: Heard) -> Judgement:
@@ -259,8 +253,8 @@ def _clock(heard: Heard) -> Judgement:
     if skew is None:
         return Verdict.OTHERWISE, "no answer tells the time"
     ahead = "ahead of" if skew > 0 else "behind"
-    found = f"Bitbucket's clock is {count(round(abs(skew)), 'second')} {ahead} this machine's"
-    return (Verdict.ASSUMED if abs(skew) <= SKEW else Verdict.OTHERWISE), found
+    seconds = count(round(abs(skew)), "second")
+    return _is(abs(skew) <= SKEW, f"Bitbucket's clock is {seconds} {ahead} this machine's")
 
 
 _WHOLE = "Nothing is to be done: Keyturn always sends key, value and secured."

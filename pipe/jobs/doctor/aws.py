@@ -11,7 +11,7 @@ from pipe.clients.aws import Aws
 from pipe.clients.bitbucket import Bitbucket
 from pipe.errors import KeyturnError, problems_of
 from pipe.jobs.doctor.diagnosis import Check, bad, failed, good, note, unknown
-from pipe.jobs.doctor.source import check_selectors, survey
+from pipe.jobs.doctor.sources import check_selectors, survey
 from pipe.jobs.pull.job import PullJob
 from pipe.jobs.replicate.job import ReplicateJob
 from pipe.jobs.rotate.job import RotateJob, rotation_by
@@ -19,6 +19,7 @@ from pipe.jobs.rotate.preview import ADVICE, Preview, breach_of
 from pipe.permissions import Home, Permission, allowing
 from pipe.retry import Deadline, side_by_side
 from pipe.sources.registry import source_type
+from pipe.sources.source import Reads
 from pipe.values import Identity, Run, last_four
 
 AREA = "AWS"
@@ -55,7 +56,7 @@ def check_aws(
                 if preview.facts.keys:
                     found[preview.facts.user] = preview.facts.keys[0].id
         if isinstance(job, PullJob) and job.needs.selectors:
-            source = source_type(job.source).open(session, job.needs.selectors, True)
+            source = source_type(job.source).open(session, job.needs.selectors, Reads.KEPT)
             looked = survey(source, reads=True)
             yield from check_selectors(AREA, looked, fail_on_missing=job.needs.fail_on_missing)
             if not isinstance(looked, KeyturnError):

@@ -18,7 +18,7 @@ AREA = "Bitbucket"
 
 def check_bitbucket(bitbucket: Bitbucket, needs: Needs, credentials: str) -> Iterator[Check]:
     """Yield what is to be said of the targets; `credentials` are the variables that hold them. Nothing is written."""
-    answers = side_by_side(partial(_variables, bitbucket, target) for target in needs.targets)
+    answers = side_by_side(partial(bitbucket.peek, target) for target in needs.targets)
     refusals = [each for each in answers if isinstance(each, BadCredentials)]
     for refusal in {str(each): each for each in refusals}.values():
         yield failed(AREA, "token", refusal)
@@ -27,13 +27,9 @@ def check_bitbucket(bitbucket: Bitbucket, needs: Needs, credentials: str) -> Ite
         yield from _scopes(bitbucket.scopes)
     for target, answer in zip(needs.targets, answers, strict=True):
         if not isinstance(answer, KeyturnError):
-            yield from _held(needs, _name(target), answer)
+            yield from _held(needs, _name(target), answer[1])
         elif answer not in refusals:
             yield failed(AREA, _name(target), answer)
-
-
-def _variables(bitbucket: Bitbucket, target: Target) -> dict[str, Variable]:
-    return bitbucket.peek(target)[1]
 
 
 def _scopes(told: frozenset[str]) -> Iterator[Check]:

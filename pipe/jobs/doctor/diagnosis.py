@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
 from pipe.errors import KeyturnError, Refused
-from pipe.report import Ended, Table, Tone, listed
-from pipe.values import count
+from pipe.report import Ended, Table, Tone
+from pipe.values import count, listed
 
 # The version of the report's shape; it changes when a field changes its meaning or goes.
 SCHEMA = "keyturn/doctor/1"
@@ -97,10 +97,11 @@ class Diagnosis:
     def view(self) -> Ended:
         """Return it as it is shown: a table for each area, then what is too long for a table."""
         areas = tuple(dict.fromkeys(check.area for check in self.checks))
-        tables = [_table(area, [check for check in self.checks if check.area == area]) for area in areas]
-        tables += [self.plan] if self.plan else []
-        details = dict.fromkeys(check.details for check in self.checks if check.details)
-        return Ended(1 if self.bad else 0, self.sentence, tuple(_spaced([*tables, *details])), report=self.as_json())
+        parts: list[Table | str] = [_table(area, [each for each in self.checks if each.area == area]) for area in areas]
+        parts += [self.plan] if self.plan else []
+        parts += dict.fromkeys(check.details for check in self.checks if check.details)
+        spaced = tuple(each for part in parts for each in (part, ""))
+        return Ended(1 if self.bad else 0, self.sentence, spaced, report=self.as_json())
 
     def as_json(self) -> dict[str, Any]:
         """Return the report for machines; it holds no secret."""
@@ -135,9 +136,3 @@ def _table(area: str, checks: Iterable[Check]) -> Table:
             rows.append(("", "", f"→ {check.todo}"))
             tones.append(_TONES[check.state])
     return Table(("", area, ""), tuple(rows), tuple(tones))
-
-
-def _spaced(parts: Iterable[Table | str]) -> Iterator[Table | str]:
-    for part in parts:
-        yield part
-        yield ""

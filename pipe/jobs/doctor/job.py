@@ -16,19 +16,19 @@ from pipe.jobs.doctor.assumptions import as_json, check_probe, plan
 from pipe.jobs.doctor.aws import check_aws
 from pipe.jobs.doctor.bitbucket import check_bitbucket
 from pipe.jobs.doctor.diagnosis import Check, Diagnosis, bad, good
-from pipe.jobs.doctor.step import check_token
-from pipe.jobs.doctor.vault import check_vault
+from pipe.jobs.doctor.oidc_token import check_token
+from pipe.jobs.doctor.sources import check_vault
 from pipe.jobs.doctor.write_probe import write_probe
 from pipe.jobs.replicate.job import ReplicateJob
 from pipe.jobs.rotate.job import RotateJob
 from pipe.jobs.setup.job import Job, read_actions, read_meant, read_step
+from pipe.pipeline_step import PipelineStep
 from pipe.redact import Secret
-from pipe.report import Ended, listed
+from pipe.report import Ended
 from pipe.retry import Deadline, side_by_side
 from pipe.settings.reader import Reader
 from pipe.settings.variables import STEP_TOKEN
-from pipe.step import Step
-from pipe.values import Needs, Run
+from pipe.values import Needs, Run, listed
 
 SETTINGS = "settings"
 
@@ -50,7 +50,7 @@ class DoctorJob:
 
     jobs: tuple[Job, ...]
     problems: tuple[Problem, ...]
-    step: Step
+    step: PipelineStep
     has_token: bool
     probes: bool = False
 

@@ -10,7 +10,7 @@ from time import monotonic
 from pipe.errors import KeyturnError
 from pipe.jobs.doctor.diagnosis import Check, Diagnosis, State, failed, good
 from pipe.jobs.doctor.job import Doctor, DoctorJob
-from pipe.jobs.doctor.step import check_token
+from pipe.jobs.doctor.oidc_token import check_token
 from pipe.jobs.fleet.places import Inventory
 from pipe.jobs.fleet.result import Result, asking, overview, report_of, warnings_of
 from pipe.jobs.fleet.run import FleetRun, Work

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from pipe.errors import KeyturnError, problems_of
 from pipe.jobs.fleet.jobs import FleetJob
-from pipe.outcome import Outcome
 from pipe.overview import Overview
-from pipe.plan import Plan
+from pipe.plan import Outcome, Plan
 from pipe.report import MANY, Ended, Table, Tone, steps_table
 from pipe.values import count
 

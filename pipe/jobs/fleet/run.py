@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from pipe.access.sign_ins import SignIns
-from pipe.action import overview_of
+from pipe.apply import overview_of
 from pipe.clients.bitbucket import Bitbucket, Seen
 from pipe.clients.bitbucket_api import Routes
 from pipe.errors import KeyturnError, Problem, Refused, Unexpected
@@ -29,9 +29,8 @@ from pipe.jobs.fleet.result import Result, view
 from pipe.jobs.fleet.told import log, named, quiet
 from pipe.jobs.fleet.units import conflicts, units_of
 from pipe.jobs.rotate.action import Rotate
-from pipe.outcome import Outcome
 from pipe.output import write_file
-from pipe.plan import Do, Plan
+from pipe.plan import Do, Outcome, Plan
 from pipe.report import Ended
 from pipe.retry import Deadline, side_by_side
 from pipe.settings.variables import DOING

@@ -6,8 +6,8 @@ from pipe.jobs.fleet.file import names_of_step
 from pipe.jobs.fleet.job import fits, read_fleet, read_locked
 from pipe.jobs.fleet.jobs import environ_of, jobs_of, placed, sample_of, somewhere
 from pipe.jobs.fleet.places import by_the_lock
-from pipe.jobs.setup.job import Job, SetupJob, fill, read_meant, whole_step
-from pipe.settings.reader import Reader, doubts_of
+from pipe.jobs.setup.job import Job, SetupJob, fill, read_meant, setup_of, whole_step
+from pipe.settings.reader import Reader
 from pipe.settings.variables import BITBUCKET_WAY
 
 
@@ -48,5 +48,4 @@ def read_setup(reader: Reader) -> SetupJob:
             **{name: f"${name}" for name in of_step},
         }
     }
-    role = reader.text("AWS_OIDC_ROLE_ARN")
-    return SetupJob(step, role, reader.text("SNS_TOPIC_ARN"), jobs, variables, reader.gaps, doubts_of(reader))
+    return setup_of(reader, step, jobs, variables)

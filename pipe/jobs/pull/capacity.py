@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from pipe.jobs.pull.state_variable import TargetState
-from pipe.sources.inventory import FEW
+from pipe.values import FEW
 
 # Characters that Keyturn gives to one variable, and to all together that a step sees. Of these Bitbucket allows
 # 120,000, and how long the values are that are secured already is not known.

@@ -1,20 +1,24 @@
-"""Writes the variables of a pull, and has the targets remember what was written."""
+"""Writes the variables of a pull, and has the targets remember what was written, beside what another run writes."""
 
 from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pipe.errors import BadCredentials, Denied, Stopped
 from pipe.jobs.pull.state_variable import (
+    UNKNOWN,
+    Group,
     LastSync,
+    SyncedSecret,
     TargetState,
-    after_partial_write,
+    as_state,
     last_sync_of,
-    merge_concurrent,
-    with_last_sync,
+    uuid_digest,
+    without,
 )
 from pipe.jobs.pull.steps import Prune, Remember, Write
 from pipe.plan import Step
@@ -28,7 +32,7 @@ log = logging.getLogger("keyturn.pull")
 
 
 class Work:
-    """The hands of a pull: `do` carries out one step and says what it did, or raises KeyturnError."""
+    """What carries out the steps of a pull; `do` does one and says what it did, or raises KeyturnError."""
 
     def __init__(
         self, bitbucket: Bitbucket, policy: Pull, targets: tuple[TargetState, ...], deadline: Deadline, run: Run
@@ -93,20 +97,61 @@ class Work:
         before, known = self._remembered[path]
         now = after_partial_write(planned, target, written, pruned)
         seen = self._bitbucket.variables(place).get(self._policy.state_variable)
-        text = seen.value if seen else known.value if known else None
         others = last_sync_of(seen.value) if seen else before
         if others.readable and others.run not in (before.run, target.last_sync.run, self._run.id):
             log.warning("%s: another run has written there, or a list was late; the next run looks again.", place.label)
             now = merge_concurrent(now, target.last_sync, others, written.keys() | pruned)
         now = replace(now, run=self._run.id)
-        state = self._bitbucket.write(
-            place, self._policy.state_variable, with_last_sync(text, now), seen or known, secured=False
-        )
+        state = self._bitbucket.write(place, self._policy.state_variable, as_state(now), seen or known, secured=False)
         self._remembered[path] = (now, state)
-        return _said(len(written), len(pruned))
+        done = ((len(written), "written"), (len(pruned), "deleted"))
+        return ", ".join(f"{count(number, 'variable')} {what}" for number, what in done if number) or "noted"
 
 
-def _said(written: int, pruned: int) -> str:
-    done = ((written, "written"), (pruned, "deleted"))
-    parts = [f"{count(number, 'variable')} {what}" for number, what in done if number]
-    return ", ".join(parts) or "noted"
+def after_partial_write(
+    planned: LastSync, target: TargetState, written: Mapping[str, Variable], pruned: Collection[str]
+) -> LastSync:
+    """Return what is true by now: what is not written yet stays ours if it was, but its secret is to be read again."""
+    groups = {}
+    for text, group in planned.groups.items():
+        entries = {address: _synced_so_far(entry, target, written, pruned) for address, entry in group.entries.items()}
+        groups[text] = replace(group, entries=without(entries, pruned))
+    return replace(planned, groups={text: group for text, group in groups.items() if group.entries})
+
+
+def merge_concurrent(ours: LastSync, before: LastSync, theirs: LastSync, touched: Collection[str]) -> LastSync:
+    """Return what both runs together have done since `before`.
+
+    A secret that both have written has no stamp any more: which of the two values is there, nobody can tell.
+    `touched` are the variables that this run has written or deleted; those that it brings are under its selectors
+    alone.
+    """
+    groups = {text: replace(group, entries=without(group.entries, ours.names)) for text, group in theirs.groups.items()}
+    for text, group in ours.groups.items():
+        other = theirs.groups.get(text, Group(group.origin)).entries
+        entries = {address: entry for address, entry in other.items() if entry != before.entry(text, address)}
+        for address, entry in group.entries.items():
+            if before.entry(text, address) == theirs.entry(text, address):
+                entries[address] = entry
+            elif any(name in touched for name in entry.names):
+                entries[address] = entry._replace(stamp="")
+        groups[text] = replace(group, entries=entries)
+    return replace(ours, groups={text: group for text, group in groups.items() if group.entries})
+
+
+def _synced_so_far(
+    entry: SyncedSecret, target: TargetState, written: Mapping[str, Variable], pruned: Collection[str]
+) -> SyncedSecret:
+    # A secret may be undeleted: what has been pruned of it has to be written again then.
+    names, missing = {}, any(name in pruned for name in entry.names)
+    for name, digest in entry.names.items():
+        if name in written:
+            names[name] = uuid_digest(written[name].uuid)
+        elif digest != UNKNOWN:
+            names[name] = digest
+        else:
+            missing = True
+            # A variable that nobody has written yet may be somebody else's; it becomes ours once it is written.
+            if name in target.owned:
+                names[name] = uuid_digest(target.variables[name].uuid)
+    return entry._replace(stamp="" if missing else entry.stamp, names=names)

@@ -15,8 +15,8 @@ from pipe.jobs.pull.carry_out import Work
 from pipe.jobs.pull.observe import PullFacts, observe
 from pipe.jobs.pull.overview import overview
 from pipe.jobs.pull.plan import decide
-from pipe.jobs.pull.steps import PullOutcome, PullPlan
-from pipe.jobs.pull.summary import summary
+from pipe.jobs.pull.steps import PullOutcome, PullPlan, changed, would_change
+from pipe.jobs.summary import last_line
 from pipe.overview import Overview
 from pipe.permissions import NOTHING, Home, Permissions, allowing
 from pipe.plan import Do
@@ -24,6 +24,7 @@ from pipe.retry import Deadline
 from pipe.selectors import Selector, read_selectors
 from pipe.settings.reader import Reader
 from pipe.sources.registry import SourceType, source_type
+from pipe.sources.source import Reads
 from pipe.values import Needs, Pull, Run
 
 VAULT = "vault"
@@ -121,7 +122,8 @@ class PullAction:
         self._policy = job.pull
         self._targets = job.targets.places
         session = sign_ins.session(job.vault or job.aws)
-        self._source = source_type(job.source).open(session, job.pull.selectors, run.dry_run)
+        reads = Reads.KEPT if run.dry_run else Reads.ALL
+        self._source = source_type(job.source).open(session, job.pull.selectors, reads)
         self._bitbucket = sign_ins.bitbucket(job.targets.access)
         self._deadline = deadline
         self._run = run
@@ -145,7 +147,8 @@ class PullAction:
 
     def summary(self, facts: PullFacts, plan: PullPlan, outcome: PullOutcome | None) -> str:
         """Return the last line."""
-        return summary(facts, plan, outcome)
+        would, done = would_change(facts, plan), changed(outcome.done if outcome else ())
+        return last_line(facts, plan, outcome, what="variable", right="all is unchanged", would=would, done=done)
 
     def overview(self, facts: PullFacts, plan: PullPlan, outcome: PullOutcome | None) -> Overview:  # noqa: ARG002 - what each action is asked
         """Return what the targets hold after it."""

@@ -21,9 +21,9 @@ from pipe.jobs.pull.state_variable import (
 from pipe.plan import Do, Failure, Step
 from pipe.secrets import Engine
 from pipe.selectors import Selector
-from pipe.sources.inventory import Observed, confirm, look, named, open_beside, read, take_inventory
+from pipe.sources.inventory import Observed, confirm, look, open_beside, read, take_inventory
 from pipe.sources.source import FoundSecret, SelectorResult, Source
-from pipe.values import Place, Pull, Target, Variable
+from pipe.values import Place, Pull, Target, Variable, named
 
 if TYPE_CHECKING:
     from pipe.clients.bitbucket import Bitbucket

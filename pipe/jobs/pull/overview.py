@@ -12,7 +12,6 @@ from pipe.jobs.pull.steps import Prune, PullOutcome, Remember, Write
 from pipe.overview import Held, Overview, Store
 from pipe.plan import Step
 from pipe.sources.inventory import Observed, take_inventory
-from pipe.sources.source import SelectorResult
 from pipe.values import Place, Pull
 
 
@@ -81,7 +80,8 @@ def asked_of(seen: Observed, policy: Pull) -> Asked:
         now[key] = Now(f"its current version is {state}", gone=True)
     for text, address in inventory.unknown:
         now[text, address] = Now("it could not be asked for")
-    return Asked(origin_digest(seen.origin), now, frozenset(_whole(seen.looked)))
+    whole = frozenset(each.selector.text for each in seen.looked if each.problem is None)
+    return Asked(origin_digest(seen.origin), now, whole)
 
 
 def store_of(
@@ -140,7 +140,3 @@ def _one(name: str, secret: str, entry: SyncedSecret, now: Now | None, by_hand: 
     said = "; ".join(filter(None, ("not finished by the last run" if unfinished else "", source)))
     person = bool(by_hand) or gone
     return Held(name, secret, entry.version, entry.since, by_hand, said, behind or unfinished, person)
-
-
-def _whole(looked: Iterable[SelectorResult]) -> Iterator[str]:
-    return (each.selector.text for each in looked if each.problem is None)

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from pipe.errors import Problem, Refused
-from pipe.jobs.prune import Orphaned, is_refused, may_go, not_deleted, too_many, why_kept
+from pipe.jobs.prune import Orphaned, guarded, is_refused, may_go, not_deleted, why_kept
 from pipe.jobs.pull.capacity import Filled, too_large
 from pipe.jobs.pull.observe import PullFacts, is_current, whats_wrong
 from pipe.jobs.pull.resolve import ResolvedSecret, ResolvedVariable, resolve
@@ -16,17 +16,17 @@ from pipe.jobs.pull.state_variable import (
     Group,
     SyncedSecret,
     TargetState,
+    as_state,
     origin_digest,
     uuid_digest,
-    with_last_sync,
     without,
 )
 from pipe.jobs.pull.steps import Prune, PullPlan, Remember, Write
 from pipe.plan import Do, Failure, Step
 from pipe.selectors import covers
-from pipe.sources.inventory import Inventory, named
+from pipe.sources.inventory import Inventory
 from pipe.sources.source import SelectorResult
-from pipe.values import Pull, count
+from pipe.values import Pull, count, named
 
 # After so many writes, or targets, these remember what has been done, so that a run that ends early is not done again.
 BATCH, AT_ONCE = 400, 16
@@ -51,7 +51,11 @@ def decide(facts: PullFacts, policy: Pull) -> PullPlan:
         problems += dict.fromkeys(refused.values())
     if problems:
         raise Refused(problems)
-    failures = [_failure(each, why) for each, why in refused.items()]
+    places = {each.target.place: why for each, why in refused.items()}
+    failures = [
+        Failure(Step(Do.WRITE, place.label, "", place=place, vital=False), why, "Give it fewer or shorter values.")
+        for place, why in places.items()
+    ]
     plans = [each for each in plans if each not in refused]
     steps = [*inventory.told, *(step for each in plans for step in each.kept), *_batches(plans)]
     writes = sum(step.do is Do.WRITE for step in steps)
@@ -60,11 +64,6 @@ def decide(facts: PullFacts, policy: Pull) -> PullPlan:
         steps.insert(0, Step(Do.WARN, "Bitbucket", f"{writes} {what}", warn=True))
     unmet = any(step.unmet for step in steps)
     return PullPlan(tuple(steps), failures=(*facts.failures, *failures), unmet=unmet)
-
-
-def _failure(refused: _TargetPlan, why: str) -> Failure[Step]:
-    place = refused.target.place
-    return Failure(Step(Do.WRITE, place.label, "", place=place, vital=False), why, "Give it fewer or shorter values.")
 
 
 class _TargetPlan:
@@ -126,7 +125,7 @@ class _TargetPlan:
         target = self.target
         if target.state is not None and (target.state.secured or not target.last_sync.readable):
             return True
-        return with_last_sync(None, target.last_sync) != with_last_sync(None, self.remembers)
+        return as_state(target.last_sync) != as_state(self.remembers)
 
     @property
     def filled(self) -> Filled:
@@ -135,28 +134,21 @@ class _TargetPlan:
         sizes = {name: len(name) + len(variable.value or "") for name, variable in target.variables.items()}
         sizes |= {name: len(name) + len(step.text.reveal()) for name, step in self._writes.items()}
         sizes = {name: size for name, size in sizes.items() if name not in self._prunes}
-        state = with_last_sync(target.state.value if target.state else None, self.remembers)
-        return Filled(target, sizes, len(state), acts=bool(self.steps))
+        return Filled(target, sizes, len(as_state(self.remembers)), acts=bool(self.steps))
 
     def guard(self, going: int) -> int:
         """Find of what too much would go, where `going` would in the whole run; return how many stay for that."""
-        policy, held = self._policy, set[str]()
-        here = (len(may_go(self.orphaned, policy)), len(self.target.last_sync.names), "there")
-        for each in self.orphaned:
-            text = each.looked.selector.text
-            own = (len(each.names), each.owned, f"of “{text}”")
-            many = "" if why_kept(each.looked, policy) else too_many([here, own], going, policy)
-            if many:
-                self._too_many[text] = many
-                held |= each.names.keys()
-        return len(held)
+        here = (len(may_go(self.orphaned, self._policy)), len(self.target.last_sync.names), "there")
+        self._too_many = guarded(self.orphaned, here, going, self._policy)
+        held = (each.names for each in self.orphaned if each.looked.selector.text in self._too_many)
+        return len({name for names in held for name in names})
 
     def prune(self, number: int) -> None:
         """Delete what is orphaned, or keep and name it, and tell what else is kept; PRUNE as `number` lets it go."""
         policy, place = self._policy, self.target.place
         for each in self.orphaned:
-            kept, many = why_kept(each.looked, policy), self._too_many.get(each.looked.selector.text)
-            why = not_deleted(many, number) if many else kept
+            many = self._too_many.get(each.looked.selector.text)
+            why = not_deleted(many, number) if many else why_kept(each.looked, policy)
             if why:
                 first, *others = each.names.values()
                 reason = f"{first}{', and the like' if others else ''}; {why}"

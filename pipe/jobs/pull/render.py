@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from pipe.redact import SHORTEST, Secret, learn
@@ -52,8 +52,10 @@ def render(value: Any, what: str, *, named: bool, encode: bool = False, trim: bo
     else left out. `encode` puts into base64 what a variable cannot hold as it is; `trim` takes one newline off a
     string's end.
     """
-    for text in _strings(value):
-        learn(text)
+    leaves = list(_leaves(value))
+    for leaf in leaves:
+        if isinstance(leaf, str):
+            learn(leaf)
     if isinstance(value, bytes):
         return _render_bytes(value, what, encode=encode)
     try:
@@ -83,7 +85,7 @@ def render(value: Any, what: str, *, named: bool, encode: bool = False, trim: bo
         text = data.decode()
     if len(data) > LARGEST:
         return Rendered(problem=_too_large(what))
-    return Rendered(Secret(text), encoded=bool(unfit), warnings=tuple(_warnings(value, text, what)))
+    return Rendered(Secret(text), encoded=bool(unfit), warnings=tuple(_warnings(leaves, text, what)))
 
 
 def _render_bytes(value: bytes, what: str, *, encode: bool) -> Rendered:
@@ -116,8 +118,8 @@ def _unfit(text: str) -> str:
     return "a NUL character" if "\0" in text else ""
 
 
-def _warnings(value: Any, text: str, what: str) -> Iterator[str]:
-    if any(abs(number) > EXACT for number in _numbers(value)):
+def _warnings(leaves: Sequence[Any], text: str, what: str) -> Iterator[str]:
+    if any(isinstance(leaf, int | float) and abs(leaf) > EXACT for leaf in leaves):
         yield f"{what}: stored as a number, digits may be lost; store it as a string"
     if len(text) < SHORTEST:
         yield f"{what}: the value is too short to be masked in Pipelines' logs"
@@ -132,11 +134,3 @@ def _leaves(value: Any) -> Iterator[Any]:
             yield from _leaves(within)
     else:
         yield value
-
-
-def _strings(value: Any) -> Iterator[str]:
-    return (leaf for leaf in _leaves(value) if isinstance(leaf, str))
-
-
-def _numbers(value: Any) -> Iterator[int | float]:
-    return (leaf for leaf in _leaves(value) if isinstance(leaf, int | float))

@@ -10,8 +10,8 @@ from pipe.errors import Refused
 from pipe.jobs.pull.observe import PullFacts
 from pipe.jobs.pull.render import pick, render
 from pipe.jobs.pull.state_variable import TargetState, stamp_of
-from pipe.naming import NAME, OBEYED, reserved
 from pipe.redact import Secret, one_line
+from pipe.reserved_names import NAME, OBEYED, reserved
 from pipe.secrets import Content, Version
 from pipe.selectors import Selector
 from pipe.sources.inventory import Inventory, Live, no_key, take_inventory
@@ -101,7 +101,8 @@ def _resolve(inventory: Inventory, facts: PullFacts, policy: Pull, live: Live) -
 
 def _tell_of_unwanted(inventory: Inventory, facts: PullFacts, resolved: Iterable[ResolvedSecret]) -> None:
     """Tell of every name that a wildcard does not bring since programs obey it, and that no selector names."""
-    named = {_plain_name(looked.selector) for looked in facts.looked if not looked.selector.wild}
+    plain = [looked.selector for looked in facts.looked if not looked.selector.wild]
+    named = {each.name or _derived(each, "", each.key or None) for each in plain}
     for each in resolved:
         names = {name for target in facts.targets for name in each.unwanted(target)}
         for name in sorted(names - named):
@@ -133,11 +134,6 @@ def _rotated(facts: PullFacts, resolved: Sequence[ResolvedSecret]) -> Iterator[s
                     f"{target.place.label}: {each.found.address} would write over {name}, which a rotation keeps there "
                     f"({target.rotated[name]} tells). {remedy or 'Give it another name with | NAME'}."
                 )
-
-
-def _plain_name(selector: Selector) -> str:
-    """Return the name that a selector without any wildcard gives."""
-    return selector.name or _derived(selector, "", selector.key or None)
 
 
 def _variables(inventory: Inventory, policy: Pull, found: FoundSecret, data: Content) -> tuple[ResolvedVariable, ...]:

@@ -12,19 +12,22 @@ import io
 import json
 import zlib
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import date
 from functools import cached_property
 from typing import Any, NamedTuple
 
-from pipe.naming import NAME
+from pipe.reserved_names import NAME
 from pipe.secrets import Version
 from pipe.sources.source import FoundSecret
-from pipe.state import readable, rotated, section_of, with_section
 from pipe.values import Place, Pull, Target, Variable
 
-SECTION = "pull"
 FORMAT = "1."
+
+# How the variables are called in which a rotation remembers, before the name of its id's variable; and those with which
+# the doctor tries whether a target can be written.
+STATE_OF = "KEYTURN_"
+PROBE = "KEYTURN_PROBE_"
 
 # The number of the rules by which a value becomes a variable; with other rules, all is written anew.
 RULES = 1
@@ -103,18 +106,15 @@ class TargetState:
     @cached_property
     def owned(self) -> frozenset[str]:
         """The variables that Keyturn has written and nobody has made anew since."""
+        digests = {name: uuid_digest(variable.uuid) for name, variable in self.variables.items()}
         names = (item for secret in self.last_sync.secrets for item in secret.names.items())
-        return frozenset(name for name, digest in names if self._is(name, digest))
+        return frozenset(name for name, digest in names if digests.get(name) == digest)
 
     @cached_property
     def rotated(self) -> Mapping[str, str]:
         """The variables that rotations keep here, each with the one beside it that tells so."""
         states = {name: rotated(name, variable.value) for name, variable in self.variables.items()}
         return {name: state for state, names in states.items() for name in names}
-
-    def _is(self, name: str, digest: str) -> bool:
-        variable = self.variables.get(name)
-        return variable is not None and uuid_digest(variable.uuid) == digest
 
 
 def origin_digest(origin: str) -> str:
@@ -145,15 +145,13 @@ def stamp_of(found: FoundSecret, origin: str, policy: Pull, read: Version | None
 
 def last_sync_of(state: str | None) -> LastSync:
     """Return what the text of a state variable says; a text that cannot be read says so."""
-    section = section_of(state, SECTION)
-    if section is None:
-        return LastSync(readable=readable(state))
+    if state is None:
+        return LastSync()
+    if not state.startswith(FORMAT):
+        return LastSync(readable=False)
     try:
-        packed = str(section)
-        if not packed.startswith(FORMAT):
-            return LastSync(readable=False)
         unzip = zlib.decompressobj()
-        said = json.loads(unzip.decompress(base64.b64decode(packed[len(FORMAT) :], validate=True), MOST))
+        said = json.loads(unzip.decompress(base64.b64decode(state[len(FORMAT) :], validate=True), MOST))
         marks = io.BytesIO(unzip.unused_data)
         groups = {
             text: Group(_text(origin), {address: _entry(marks, *each) for address, each in entries.items()})
@@ -164,47 +162,36 @@ def last_sync_of(state: str | None) -> LastSync:
         return LastSync(readable=False)
 
 
-def with_last_sync(state: str | None, remembered: LastSync) -> str:
-    """Return the state's text with this in the place of what it remembered; other actions' sections are kept."""
+def as_state(remembered: LastSync) -> str:
+    """Return the text of a state variable that says this."""
     marks = io.BytesIO()
     by = {
         text: [group.origin, {address: _words(marks, entry) for address, entry in sorted(group.entries.items())}]
         for text, group in sorted(remembered.groups.items())
     }
     text = json.dumps({"run": remembered.run, "by": by}, separators=(",", ":"), ensure_ascii=False)
-    packed = base64.b64encode(zlib.compress(text.encode(), 9) + marks.getvalue()).decode()
-    return with_section(state, SECTION, FORMAT + packed)
+    return FORMAT + base64.b64encode(zlib.compress(text.encode(), 9) + marks.getvalue()).decode()
 
 
-def after_partial_write(
-    planned: LastSync, target: TargetState, written: Mapping[str, Variable], pruned: Collection[str]
-) -> LastSync:
-    """Return what is true by now: what is not written yet stays ours if it was, but its secret is to be read again."""
-    groups = {}
-    for text, group in planned.groups.items():
-        entries = {address: _synced_so_far(entry, target, written, pruned) for address, entry in group.entries.items()}
-        groups[text] = replace(group, entries=without(entries, pruned))
-    return replace(planned, groups={text: group for text, group in groups.items() if group.entries})
+def rotated(name: str, text: str | None) -> frozenset[str]:
+    """Return the variables that a rotation keeps in a target, as the variable beside them tells that is called so.
 
-
-def merge_concurrent(ours: LastSync, before: LastSync, theirs: LastSync, touched: Collection[str]) -> LastSync:
-    """Return what both runs together have done since `before`.
-
-    A secret that both have written has no stamp any more: which of the two values is there, nobody can tell.
-    `touched` are the variables that this run has written or deleted; those that it brings are under its selectors
-    alone.
+    Where that cannot be read, its name alone tells; an empty set where it is not a rotation's, but another pull's.
     """
-    groups = {text: replace(group, entries=without(group.entries, ours.names)) for text, group in theirs.groups.items()}
-    for text, group in ours.groups.items():
-        other = theirs.groups.get(text, Group(group.origin)).entries
-        entries = {address: entry for address, entry in other.items() if entry != before.entry(text, address)}
-        for address, entry in group.entries.items():
-            if before.entry(text, address) == theirs.entry(text, address):
-                entries[address] = entry
-            elif any(name in touched for name in entry.names):
-                entries[address] = entry._replace(stamp="")
-        groups[text] = replace(group, entries=entries)
-    return replace(ours, groups={text: group for text, group in groups.items() if group.entries})
+    id_variable = name.removeprefix(STATE_OF)
+    if id_variable == name or name.startswith(PROBE) or (text or "").startswith(FORMAT):
+        return frozenset()
+    try:
+        notes = json.loads(text or "")
+    except (ValueError, RecursionError):
+        notes = None
+    if not isinstance(notes, dict):
+        # Nobody but a rotation secures what only it reads; which variable holds the secret is a guess then.
+        return frozenset({id_variable, id_variable.replace("ACCESS_KEY_ID", "SECRET_ACCESS_KEY")})
+    if not isinstance(notes.get("User"), str):
+        return frozenset()
+    variables = notes.get("Variables")
+    return frozenset({id_variable, *map(str, variables if isinstance(variables, list) else ())})
 
 
 def without(entries: Mapping[str, SyncedSecret], names: Collection[str]) -> dict[str, SyncedSecret]:
@@ -215,24 +202,6 @@ def without(entries: Mapping[str, SyncedSecret], names: Collection[str]) -> dict
         if left or not entry.names:
             kept[address] = entry._replace(names=left)
     return kept
-
-
-def _synced_so_far(
-    entry: SyncedSecret, target: TargetState, written: Mapping[str, Variable], pruned: Collection[str]
-) -> SyncedSecret:
-    # A secret may be undeleted: what has been pruned of it has to be written again then.
-    names, missing = {}, any(name in pruned for name in entry.names)
-    for name, digest in entry.names.items():
-        if name in written:
-            names[name] = uuid_digest(written[name].uuid)
-        elif digest != UNKNOWN:
-            names[name] = digest
-        else:
-            missing = True
-            # A variable that nobody has written yet may be somebody else's; it becomes ours once it is written.
-            if name in target.owned:
-                names[name] = uuid_digest(target.variables[name].uuid)
-    return entry._replace(stamp="" if missing else entry.stamp, names=names)
 
 
 def _words(marks: io.BytesIO, entry: SyncedSecret) -> list[Any]:

@@ -6,8 +6,7 @@ import logging
 import threading
 from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ParamSpec
 
 from pipe.errors import Busy, Conflict, Denied, KeyturnError, Missing, ServiceError, Stopped, WrongState
 from pipe.jobs.replicate.identity import CURRENT, OURS, is_current
@@ -23,6 +22,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("keyturn.replicate")
 
+P = ParamSpec("P")
+
 # A listing may be some minutes old: so often is a secret looked at once more before it is given up.
 LOOKS = 3
 
@@ -31,7 +32,7 @@ REFUSALS = 16
 
 
 class Work:
-    """The hands of a replication: `do` carries out one step and says what it did, or raises KeyturnError."""
+    """What carries out the steps of a replication; `do` does one, or raises KeyturnError."""
 
     def __init__(
         self, replicas: SecretsManager, facts: ReplicationFacts, policy: Replication, deadline: Deadline
@@ -83,15 +84,14 @@ class Work:
         return now is not None and (step.seen is None or now.stages != step.seen.stages)
 
     def _do(self, step: Step) -> None:
-        match step:
-            case Copy():
-                self._copy(step)
-            case PutBack():
-                self._put_back(step)
-            case Tag():
-                self._tag(step)
-            case Prune():
-                self._replicas.delete(step.on, self._policy.window)
+        if isinstance(step, Copy):
+            self._copy(step)
+        elif isinstance(step, PutBack):
+            self._put_back(step)
+        elif isinstance(step, Tag):
+            self._tag(step)
+        elif isinstance(step, Prune):
+            self._replicas.delete(step.on, self._policy.window)
 
     def _copy(self, step: Copy) -> None:
         """Write a replica; where it is not as the listing had it, look at it as it is now and decide again."""
@@ -115,12 +115,14 @@ class Work:
             if body is not None:
                 self._replicas.create(step.on, body, step.version, step.tags, self._policy.kms_key)
             return
-        requests = [partial(self._replicas.restore, step.on)] if seen.deleted else []
-        put = [partial(self._replicas.put, step.on, body, step.version)] if body is not None else []
-        tagged = step.tags.items() <= seen.tags.items()
-        tag = [] if tagged else [partial(self._replicas.tag, step.on, step.tags)]
+        request = _Requests()
+        if seen.deleted:
+            request(self._replicas.restore, step.on)
+        if body is not None:
+            request(self._replicas.put, step.on, body, step.version)
         # Tags never claim a version that is not there; without them, it is its id that makes it a replica.
-        _one_after_another([*requests, *put, *tag])
+        if not step.tags.items() <= seen.tags.items():
+            request(self._replicas.tag, step.on, step.tags)
 
     def _put_back(self, step: PutBack, looks: int = LOOKS) -> None:
         """Move AWSCURRENT; where it is not as the listing had it, away from where it is now."""
@@ -132,15 +134,15 @@ class Work:
                 raise
         else:
             return
-        restore = [partial(self._replicas.restore, step.on)] if seen.deleted else []
-        away_from = seen.version(CURRENT) or ""
-        again = [partial(self._put_back, replace(step, away_from=away_from), looks - 1)]
+        request, away_from = _Requests(), seen.version(CURRENT) or ""
+        if seen.deleted:
+            request(self._replicas.restore, step.on)
         if is_current(seen, step.wanted.token):
-            again = []
-        elif away_from.startswith(OURS):
+            return
+        if away_from.startswith(OURS):
             log.info("%s: another run has written it meanwhile; the next run looks again.", step.on)
-            again = []
-        _one_after_another([*restore, *again])
+            return
+        request(self._put_back, replace(step, away_from=away_from), looks - 1)
 
     def _tag(self, step: Tag) -> None:
         try:
@@ -149,15 +151,22 @@ class Work:
             seen = self._replicas.describe(step.on)
             if seen is None or not seen.deleted:
                 raise
-            restore = partial(self._replicas.restore, step.on)
-            _one_after_another([restore, partial(self._replicas.tag, step.on, step.tags)])
+            request = _Requests()
+            request(self._replicas.restore, step.on)
+            request(self._replicas.tag, step.on, step.tags)
 
 
-def _one_after_another(requests: list[Callable[[], None]]) -> None:
-    """Make requests; an error after the first of them says that something has changed."""
-    for number, request in enumerate(requests):
+class _Requests:
+    """The requests of one step: an error after the first of them says that something has changed."""
+
+    def __init__(self) -> None:
+        self._made = False
+
+    def __call__(self, request: Callable[P, None], *args: P.args, **kwargs: P.kwargs) -> None:
+        """Make a request."""
         try:
-            request()
+            request(*args, **kwargs)
         except KeyturnError as error:
-            error.changed = error.changed or number > 0
+            error.changed = error.changed or self._made
             raise
+        self._made = True

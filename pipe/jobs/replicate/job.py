@@ -18,13 +18,14 @@ from pipe.jobs.replicate.carry_out import Work
 from pipe.jobs.replicate.observe import ReplicationFacts, observe
 from pipe.jobs.replicate.overview import overview
 from pipe.jobs.replicate.plan import decide
-from pipe.jobs.replicate.steps import ReplicaOutcome, ReplicaPlan
-from pipe.jobs.replicate.summary import summary
+from pipe.jobs.replicate.steps import ReplicaOutcome, ReplicaPlan, changed
+from pipe.jobs.summary import last_line
 from pipe.overview import Overview
 from pipe.permissions import NOTHING, Home, Permissions
 from pipe.retry import Deadline
 from pipe.settings.reader import Reader
 from pipe.settings.variables import TAKE_OVER
+from pipe.sources.source import Reads
 from pipe.sources.vault import VaultSource
 from pipe.values import Needs, Replication, Run
 
@@ -92,9 +93,8 @@ class Replicate:
 
     def __init__(self, job: ReplicateJob, run: Run, deadline: Deadline, sign_ins: SignIns) -> None:
         self._policy = job.replication
-        vault = sign_ins.vault(job.vault)
         # Dynamic secrets are refused, and to read one is to make it.
-        self._source = VaultSource(vault.kv, vault, job.replication.selectors, dry_run=True)
+        self._source = VaultSource(sign_ins.vault(job.vault), job.replication.selectors, Reads.KEPT)
         self._aws = sign_ins.aws(job.aws)
         self._deadline = deadline
         self._run = run
@@ -118,7 +118,11 @@ class Replicate:
 
     def summary(self, facts: ReplicationFacts, plan: ReplicaPlan, outcome: ReplicaOutcome | None) -> str:
         """Return the last line."""
-        return summary(facts, plan, outcome)
+        would, done = changed(plan.actions), changed(outcome.done if outcome else ())
+        return last_line(
+            facts, plan, outcome, what="replica", right="all replicas are right",
+            would=would and f"to do: {would}", done=done, lead="Replicas: ",
+        )  # fmt: skip
 
     def overview(self, facts: ReplicationFacts, plan: ReplicaPlan, outcome: ReplicaOutcome | None) -> Overview:  # noqa: ARG002 - what each action is asked
         """Return how the replicas are after it."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
 
 from pipe.errors import KeyturnError, Refused
@@ -48,13 +49,11 @@ def observe(store: Callable[[], SecretsManager], source: Source, policy: Replica
     Versions come after the replicas, not beside them: a replica that another run writes meanwhile would seem to have no
     source, or to be ahead of it. Raises Refused with everything that cannot be asked, and ServiceError.
     """
-    now, (replicas,) = open_beside(source, [lambda: store().listed([policy.prefix] if policy.prefix else [])])
-    if isinstance(replicas, KeyturnError):
-        raise Refused.by([replicas])
+    now, replicas = open_with_replicas(source, store, policy)
     replicated = {each.tags.get(SOURCE) for each in replicas.values() if of_origin(each, source.origin)}
 
     def known(_: Selector, address: str) -> bool:
-        """Tell whether a secret may be unchanged: it has a replica already. What is replicated has versions."""
+        """Tell whether a secret may be unchanged: it has a replica already. Versions are always hoped for."""
         return not address or (source_tag(address) in replicated and not policy.force)
 
     looked, contents = look(source, known)
@@ -62,6 +61,16 @@ def observe(store: Callable[[], SecretsManager], source: Source, policy: Replica
         looked = tuple(confirm(source, each, _brought(replicas, each, source.origin, policy)) for each in looked)
     facts = ReplicationFacts(now, source.origin, looked, contents, {}, replicas, run.id, run.dry_run)
     return read(source, facts, to_read(facts, policy))
+
+
+def open_with_replicas(
+    source: Source, store: Callable[[], SecretsManager], policy: Replication
+) -> tuple[datetime, Mapping[str, Described]]:
+    """Open a source while the replicas are listed; return its time and the replicas. Raises Refused."""
+    now, (replicas,) = open_beside(source, [lambda: store().listed([policy.prefix] if policy.prefix else [])])
+    if isinstance(replicas, KeyturnError):
+        raise Refused.by([replicas])
+    return now, replicas
 
 
 def _brought(
@@ -100,10 +109,9 @@ def to_read(facts: ReplicationFacts, policy: Replication) -> list[FoundSecret]:
         if wanted.found.address in facts.contents or wanted.found.engine is Engine.OTHER:
             continue
         replica = facts.replicas.get(wanted.name)
-        if replica is None or policy.force or not _is_there(replica, wanted.token):
+        there = replica is not None and (
+            is_current(replica, wanted.token) or (staged(replica, wanted.token) is not None and not replica.deleted)
+        )
+        if policy.force or not there:
             needed.append(wanted.found)
     return needed
-
-
-def _is_there(replica: Described, token: str) -> bool:
-    return is_current(replica, token) or (staged(replica, token) is not None and not replica.deleted)

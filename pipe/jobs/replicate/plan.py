@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from pipe.errors import Problem, Refused
-from pipe.jobs.prune import Orphaned, is_refused, may_go, not_deleted, too_many, why_kept
+from pipe.jobs.prune import Orphaned, guarded, is_refused, may_go, not_deleted, why_kept
 from pipe.jobs.replicate.identity import (
     CURRENT,
     OURS,
@@ -31,8 +31,8 @@ from pipe.plan import Do, Step
 from pipe.redact import Secret
 from pipe.secrets import Content, Described, Engine, as_json
 from pipe.selectors import Selector, covers
-from pipe.sources.inventory import Inventory, named, no_key, take_inventory
-from pipe.values import Replication, count
+from pipe.sources.inventory import Inventory, no_key, take_inventory
+from pipe.values import Replication, count, named
 
 # Bytes that Secrets Manager takes, in UTF-8, and what it takes in a name.
 LARGEST = 65_536
@@ -214,16 +214,12 @@ def _orphans(facts: ReplicationFacts, policy: Replication, kept: set[str]) -> It
     counts = Counter(tags[OWNER] for tags in owned.values())
     orphaned = [Orphaned(selected[each], names, counts[each]) for each, names in gone.items() if names]
     going = len(may_go(orphaned, policy))
-    many: dict[str, str] = {}
+    too_many = guarded(orphaned, (going, len(owned), "of all replicas"), going, policy)
+    held = sum(len(each.names) for each in orphaned if each.looked.selector.text in too_many)
     for each in orphaned:
-        text, all_of_them = each.looked.selector.text, (going, len(owned), "of all replicas")
-        if not why_kept(each.looked, policy):
-            many[text] = too_many([all_of_them, (len(each.names), each.owned, f"of “{text}”")], going, policy)
-    held = sum(len(each.names) for each in orphaned if many.get(each.looked.selector.text))
-    for each in orphaned:
-        unsure, much = why_kept(each.looked, policy), many.get(each.looked.selector.text)
+        many = too_many.get(each.looked.selector.text)
         # What goes in this run is not there any more in the next one.
-        why = not_deleted(much, going if facts.dry_run else held) if much else unsure
+        why = not_deleted(many, going if facts.dry_run else held) if many else why_kept(each.looked, policy)
         if not why:
             until = f"it can be restored for {policy.window} days"
             yield from (Prune(on=name, reason=f"{gone}; {until}") for name, gone in each.names.items())

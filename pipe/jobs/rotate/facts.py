@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from pipe.outcome import Outcome
-from pipe.plan import Failure, Plan, Step
+from pipe.plan import Failure, Outcome, Plan, Step
 from pipe.values import AccessKey, Identity, LastUse, Place, Run, Variable
 
 # A user has so many keys at most; inactive ones count.

@@ -11,8 +11,8 @@ import shlex
 from collections.abc import Iterator, Mapping, Sequence
 
 from pipe.permissions import ATTACHED, INLINE, MANAGED, Home, Statement, compact, document, split, trusts_step
+from pipe.pipeline_step import PipelineStep
 from pipe.selectors import Selector
-from pipe.step import Step
 
 # What needs no quotes in YAML, but for some words.
 _PLAIN = re.compile(r"(?!(?:true|false|yes|no|on|off|null)$)[A-Za-z$/][\w./:@$+-]*[\w/]", re.IGNORECASE)
@@ -23,7 +23,7 @@ STEPS = {"rotate": "Rotate AWS access keys", "pull": "Pull secrets", "replicate"
 Variables = Mapping[str, str | tuple[str, ...]]
 
 
-def aws(step: Step, role_arn: str, grants: Mapping[str, Sequence[Statement]]) -> str:
+def aws(step: PipelineStep, role_arn: str, grants: Mapping[str, Sequence[Statement]]) -> str:
     """Return what makes the provider of the step's tokens, the role, and its policies by their names."""
     home, issuer, audience = Home.of(role_arn, ""), issuer_of(step), step.audiences[0]
     provider = home.iam(f"oidc-provider/{issuer.partition('://')[2]}")
@@ -89,7 +89,7 @@ def policy(name: str, selectors: Sequence[Selector]) -> str:
     return "\n".join([f"bao policy write {name} - <<'END'", *lines, "END\n"])
 
 
-def sign_in(step: Step, mount: str, role: str) -> str:
+def sign_in(step: PipelineStep, mount: str, role: str) -> str:
     """Return what lets Vault take the step's tokens, and makes the role, whose policy has its name.
 
     What is mounted there for another issuer is left alone: others sign in by it.
@@ -115,7 +115,7 @@ def sign_in(step: Step, mount: str, role: str) -> str:
     )
 
 
-def issuer_of(step: Step) -> str:
+def issuer_of(step: PipelineStep) -> str:
     """Return the issuer of the step's tokens, as its own token says it or else as Bitbucket is known to."""
     return step.claims.get("iss") or step.issuer
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from importlib import import_module
 from typing import cast
 
-from pipe import __version__, permissions
+from pipe import permissions
 from pipe.access.aws import AwsAccess, WebIdentity
 from pipe.access.notify import read_notice
 from pipe.access.stored import Stored
@@ -19,24 +18,22 @@ from pipe.jobs.pull.job import VAULT, PullJob
 from pipe.jobs.registry import MODULES
 from pipe.jobs.replicate.job import ReplicateJob
 from pipe.jobs.rotate.job import RotateJob
-from pipe.jobs.setup.action import SetUp, Vault
+from pipe.jobs.setup.commands import Variables
+from pipe.jobs.setup.script import ROLE, SetUp
 from pipe.permissions import Home, Statement
+from pipe.pipeline_step import PipelineStep, claims_of, step_of
 from pipe.redact import Secret
 from pipe.retry import Deadline
 from pipe.selectors import Selector
 from pipe.settings.reader import Reader, doubts_of
 from pipe.settings.variables import BY_NAME, DOING, STEP_TOKEN
 from pipe.sources.registry import source_type
-from pipe.step import Step, claims_of, step_of
 from pipe.values import Run
 
 _STEP = (
     "BITBUCKET_WORKSPACE", "BITBUCKET_WORKSPACE_UUID", "BITBUCKET_REPO_SLUG", "BITBUCKET_REPO_UUID",
     "BITBUCKET_DEPLOYMENT_ENVIRONMENT", "BITBUCKET_DEPLOYMENT_ENVIRONMENT_UUID",
 )  # fmt: skip
-
-# What the role in AWS and the one in Vault are called where nothing else is given.
-ROLE = "keyturn"
 
 # Orders for one run, which no schedule repeats.
 _ONCE = {"FORCE", "REVOKE"}
@@ -52,17 +49,17 @@ class SetupJob:
     `role_arn` is the role in AWS, `topic` that of notices. `gaps` says what stands for each variable that is missing.
     """
 
-    step: Step
+    step: PipelineStep
     role_arn: str
     topic: str
     jobs: Mapping[str, Job]
-    variables: Mapping[str, Mapping[str, str | tuple[str, ...]]]
+    variables: Mapping[str, Variables]
     gaps: Mapping[str, str]
     doubts: tuple[Problem, ...] = ()
 
     def start(self, run: Run, deadline: Deadline) -> SetUp:  # noqa: ARG002 - nobody is asked for anything
         """Return the set-up."""
-        return setup(self)
+        return SetUp(self, _grants(self), _vaults(self))
 
 
 def read_job(reader: Reader) -> SetupJob:
@@ -78,15 +75,15 @@ def read_job(reader: Reader) -> SetupJob:
         read_notice(own)
         variables[action] = {name: _shown(name, value) for name, value in own.given().items() if name not in _ONCE}
         reader.gaps |= own.gaps
-    return SetupJob(
-        step,
-        reader.text("AWS_OIDC_ROLE_ARN"),
-        reader.text("SNS_TOPIC_ARN"),
-        jobs,
-        variables,
-        reader.gaps,
-        doubts_of(reader),
-    )
+    return setup_of(reader, step, jobs, variables)
+
+
+def setup_of(
+    reader: Reader, step: PipelineStep, jobs: Mapping[str, Job], variables: Mapping[str, Variables]
+) -> SetupJob:
+    """Return the set-up of some jobs, for the role and the topic that are given."""
+    role, topic = reader.text("AWS_OIDC_ROLE_ARN"), reader.text("SNS_TOPIC_ARN")
+    return SetupJob(step, role, topic, jobs, variables, reader.gaps, doubts_of(reader))
 
 
 def read_meant(reader: Reader, action: str) -> Job:
@@ -94,7 +91,7 @@ def read_meant(reader: Reader, action: str) -> Job:
     return cast(Job, import_module(MODULES[action]).read_job(reader))
 
 
-def whole_step(reader: Reader) -> Step:
+def whole_step(reader: Reader) -> PipelineStep:
     """Return the step with what stands for all of it that is not known."""
     step = read_step(reader)
     reader.gap(STEP_TOKEN, reader.plain(STEP_TOKEN))
@@ -148,28 +145,11 @@ def read_actions(reader: Reader) -> tuple[str, ...]:
     return tuple(action for action, some in zip(DOING, meant, strict=True) if some) or DOING
 
 
-def read_step(reader: Reader) -> Step:
+def read_step(reader: Reader) -> PipelineStep:
     """Return where the step is."""
     token = reader.plain(STEP_TOKEN)
     given = {name: reader.plain(name) for name in _STEP}
     return step_of(reader.text("BITBUCKET_API_URL"), given, claims_of(Secret(token)) if token else {})
-
-
-_OWN = "Bitbucket hands it to every step; see Repository settings, OpenID Connect."
-
-
-def setup(job: SetupJob) -> SetUp:
-    """Return the set-up of this version of the pipe; what is doubtful is told in it."""
-    return SetUp(
-        job.step,
-        f"docker://your-account/keyturn:{__version__}",
-        job.variables,
-        {name: (stands, _meaning(name)) for name, stands in job.gaps.items()},
-        tuple(map(str, job.doubts)),
-        _grants(job),
-        _vaults(job),
-        uses_bitbucket=any(not isinstance(each, ReplicateJob) for each in job.jobs.values()),
-    )
 
 
 def _grants(job: SetupJob) -> dict[str, dict[str, list[Statement]]]:
@@ -199,7 +179,7 @@ def _role(access: AwsAccess, job: SetupJob) -> str:
     return access.role_arn if isinstance(access.way, WebIdentity) else job.role_arn
 
 
-def _vaults(job: SetupJob) -> tuple[Vault, ...]:
+def _vaults(job: SetupJob) -> dict[VaultAccess, dict[Selector, None]]:
     """Return how each Vault is asked for what all jobs need of it."""
     found: defaultdict[VaultAccess, dict[Selector, None]] = defaultdict(dict)
     for each in job.jobs.values():
@@ -210,18 +190,10 @@ def _vaults(job: SetupJob) -> tuple[Vault, ...]:
             found[each.vault] |= dict.fromkeys(each.pull.selectors)
         if isinstance(each, ReplicateJob):
             found[each.vault] |= dict.fromkeys(each.replication.selectors)
-    return tuple(
-        Vault(each.address, each.namespace, each.method, each.path, each.role or ROLE, tuple(selectors))
-        for each, selectors in found.items()
-    )
+    return found
 
 
 def _stored(job: Job) -> Stored | None:
     """Return where a job fetches its credential for Bitbucket from; None where it is given or needs none."""
     given = () if isinstance(job, ReplicateJob) else job.targets.access.credential
     return next((each for each in given if isinstance(each, Stored)), None)
-
-
-def _meaning(name: str) -> str:
-    variable = BY_NAME.get(name)
-    return re.sub(r" \(\d\)|`", "", variable.meaning) if variable else _OWN

@@ -9,7 +9,6 @@ from functools import partial
 from typing import ClassVar, TypeVar
 
 from pipe.access.sign_ins import SignIns
-from pipe.access.vault import VaultSession
 from pipe.clients.secretsmanager import SecretsManager
 from pipe.errors import KeyturnError, problems_of
 from pipe.jobs.pull.job import PullJob
@@ -19,6 +18,7 @@ from pipe.jobs.pull.overview import Asked, asked_of, store_of, what_needs_a_pers
 from pipe.jobs.replicate.job import ReplicateJob
 from pipe.jobs.replicate.job import read_job as read_replicate
 from pipe.jobs.replicate.observe import ReplicationFacts as Replicas
+from pipe.jobs.replicate.observe import open_with_replicas
 from pipe.jobs.replicate.overview import overview as replicas_of
 from pipe.jobs.rotate.job import RotateJob, read_rotate_job, rotation
 from pipe.jobs.status.rotation import status_of
@@ -29,11 +29,12 @@ from pipe.retry import Deadline, side_by_side
 from pipe.settings.reader import Reader
 from pipe.sources.inventory import Observed, look, open_beside
 from pipe.sources.registry import source_type
-from pipe.sources.source import Source
+from pipe.sources.source import Reads
 from pipe.sources.vault import VaultSource
 from pipe.values import Place, Run, Variable
 
 T = TypeVar("T")
+J = TypeVar("J", PullJob, ReplicateJob)
 Looked = tuple[Place, dict[str, Variable]]
 
 
@@ -105,19 +106,12 @@ class Look:
             looked = [(target.place, dict(target.variables)) for target in keys.facts.targets]
         elif job.pull is not None:
             looked = list({place.path: (place, variables) for place, variables in self._targets(job.pull)}.values())
-        asked = (
-            self._tried(partial(self._ask, job.pull, problems), "the source of SECRETS", problems) if job.pull else None
-        )
+        asked = self._tried(self._ask, job.pull, "the source of SECRETS", problems)
         policy = job.pull.pull if job.pull else None
         stores = [store_of(target_of(*each, job.state_variable), policy, asked) for each in looked]
         stores = [store for store in stores if store.held or store.note]
-        problems += what_needs_a_person(stores)
-        replicas = (
-            self._tried(partial(self._replicas, job.replicate, problems), "the replicas", problems)
-            if job.replicate
-            else None
-        )
-        problems += what_needs_a_person([replicas] if replicas else [])
+        replicas = self._tried(self._replicas, job.replicate, "the replicas", problems)
+        problems += what_needs_a_person([*stores, *([replicas] if replicas else [])])
         now = keys.facts.now if keys else datetime.now(UTC)
         return All(now, keys, tuple(stores), replicas, tuple(problems), tuple(self._unseen(stores)))
 
@@ -130,10 +124,10 @@ class Look:
         if job.replicate is None:
             yield "replicas (AWS_SECRET_PREFIX is not given)"
 
-    def _tried(self, question: Callable[[], T], what: str, problems: list[str]) -> T | None:
-        """Return the answer; None where there is none, and then it is a problem."""
+    def _tried(self, ask: Callable[[J, list[str]], T], job: J | None, what: str, problems: list[str]) -> T | None:
+        """Return what is asked for a job; None where there is no job, or no answer, and then that is a problem."""
         try:
-            return question()
+            return ask(job, problems) if job else None
         except KeyturnError as error:
             problems += [f"{what}: {problem}" for problem in problems_of([error])]
             return None
@@ -151,35 +145,25 @@ class Look:
 
     def _ask(self, job: PullJob, problems: list[str]) -> Asked:
         session = self._sign_ins.session(job.vault or job.aws)
-        source: Source = (
-            VaultSource(session.kv, session, job.pull.selectors, dry_run=True, look_only=True)
-            if isinstance(session, VaultSession)
-            else source_type(job.source).open(session, job.pull.selectors, True)
-        )
+        source = source_type(job.source).open(session, job.pull.selectors, Reads.NOTHING)
         try:
             now, _ = open_beside(source, ())
-            found, _ = look(source, _known)
-            seen = Observed(now, source.origin, found, {}, {})
-            problems += _unread(seen)
-            return asked_of(seen, job.pull)
+            seen = Observed(now, source.origin, look(source, _known)[0], {}, {})
         finally:
             source.close(leased=False)
+        problems += _unread(seen)
+        return asked_of(seen, job.pull)
 
     def _replicas(self, job: ReplicateJob, problems: list[str]) -> Store:
-        session, policy = self._sign_ins.vault(job.vault), job.replication
-        source = VaultSource(session.kv, session, policy.selectors, dry_run=True, look_only=True)
-        prefixes = [policy.prefix] if policy.prefix else []
+        policy, aws = job.replication, self._sign_ins.aws(job.aws)
+        source = VaultSource(self._sign_ins.vault(job.vault), policy.selectors, Reads.NOTHING)
         try:
-            aws = self._sign_ins.aws(job.aws)
-            now, (replicas,) = open_beside(source, [lambda: SecretsManager(aws.enter()).listed(prefixes)])
-            if isinstance(replicas, KeyturnError):
-                raise replicas
-            found, _ = look(source, _known)
-            facts = Replicas(now, source.origin, found, {}, {}, replicas, self._run.id)
-            problems += _unread(facts)
-            return replicas_of(facts, policy, None).stores[0]
+            now, replicas = open_with_replicas(source, lambda: SecretsManager(aws.enter()), policy)
+            facts = Replicas(now, source.origin, look(source, _known)[0], {}, {}, replicas, self._run.id)
         finally:
             source.close(leased=False)
+        problems += _unread(facts)
+        return replicas_of(facts, policy, None).stores[0]
 
 
 def _unread(seen: Observed) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from pipe.errors import Problem
@@ -12,6 +12,7 @@ from pipe.jobs.rotate.facts import KeyPlan, KeyStep, Rotation, RotationFacts
 from pipe.jobs.rotate.preview import (
     ADVICE,
     Fate,
+    Preview,
     action_of,
     breach_of,
     briefly,
@@ -39,58 +40,40 @@ _MENDS = frozenset({Do.REMOVE, Do.VERIFY, Do.PUBLISH})
 
 
 @dataclass(frozen=True)
-class KeyStatus:
-    """One access key: how it is, and what happens to it next, when (`due`), and what is in the way (`blocked`)."""
-
-    key: AccessKey
-    role: str
-    age_days: int
-    last_use: str
-    held_by: tuple[str, ...]
-    next: str
-    due: date | None
-    blocked: bool
-
-
-@dataclass(frozen=True)
 class Status:
-    """The state of one user's rotation.
+    """The state of one user's rotation, with what the next run would do.
 
-    `problems` is what is overdue or broken, `busy` which run is at work on it, `ahead` what happens to the keys, and
-    `breach` says how the 90-day rule is not kept, if it is not: that is told, but no problem of the rotation.
+    `problems` is what is overdue or broken, and `breach` says how the 90-day rule is not kept, if it is not: that is
+    told, but no problem of the rotation.
     """
 
-    facts: RotationFacts
-    policy: Rotation
-    plan: KeyPlan
-    keys: tuple[KeyStatus, ...]
+    preview: Preview
     problems: tuple[Problem, ...]
-    busy: str
-    ahead: str
     breach: str = ""
 
     @property
-    def exit_code(self) -> int:
-        """0 where all is well, 1 where something is overdue or broken."""
-        return 1 if self.problems else 0
+    def facts(self) -> RotationFacts:
+        """What was seen."""
+        return self.preview.facts
+
+    @property
+    def keys(self) -> tuple[Fate, ...]:
+        """The keys, and what happens to each."""
+        return self.preview.fates
 
     @property
     def sentence(self) -> str:
         """The last line's words."""
         revoked = self.facts.record.revoked
-        leaks = [
-            f"{entry.key.name}, which leaked, is still active; "
-            for entry in self.keys
-            if entry.key.active and entry.key.id in revoked
-        ]
-        user = f"{''.join(leaks)}{self.facts.user}"
+        leaks = [key.name for key in self.facts.keys if key.active and key.id in revoked]
+        user = "".join(f"{name}, which leaked, is still active; " for name in leaks) + self.facts.user
         if self.problems:
             return f"{user}: {count(len(self.problems), 'problem')}: {self.problems[0].what}"
-        if self.busy:
-            return f"{user}: nothing can be told yet: {self.busy}"
+        if self.preview.plan.busy:
+            return f"{user}: nothing can be told yet: {self.preview.plan.busy}"
         quiet = self.quiet_since
         unused = f"; nobody has used a key of {self.facts.user} since {quiet:%Y-%m-%d}" if quiet else ""
-        return f"{user}: all is well{' but for 1 remark' if self.breach else ''}: {self.ahead}{unused}"
+        return f"{user}: all is well{' but for 1 remark' if self.breach else ''}: {self.preview.sentence}{unused}"
 
     @property
     def quiet_since(self) -> datetime | None:
@@ -98,7 +81,7 @@ class Status:
 
         A rotation uses the new key itself, to see it work.
         """
-        moments = [last_sign_of_life(self.facts, entry.key) for entry in self.keys]
+        moments = [last_sign_of_life(self.facts, key) for key in self.facts.keys]
         known = [moment for moment in moments if moment]
         if not known or len(known) < len(moments) or self.facts.now - max(known) < UNUSED:
             return None
@@ -106,32 +89,26 @@ class Status:
 
     def key_rows(self) -> list[tuple[str, ...]]:
         """Return the keys as a table for people."""
-        return [
-            (
-                key.key.name,
-                count(key.age_days, "day"),
-                state_of(self.facts, key.key),
-                key.last_use,
-                str(len(key.held_by)),
-                key.next,
-            )
-            for key in self.keys
-        ]
+        return [self._row(fate.key, fate.next) for fate in self.keys]
+
+    def _row(self, key: AccessKey, ahead: str) -> tuple[str, ...]:
+        facts = self.facts
+        use, holders = briefly(facts.last_use.get(key.id)), str(len(self._holders(key)))
+        return key.name, key.age(facts.now), state_of(facts, key), use, holders, ahead
+
+    def _holders(self, key: AccessKey) -> list[str]:
+        return [target.place.label for target in self.facts.targets if target.key_id == key.id]
 
     def target_rows(self) -> list[tuple[str, ...]]:
         """Return the targets as a table for people."""
         return [
-            (
-                target.place.label,
-                last_four(target.key_id) if target.key_id else "-",
-                holding(self.facts, target.key_id),
-            )
-            for target in self.facts.targets
+            (each.place.label, last_four(each.key_id) if each.key_id else "-", holding(self.facts, each.key_id))
+            for each in self.facts.targets
         ]
 
     def tables(self) -> tuple[Table | str, ...]:
         """Return it as it is shown."""
-        tones = tuple(Tone.DOUBTFUL if key.blocked else Tone.PLAIN for key in self.keys)
+        tones = tuple(Tone.DOUBTFUL if fate.blocked else Tone.PLAIN for fate in self.keys)
         keys = Table(KEY_HEAD, tuple(self.key_rows()), tones)
         targets = Table(TARGET_HEAD, tuple(self.target_rows()))
         rule = ("", Table(("90-day rule",), ((f"{self.breach}.",), (ADVICE,)))) if self.breach else ()
@@ -143,32 +120,29 @@ class Status:
         return {
             "account": facts.caller.account,
             "user": facts.user,
-            "keys": [
-                {
-                    "id": key.key.id,
-                    "role": key.role,
-                    "active": key.key.active,
-                    "created": stamp(key.key.created),
-                    "age_days": key.age_days,
-                    "last_use": last_use(facts.last_use.get(key.key.id)),
-                    "held_by": list(key.held_by),
-                    "next": key.next,
-                    "due": key.due.isoformat() if key.due else None,
-                    "blocked": key.blocked,
-                }
-                for key in self.keys
-            ],
+            "keys": [self._key_as_json(fate) for fate in self.keys],
             "targets": [
-                {
-                    "target": target.place.label,
-                    "key": shown(target.key_id),
-                    "state": holding(facts, target.key_id),
-                }
-                for target in facts.targets
+                {"target": each.place.label, "key": shown(each.key_id), "state": holding(facts, each.key_id)}
+                for each in facts.targets
             ],
             "quiet_since": stamp(self.quiet_since) if self.quiet_since else None,
             "breach": self.breach or None,
-            "busy": self.busy or None,
+            "busy": self.preview.plan.busy or None,
+        }
+
+    def _key_as_json(self, fate: Fate) -> dict[str, Any]:
+        facts, key = self.facts, fate.key
+        return {
+            "id": key.id,
+            "role": role_of(facts, key),
+            "active": key.active,
+            "created": stamp(key.created),
+            "age_days": key.age_days(facts.now),
+            "last_use": last_use(facts.last_use.get(key.id)),
+            "held_by": self._holders(key),
+            "next": fate.next,
+            "due": fate.due.isoformat() if fate.due else None,
+            "blocked": fate.blocked,
         }
 
 
@@ -179,10 +153,7 @@ TARGET_HEAD = ("target", "holds", "which is")
 def status_of(facts: RotationFacts, policy: Rotation) -> Status:
     """Return the status of what was observed with every key's last use."""
     preview = preview_of(facts, policy)
-    keys = tuple(_key(facts, fate) for fate in preview.fates)
-    problems = (*preview.refused, *_problems(facts, preview.plan))
-    breach = breach_of(facts, policy)
-    return Status(facts, policy, preview.plan, keys, problems, preview.plan.busy, preview.sentence, breach)
+    return Status(preview, (*preview.refused, *_problems(facts, preview.plan)), breach_of(facts, policy))
 
 
 def _problems(facts: RotationFacts, plan: KeyPlan) -> Iterator[Problem]:
@@ -201,17 +172,3 @@ def _mends(step: KeyStep, facts: RotationFacts) -> bool:
     if step.do is Do.VERIFY and step.key_id == facts.record.current:
         return False
     return step.do is Do.TIDY or (step.do in _MENDS and bool(step.key_id))
-
-
-def _key(facts: RotationFacts, fate: Fate) -> KeyStatus:
-    key = fate.key
-    return KeyStatus(
-        key=key,
-        role=role_of(facts, key),
-        age_days=key.age_days(facts.now),
-        last_use=briefly(facts.last_use.get(key.id)),
-        held_by=tuple(target.place.label for target in facts.targets if target.key_id == key.id),
-        next=fate.next,
-        due=fate.due,
-        blocked=fate.blocked,
-    )

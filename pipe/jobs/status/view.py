@@ -40,7 +40,8 @@ def view_of(seen: All) -> Ended:
             parts += ["", *_held(head, stores)]
     if seen.unseen:
         parts += ["", Table(("not looked at",), tuple((each,) for each in seen.unseen))]
-    lives = overview(seen.keys.facts, seen.keys.policy, seen.keys.plan, None).keys if seen.keys else ()
+    ahead = seen.keys.preview if seen.keys else None
+    lives = overview(ahead.facts, ahead.policy, ahead.plan, None).keys if ahead else ()
     stores = (*seen.stores, *((seen.replicas,) if seen.replicas else ()))
     return Ended(
         1 if problems else 0,
@@ -80,8 +81,11 @@ def _held(head: str, stores: Iterable[Store]) -> Iterator[Table | str]:
         shown = [each for each in store.held if each.remarkable or not many]
         if shown:
             tones = tuple(Tone.DOUBTFUL if each.remarkable else Tone.PLAIN for each in shown)
+            cells = (
+                (each.name, each.secret, each.version or "-", str(each.since or "-"), each.state) for each in shown
+            )
             yield f"  {store.label}:"
-            yield Table((head, "secret", "version", "since", "state"), tuple(map(_cells, shown)), tones)
+            yield Table((head, "secret", "version", "since", "state"), tuple(cells), tones)
         if store.note:
             yield f"  {store.label}: {store.note}"
     counted = sum(not each.remarkable for store in stores for each in store.held) if many else 0
@@ -89,21 +93,8 @@ def _held(head: str, stores: Iterable[Store]) -> Iterator[Table | str]:
         yield f"  {count(counted, head)}, of which there is nothing to tell"
 
 
-def _cells(held: Held) -> tuple[str, ...]:
-    state = held.by_hand or held.source or "untouched since it was written"
-    return held.name, held.secret, held.version or "-", f"{held.since or '-'}", state
-
-
 def _as_json(seen: All, problems: tuple[str, ...]) -> dict[str, Any]:
-    nothing: dict[str, Any] = {
-        "account": None,
-        "user": None,
-        "keys": [],
-        "targets": [],
-        "quiet_since": None,
-        "breach": None,
-        "busy": None,
-    }
+    nothing = dict.fromkeys(("account", "user", "quiet_since", "breach", "busy")) | {"keys": [], "targets": []}
     return {
         "schema": SCHEMA,
         "at": stamp(seen.now),

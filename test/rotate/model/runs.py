@@ -24,8 +24,7 @@ from pipe.jobs.rotate.action import Rotate
 from pipe.jobs.rotate.facts import Rotation
 from pipe.jobs.rotate.secret_journal import SecretJournal
 from pipe.jobs.rotate.state import announced
-from pipe.outcome import Outcome
-from pipe.plan import Do
+from pipe.plan import Do, Outcome
 from pipe.redact import Secret
 from pipe.retry import Deadline
 from pipe.values import Identity, KeyPair, Run

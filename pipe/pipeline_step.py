@@ -20,7 +20,7 @@ _ISSUER = re.compile(r".*/workspaces/(?P<workspace>[^/]+)/pipelines-config/ident
 
 
 @dataclass(frozen=True)
-class Step:
+class PipelineStep:
     """A step: where it runs, by slugs and {uuids}, each empty where it is not known.
 
     `api` is the root of Bitbucket's API. `claims` are what the step's token says, none where it has no token; what they
@@ -59,11 +59,11 @@ class Step:
         return ":".join([*places, "*"]) if self.repository_uuid else ""
 
 
-def step_of(api: str, given: Mapping[str, str], claims: Mapping[str, str]) -> Step:
+def step_of(api: str, given: Mapping[str, str], claims: Mapping[str, str]) -> PipelineStep:
     """Return the step that Bitbucket's variables, and the claims of its token, if it has one, speak of."""
     told = _ISSUER.fullmatch(claims.get("iss", ""))
     workspace = given.get("BITBUCKET_WORKSPACE", "") or (told["workspace"] if told else "")
-    return Step(
+    return PipelineStep(
         api.rstrip("/"),
         workspace,
         given.get("BITBUCKET_REPO_SLUG", ""),

@@ -8,8 +8,8 @@ from datetime import UTC, datetime, timedelta
 from pipe.clients.bitbucket_auth import provider_documents
 from pipe.errors import KeyturnError
 from pipe.jobs.doctor.diagnosis import Check, bad, failed, good, note, unknown
+from pipe.pipeline_step import PipelineStep
 from pipe.retry import Deadline
-from pipe.step import Step
 from pipe.values import count, unstamp
 
 AREA = "the step"
@@ -18,7 +18,7 @@ AREA = "the step"
 SHORT = timedelta(minutes=5)
 
 
-def check_token(step: Step, deadline: Deadline) -> Iterator[Check]:
+def check_token(step: PipelineStep, deadline: Deadline) -> Iterator[Check]:
     """Yield what is to be said of the token that a step has; its issuer is asked."""
     if not step.claims:
         yield bad(AREA, "OIDC token", "BITBUCKET_STEP_OIDC_TOKEN is no JWT", "Leave the variable to Bitbucket.")
@@ -50,7 +50,7 @@ def _life(exp: str) -> Check:
     return note(AREA, "OIDC token", why, "Use it early in the step.") if left < SHORT else good(AREA, "OIDC token", why)
 
 
-def _issuer(step: Step, deadline: Deadline) -> Iterator[Check]:
+def _issuer(step: PipelineStep, deadline: Deadline) -> Iterator[Check]:
     expected, told, documents = step.issuer, step.claims.get("iss", ""), "issuer's documents"
     if expected and told != expected:
         yield bad(

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import starmap
 from textwrap import wrap
+from typing import TYPE_CHECKING
 
+from pipe import __version__
+from pipe.access.vault import VaultAccess
 from pipe.jobs.setup import commands
-from pipe.jobs.setup.commands import Variables
 from pipe.permissions import READ_SCOPES, WRITE_SCOPES, Statement
-from pipe.report import Ended, listed
+from pipe.report import Ended
 from pipe.selectors import Selector
-from pipe.step import Step
+from pipe.settings.variables import BY_NAME
+from pipe.values import listed
+
+if TYPE_CHECKING:
+    from pipe.jobs.setup.job import SetupJob
 
 # The version of the report's shape; it changes when a field changes its meaning or goes.
 SCHEMA = "keyturn/setup/1"
@@ -22,60 +28,40 @@ SCHEMA = "keyturn/setup/1"
 # Comments are wrapped so that they fit into a terminal's usual 80 columns.
 WIDTH = 77
 
+# What the role in AWS and the one in Vault are called where nothing else is given.
+ROLE = "keyturn"
+IMAGE = f"docker://your-account/keyturn:{__version__}"
+
+_OWN = "Bitbucket hands it to every step; see Repository settings, OpenID Connect."
 _GAP = re.compile(r"<[\w-]+>")
 
 
 @dataclass(frozen=True)
-class Vault:
-    """How Vault is asked for which secrets; `role` is the role's name, and its policy's.
-
-    `method` is mounted at `mount`.
-    """
-
-    address: str
-    namespace: str
-    method: str
-    mount: str
-    role: str
-    selectors: tuple[Selector, ...]
-
-
-@dataclass(frozen=True)
 class SetUp:
-    """One set-up: what the actions need, each empty or None where none needs it.
+    """One set-up: the policies of each role, by the role's ARN and by name, and the secrets that each Vault gives."""
 
-    `grants` are the policies of each role, by the role's ARN and by name, `vaults` the ways to be asked for secrets.
-    `actions` has the variables of each action's pipe, and `image` is the pipe as a pipeline names it. `gaps` says for
-    each variable that is missing what stands for it and what it means, `doubts` what may be wrong.
-    """
-
-    step: Step
-    image: str
-    actions: Mapping[str, Variables]
-    gaps: Mapping[str, tuple[str, str]]
-    doubts: tuple[str, ...] = ()
-    grants: Mapping[str, Mapping[str, Sequence[Statement]]] = field(default_factory=dict)
-    vaults: tuple[Vault, ...] = ()
-    uses_bitbucket: bool = False
+    job: SetupJob
+    grants: Mapping[str, Mapping[str, Sequence[Statement]]]
+    vaults: Mapping[VaultAccess, Iterable[Selector]]
 
     def run(self) -> Ended:
         """Return the script, the pipeline as a comment, and what has to be filled in."""
-        script = "\n".join([*starmap(self._aws, self.grants.items()), *map(self._vault, self.vaults)])
-        step = commands.pipeline(self.step.environment, self.image, self.actions)
+        script = "\n".join([*starmap(self._aws, self.grants.items()), *starmap(self._vault, self.vaults.items())])
+        step = commands.pipeline(self.job.step.environment, IMAGE, self.job.variables)
         used = set(_GAP.findall(script + step))
-        missing = {name: gap for name, gap in self.gaps.items() if used & {*_GAP.findall(gap[0])}}
+        missing = {name: stands for name, stands in self.job.gaps.items() if used & {*_GAP.findall(stands)}}
         report = {
             "schema": SCHEMA,
-            "actions": list(self.actions),
+            "actions": list(self.job.variables),
             "text": script,
             "pipeline": step,
             "to_fill_in": [
-                {"variable": name, "stands": stands, "meaning": meaning} for name, (stands, meaning) in missing.items()
+                {"variable": name, "stands": stands, "meaning": _meaning(name)} for name, stands in missing.items()
             ],
         }
         parts = (self._before(), script, _as_comment(f"bitbucket-pipelines.yml:\n\n{step}"), _told(missing))
         left = f"fill in what is in angle brackets ({len(missing)}, see above), run it" if missing else "run it"
-        sentence = f"setup for {listed([*self.actions])}: {left}, then try it with ACTION: doctor"
+        sentence = f"setup for {listed([*self.job.variables])}: {left}, then try it with ACTION: doctor"
         return Ended(0, sentence, ("\n".join(filter(None, parts)),), (), report)
 
     def _before(self) -> str:
@@ -84,14 +70,14 @@ class SetUp:
             f"In Bitbucket: an access token with the scopes {READ_SCOPES[0]} and {WRITE_SCOPES[0]}, kept as a secured "
             f"variable or where …_FROM says. A user's API token has {READ_SCOPES[1]} and {WRITE_SCOPES[1]} instead.",
         )
-        doing = "run the fleet" if "fleet" in self.actions else listed([*self.actions])
+        doing = "run the fleet" if "fleet" in self.job.variables else listed([*self.job.variables])
         return _comment(
             f"What has to exist for Keyturn to {doing}.",
             "Commands for a POSIX shell. Running them again does no harm: where AWS says that something is there "
             "already, the next command updates it.",
             *self._signed_in(),
-            *(token if self.uses_bitbucket else ()),
-            *(f"WARNING: {doubt}" for doubt in self.doubts),
+            *(token if any(each.action != "replicate" for each in self.job.jobs.values()) else ()),
+            *(f"WARNING: {doubt}" for doubt in self.job.doubts),
         )
 
     def _signed_in(self) -> Iterator[str]:
@@ -100,14 +86,10 @@ class SetUp:
             yield "Sign in to AWS before, as somebody who may make identity providers, roles and their policies in IAM."
         for vault in self.vaults:
             where = f"-address={vault.address}" + (f" -namespace={vault.namespace}" if vault.namespace else "")
-            jwt = (
-                f", auth/{vault.mount}/* (with read) and with sudo sys/auth/{vault.mount}"
-                if vault.method == "jwt"
-                else ""
-            )
+            jwt = f", auth/{vault.path}/* (with read) and with sudo sys/auth/{vault.path}"
             yield (
                 f"Sign in to Vault before, by bao login {where} (or vault login), as somebody who may create and "
-                f"update sys/policies/acl/{vault.role}{jwt}."
+                f"update sys/policies/acl/{_role(vault)}{jwt if vault.method == 'jwt' else ''}."
             )
 
     def _aws(self, role_arn: str, grants: Mapping[str, Sequence[Statement]]) -> str:
@@ -115,15 +97,16 @@ class SetUp:
             f"In AWS: the provider of Bitbucket's tokens, and the role {role_arn.rpartition('/')[2]}, which "
             f"trusts {self._whom()}.",
             "A role of that name gets this trust: for another repository, give another AWS_OIDC_ROLE_ARN.",
-        ) + commands.aws(self.step, role_arn, grants)
+        ) + commands.aws(self.job.step, role_arn, grants)
 
-    def _vault(self, vault: Vault) -> str:
+    def _vault(self, vault: VaultAccess, selectors: Iterable[Selector]) -> str:
+        role, wanted = _role(vault), list(selectors)
         to_whom = f"a policy, which whoever VAULT_AUTH_METHOD {vault.method} signs in as has to get."
         sign_in = ""
         if vault.method == "jwt":
-            to_whom = f"a policy, and the role {vault.role}, which trusts {self._whom()}."
-            sign_in = "\n" + commands.sign_in(self.step, vault.mount, vault.role)
-        mounts = ", ".join(sorted({each.path.partition("/")[0] for each in vault.selectors}))
+            to_whom = f"a policy, and the role {role}, which trusts {self._whom()}."
+            sign_in = "\n" + commands.sign_in(self.job.step, vault.path, role)
+        mounts = ", ".join(sorted({each.path.partition("/")[0] for each in wanted}))
         told = {"BAO_ADDR": vault.address, "BAO_NAMESPACE": vault.namespace}
         return (
             _comment(
@@ -133,20 +116,30 @@ class SetUp:
                 "data/ and metadata/ behind it.",
             )
             + "".join(f"export {name}={shlex.quote(value)}\n" for name, value in told.items() if value)
-            + f"\n{commands.policy(vault.role, vault.selectors)}{sign_in}"
+            + f"\n{commands.policy(role, wanted)}{sign_in}"
         )
 
     def _whom(self) -> str:
-        if self.step.environment_uuid:
+        if self.job.step.environment_uuid:
             return "the steps that deploy to one environment of one repository"
         return "all steps of one repository"
 
 
-def _told(gaps: Mapping[str, tuple[str, str]]) -> str:
+def _role(vault: VaultAccess) -> str:
+    """Return what the role in a Vault is called, and its policy."""
+    return vault.role or ROLE
+
+
+def _meaning(name: str) -> str:
+    variable = BY_NAME.get(name)
+    return re.sub(r" \(\d\)|`", "", variable.meaning) if variable else _OWN
+
+
+def _told(gaps: Mapping[str, str]) -> str:
     lines = ["To be filled in; setup does it where these variables are given:"] if gaps else []
-    for name, (stands, meaning) in gaps.items():
+    for name, stands in gaps.items():
         here = "" if stands == f"<{name}>" else f", here {stands}"
-        lines += wrap(f"{name}{here}: {meaning}", WIDTH, initial_indent="  ", subsequent_indent="    ")
+        lines += wrap(f"{name}{here}: {_meaning(name)}", WIDTH, initial_indent="  ", subsequent_indent="    ")
     return _as_comment("\n".join(lines))
 
 

@@ -1,21 +1,21 @@
-"""Looks at Vault: the log-in, what the token may do, and what the selectors find."""
+"""Looks at sources of secrets: what selectors find; and of Vault the log-in, and what the token may do."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from pipe.access.vault import VaultSession
 from pipe.errors import Denied, KeyturnError
 from pipe.jobs.doctor.diagnosis import Check, bad, failed, good, note, unknown
-from pipe.jobs.doctor.source import Looked, check_selectors, survey
 from pipe.retry import side_by_side
 from pipe.secrets import Engine
 from pipe.selectors import Selector
-from pipe.sources.source import FoundSecret
+from pipe.sources.source import FoundSecret, Reads, SelectorResult, Source
 from pipe.sources.vault import VaultSource
-from pipe.values import ClientToken, count
+from pipe.values import ClientToken, count, named
 
 AREA = "Vault"
 
@@ -27,9 +27,44 @@ MOST = 100
 REVOKE = "auth/token/revoke-self"
 
 
+Looked = tuple[SelectorResult, ...] | KeyturnError
+
+
+def survey(source: Source, *, reads: bool) -> Looked:
+    """Return what selectors find; with `reads`, the first secret of each is read to see whether that is allowed."""
+    try:
+        source.open()
+        # What may be unchanged is not read where its version can be had otherwise.
+        looked = source.survey(lambda *_: True)
+        some = [each for each in looked if each.found] if reads else []
+        answers = zip(some, source.read_all([each.found[0] for each in some]), strict=True)
+    except KeyturnError as error:
+        return error
+    refused = {each.selector: answer for each, answer in answers if isinstance(answer, KeyturnError)}
+    return tuple(replace(each, problem=each.problem or refused.get(each.selector)) for each in looked)
+
+
+def check_selectors(area: str, looked: Looked, *, fail_on_missing: bool) -> Iterator[Check]:
+    """Yield what each selector finds; that one finds nothing is bad where `fail_on_missing`."""
+    if isinstance(looked, KeyturnError):
+        yield failed(area, "secrets", looked)
+        return
+    for each in looked:
+        text, found = each.selector.text, len(each.found)
+        if each.errors:
+            yield failed(area, text, next(iter(each.errors.values())))
+        elif not found:
+            todo = f"Check SECRETS: is there anything at {each.selector.path}, and may it be listed?"
+            yield (bad if fail_on_missing else note)(area, text, "it finds nothing", todo)
+        elif each.selector.recursive:
+            yield good(area, text, f"it finds {count(found, 'secret')}")
+        else:
+            yield good(area, text, "it is there")
+
+
 def check_vault(session: VaultSession, selectors: Sequence[Selector], *, fail_on_missing: bool) -> Iterator[Check]:
     """Yield what is to be said of a Vault; one stays signed in, and nothing is written."""
-    source, vault = VaultSource(session.kv, session, selectors, dry_run=True), session.vault
+    source, vault = VaultSource(session, selectors, Reads.KEPT), session.vault
     try:
         source.open()
     except KeyturnError as error:
@@ -62,9 +97,9 @@ def check_vault(session: VaultSession, selectors: Sequence[Selector], *, fail_on
     allowed = [path for path in paths if may[path] & {"read", "root"}]
     denied = [path for path in paths if path not in allowed]
     if denied:
-        yield bad(AREA, "policy lacks", f"`read` on {_some(denied)}", "Grant it to the role's policy.")
+        yield bad(AREA, "policy lacks", f"`read` on {named(denied)}", "Grant it to the role's policy.")
     if allowed:
-        yield good(AREA, "policy", f"`read` on {_some(allowed)}")
+        yield good(AREA, "policy", f"`read` on {named(allowed)}")
 
 
 def _token(token: ClientToken | KeyturnError) -> Iterator[Check]:
@@ -99,7 +134,3 @@ def _path(found: FoundSecret) -> str:
     """Return the path at which the API reads a secret."""
     below = found.address.removeprefix(f"{found.mount}/")
     return f"{found.mount}/data/{below}" if found.engine is Engine.KV2 else f"{found.mount}/{below}"
-
-
-def _some(paths: Sequence[str]) -> str:
-    return ", ".join(paths[:3]) + (f" and {len(paths) - 3} more" if len(paths) > 3 else "")

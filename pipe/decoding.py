@@ -30,7 +30,7 @@ _NO_DIGIT = re.compile(r"0x|\\x|[^0-9A-Fa-f]")
 _NO_TEXT = re.compile(r"[\x01-\x08\x0e-\x1f\x7f-\x9f\ufffd]")
 
 
-def readings(text: str) -> Iterator[str]:
+def decodings(text: str) -> Iterator[str]:
     """Yield the text, and whatever it can be read as, each once; the most obvious come first."""
     text = _COLOUR.sub("", text)
     seen = {text}

@@ -12,8 +12,8 @@ from pipe.errors import Denied, Invalid, KeyturnError, Missing, ServiceError, Un
 from pipe.retry import side_by_side
 from pipe.secrets import Content, Engine, Mount, Version
 from pipe.selectors import Selector
-from pipe.sources.folders import Folder, Kv, contradicted
-from pipe.sources.source import FoundSecret, SelectorResult
+from pipe.sources.source import FoundSecret, Reads, SelectorResult
+from pipe.sources.vault_folders import Folder, Kv, contradicted
 
 
 @dataclass(frozen=True)
@@ -105,17 +105,13 @@ class _Secret:
 class Survey:
     """One look at the secrets that selectors mean, once their mounts are known.
 
-    `known` is Source.survey's. In a dry run a dynamic secret is not read, since reading it makes it; with `look_only`
-    none is.
+    `known` is Source.survey's.
     """
 
-    def __init__(
-        self, kv: Kv, known: Callable[[Selector, str], bool], *, dry_run: bool = False, look_only: bool = False
-    ) -> None:
+    def __init__(self, kv: Kv, known: Callable[[Selector, str], bool], reads: Reads) -> None:
         self._kv = kv
         self._known = known
-        self._dry_run = dry_run
-        self._look_only = look_only
+        self._reads = reads
         self._folders: dict[tuple[Mount, str], Folder] = {}
         self._versions: dict[str, Version] = {}
         # What the lists of folders tell of single secrets whose metadata is denied.
@@ -161,7 +157,7 @@ class Survey:
 
     def _may_ask(self, secret: _Secret) -> bool:
         engine = secret.mount.engine
-        return engine is Engine.KV2 or not (self._look_only or (self._dry_run and engine is Engine.OTHER))
+        return engine is Engine.KV2 or self._reads is Reads.ALL or (self._reads is Reads.KEPT and engine is Engine.KV1)
 
     def _learn(self, secret: _Secret) -> None:
         """Learn a secret's version: from its metadata where it may be unchanged, else from its data.
@@ -173,7 +169,7 @@ class Survey:
             try:
                 secret.version = self._version(secret)
             except Denied:
-                if self._look_only:
+                if self._reads is Reads.NOTHING:
                     raise
             else:
                 return

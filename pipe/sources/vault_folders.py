@@ -41,6 +41,10 @@ class Session(Protocol):
     """The sign-in at Vault. Every method raises ServiceError."""
 
     @property
+    def kv(self) -> Kv:
+        """Its secrets."""
+
+    @property
     def origin(self) -> str:
         """The server's address and the namespace."""
 

@@ -63,9 +63,6 @@ OBEYED = frozenset(
 
 def reserved(name: str) -> str:
     """Return who has a variable of its own by that name, as people are told; an empty text where nobody has."""
-    return "Keyturn" if name.startswith("KEYTURN_") else "Bitbucket" if _is_bitbuckets(name) else ""
-
-
-def _is_bitbuckets(name: str) -> bool:
-    """Tell whether Bitbucket, or the step's container, has a variable of its own by that name."""
-    return name in _RESERVED or name.startswith("BITBUCKET_")
+    if name.startswith("KEYTURN_"):
+        return "Keyturn"
+    return "Bitbucket" if name in _RESERVED or name.startswith("BITBUCKET_") else ""
