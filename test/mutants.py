@@ -55,6 +55,9 @@ PREPARED = ("xdist", "hypothesis", "boto3", "requests", "cryptography.x509", "sa
 ENOUGH = 90  # of a hundred
 PURELY, WHOLLY = "pure", "end-to-end"
 FIRST = 8  # tests, before all others are collected
+# Of the tests with services that reach a mutant, so many are tried, the most telling first: what these have not noticed
+# counts as survived, and is tried by all with --most 9999.
+MOST = 60
 LONGEST = 900  # seconds, for a test of which nothing is known yet
 
 TRACE = """
@@ -252,7 +255,7 @@ def learn(worker: Worker, tests: Sequence[str], known: Known) -> None:
         worker.write(file, (ROOT / file).read_bytes())
 
 
-def attempt(worker: Worker, mutant: Mutant, known: Known, most: int | None) -> str:
+def attempt(worker: Worker, mutant: Mutant, known: Known, most: int) -> str:
     """Try a mutant; return what kind of test killed it and which, or how many tests it survived."""
     pure, others = known.telling(mutant)
     others = others[:most]
@@ -291,7 +294,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--number", type=int, default=200)
     parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--most", type=int, help="so many tests with services for each mutant, by default all")
+    parser.add_argument("--most", type=int, default=MOST, help=f"so many tests with services each, by default {MOST}")
     parser.add_argument("--only", default="*", help="only mutants whose text is like this")
     parser.add_argument("--known", type=Path, help="a file that keeps what is known of the tests for another time")
     parser.add_argument("--list", action="store_true", help="only list the mutants")
