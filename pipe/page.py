@@ -49,16 +49,21 @@ def figures(ended: Ended) -> list[tuple[str, str]]:
     changed = (f"{len(ended.changes):,}", "changed by this run")
     if seen.keys or not seen.stores:
         oldest = seen.oldest
-        age = (str(oldest.age) if oldest else "-", "days: the oldest active key")
-        return [age, (f"{seen.overdue:,}", "overdue"), changed, (f"{seen.targets:,}", "targets")]
+        age = _figure(oldest.age, "day", ": the oldest active key") if oldest else ("-", "days: the oldest active key")
+        return [age, (f"{seen.overdue:,}", "overdue"), changed, _figure(seen.targets, "target")]
     held = [each for store in seen.stores for each in store.held]
     odd = f"{sum(each.remarkable for each in held):,}"
     return [
-        (f"{len(held):,}", "secrets held"),
+        _figure(len(held), "secret", " held"),
         (odd, "not as the source"),
         changed,
-        (f"{len(seen.stores):,}", "targets"),
+        _figure(len(seen.stores), "target"),
     ]
+
+
+def _figure(number: int, noun: str, more: str = "") -> tuple[str, str]:
+    shown, _, what = count(number, noun).partition(" ")
+    return shown, what + more
 
 
 def _page(ended: Ended, build: Build, at: datetime, most: int, shown: Shown) -> Iterator[str]:

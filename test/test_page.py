@@ -62,10 +62,16 @@ def test_no_line_ends_within_a_date_or_a_key_s_name() -> None:
     assert "svc-12-34 " in page(Ended(0, "well", seen=Overview((key("svc-12-34", "…AAAA", 3),))), BUILD, AT)
 
 
+def numbers(ended: Ended) -> list[tuple[str, str]]:
+    return re.findall(r"<dt>([^<]*)</dt><dd>([^<]*)</dd>", page(ended, BUILD, AT))
+
+
 def test_four_numbers() -> None:
-    assert re.findall(r"<dt>([^<]*)</dt><dd>([^<]*)</dd>", page(one(), BUILD, AT)) == [
+    assert numbers(one()) == [
         ("days: the oldest active key", "95"), ("overdue", "0"), ("changed by this run", "3"), ("targets", "2"),
     ]  # fmt: skip
+    young = Overview((key("bot", "…AAAA", 1, "acme/shop Production"),))
+    assert numbers(Ended(0, "well", seen=young))[::3] == [("day: the oldest active key", "1"), ("target", "1")]
 
 
 def test_a_secret_hides_what_it_stands_in_and_nothing_else() -> None:
