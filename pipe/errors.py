@@ -76,9 +76,7 @@ class Refused(KeyturnError):
         first = self.problems[0]
         alone = self.count == 1
         super().__init__(
-            first.sentence if alone else f"{self.count} problems",
-            first.advice if alone else "",
-            details=details,
+            first.sentence if alone else f"{self.count} problems", first.advice if alone else "", details=details
         )
 
     @classmethod

@@ -1,4 +1,4 @@
-"""The one list of permissions: what AWS has to allow each action, whom a role has to trust, and Bitbucket's scopes.
+"""The one list of permissions: what AWS has to allow each action, the trust of roles, and Bitbucket's scopes.
 
 A permission is added here and nowhere else; jobs and sources name the function that tells theirs.
 
@@ -188,10 +188,7 @@ def needed_to_pull_parameters(
     wanted = list(selectors)
     arns = dict.fromkeys(_parameter(home, each) for each in wanted)
     name = next((found[each.path] for each in wanted if found.get(each.path)), "")
-    return (
-        Permission("ssm:DescribeParameters", probe="*"),
-        Permission("ssm:GetParameters", tuple(arns), probe=name),
-    )
+    return (Permission("ssm:DescribeParameters", probe="*"), Permission("ssm:GetParameters", tuple(arns), probe=name))
 
 
 def needed_to_fetch_parameter(home: Home, selector: Selector) -> Permissions:

@@ -47,7 +47,7 @@ class State(StrEnum):
 
 
 class Version(NamedTuple):
-    """A secret's current version; a secret that is removed and made anew has number 1 again, but another `created`.
+    """A secret's current version; of one that was removed and made again it is number 1, too, with another `created`.
 
     `deleted_at` may lie in the future. Number 0 is a secret of which only the metadata is there. A source that counts
     no versions gives them an `id`; their number is 1.

@@ -17,7 +17,7 @@ FEW = 5
 class Orphaned(NamedTuple):
     """What a selector brought before and its source has no more: names, each with what became of it.
 
-    It is of `owned` that the selector has brought and that nobody has made anew since.
+    It is of `owned` that the selector has brought and that nobody has replaced since.
     """
 
     looked: SelectorResult

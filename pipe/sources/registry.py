@@ -15,11 +15,7 @@ if TYPE_CHECKING:
     from pipe.sources.source import Reads, Single, Source
 
 # The name in SOURCE, which is the module's, too, and how `…_FROM` names one value there.
-SOURCES = {
-    "vault": "<path> <key>",
-    "secretsmanager": "<name> <key>",
-    "ssm": "<name> <key>",
-}
+SOURCES = {"vault": "<path> <key>", "secretsmanager": "<name> <key>", "ssm": "<name> <key>"}
 
 
 class SourceType(NamedTuple):

@@ -136,9 +136,5 @@ def fetch(session: VaultSession, selector: Selector) -> Single:
 
 
 SOURCE_TYPE = SourceType(
-    example="secret/ci/db",
-    placeholder="<mount>/<folder>/** *",
-    selector=selector_of,
-    open=VaultSource,
-    fetch=fetch,
+    example="secret/ci/db", placeholder="<mount>/<folder>/** *", selector=selector_of, open=VaultSource, fetch=fetch
 )

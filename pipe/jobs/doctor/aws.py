@@ -1,4 +1,4 @@
-"""Looks at an account of AWS: who one is there, what the next rotation does, what is found, and what one may do."""
+"""Looks at an account of AWS: the identity, what the next rotation does, what selectors find, and the permissions."""
 
 from __future__ import annotations
 

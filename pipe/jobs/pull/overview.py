@@ -85,10 +85,7 @@ def asked_of(seen: Observed, policy: Pull) -> Asked:
 
 
 def store_of(
-    target: TargetState,
-    policy: Pull | None,
-    asked: Asked | None,
-    written: Collection[tuple[Place, str]] = (),
+    target: TargetState, policy: Pull | None, asked: Asked | None, written: Collection[tuple[Place, str]] = ()
 ) -> Store:
     """Return what a target holds; `policy` and `asked` are None where nothing is known of the source.
 

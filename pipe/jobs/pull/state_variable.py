@@ -29,7 +29,7 @@ FORMAT = "1."
 STATE_OF = "KEYTURN_"
 PROBE = "KEYTURN_PROBE_"
 
-# The number of the rules by which a value becomes a variable; with other rules, all is written anew.
+# The number of the rules by which a value becomes a variable; with other rules, all is written again.
 RULES = 1
 
 # Bytes of what is remembered, before it is compressed: many more than fit into a variable.
@@ -105,7 +105,7 @@ class TargetState:
 
     @cached_property
     def owned(self) -> frozenset[str]:
-        """The variables that Keyturn has written and nobody has made anew since."""
+        """The variables that Keyturn has written and nobody has replaced since."""
         digests = {name: uuid_digest(variable.uuid) for name, variable in self.variables.items()}
         names = (item for secret in self.last_sync.secrets for item in secret.names.items())
         return frozenset(name for name, digest in names if digests.get(name) == digest)
@@ -123,7 +123,7 @@ def origin_digest(origin: str) -> str:
 
 
 def uuid_digest(uuid: str) -> str:
-    """Return a digest of a variable's uuid: a variable that was deleted and made anew has another."""
+    """Return a digest of a variable's uuid: a variable that was deleted and made again has another."""
     return _short(uuid.encode(), DIGEST)
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pipe.secrets import Described, Version
 from pipe.sources.source import FoundSecret
 
-# The number of the rules by which a secret becomes a replica's body; with other rules, all is written anew.
+# The number of the rules by which a secret becomes a replica's body; with other rules, all is written again.
 RULES = 1
 
 # A version's id that begins like this was chosen by Keyturn; AWS's own are uuids. Behind it stands which secret of

@@ -95,22 +95,22 @@ class SetUp:
     def _aws(self, role_arn: str, grants: Mapping[str, Sequence[Statement]]) -> str:
         return _comment(
             f"In AWS: the provider of Bitbucket's tokens, and the role {role_arn.rpartition('/')[2]}, which "
-            f"trusts {self._whom()}.",
+            f"trusts {self._trusted_steps()}.",
             "A role of that name gets this trust: for another repository, give another AWS_OIDC_ROLE_ARN.",
         ) + commands.aws(self.job.step, role_arn, grants)
 
     def _vault(self, vault: VaultAccess, selectors: Iterable[Selector]) -> str:
         role, wanted = _role(vault), list(selectors)
-        to_whom = f"a policy, which whoever VAULT_AUTH_METHOD {vault.method} signs in as has to get."
+        trusted = f"a policy, which whoever VAULT_AUTH_METHOD {vault.method} signs in as has to get."
         sign_in = ""
         if vault.method == "jwt":
-            to_whom = f"a policy, and the role {role}, which trusts {self._whom()}."
+            trusted = f"a policy, and the role {role}, which trusts {self._trusted_steps()}."
             sign_in = "\n" + commands.sign_in(self.job.step, vault.path, role)
         mounts = ", ".join(sorted({each.path.partition("/")[0] for each in wanted}))
         told = {"BAO_ADDR": vault.address, "BAO_NAMESPACE": vault.namespace}
         return (
             _comment(
-                f"In Vault or OpenBao (vault takes the same commands as bao): {to_whom}",
+                f"In Vault or OpenBao (vault takes the same commands as bao): {trusted}",
                 "What is there by that name is replaced: for another repository, give another VAULT_ROLE.",
                 f"The first part of each path is taken for the mount: {mounts}. Where a mount has a slash in it, put "
                 "data/ and metadata/ behind it.",
@@ -119,7 +119,7 @@ class SetUp:
             + f"\n{commands.policy(role, wanted)}{sign_in}"
         )
 
-    def _whom(self) -> str:
+    def _trusted_steps(self) -> str:
         if self.job.step.environment_uuid:
             return "the steps that deploy to one environment of one repository"
         return "all steps of one repository"
