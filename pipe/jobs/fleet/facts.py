@@ -76,7 +76,7 @@ class FleetFacts:
         known = {} if whole else {each.uuid: each for each in locked.repositories}
         repositories = tuple(sorted((known | found).values(), key=lambda each: each.name))
         named = {**locked.workspaces, **{each.workspace: each.workspace_uuid for each in found.values()}}
-        return Inventory(repositories, named, whole, frozenset(known.keys() - found.keys()))
+        return Inventory(repositories, named, whole)
 
     def jobs(self, inventory: Inventory) -> list[FleetJob]:
         """Return every job of the file."""
@@ -128,7 +128,7 @@ class FleetFacts:
         place = allowed.place
         if not isinstance(self.seen.get(place.path), Missing) or not inventory.whole:
             return False
-        return not allowed.seen or self.by_path[place.path].client.is_gone(place)
+        return not allowed.spot.listed or self.by_path[place.path].client.is_gone(place)
 
     def lock_of(self, matched: Sequence[Matched]) -> list[Line]:
         """Return the lines as things are now; raises ServiceError where that cannot be told."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,7 +34,7 @@ class FleetSettings:
 
     `accesses` are the entries' ways to Bitbucket, and the step's own one for all else, None where it has none. `names`
     are the jobs that are wanted, all if none; `share` is which part of how many. `orders` are the run's own variables
-    for each job, `revoke` is a leaked key's id.
+    for each job.
     """
 
     fleet: FleetFile
@@ -44,7 +45,6 @@ class FleetSettings:
     names: tuple[str, ...] = ()
     share: tuple[int, int] = (1, 1)
     report_dir: str = ""
-    revoke: str = ""
     offline: bool = False
     told: tuple[str, ...] = ()
     action: str = "fleet"
@@ -64,6 +64,11 @@ class FleetSettings:
 
         return FleetRun(self, run, deadline)
 
+    @property
+    def revoke(self) -> str:
+        """A leaked key's id; empty where none has leaked."""
+        return self.orders.get("REVOKE", "")
+
     def wants(self, job: str) -> bool:
         """Tell whether JOBS names a job, or a whole group of jobs; all where it names none."""
         return not self.names or any(fits(name, job) for name in self.names)
@@ -76,10 +81,7 @@ class FleetSettings:
 
 def fits(name: str, job: str) -> bool:
     """Tell whether an item of JOBS means a job."""
-    if "*" in name:
-        before, _, after = name.partition("*")
-        return job.startswith(before) and job.endswith(after) and len(job) >= len(before) + len(after)
-    return name == job or job.startswith(f"{name}/")
+    return fnmatchcase(job, name) or job.startswith(f"{name}/")
 
 
 def read_job(reader: Reader) -> FleetSettings | SetupJob:
@@ -109,7 +111,7 @@ def read_job(reader: Reader) -> FleetSettings | SetupJob:
             reader.problem("JOBS", f"{fleet.name} has no job “{wanted}”", near(wanted.partition("/")[0], groups))
     return FleetSettings(
         fleet, lock, reader.environ, tuple(accesses), orders, names, _share(reader), reader.text("REPORT_DIR"),
-        "" if looks else _revoke(reader, named=bool(names)), offline, tuple(_unused(reader, fleet)), action,
+        offline, tuple(_unused(reader, fleet)), action,
     )  # fmt: skip
 
 
@@ -149,18 +151,22 @@ def _content(reader: Reader, name: str, variable: str, *, needed: bool) -> bytes
 
 
 def _orders(reader: Reader) -> dict[str, str]:
-    """Return what each job is given by the run: whether it only shows, and what named jobs are ordered to do."""
+    """Return what each job is given by the run: whether it only shows, what it is ordered to do, and a leak."""
     orders = {"DRY_RUN": "true" if reader.switch("DRY_RUN") else "false"}
-    named = reader.is_given("JOBS")
+    named, key_id = reader.is_given("JOBS"), reader.text("REVOKE").upper().removeprefix("…")
     for name in ORDERS:
         text = reader.environ.get(name, "").strip()
         if not text or text.lower() == "false" or (name == "PRUNE" and text.lower() == "true"):
             continue
-        if named or (name == "FORCE" and reader.is_given("REVOKE")):
+        if named or (name == "FORCE" and key_id):
             orders[name] = text
         else:
             reader.problem("JOBS", f"needed with {name}, which would be for every job of the fleet", "Name the jobs.")
-    return orders
+    # Where no key is named, the run lists them all before it is refused.
+    if key_id and not named and len(key_id) < WHOLE_ID and key_id not in NO_NAMES:
+        advice = "Give the whole id, or with JOBS its last letters. REVOKE: 'true' lists the keys."
+        reader.problem("REVOKE", f"{key_id} is not a key's whole id", advice)
+    return orders | ({"REVOKE": key_id} if key_id else {})
 
 
 def _accesses(reader: Reader, fleet: FleetFile, *, lenient: bool) -> Iterator[tuple[Entry | None, BitbucketAccess]]:
@@ -204,15 +210,6 @@ def _share(reader: Reader) -> tuple[int, int]:
         reader.problem("SHARE", f"there is no share {part} of {parts}", f"Give 1/{parts} to {parts}/{parts}.")
         return 1, 1
     return part, parts
-
-
-def _revoke(reader: Reader, *, named: bool) -> str:
-    key_id = reader.text("REVOKE").upper().removeprefix("…")
-    # Where no key is named, the run lists them all before it is refused.
-    if key_id and not named and len(key_id) < WHOLE_ID and key_id not in NO_NAMES:
-        advice = "Give the whole id, or with JOBS its last letters. REVOKE: 'true' lists the keys."
-        reader.problem("REVOKE", f"{key_id} is not a key's whole id", advice)
-    return key_id
 
 
 def _unused(reader: Reader, fleet: FleetFile) -> Iterable[str]:

@@ -16,9 +16,8 @@ NONE = "none"
 _UUID = r"\{[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\}"
 _LINE = re.compile(
     r"(?P<job>[a-z0-9-]+(?:/[\w.-]+)?) "
-    rf"(?:(?P<place>[\w.-]+/[\w.-]+:deployment:\S+) (?P<repository>{_UUID}) (?P<environment>{_UUID}|none)"
-    rf"|(?P<whole>[\w.-]+/[\w.-]+:repository) (?P<itself>{_UUID})"
-    rf"|(?P<own>[\w.-]+:workspace) (?P<workspace>{_UUID}))"
+    r"(?P<place>[\w.-]+:workspace|[\w.-]+/[\w.-]+:(?:repository|(?P<deployment>deployment:\S+))) "
+    rf"(?P<uuid>{_UUID})(?(deployment) (?P<environment>{_UUID}|none))"
 )
 _MADE = "A dry run (DRY_RUN: 'true') writes a new one into REPORT_DIR."
 
@@ -95,9 +94,7 @@ def read_lock(content: bytes, file: str, workspaces: Collection[str]) -> tuple[L
         if not found:
             problems.append(Problem(at, "this is no line of a lock", _MADE))
             continue
-        place = found["place"] or found["whole"] or found["own"]
-        uuid = found["repository"] or found["itself"] or found["workspace"]
-        line = Line(found["job"], place, uuid, found["environment"] or "")
+        line = Line(found["job"], found["place"], found["uuid"], found["environment"] or "")
         if line in lines:
             problems.append(Problem(at, f"this line stands there twice; the first is on line {lines[line]}", _MADE))
         elif line.workspace not in workspaces:

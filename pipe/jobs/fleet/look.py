@@ -14,13 +14,11 @@ from pipe.jobs.doctor.oidc_token import check_token
 from pipe.jobs.fleet.places import Inventory
 from pipe.jobs.fleet.result import Result, asking, overview, report_of, warnings_of
 from pipe.jobs.fleet.run import FleetRun, Work
-from pipe.jobs.rotate.job import RotateJob
 from pipe.jobs.rotate.observe import looks_after
 from pipe.jobs.setup.job import read_step
 from pipe.jobs.status.job import Look, StatusJob
-from pipe.jobs.status.rotation import KEY_HEAD, TARGET_HEAD, Status, status_of
-from pipe.jobs.status.view import All, view_of
-from pipe.overview import Overview
+from pipe.jobs.status.rotation import KEY_HEAD, TARGET_HEAD, Status
+from pipe.jobs.status.view import view_of
 from pipe.report import MANY, Ended, Table, Tone
 from pipe.retry import side_by_side
 from pipe.settings.reader import Reader
@@ -31,27 +29,28 @@ from pipe.values import count
 _HELD = ("variables", "replicas", "problems", "not_looked_at")
 
 
-class FleetStatus(FleetRun):
+class FleetLook(FleetRun):
+    """Looks at each job, and leaves the sign-in to who looks."""
+
+    def _begin(self, work: Work) -> None:
+        """Sign in to nothing yet: what is wrong with that is told as it is found."""
+
+
+class FleetStatus(FleetLook):
     """One look at the keys and targets of a fleet's rotations, at what its pulls have brought, and at its replicas."""
 
-    writes = False
     # When the first job was looked at, by the monotonic clock.
     _first = 0.0
 
     def _decide(self, work: Work) -> Result:
-        job = work.job
-        if isinstance(job, RotateJob):
-            # Nothing is written meanwhile, so that all jobs together wait for late lists as long as one does.
-            self._first = self._first or monotonic()
-            looks = looks_after((monotonic() - self._first) / self._deadline.real(1))
-            status = status_of(work.action.observe(ask_all=True, looks=looks), work.action.policy)
-            ended = view_of(All(status.facts.now, status, (), None, (), ()))
-            work.found = status
-        else:
-            ended = Look(StatusJob.of(job), self._run, self._deadline, self._sign_ins_of(work)).run()
-            work.found = ended
-        seen = replace(ended.seen or Overview(), unseen=())
-        return Result(work.matched.job, ended.code, ended.last, seen=seen)
+        # Nothing is written meanwhile, so that all jobs together wait for late lists as long as one does.
+        self._first = self._first or monotonic()
+        looks = looks_after((monotonic() - self._first) / self._deadline.real(1))
+        job = StatusJob.of(work.job)
+        found = Look(job, self._run, self._deadline, self._sign_ins_of(work), looks).look()
+        ended = view_of(replace(found, unseen=()))
+        work.found = found.keys or ended
+        return Result(work.matched.job, ended.code, ended.last, seen=ended.seen)
 
     def _view(self, told: Sequence[str], waiting: Sequence[str]) -> Ended:
         works, results = self._works, self._results
@@ -100,11 +99,8 @@ def _targets(seen: dict[str, Status]) -> tuple[Table | str, ...]:
     return (table, more) if len(told) < len(rows) else (table,)
 
 
-class FleetDoctor(FleetRun):
+class FleetDoctor(FleetLook):
     """Tries what each job of a fleet needs; who signs in alike does so once, and what is the same is told once."""
-
-    def _begin(self, work: Work) -> None:
-        """Leave the sign-in to the doctor, who tells what is wrong with it."""
 
     def _do(self, work: Work, inventory: Inventory) -> Result:  # noqa: ARG002 - what is gone is told as it is
         job = DoctorJob((work.job,), (), read_step(Reader(self._settings.step)), has_token=False)

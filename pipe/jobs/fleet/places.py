@@ -20,13 +20,12 @@ class Inventory:
     """The repositories of the file's workspaces, and the uuids of these by their names.
 
     Where a list of them could not be read, `whole` is false, and those that the lock knows stand for those that no list
-    shows: `guessed` has their uuids.
+    shows.
     """
 
     repositories: tuple[Repository, ...]
     workspaces: Mapping[str, str]
     whole: bool = True
-    guessed: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -53,6 +52,11 @@ class Spot:
         return self.name.partition(":")[2]
 
     @property
+    def listed(self) -> bool:
+        """Whether a list of repositories shows it; the lock alone tells no workspace's uuid with a repository."""
+        return bool(self.repository.workspace_uuid)
+
+    @property
     def label(self) -> str:
         """The place as people are told of it."""
         if self.kind is TargetKind.WORKSPACE:
@@ -63,11 +67,10 @@ class Spot:
 
 @dataclass(frozen=True)
 class Allowed:
-    """A place that a job may write: the lock's line, and its names of now; `seen` is whether a list shows it."""
+    """A place that a job may write: the lock's line, and its names of now."""
 
     line: Line
     spot: Spot
-    seen: bool = True
 
     @cached_property
     def target(self) -> Target:
@@ -159,9 +162,9 @@ def _left(found: Matched, line: Line, inventory: Inventory) -> None:
     now = next((each for each in inventory.repositories if each.uuid == line.uuid), None)
     environment = line.rest.partition(":")[2]
     if line.kind is not TargetKind.WORKSPACE and now is None and (wanted or found.job.own):
-        # Nobody sees it now: it is gone, or its list could not be read.
+        # No list shows it now: it is gone, or its list could not be read.
         lost = Spot(line.kind, Repository(line.workspace, line.slug, line.uuid, ""), environment)
-        found.allowed += [Allowed(line, lost, seen=False)] if line.environment != NONE else []
+        found.allowed += [Allowed(line, lost)] if line.environment != NONE else []
     elif now is not None and wanted and any(aim.pattern and aim.pattern.is_plain for aim in meant):
         if any(each.name == f"{line.workspace}/{line.slug}" for each in inventory.repositories):
             return  # Another repository has taken the name; that one is named as waiting.

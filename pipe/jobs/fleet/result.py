@@ -79,11 +79,10 @@ def view(
     code = max((each.code for each in results), default=0) or int(hidden)
     code = 2 if code and (changed or leak) else code
     sentence = _sentence(results, code, asking(credentials), leak, dry_run=dry_run)
-    parts: list[Table | str] = [_groups(results), "", _credentials(credentials)]
+    parts: list[Table | str] = [_groups(results)]
     for title, chosen in (
         ("Changed:", [each for each in results if each.changed and not each.code]),
         ("Waits:", [each for each in results if each.waits]),
-        ("Without a place:", [each for each in results if each.without_place and locked]),
         ("Needs a person:", [each for each in results if each.code and not each.waits]),
     ):
         lines = _lines(chosen)
@@ -162,13 +161,6 @@ def _groups(results: Sequence[Result]) -> Table:
     told = {name: ", ".join(f"{number} {word}" for word, number in counts.items()) for name, counts in words.items()}
     rows = tuple((name, actions[name], str(sum(counts.values())), told[name]) for name, counts in words.items())
     return Table(("job", "action", "jobs", "what became of them"), rows, tuple(tones[row[0]] for row in rows))
-
-
-def _credentials(credentials: Sequence[Credential]) -> Table:
-    rows = tuple(
-        (each.name, f"{each.api.asked:,}", f"{each.api.limit:,}/h", f"{each.api.refused:,}") for each in credentials
-    )
-    return Table(("credential for", "requests", "of", "refused"), rows)
 
 
 def asking(credentials: Sequence[Credential]) -> str:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 from pipe.access.sign_ins import SignIns
 from pipe.apply import overview_of
@@ -33,7 +33,6 @@ from pipe.output import write_file
 from pipe.plan import Do, Outcome, Plan
 from pipe.report import Ended
 from pipe.retry import Deadline, side_by_side
-from pipe.settings.variables import DOING
 from pipe.values import AccessKey, Run, count
 
 # Units of jobs under way at the same time.
@@ -101,10 +100,7 @@ class Work:
 
 
 class FleetRun:
-    """One run of a fleet, of its jobs of these actions; `writes` is whether it does what is due."""
-
-    actions: ClassVar[Sequence[str]] = DOING
-    writes: ClassVar[bool] = True
+    """One run of a fleet."""
 
     def __init__(self, settings: FleetSettings, run: Run, deadline: Deadline) -> None:
         self._settings = settings
@@ -135,7 +131,7 @@ class FleetRun:
         if self._run.dry_run:
             self._write_lock(matched)
         units = [
-            [each for each in unit if settings.wants(each.job.name) and each.job.group.action in self.actions]
+            [each for each in unit if settings.wants(each.job.name)]
             for unit in units_of(matched)
             if settings.shares(min(each.job.name for each in unit))
         ]
@@ -244,20 +240,18 @@ class FleetRun:
     def _dead_of(self, work: Work, inventory: Inventory) -> Credential | None:
         """Return the credential for want of whose list a job's places are not known."""
         dead = next((each for each in work.by_path.values() if each.dead), None)
-        # What no list shows, or the lock alone knows, may be there all the same where a list could not be read.
-        doubtful = any(not each.seen or each.line.uuid in inventory.guessed for each in work.places)
-        if doubtful and not inventory.whole:
+        # What no list shows may be there all the same where a list could not be read.
+        if not inventory.whole and not all(each.spot.listed for each in work.places):
             dead = dead or next(each for each in self._facts.credentials if each.dead)
         return dead
 
     def _read(self, work: Work) -> None:
         """Read a job as a pipe's block with its places by uuid."""
         settings, job = self._settings, work.matched.job
-        orders = {**settings.orders, **({"REVOKE": settings.revoke} if settings.revoke else {})}
         # One that has no place yet may come to have one.
         texts = [each.target.text for each in work.places] or somewhere(job)
         entry = next((each.entry for each in work.by_path.values()), READ_APART)
-        environ = environ_of(settings.fleet, job, settings.step, texts, entry=entry, orders=orders)
+        environ = environ_of(settings.fleet, job, settings.step, texts, entry=entry, orders=settings.orders)
         work.job, problems = read_fleet_job(settings.fleet, job, environ)
         _raise(problems)
 
@@ -270,7 +264,7 @@ class FleetRun:
                     self._rank(work, work.action)
                 if "FORCE" in self._settings.orders:
                     work.rank = min(work.rank, Rank.DUE)
-                if self._run.dry_run or not self.writes:
+                if self._run.dry_run:
                     # What writes would take is left for the looks of others.
                     work.rank = Rank.LOOKS
             except KeyturnError as error:
@@ -333,7 +327,8 @@ class FleetRun:
             if not work.places:
                 return Result(job, 0, "none of its places is there any more", without_place=True)
             self._read(work)
-            work.action = work.job.start(self._run, self._deadline, self._sign_ins_of(work))
+            if work.action:
+                work.action = work.job.start(self._run, self._deadline, self._sign_ins_of(work))
         return self._decide(work)
 
     def _decide(self, work: Work) -> Result:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -21,6 +21,7 @@ from pipe.jobs.replicate.observe import ReplicationFacts as Replicas
 from pipe.jobs.replicate.observe import open_with_replicas
 from pipe.jobs.replicate.overview import overview as replicas_of
 from pipe.jobs.rotate.job import RotateJob, read_rotate_job, rotation
+from pipe.jobs.rotate.observe import LOOKS
 from pipe.jobs.status.rotation import status_of
 from pipe.jobs.status.view import All, view_of
 from pipe.overview import Store
@@ -50,11 +51,11 @@ class StatusJob:
     state_variable: str
 
     @classmethod
-    def of(cls, job: PullJob | ReplicateJob) -> StatusJob:
-        """Return the look at what a job has brought."""
+    def of(cls, job: RotateJob | PullJob | ReplicateJob) -> StatusJob:
+        """Return the look at one job's keys, or at what it has brought."""
         if isinstance(job, PullJob):
             return cls(None, job, None, job.pull.state_variable)
-        return cls(None, None, job, "")
+        return cls(job, None, None, "") if isinstance(job, RotateJob) else cls(None, None, job, "")
 
     def start(self, run: Run, deadline: Deadline) -> Look:
         """Return the look; nothing has been asked yet."""
@@ -75,10 +76,14 @@ def read_job(reader: Reader) -> StatusJob:
 
 
 class Look:
-    """One look at everything."""
+    """One look at everything; `looks` are the pauses in seconds after which it is looked again at what may be late."""
 
-    def __init__(self, job: StatusJob, run: Run, deadline: Deadline, sign_ins: SignIns | None = None) -> None:
+    def __init__(
+        self, job: StatusJob, run: Run, deadline: Deadline, sign_ins: SignIns | None = None,
+        looks: Sequence[int] = LOOKS,
+    ) -> None:  # fmt: skip
         self._job = job
+        self._looks = looks
         # What the pull and the replicas share ends when both are looked at.
         self._sign_ins = sign_ins or SignIns(run.session_name, deadline, kept=True)
         self._shared = sign_ins is not None
@@ -102,7 +107,7 @@ class Look:
         looked: list[Looked] = []
         if job.rotate is not None:
             rotating = rotation(self._run, job.rotate, self._deadline, self._sign_ins, writes=False)
-            keys = status_of(rotating.observe(ask_all=True), rotating.policy)
+            keys = status_of(rotating.observe(ask_all=True, looks=self._looks), rotating.policy)
             looked = [(target.place, dict(target.variables)) for target in keys.facts.targets]
         elif job.pull is not None:
             looked = list({place.path: (place, variables) for place, variables in self._targets(job.pull)}.values())
