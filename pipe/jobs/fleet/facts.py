@@ -17,6 +17,7 @@ from pipe.jobs.fleet.file import Entry
 from pipe.jobs.fleet.job import FleetSettings
 from pipe.jobs.fleet.jobs import FleetJob, jobs_of
 from pipe.jobs.fleet.lock import NONE, Line, Lock
+from pipe.jobs.fleet.patterns import fits
 from pipe.jobs.fleet.places import Allowed, Inventory, Matched, Spot, by_the_lock, match
 from pipe.retry import Deadline, Gate, side_by_side
 from pipe.values import Place, Repository, Target, TargetKind
@@ -40,9 +41,12 @@ class Credential:
 
     def lists(self, workspace: str) -> bool:
         """Tell whether it may be for anything in a workspace."""
-        choice = self.entry.choice if self.entry else None
-        known = {*choice.workspaces, *(each.workspace for each in choice.patterns)} if choice else {workspace}
-        return workspace in known
+        aims = self.entry.aims if self.entry else ()
+        return self.entry is None or any(aim.pattern and aim.pattern.workspace == workspace for aim in aims)
+
+    def fits(self, repository: Repository) -> bool:
+        """Tell whether it is for a repository, or without a slug for its workspace's own variables."""
+        return self.entry is None or fits(self.entry.aims, repository)
 
 
 class FleetFacts:
@@ -91,8 +95,7 @@ class FleetFacts:
             credential = self._of(allowed.spot)
             if credential is None:
                 what = f"no credential of `bitbucket` is for {allowed.line.place}, and the step has none of its own"
-                where = fleet.at(job.group.line, f"jobs.{job.group.name}")
-                found.problems.append(Problem(where, what, "Add an entry with a `for` that fits it."))
+                found.problems.append(Problem(fleet.of(job.group), what, "Add an entry with a `for` that fits it."))
             else:
                 self.by_path[allowed.place.path] = credential
         return found
@@ -103,8 +106,7 @@ class FleetFacts:
 
     def _of(self, spot: Spot) -> Credential | None:
         """Return the credential that a place needs: the first entry that fits, else the step's."""
-        fits = (each for each in self.credentials if each.entry is None or each.entry.choice.fits(spot.repository))
-        return next(fits, None)
+        return next((each for each in self.credentials if each.fits(spot.repository)), None)
 
     def look(self, place: Place) -> None:
         """Look at a place, unless that was done; what cannot be looked at is kept as the reason why."""

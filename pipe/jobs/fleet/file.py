@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from pipe.errors import Problem
 from pipe.jobs.fleet.document import QUOTE, Fault, Node, entries_of, items_of, line_of, read_document, texts_of
-from pipe.jobs.fleet.patterns import Aim, Choice, Misread, read_aim, read_choice
+from pipe.jobs.fleet.patterns import Aim, Misread, read_aim, read_choice
 from pipe.redact import learn
 from pipe.settings.reader import meant
 from pipe.settings.variables import BITBUCKET_WAY, BY_NAME, DOING, OF_THE_RUN
@@ -54,7 +54,7 @@ class Entry:
     """One entry of `bitbucket`: credentials, and the repositories that they are for; `requests` is 0 if not given."""
 
     line: int
-    choice: Choice
+    aims: tuple[Aim, ...]
     values: Mapping[str, Given]
     requests: int = 0
     text: str = ""
@@ -75,6 +75,10 @@ class Group:
         """Whether there is one job a repository."""
         return self.each is not None and any(map(is_pattern, self.each.texts))
 
+    def choice(self, workspace: str) -> list[Aim]:
+        """Return the repositories that EACH is for, none where it has names; `workspace` is of patterns without one."""
+        return [read_choice(text, workspace) for text in self.each.texts] if self.each and self.of_repositories else []
+
 
 @dataclass(frozen=True)
 class FleetFile:
@@ -91,6 +95,10 @@ class FleetFile:
         """Tell whether a pattern that no repository fits is a warning for a group's jobs, and no error."""
         given = group.values.get("ON_MISSING") or self.defaults.get("ON_MISSING")
         return group.action == "pull" and given is not None and given.text.lower() == "keep"
+
+    def of(self, group: Group) -> str:
+        """Return where a job stands in the file as problems name it."""
+        return self.at(group.line, f"jobs.{group.name}")
 
     def at(self, line: int, where: str = "") -> str:
         """Return a place in the file as problems name it."""
@@ -228,17 +236,17 @@ class _FileReader:
             values = self._variables(entry, "", _OF_ENTRY)
             meant_for, requests = self._given(entry, "for"), self._given(entry, "requests")
             texts = [text for text in meant_for.texts if text]
-            count, choice = re.fullmatch(r"[1-9][0-9]{1,6}", requests.text), Choice()
+            count, aims = re.fullmatch(r"[1-9][0-9]{1,6}", requests.text), list[Aim]()
             if not texts:
                 advice = "It says which repositories, as 'project:PAY/*'."
                 self._wrong(meant_for.line, meant_for.where, "is needed", advice)
             if requests.text and not count:
                 self._wrong(requests.line, requests.where, "must be a number of requests an hour")
             try:
-                choice = read_choice(texts, self._workspace)
+                aims = [read_choice(text, self._workspace) for text in texts]
             except Misread as error:
                 self._wrong(meant_for.line, meant_for.where, str(error))
-            yield Entry(entry.line, choice, values, int(count[0]) if count else 0, ", ".join(texts))
+            yield Entry(entry.line, tuple(aims), values, int(count[0]) if count else 0, ", ".join(texts))
 
     def _group(self, name: str, node: _Map) -> Group:
         if not _NAME.fullmatch(name):
@@ -274,7 +282,7 @@ class _FileReader:
         for line, text in given.items:
             try:
                 if is_pattern(text):
-                    read_choice([text], self._workspace)
+                    read_choice(text, self._workspace)
                 elif not _EACH.fullmatch(text):
                     self._wrong(line, given.where, "a name has letters, digits, _, . and - alone", QUOTE)
             except Misread as error:

@@ -13,7 +13,6 @@ from pipe.access.bitbucket import BitbucketAccess, read_bitbucket
 from pipe.jobs.fleet.file import Entry, FleetFile, Group, near, read_file
 from pipe.jobs.fleet.jobs import READ_APART, FleetJob, environ_of, read_fleet_job, read_with, sample_of, somewhere
 from pipe.jobs.fleet.lock import Lock, read_lock
-from pipe.jobs.fleet.patterns import read_choice
 from pipe.jobs.rotate.leak import NO_NAMES, WHOLE_ID
 from pipe.retry import Deadline
 from pipe.settings.reader import Reader
@@ -187,13 +186,8 @@ def _accesses(reader: Reader, fleet: FleetFile, *, lenient: bool) -> Iterator[tu
 
 def workspaces_of(fleet: FleetFile) -> set[str]:
     """Return every workspace that the file's jobs are for."""
-    found = set()
-    for group in fleet.groups:
-        for aim in sample_of(fleet, group).aims:
-            found.add(aim.pattern.workspace if aim.pattern else aim.workspace)
-        if group.of_repositories and group.each:
-            found |= {each.workspace for each in read_choice(group.each.texts, fleet.workspace).patterns}
-    return found - {""}
+    aims = [aim for group in fleet.groups for aim in (*sample_of(fleet, group).aims, *group.choice(fleet.workspace))]
+    return {aim.pattern.workspace for aim in aims if aim.pattern and not aim.out}
 
 
 def _share(reader: Reader) -> tuple[int, int]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, TypeVar
 
 from pipe.errors import Problem
 from pipe.jobs.fleet.file import Entry, FleetFile, Given, Group, aims_of, is_pattern, value_of
-from pipe.jobs.fleet.patterns import Aim, Choice, read_choice
+from pipe.jobs.fleet.patterns import Aim, fits
 from pipe.jobs.registry import read_job
 from pipe.permissions import NOTHING
 from pipe.redact import learn, show
@@ -26,7 +27,7 @@ _OF_STEP = frozenset(
 ) | {"DEBUG", "BITBUCKET_API_URL", "AWS_ENDPOINT_URL"}  # fmt: skip
 # What stands for a place while only the other variables are read, and for a credential that is read apart.
 _SOMEWHERE = ("keyturn/one:deployment:production", "keyturn/two:deployment:production")
-READ_APART = Entry(0, Choice(), {"BITBUCKET_ACCESS_TOKEN": Given("", (0,), ("read-apart",))})
+READ_APART = Entry(0, (), {"BITBUCKET_ACCESS_TOKEN": Given("", (0,), ("read-apart",))})
 
 
 @dataclass(frozen=True)
@@ -80,8 +81,8 @@ def jobs_of(fleet: FleetFile, group: Group, repositories: Iterable[Repository]) 
         return [_job_of(fleet, group, "", None)]
     if not group.of_repositories:
         return [_job_of(fleet, group, name, None) for name in group.each.texts]
-    choice = read_choice(group.each.texts, fleet.workspace)
-    fitting = sorted((each for each in repositories if choice.fits(each)), key=lambda each: each.name)
+    choice = group.choice(fleet.workspace)
+    fitting = sorted((each for each in repositories if fits(choice, each)), key=lambda each: each.name)
     return [_job_of(fleet, group, each.slug, each) for each in fitting]
 
 
@@ -150,8 +151,8 @@ def read_fleet_job(
     fleet: FleetFile, job: FleetJob, environ: Environ, *, lenient: bool = False
 ) -> tuple[Any, list[Problem]]:
     """Return the job as a pipe's block is read, and what is wrong with it; see `read_with`."""
-    where = fleet.at(job.group.line, f"jobs.{job.group.name}")
-    return read_with(lambda reader: read_job(reader, job.group.action), fleet, environ, where, lenient=lenient)
+    read, where = partial(read_job, action=job.group.action), fleet.of(job.group)
+    return read_with(read, fleet, environ, where, lenient=lenient)
 
 
 def read_with(

@@ -11,7 +11,7 @@ from pipe.jobs.rotate.action import Rotate
 from pipe.jobs.rotate.leak import NO_NAMES
 
 if TYPE_CHECKING:
-    from pipe.jobs.fleet.run import Work
+    from pipe.jobs.fleet.work import Work
 
 
 def find_leaked(works: Sequence[Work], named: str, file: str) -> Work:

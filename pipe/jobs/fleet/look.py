@@ -13,7 +13,8 @@ from pipe.jobs.doctor.job import Doctor, DoctorJob
 from pipe.jobs.doctor.oidc_token import check_token
 from pipe.jobs.fleet.places import Inventory
 from pipe.jobs.fleet.result import Result, asking, overview, report_of, warnings_of
-from pipe.jobs.fleet.run import FleetRun, Work
+from pipe.jobs.fleet.run import FleetRun
+from pipe.jobs.fleet.work import Work
 from pipe.jobs.rotate.observe import looks_after
 from pipe.jobs.setup.job import read_step
 from pipe.jobs.status.job import Look, StatusJob

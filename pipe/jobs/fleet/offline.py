@@ -58,9 +58,9 @@ class Offline:
 def _with_plain_names(job: FleetJob, known: Inventory) -> Inventory:
     """Return an inventory with the repositories, too, that TARGETS names and the lock does not."""
     names = {each.name for each in known.repositories}
-    plain = [aim.pattern for aim in job.aims if aim.pattern and aim.pattern.is_plain and not aim.out]
-    more = tuple(Repository(each.workspace, each.slug, "", "") for each in dict.fromkeys(plain))
-    return replace(known, repositories=known.repositories + tuple(each for each in more if each.name not in names))
+    patterns = dict.fromkeys(aim.pattern for aim in job.aims if aim.pattern and not aim.out)
+    plain = [Repository(each.workspace, each.slug, "", "") for each in patterns if each.slug and each.is_plain]
+    return replace(known, repositories=(*known.repositories, *(each for each in plain if each.name not in names)))
 
 
 def _table(matched: Sequence[Matched]) -> Table:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from urllib.parse import quote
 
 from pipe.values import Repository, TargetKind
@@ -24,7 +25,10 @@ class Misread(Exception):
 
 @dataclass(frozen=True)
 class Pattern:
-    """Repositories by their slug, in which * stands for anything, and perhaps by their project."""
+    """Repositories by their slug, in which * stands for anything, and perhaps by their project.
+
+    Without a slug it is a workspace's own variables, as a repository without one is.
+    """
 
     workspace: str
     project: str
@@ -42,45 +46,31 @@ class Pattern:
 
     def fits(self, repository: Repository) -> bool:
         """Tell whether a repository is meant; one whose project is not known may be of any."""
-        return (not self.project or repository.project.upper() in ("", self.project)) and self.names(
-            repository.workspace, repository.slug
-        )
+        in_project = not self.project or repository.project.upper() in ("", self.project)
+        return in_project and self.names(repository.workspace, repository.slug)
 
     def names(self, workspace: str, slug: str) -> bool:
         """Tell whether a repository may be meant by its name, whatever its project."""
-        wanted = ".*".join(map(re.escape, self.slug.split("*")))
-        return workspace == self.workspace and re.fullmatch(wanted, slug.lower()) is not None
-
-
-@dataclass(frozen=True)
-class Choice:
-    """Repositories, or a workspace's own variables, that one entry is for; what is left out counts more."""
-
-    patterns: tuple[Pattern, ...] = ()
-    left_out: tuple[Pattern, ...] = ()
-    workspaces: tuple[str, ...] = ()
-
-    def fits(self, repository: Repository) -> bool:
-        """Tell whether a repository is meant; without a slug, its workspace's own variables."""
-        if not repository.slug:
-            return repository.workspace in self.workspaces
-        left_out = any(each.fits(repository) for each in self.left_out)
-        return not left_out and any(each.fits(repository) for each in self.patterns)
+        return (workspace, bool(slug)) == (self.workspace, bool(self.slug)) and fnmatchcase(slug.lower(), self.slug)
 
 
 @dataclass(frozen=True)
 class Aim:
-    """One item of TARGETS; without a pattern it is of the job's own repository. `out` takes away, with or without kind.
+    """One item of TARGETS, EACH or `for`: without a pattern it is of the job's own repository.
 
-    `environment` is as the file has it.
+    `out` takes away. Without a kind it is of whole repositories; `environment` is as the file has it.
     """
 
     kind: TargetKind | None
     pattern: Pattern | None
-    workspace: str = ""
     environment: str = ""
     out: bool = False
-    text: str = ""
+
+
+def fits(aims: Iterable[Aim], repository: Repository) -> bool:
+    """Tell whether a repository is meant by a list, in which what is left out counts more."""
+    fitting = [aim for aim in aims if aim.pattern and aim.pattern.fits(repository)]
+    return bool(fitting) and not any(aim.out for aim in fitting)
 
 
 def place_name(of: str, kind: TargetKind, environment: str) -> str:
@@ -103,27 +93,21 @@ def read_pattern(text: str, workspace: str) -> Pattern:
     return _pattern(found, workspace)
 
 
-def read_choice(texts: Sequence[str], workspace: str) -> Choice:
-    """Read what an entry is for: patterns, `[<ws>:]workspace`, and behind a ! what is left out; raises Misread."""
-    ours, left_out, workspaces = [], [], []
-    for text in texts:
-        own = _WORKSPACE.fullmatch(text)
-        if text.startswith("!"):
-            left_out.append(read_pattern(text[1:], workspace))
-        elif own:
-            workspaces.append((own["workspace"] or workspace).lower())
-        else:
-            ours.append(read_pattern(text, workspace))
-    return Choice(tuple(ours), tuple(left_out), tuple(workspaces))
+def read_choice(text: str, workspace: str) -> Aim:
+    """Read an item of EACH or `for`: a pattern, `[<ws>:]workspace`, or behind a ! what is left out; raises Misread."""
+    own = _WORKSPACE.fullmatch(text)
+    if own:
+        return _own(own, workspace)
+    return Aim(None, read_pattern(text.removeprefix("!"), workspace), out=text.startswith("!"))
 
 
 def read_aim(text: str, workspace: str) -> Aim:
     """Read an item of TARGETS; raises Misread."""
     own, alone = _WORKSPACE.fullmatch(text), _LEFT_OUT.fullmatch(text)
     if own:
-        return Aim(TargetKind.WORKSPACE, None, (own["workspace"] or workspace).lower(), text=text)
+        return _own(own, workspace)
     if alone:
-        return Aim(None, _pattern(alone, workspace), out=True, text=text)
+        return Aim(None, _pattern(alone, workspace), out=True)
     found = _PLACE.fullmatch(text)
     if not found or (found["out"] and not found["slug"]):
         raise Misread(
@@ -132,11 +116,18 @@ def read_aim(text: str, workspace: str) -> Aim:
         )
     kind = TargetKind.REPOSITORY if found["kind"] else TargetKind.DEPLOYMENT
     pattern = _pattern(found, workspace) if found["slug"] else None
-    return Aim(kind, pattern, "", (found["environment"] or "").strip(), bool(found["out"]), text)
+    return Aim(kind, pattern, (found["environment"] or "").strip(), bool(found["out"]))
+
+
+def _own(found: re.Match[str], workspace: str) -> Aim:
+    return Aim(TargetKind.WORKSPACE, Pattern(_workspace(found, workspace), "", ""))
 
 
 def _pattern(found: re.Match[str], workspace: str) -> Pattern:
+    return Pattern(_workspace(found, workspace), (found["project"] or "").upper(), found["slug"].lower())
+
+
+def _workspace(found: re.Match[str], workspace: str) -> str:
     if not (found["workspace"] or workspace):
         raise Misread("does not say which workspace; give `workspace:` at the top of the file")
-    project = (found["project"] or "").upper()
-    return Pattern((found["workspace"] or workspace).lower(), project, found["slug"].lower())
+    return (found["workspace"] or workspace).lower()

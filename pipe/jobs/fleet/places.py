@@ -105,20 +105,23 @@ def spots_of(job: FleetJob, inventory: Inventory) -> tuple[Spot, ...]:
 
 
 def _spots(aim: Aim, own: Repository | None, inventory: Inventory) -> Iterator[Spot]:
-    if aim.kind is TargetKind.WORKSPACE:
-        uuid = inventory.workspaces.get(aim.workspace, "")
-        yield Spot(aim.kind, Repository(aim.workspace, "", uuid, "", uuid))
-    elif aim.kind is not None and aim.pattern is None:
+    if aim.kind is None:
+        return
+    if aim.pattern is None:
         yield from [Spot(aim.kind, own, aim.environment)] if own else []
-    elif aim.kind is not None and aim.pattern:
-        for each in inventory.repositories:
-            if aim.pattern.fits(each):
-                yield Spot(aim.kind, each, aim.environment, aim.pattern.is_plain)
+        return
+    if aim.kind is TargetKind.WORKSPACE:
+        uuid = inventory.workspaces.get(aim.pattern.workspace, "")
+        yield Spot(aim.kind, Repository(aim.pattern.workspace, "", uuid, "", uuid))
+        return
+    for each in inventory.repositories:
+        if aim.pattern.fits(each):
+            yield Spot(aim.kind, each, aim.environment, aim.pattern.is_plain)
 
 
 def _takes(aim: Aim, spot: Spot) -> bool:
     """Tell whether an item takes a place away."""
-    if not aim.out or not spot.repository.slug or aim.pattern is None or not aim.pattern.fits(spot.repository):
+    if not aim.out or aim.pattern is None or not aim.pattern.fits(spot.repository):
         return False
     return aim.kind is None or (aim.kind, slug_of(aim.environment)) == (spot.kind, slug_of(spot.environment))
 
@@ -142,7 +145,7 @@ def match(fleet: FleetFile, job: FleetJob, inventory: Inventory, lock: Lock) -> 
         if (line.uuid, line.rest) not in matched:
             _left(found, line, inventory)
     for aim, at in _placed_aims(fleet, job):
-        if aim.pattern and not any(_names(aim, each.line) for each in found.allowed):
+        if aim.pattern and aim.pattern.slug and not any(_names(aim, each.line) for each in found.allowed):
             _note_unfit(fleet, found, aim.pattern, at, inventory)
     return found
 
@@ -177,7 +180,7 @@ def _left(found: Matched, line: Line, inventory: Inventory) -> None:
 
 def _names(aim: Aim, line: Line) -> bool:
     """Tell whether an item of TARGETS speaks of a line's place by its name, of whatever project."""
-    if aim.kind is TargetKind.WORKSPACE or aim.pattern is None or not aim.pattern.names(line.workspace, line.slug):
+    if aim.pattern is None or not aim.pattern.names(line.workspace, line.slug):
         return False
     return aim.kind is None or place_name("", aim.kind, aim.environment) == f":{line.rest}"
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 import logging
 import threading
 from collections import Counter
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -15,7 +14,7 @@ from typing import Any
 
 from pipe.access.sign_ins import SignIns
 from pipe.apply import overview_of
-from pipe.clients.bitbucket import Bitbucket, Seen
+from pipe.clients.bitbucket import Bitbucket
 from pipe.clients.bitbucket_api import Routes
 from pipe.errors import KeyturnError, Problem, Refused, Unexpected
 from pipe.jobs.fleet.budget import Hour, Need, Rank, in_turn, refusal, too_many, what_fits
@@ -24,16 +23,17 @@ from pipe.jobs.fleet.job import FleetSettings, workspaces_of
 from pipe.jobs.fleet.jobs import READ_APART, environ_of, read_fleet_job, somewhere
 from pipe.jobs.fleet.leak import find_leaked
 from pipe.jobs.fleet.lock import Lock, write_lock
-from pipe.jobs.fleet.places import Allowed, Inventory, Matched, match_each, strays
+from pipe.jobs.fleet.places import Inventory, Matched, match_each, strays
 from pipe.jobs.fleet.result import Result, view
 from pipe.jobs.fleet.told import log, named, quiet
 from pipe.jobs.fleet.units import conflicts, units_of
+from pipe.jobs.fleet.work import Work
 from pipe.jobs.rotate.action import Rotate
 from pipe.output import write_file
 from pipe.plan import Do, Outcome, Plan
 from pipe.report import Ended
 from pipe.retry import Deadline, side_by_side
-from pipe.values import AccessKey, Run, count
+from pipe.values import Run, count
 
 # Units of jobs under way at the same time.
 AT_ONCE = 16
@@ -42,61 +42,6 @@ LAST_CREATE = 5 * 60.0
 # A key that is due for longer is overdue.
 OVERDUE = timedelta(days=7)
 USED_UP = "Bitbucket refuses more in this hour"
-# Requests for each kind of step in a place.
-_COSTS = {Do.PROVE: 1, Do.WRITE: 1, Do.PRUNE: 1, Do.REMEMBER: 2}
-
-
-@dataclass
-class Work:
-    """One job of a run: its places, their credentials by the places' paths, what does it, and how urgent that is.
-
-    One that is overdue or known to be half-done is `pressing`: no run ends well where it waits. `newest` is the age in
-    seconds of its user's newest key, `aside` what is put aside for it by credential, `found` what a look has found, and
-    `leaked` the key of its user that REVOKE names.
-    """
-
-    matched: Matched
-    places: list[Allowed]
-    by_path: dict[str, Credential]
-    job: Any = None
-    action: Any = None
-    rank: Rank = Rank.LOOKS
-    pressing: bool = False
-    newest: float = 0.0
-    held: bool = False
-    aside: Mapping[str, int] = field(default_factory=dict)
-    result: Result | None = None
-    found: Any = None
-    leaked: AccessKey | None = None
-
-    @property
-    def name(self) -> str:
-        """The job's name."""
-        return self.matched.job.name
-
-    @property
-    def waits(self) -> bool:
-        """Whether it has still to be done in this run, or in another."""
-        return self.result is None or self.result.waits
-
-    def counted(self, but: Container[str] = ()) -> dict[str, int]:
-        """Return how many places it has by credential, but for those paths."""
-        return dict(Counter(each.name for path, each in self.by_path.items() if path not in but))
-
-    def cost(self, plan: Plan[Any], seen: Seen) -> dict[str, int]:
-        """Return how many requests the steps of a plan need, by credential."""
-        of = {path: each.name for path, each in self.by_path.items()}
-        found = Counter[str]()
-        for step in plan.actions:
-            path = step.place.path if step.place else ""
-            cost = _COSTS.get(step.do, 0)
-            if step.do is Do.PUBLISH:
-                held = seen.get(path)
-                # What a target remembers is made before, and noted once more afterwards.
-                new = isinstance(held, dict) and self.job.rotation.state_variable not in held
-                cost = len(self.job.rotation.variables) + new
-            found.update({of[path]: cost} if path in of else {})
-        return dict(found)
 
 
 class FleetRun:
@@ -171,7 +116,7 @@ class FleetRun:
         """Return what is shown."""
         return view(
             self._results, self._facts.credentials, told, waiting, dry_run=self._run.dry_run, part=self._part,
-            leak=_of_leak(self._works[0]) if self._settings.revoke else "", locked=self._settings.lock is not None,
+            leak=self._works[0].of_leak if self._settings.revoke else "", locked=self._settings.lock is not None,
         )  # fmt: skip
 
     def _refuse(self, matched: Sequence[Matched], inventory: Inventory) -> None:
@@ -183,7 +128,7 @@ class FleetRun:
         sure = inventory.whole and not any(each.waiting for each in matched)
         for number, credential in enumerate(self._facts.credentials):
             if credential.entry and credential not in used and sure:
-                fits = any(credential.entry.choice.fits(each) for each in inventory.repositories)
+                fits = any(map(credential.fits, inventory.repositories))
                 what = "fits no target of the file" + ("" if fits else ", and no repository")
                 where = fleet.at(credential.entry.line, f"bitbucket.{number}.for")
                 problems.append(Problem(where, what, "Take it out, or check its pattern."))
@@ -233,8 +178,8 @@ class FleetRun:
             for subject in work.action.subjects if isinstance(work.action, Rotate) else ():
                 other = taken.setdefault(subject, work)
                 if other is not work:
-                    where = fleet.at(work.matched.job.group.line, f"jobs.{work.matched.job.group.name}")
-                    problems.append(Problem(where, f"{work.name} and {other.name} both rotate {subject}", "Join them."))
+                    what = f"{work.name} and {other.name} both rotate {subject}"
+                    problems.append(Problem(fleet.of(work.matched.job.group), what, "Join them."))
         _raise(problems)
 
     def _dead_of(self, work: Work, inventory: Inventory) -> Credential | None:
@@ -402,14 +347,3 @@ class FleetRun:
 def _raise(problems: Sequence[Problem]) -> None:
     if problems:
         raise Refused(list(dict.fromkeys(problems)))
-
-
-def _of_leak(work: Work) -> str:
-    """Say what became of a leaked key: the job's own last line, or that it came to nothing."""
-    result, key = work.result, work.leaked
-    if result is None:
-        return ""
-    # A job that waits, or came to no plan, says nothing of the key and has done nothing to it.
-    untouched = not result.changed and (result.waits or not result.seen)
-    still = f"{key.name}, which leaked, is still active; {work.name}: " if key and key.active and untouched else ""
-    return f"{still}{result.last}"

@@ -36,8 +36,7 @@ def read_setup(reader: Reader) -> SetupJob:
         fill(own, (job.group.action,))
         lenient = own.lenient(job.group.action)
         jobs[f"{job.name} {entry.text if entry else ''}"] = read_meant(lenient, job.group.action)
-        where = fleet.at(job.group.line, f"jobs.{job.group.name}")
-        reader.problems += [placed(fleet, environ, problem, where) for problem in lenient.problems]
+        reader.problems += [placed(fleet, environ, problem, fleet.of(job.group)) for problem in lenient.problems]
         reader.gaps |= lenient.gaps
     fill(reader, ())
     of_step = [*names_of_step(fleet), *(name for name in own_way if not name.endswith("_FROM"))]

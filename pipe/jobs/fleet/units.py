@@ -55,7 +55,7 @@ def conflicts(fleet: FleetFile, jobs: Sequence[tuple[Matched, Any]]) -> list[Pro
             for name in _written(job):
                 other = written.setdefault((key, name), matched)
                 if other is not matched:
-                    where = fleet.at(matched.job.group.line, f"jobs.{matched.job.group.name}")
+                    where = fleet.of(matched.job.group)
                     what = f"{matched.job.name} and {other.job.name} both write {name} in {place}"
                     problems[Problem(where, what, "Join them, or give one another name for it.")] = None
     return list(problems)
