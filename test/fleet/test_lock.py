@@ -228,6 +228,19 @@ def test_offline_asks_nobody_and_needs_no_credential(paid: Fleet) -> None:
     assert f"FLEET_LOCK: there is no {paid.lock} that can be read: No such file or directory." in result.output
 
 
+def test_offline_takes_a_pattern_as_the_lock_has_it_for_each_job(paid: Fleet) -> None:
+    paid.repository("front", "Production", project="WEB")
+    paid.user("ci-PAY", "svc-0"), paid.user("ci-WEB", "front")
+    paid.write(
+        "jobs:\n  keys:\n    EACH: [PAY, WEB]\n    ACTION: rotate\n    IAM_USER_NAME: ci-$each\n"
+        "    SECRET_ID: ci/$each\n    TARGETS: ['project:$each/*:deployment:production', '!acme/svc-old']\n"
+    )
+    paid.locked()
+    result = paid.run(DRY_RUN="offline")
+    assert (result.code, result.requests) == (0, ()), result.output
+    assert result.last_line == "✔ Offline: 2 jobs, 3 places in the lock; nobody was asked."
+
+
 def test_two_jobs_may_not_write_one_place_that_each_calls_by_another_name(paid: Fleet) -> None:
     other = PLAIN.replace("jobs:\n", "").replace("  keys", "  more").replace("SECRET_ID: ", "SECRET_ID: other-")
     uuid = paid.environment("svc-0").uuid

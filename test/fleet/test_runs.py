@@ -114,6 +114,31 @@ def test_a_dead_credential_is_one_line_and_the_rest_goes_on(services: Fleet) -> 
     sound(services)
 
 
+def test_a_dead_credential_of_a_project_is_no_reason_to_refuse_the_others(fleet: Fleet) -> None:
+    bitbucket, tokens = fleet.world.bitbucket, {}
+    for key in ("PAY", "WEB"):
+        fleet.repository(key.lower(), "Production", project=key)
+        fleet.user(f"ci-{key}", key.lower(), days=95)
+        own = bitbucket.add_repository("acme", key.lower(), key)
+        tokens[key] = bitbucket.issue_token("repository", own)
+        fleet.secrets.add(tokens[key].secret)
+    fleet.given |= {"BITBUCKET_ACCESS_TOKEN": None, **{key: token.secret for key, token in tokens.items()}}
+    fleet.write(
+        "bitbucket:\n  - {for: 'project:PAY/*', BITBUCKET_ACCESS_TOKEN: $PAY}\n"
+        "  - {for: 'project:WEB/*', BITBUCKET_ACCESS_TOKEN: $WEB}\n"
+        "jobs:\n  keys:\n    EACH: [PAY, WEB]\n    ACTION: rotate\n    IAM_USER_NAME: ci-$each\n    SECRET_ID: ci/$each\n"
+        "    TARGETS: 'project:$each/*:deployment:Production'\n"
+    )
+    fleet.locked()
+    bitbucket.revoke_token(tokens["PAY"])
+    before = fleet.held("pay")
+    result = fleet.run()
+    assert result.code == 2, result.output
+    assert "2 jobs: 1 failed, 1 changed" in result.last_line
+    assert (fleet.held("pay"), len(fleet.world.aws.keys("ci-PAY"))) == (before, 1)
+    assert fleet.world.aws.signs(fleet.held("web"))
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [

@@ -69,8 +69,13 @@ class Discovery:
         listed = self._bitbucket.repositories(workspace)
         wanted = [each for each in listed if any(pattern.fits(each) for pattern in self._job.scope)]
         todo = [each for each in wanted if each.uuid not in found.seen]
-        if listed and Pattern(workspace, "", "*") in self._job.scope:
-            self._look_at_workspace(workspace, listed[0].workspace_uuid, found)
+        uuid = listed[0].workspace_uuid if listed else ""
+        if uuid and uuid not in found.workspaces and Pattern(workspace, "", "*") in self._job.scope:
+            try:
+                found.holdings += self._held(Spot(TargetKind.WORKSPACE, Repository(workspace, "", uuid, "")))
+            except (Denied, Missing):
+                found.denied.append(f"workspace {workspace}")
+            found.workspaces.append(uuid)
         for begin in range(0, len(todo), IN_FLIGHT):
             batch = todo[begin : begin + IN_FLIGHT]
             if self._deadline.stopping or self._api.exhausted or self._api.left < RESERVE + 4 * len(batch):
@@ -79,15 +84,6 @@ class Discovery:
             answers = side_by_side([partial(self._holdings, repository) for repository in batch])
             for repository, answer in zip(batch, answers, strict=True):
                 _note(found, repository, answer)
-
-    def _look_at_workspace(self, workspace: str, uuid: str, found: Findings) -> None:
-        if uuid in found.workspaces:
-            return
-        try:
-            found.holdings += self._held(Spot(TargetKind.WORKSPACE, Repository(workspace, "", uuid, "")))
-        except (Denied, Missing):
-            found.denied.append(f"workspace {workspace}")
-        found.workspaces.append(uuid)
 
     def _holdings(self, repository: Repository) -> list[Holding]:
         holdings = self._held(Spot(TargetKind.REPOSITORY, repository))
@@ -154,14 +150,16 @@ def _note(found: Findings, repository: Repository, answer: list[Holding] | Keytu
 
 
 def _parts(found: Findings) -> Iterator[Table | str]:
-    rows, tones = [], []
     places = Counter(f"{each.user} {each.key}" for each in found.holdings if each.user)
-    for name, key in sorted(found.keys.items(), key=lambda each: (-each[1].age_days, each[0])):
-        state = "active" if key.active else "inactive"
-        rows.append((key.user, name.split()[-1], state, count(key.age_days, "day"), key.last_use, str(places[name])))
-        tones.append(Tone.DOUBTFUL if key.active and key.age_days > OLD else Tone.PLAIN)
+    keys = sorted(found.keys.items(), key=lambda each: (-each[1].age_days, each[0]))
+    rows = tuple(
+        (key.user, name.split()[-1], "active" if key.active else "inactive", count(key.age_days, "day"), key.last_use,
+         str(places[name]))
+        for name, key in keys
+    )  # fmt: skip
+    tones = tuple(Tone.DOUBTFUL if key.active and key.age_days > OLD else Tone.PLAIN for _, key in keys)
     if rows:
-        yield Table(("user", "key", "state", "age", "last use", "places"), tuple(rows), tuple(tones))
+        yield Table(("user", "key", "state", "age", "last use", "places"), rows, tones)
     unknown = [f"{at.place} ({at.key})" for at in found.holdings if at.key and not at.user]
     kinds = {
         "hold a key whose user is not known": unknown,

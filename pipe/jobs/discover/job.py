@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from pipe.access.aws import AwsAccess, read_aws, wants_anywhere
 from pipe.access.bitbucket import BitbucketAccess, read_bitbucket
 from pipe.jobs.fleet.patterns import Misread, Pattern, read_pattern
-from pipe.permissions import Home, Statement, allowing, needed_to_discover
+from pipe.permissions import allowing, needed_to_discover
 from pipe.retry import Deadline
 from pipe.settings.face import items_of
 from pipe.settings.reader import Reader
@@ -48,10 +48,5 @@ def read_job(reader: Reader) -> DiscoverJob:
     if not scope and not reader.complained("TARGETS"):
         reader.missing("TARGETS", "needed: which repositories to look through", _EXAMPLE)
     some = wants_anywhere(reader) or any(map(reader.is_given, ("AWS_OIDC_ROLE_ARN", "AWS_ACCESS_KEY_ID")))
-    return DiscoverJob(
-        tuple(scope), read_bitbucket(reader), read_aws(reader, _allowed) if some else None, reader.text("REPORT_DIR")
-    )  # fmt: skip
-
-
-def _allowed(home: Home) -> list[Statement]:
-    return allowing(needed_to_discover(home))
+    aws = read_aws(reader, lambda home: allowing(needed_to_discover(home))) if some else None
+    return DiscoverJob(tuple(scope), read_bitbucket(reader), aws, reader.text("REPORT_DIR"))

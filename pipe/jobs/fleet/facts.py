@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from urllib.parse import unquote
 
@@ -90,6 +90,11 @@ class FleetFacts:
     def match(self, job: FleetJob, inventory: Inventory, lock: Lock) -> Matched:
         """Return what a job may write, and find the credential that each place needs."""
         fleet = self._settings.fleet
+        if not inventory.whole:
+            # Of what no list shows, nobody knows the project: it is only where the lock has it for this very job.
+            own = {line.uuid for line in lock.of(job.name)}
+            seen = tuple(each for each in inventory.repositories if each.workspace_uuid or each.uuid in own)
+            inventory = replace(inventory, repositories=seen)
         found = match(fleet, job, inventory, lock)
         for allowed in found.allowed:
             credential = self._of(allowed.spot)

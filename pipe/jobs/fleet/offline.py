@@ -29,10 +29,12 @@ class Offline:
         settings, lock = self._settings, self._settings.lock or Lock(())
         fleet, matched = settings.fleet, list[Matched]()
         for group in fleet.groups:
-            # A pattern is taken as the lock has it for this job.
             known = by_the_lock(line for line in lock.lines if line.job.partition("/")[0] == group.name)
-            jobs = jobs_of(fleet, group, known.repositories)
-            matched += [match(fleet, job, _with_plain_names(job, known), lock) for job in jobs]
+            for job in jobs_of(fleet, group, known.repositories):
+                # A pattern is taken as the lock has it for this very job: of which project anything is, nobody knows.
+                own = by_the_lock(lock.of(job.name))
+                if own.repositories or not job.own:
+                    matched.append(match(fleet, job, _with_plain_names(job, own), lock))
         matched = [each for each in matched if settings.wants(each.job.name)]
         problems = conflicts(fleet, [(each, self._read(each.job)) for each in matched])
         if problems:
@@ -47,7 +49,8 @@ class Offline:
             sentence += f" {count(len(waiting), 'place')} {wait} for a line in the lock, see above."
         results = [Result(each.job, 0, f"{count(len(each.allowed), 'place')} in the lock") for each in matched]
         report = report_of(0, sentence, results, (), told=told, waiting=waiting)
-        return Ended(0, sentence, (_table(matched),), (*settings.told, *told, *waiting), report)
+        besides = "Each run lists the repositories besides: a request for every hundred."
+        return Ended(0, sentence, (_table(matched), besides), (*settings.told, *told, *waiting), report)
 
     def _read(self, job: FleetJob) -> Any:
         """Return a job as far as the file alone tells, whichever its places are."""
