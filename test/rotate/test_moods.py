@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 
+from sandbox.wire import Fault
 from test.rotate.case import ID, Case
 from test.support import stages
 
@@ -54,3 +55,18 @@ def test_a_leaked_key_is_off_although_answers_are_stale_and_a_run_right_behind_s
     case.world.wait(timedelta(minutes=16))
     case.well(REVOKE=order)
     case.old_is("Inactive")
+
+
+def test_a_key_that_the_list_shows_late_is_found_and_deleted_after_an_unclear_answer(case: Case) -> None:
+    case.world.moods.turn("reads=stale")
+    case.spoil(Fault("iam.CreateAccessKey", "500-after"))
+    result = case.run()
+    assert result.code == 1, result.output
+    assert case.keys == {"old": "Active"}, "as the last line says"
+
+
+def test_a_left_over_key_that_the_list_still_shows_does_not_hold_up_the_rotation(case: Case) -> None:
+    case.killed("iam.CreateAccessKey", "call-after")
+    case.world.clock.move(minutes=16)
+    case.world.moods.turn("reads=stale:1")
+    case.rotated(case.run())

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 from pipe.errors import BadCredentials, Conflict, Elsewhere, KeyturnError, Missing, ServiceError, Unreadable
 from pipe.jobs.rotate.facts import Intent, KeyStep, RotationFacts
 from pipe.jobs.rotate.journal import Entry, Journal, Label
-from pipe.jobs.rotate.publish import Publisher
+from pipe.jobs.rotate.publish import LOOKS, Publisher
 from pipe.jobs.rotate.verify import verify, verify_stored
 from pipe.plan import Do
 from pipe.retry import Deadline
-from pipe.values import KeyPair, Run, last_four
+from pipe.values import AccessKey, KeyPair, Run, last_four
 
 if TYPE_CHECKING:
     from pipe.clients.aws import Aws
@@ -149,7 +149,8 @@ class Work:
             )
         except Conflict:
             raise Elsewhere(f"Another run has just begun to rotate {step.on}'s key.") from None
-        found = {key.id for key in self.keys.list()}
+        # A late list may still show what this run has removed.
+        found = {key.id for key in self.keys.list()} - self._removed
         if not self.journal.holds(self._intent):
             raise Elsewhere(f"Another run has just changed {step.on}'s keys.")
         if found != planned:
@@ -183,7 +184,7 @@ class Work:
         """
         with self.deadline.uninterrupted():
             try:
-                extra = [key for key in self.keys.list() if key.id not in intended]
+                extra = self._others_than(intended | self._removed)
                 certain = not extra or (self._excludes_others() and not self.journal.has_stored(extra[0].id))
             except KeyturnError as second:
                 raise KeyturnError(f"{error.what} {second.what}", _PERHAPS, changed=True) from error
@@ -191,6 +192,15 @@ class Work:
             raise KeyturnError(error.what, _PERHAPS, changed=True) from error
         for key in extra:
             self._discard(key.id, error)
+
+    def _others_than(self, known: set[str]) -> list[AccessKey]:
+        """Return the user's other keys; while there are none, the list may be late, and is looked at again."""
+        others: list[AccessKey] = []
+        for pause in (0, *LOOKS):
+            if not others:
+                self.deadline.wait(pause)
+                others = [key for key in self.keys.list() if key.id not in known]
+        return others
 
     def _excludes_others(self) -> bool:
         """Tell whether it is certain that no other run has announced anything since this one.

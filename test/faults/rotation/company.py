@@ -72,7 +72,8 @@ class Stage:
             for target in self.targets
         )
         for values in targets:
-            self.secrets.update(value for value, secured in values.values() if secured)
+            # An id is none, even where somebody has secured it.
+            self.secrets.update(value for name, (value, secured) in values.items() if secured and name != ID)
         self.secrets.discard("")
         return Picture(keys, body, targets, self.others())
 

@@ -68,6 +68,9 @@ def in_world(name: str, scenario: Rotation) -> Rotation:
     def prepare(world: World, runner: Runner) -> Stage:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(scenarios, "change", WORLDS[name])
-            return scenario.prepare(world, runner)
+            stage = scenario.prepare(world, runner)
+        # Whatever is late has come by then.
+        world.clock.move(minutes=6)
+        return stage
 
     return replace(scenario, name=f"{scenario.name} ({name})", prepare=prepare)
