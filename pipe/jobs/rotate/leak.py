@@ -107,16 +107,17 @@ def _keys(facts: RotationFacts) -> str:
     return f"{facts.user} has: {keys}." if keys else f"{facts.user} has no access key."
 
 
-def leaked_steps(facts: RotationFacts, policy: Rotation, key: AccessKey) -> Iterator[KeyStep]:
-    """Yield the steps that switch a leaked key off, or the one that says who is in the way."""
+def leaked_steps(facts: RotationFacts, policy: Rotation, key: AccessKey, *, goes: bool = False) -> Iterator[KeyStep]:
+    """Yield the steps that switch a leaked key off, and delete it where it `goes`, or say who is in the way."""
     holders = [] if policy.breaks else in_the_way(facts, policy, key.id)
     if holders:
         why = f"{STAYS}{STAYS_ON}{'; '.join(holders)}.{TO_END}all the same: FORCE: 'true'"
         yield KeyStep(Do.KEEP, key.name, why, key.id, warn=True, leaked=True)
         return
     reason = f"goes off, since it has leaked; {who_may_break(facts, facts.last_use.get(key.id))}"
-    yield from deactivation(facts, key, reason, leaked=True, anyway=policy.breaks)
-    if is_in_the_way(facts, policy, key):
+    off = [*deactivation(facts, key, reason, leaked=True, anyway=policy.breaks)]
+    yield from off[:1] if goes else off
+    if goes or is_in_the_way(facts, policy, key):
         yield KeyStep(Do.DELETE, key.name, ROOM, key.id, leaked=True, anyway=policy.breaks)
 
 
@@ -192,10 +193,4 @@ def _way_back(
     yield from published(facts, marked, previous, orders, verified=True)
     yield KeyStep(Do.PROMOTE, previous.name, "again the key that every target must hold", previous.id, current.id)
     yield from published(facts, behind, previous, orders, verified=True)
-    off = [*leaked_steps(facts, policy, current)]
-    yield from (step for step in off if step.do is not Do.REMEMBER_INACTIVE)
-    if any(step.do is Do.DEACTIVATE for step in off):
-        yield KeyStep(
-            Do.DELETE, current.name, "REVOKE: it has leaked; makes room for the next rotation", current.id, leaked=True,
-            anyway=policy.breaks,
-        )  # fmt: skip
+    yield from leaked_steps(facts, policy, current, goes=True)

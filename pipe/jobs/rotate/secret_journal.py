@@ -5,13 +5,12 @@ Only who may write the secret can write a version, and nobody can set back the d
 
 from __future__ import annotations
 
-import contextlib
 import uuid
 from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from pipe.errors import Busy, Conflict, KeyturnError, Missing, Refused, WrongState
+from pipe.errors import Conflict, KeyturnError, Missing, Refused
 from pipe.jobs.rotate.facts import Intent, Noted, Record
 from pipe.jobs.rotate.journal import (
     LARGEST,
@@ -32,7 +31,7 @@ from pipe.jobs.rotate.journal import (
     version_of_nth,
     version_of_replaced,
 )  # fmt: skip
-from pipe.redact import one_line
+from pipe.jobs.rotate.labels import Labels
 from pipe.retry import Deadline
 from pipe.secrets import Described
 from pipe.values import AccessKey, KeyPair, Run, last_four
@@ -50,9 +49,6 @@ STORE_ATTEMPTS = 20
 MOST_YOUNG = 60
 DAY = timedelta(days=1)
 
-# How often versions are listed until those with labels are among them.
-LISTED = 4
-
 # How often a list of targets is extended anew where another run has extended it meanwhile.
 EXTENSIONS = 5
 
@@ -61,37 +57,35 @@ class SecretJournal(Journal):
     """A rotation's journal and pairs in one secret. Every method raises ServiceError."""
 
     def __init__(self, versions: SecretVersions, deadline: Deadline, user: str, account: str) -> None:
-        self._versions = versions
+        self._labels = Labels(versions, deadline)
         self._deadline = deadline
         self._user = user
         self._account = account
-        self._seen: Described | None = None
         self._pairs: dict[str, KeyPair] = {}
         self._mine: Intent | None = None
         # The version of the announcement that the run's plan knows of.
         self._planned_on: str | None = None
-        # The version that has to be the current one until this run itself makes another one so.
-        self._current_version: str | None = None
-        # From which version to which this run has moved each label: a look that still shows the first one is stale.
-        self._moved: dict[Label, tuple[str | None, str | None]] = {}
 
     @property
     def arn(self) -> str:
         """The ARN of the secret, once there is one."""
-        return self._seen.arn if self._seen else ""
+        return self._labels.seen.arn if self._labels.seen else ""
+
+    def make(self) -> None:
+        """Make the secret, unless it is there."""
+        self._labels.make()
 
     def record(self, keys: Iterable[AccessKey], named: Iterable[str] = ()) -> Record:
         """Return what the secret says; it is read only where its versions' ids do not say it already."""
-        seen = self._seen = self._versions.describe()
+        seen = self._labels.begin()
         if seen is None:
-            if self._versions.secret_id.startswith("arn:"):
+            if self._labels.secret_id.startswith("arn:"):
                 raise Refused(
-                    [f"SECRET_ID: there is no secret {self._versions.secret_id}. Give its name to have it made."]
+                    [f"SECRET_ID: there is no secret {self._labels.secret_id}. Give its name to have it made."]
                 )
             return Record()
         self._must_be_writable(seen)
         self._planned_on = seen.version(Label.INTENT)
-        self._current_version = seen.version(Label.CURRENT)
         keys = tuple(keys)
         by_version = {version_of(key.id): key.id for key in keys}
         current = self._current(seen, by_version)
@@ -103,7 +97,7 @@ class SecretJournal(Journal):
         unplaced = [key for key in keys if key.id not in {current, pending, *ours}]
         gone = set(named) - {key.id for key in keys}
         unknown = gone - {current, *revoked}
-        versions = frozenset(self._all_versions() if unplaced or unknown else seen.stages)
+        versions = frozenset(self._labels.all_versions() if unplaced or unknown else seen.stages)
         began = next((key.created for key in keys if key.id == current), None)
         for key in unplaced:
             if version_of(key.id) in versions and not pending and (not current or (began and key.created > began)):
@@ -118,7 +112,7 @@ class SecretJournal(Journal):
         return Record(
             current=current,
             readable=bool(current),
-            by_hand=bool(current) and self._current_version != version_of(current),
+            by_hand=bool(current) and self._labels.current != version_of(current),
             pending="" if pending == current else pending,
             ours=frozenset(ours),
             stored=frozenset(key.id for key in keys if version_of(key.id) in versions),
@@ -139,10 +133,10 @@ class SecretJournal(Journal):
 
     def evidence(self) -> Intent | None:
         """Return the latest announcement whose version there still is."""
-        if self._seen is None:
+        if self._labels.seen is None:
             return None
-        arn = self._seen.arn
-        numbers = numbers_of(Label.INTENT, arn, self._all_versions())
+        arn = self._labels.seen.arn
+        numbers = numbers_of(Label.INTENT, arn, self._labels.all_versions())
         last = numbers[-1] if numbers else 0
         return self._intent(version_of_nth(Label.INTENT, arn, last), last, is_open=False) if last else None
 
@@ -170,36 +164,36 @@ class SecretJournal(Journal):
                 )
             self.make()
             try:
-                self._put(version_of_nth(Label.TARGETS, self.arn, number + 1), body, Label.TARGETS)
+                self._labels.put(version_of_nth(Label.TARGETS, self.arn, number + 1), body, Label.TARGETS)
             except Conflict:
-                self._look()
+                self._labels.look()
                 continue
             return
         raise KeyturnError("Other runs extend the list of targets all the time.", "Run again later.")
 
     def note(self, label: Label, key_ids: Collection[str], now: datetime) -> None:  # noqa: ARG002 - AWS's date counts
         """Write a version that names the keys, or take its label off."""
-        named, seen = sorted(key_ids), self._seen
+        named, seen = sorted(key_ids), self._labels.seen
         if named:
             version = version_of_replaced(named[0]) if label is Label.REPLACED else str(uuid.uuid4())
-            self._put(version, page(label, named if label is Label.REVOKED else named[0]), label)
+            self._labels.put(version, page(label, named if label is Label.REVOKED else named[0]), label)
         elif seen is not None and (carrier := seen.version(label)):
-            self._take_off(label, carrier)
+            self._labels.take_off(label, carrier)
 
     def take_over(self, key_id: str, created: datetime) -> None:
         """Write the current pair as a version of its own, and make that the current one; may be repeated."""
         pair, version = self._pairs[key_id], version_of(key_id)
         try:
-            self._put(version, pair_body(pair, self._user, self._account, created), Label.CURRENT)
+            self._labels.put(version, pair_body(pair, self._user, self._account, created), Label.CURRENT)
         except Conflict as error:
             # It was stored before in other words; with another secret, nobody can tell which one fits.
             try:
-                stored = read_pair(self._versions.read(version=version).body, self._versions.secret_id)
+                stored = read_pair(self._labels.read(version=version).body, self._labels.secret_id)
             except Missing:
                 raise error from None
             if stored != pair:
                 raise
-            self._label(version, Label.CURRENT)
+            self._labels.put_on(version, Label.CURRENT)
 
     def announce(
         self, run: Run, now: datetime, keys: Iterable[str], replaces: str = "", *, urgent: bool = False
@@ -211,48 +205,46 @@ class SecretJournal(Journal):
         self.make()
         arn = self.arn
         # AWS drops old versions, so that a free number may be smaller than that of the last announcement.
-        versions = self._all_versions()
+        versions = self._labels.all_versions()
         number = max(numbers_of(Label.INTENT, arn, versions), default=0) + 1
         young = [made for made in versions.values() if made is not None and now - made < DAY]
         if len(young) > MOST_YOUNG and not urgent:
             raise KeyturnError(
-                f"{len(young)} versions of {self._versions.secret_id} are younger than a day, and AWS drops none "
+                f"{len(young)} versions of {self._labels.secret_id} are younger than a day, and AWS drops none "
                 "of them to make room.",
                 "Look for what writes it so often, and run again tomorrow.",
             )
         # Whoever announced before the numbers were listed shows now; whoever does so later asks for the same number.
-        seen = self._look()
+        seen = self._labels.look()
         if seen.version(Label.INTENT) not in (None, self._planned_on):
             raise Conflict("Another run has announced a rotation.", "Run again when it has ended.")
         intent = Intent(number, now, run.id, run.build, frozenset(keys), replaces=replaces)
         own = version_of_nth(Label.INTENT, arn, number)
-        self._put(own, page(Label.INTENT, intent_fields(intent)), Label.INTENT)
+        self._labels.put(own, page(Label.INTENT, intent_fields(intent)), Label.INTENT)
         self._mine = intent
-        # Where it was moved meanwhile, it may be moved; whoever may not do so is told something else.
-        with contextlib.suppress(WrongState):
-            self._versions.move(Label.TRIED, to=own, away_from=seen.version(Label.TRIED))
+        self._labels.try_move(own, seen.version(Label.TRIED))
         return intent
 
     def holds(self, intent: Intent) -> bool:
         """Look once more at who has the intent and what is current."""
-        seen = self._look()
+        seen = self._labels.look()
         is_ours = seen.version(Label.INTENT) == version_of_nth(Label.INTENT, seen.arn, intent.number)
-        return is_ours and seen.version(Label.CURRENT) == self._current_version
+        return is_ours and seen.version(Label.CURRENT) == self._labels.current
 
     def close(self, *, finished: bool) -> None:  # noqa: ARG002 - what is unfinished shows in the stages
         """Take the label off this run's announcement, if it is still there."""
-        if self._mine is None or self._seen is None:
+        if self._mine is None or self._labels.seen is None:
             return
-        own = version_of_nth(Label.INTENT, self._seen.arn, self._mine.number)
+        own = version_of_nth(Label.INTENT, self._labels.seen.arn, self._mine.number)
         with self._deadline.uninterrupted():
-            self._take_off(Label.INTENT, own)
+            self._labels.take_off(Label.INTENT, own)
         self._mine = None
 
     def store(self, pair: KeyPair, created: datetime) -> None:
         """Write the pair as pending, with many retries, since this is the only place where its secret will be."""
         body = pair_body(pair, self._user, self._account, created)
         with self._deadline.uninterrupted():
-            self._put(version_of(pair.id), body, Label.PENDING, attempts=STORE_ATTEMPTS)
+            self._labels.put(version_of(pair.id), body, Label.PENDING, attempts=STORE_ATTEMPTS)
         self._pairs[pair.id] = pair
 
     def pair(self, key_id: str) -> KeyPair | None:
@@ -262,10 +254,10 @@ class SecretJournal(Journal):
         """
         if key_id not in self._pairs:
             try:
-                body = self._versions.read(version=version_of(key_id)).body
+                body = self._labels.read(version=version_of(key_id)).body
             except Missing:
                 return None
-            pair = read_pair(body, self._versions.secret_id)
+            pair = read_pair(body, self._labels.secret_id)
             if pair.id != key_id:
                 raise Refused(
                     [f"SECRET_ID: the version that is kept for {last_four(key_id)} names {last_four(pair.id)}."]
@@ -275,29 +267,20 @@ class SecretJournal(Journal):
 
     def has_stored(self, key_id: str) -> bool:
         """List the versions anew."""
-        self._look()
-        return version_of(key_id) in self._all_versions()
+        self._labels.look()
+        return version_of(key_id) in self._labels.all_versions()
 
     def is_current(self, key_id: str) -> bool:
         """Describe the secret anew."""
-        return self._look().version(Label.CURRENT) == version_of(key_id)
+        return self._labels.look().version(Label.CURRENT) == version_of(key_id)
 
     def promote(self, key_id: str, replaced: str) -> None:  # noqa: ARG002 - AWSCURRENT says what is replaced
         """Move AWSCURRENT by compare-and-swap."""
-        seen = self._seen or self._look()
-        new, old = version_of(key_id), self._current_version or seen.version(Label.CURRENT)
-        if old != new:
-            try:
-                self._versions.move(Label.CURRENT, to=new, away_from=old)
-                self._current_version = new
-                self._moved[Label.CURRENT] = (old, new)
-            except WrongState as error:
-                if self._look().version(Label.CURRENT) != new:
-                    raise Conflict("AWSCURRENT was moved by somebody else meanwhile.", "Run again.") from error
+        self._labels.promote(version_of(key_id))
 
     def _must_be_writable(self, seen: Described) -> None:
         """Raise Refused for a secret that nobody, or somebody else alone, may write."""
-        secret, problem = self._versions.secret_id, ""
+        secret, problem = self._labels.secret_id, ""
         if seen.deleted:
             problem = f"{secret} is scheduled for deletion; restore it, or name another."
         elif seen.is_replica:
@@ -316,70 +299,6 @@ class SecretJournal(Journal):
         if problem:
             raise Refused([f"SECRET_ID: {problem}"])
 
-    def make(self) -> None:
-        """Make the secret, unless it is there."""
-        if self._seen is None:
-            self._versions.create()
-            self._look()
-
-    def _look(self) -> Described:
-        """Return the secret as it is by now; it is there.
-
-        It is looked for again where it does not show yet, or where a label is still where this run has moved it from;
-        what goes on to be so was done by somebody else.
-        """
-        last: Described | None = None
-
-        def look() -> Described:
-            nonlocal last
-            last = None
-            last = self._versions.describe()
-            if last is None:
-                raise Busy(f"{self._versions.secret_id} cannot be found.", "Check SECRET_ID.")
-            if any(old != new and last.version(label) == old for label, (old, new) in self._moved.items()):
-                raise Busy(f"{self._versions.secret_id} shows what was there before.", "Run again.")
-            return last
-
-        try:
-            self._seen = self._deadline.retry(look, attempts=LISTED)
-        except Busy:
-            if last is None:
-                raise
-            self._seen = last
-        return self._seen
-
-    def _put(self, version: str, body: str, label: Label, *, attempts: int = 6) -> None:
-        """Write a version with a label; where it is there already, only the label is moved to it."""
-        self.make()
-        before = self._seen.version(label) if self._seen else None
-        stages = self._versions.put(version, body, label, attempts=attempts)
-        if label in stages:
-            self._moved[label] = (before, version)
-        else:
-            self._label(version, label)
-        # The first version of all becomes the current one, whatever its label.
-        if label == Label.CURRENT or self._current_version is None:
-            self._current_version = version
-
-    def _label(self, version: str, label: Label) -> None:
-        before = self._look().version(label)
-        if before != version:
-            self._versions.move(label, to=version, away_from=before)
-            self._moved[label] = (before, version)
-        if label == Label.CURRENT:
-            self._current_version = version
-
-    def _take_off(self, label: Label, version: str) -> None:
-        """Take a label off a version; done, too, where it is not there any more."""
-        try:
-            self._versions.move(label, to=None, away_from=version)
-            self._moved[label] = (version, None)
-        except WrongState as error:
-            self._moved.pop(label, None)
-            seen = self._look()
-            if label in seen.stages.get(version, frozenset()):
-                raise KeyturnError(f"{label} could not be removed: {one_line(error.what)}") from error
-
     def _current(self, seen: Described, by_version: Mapping[str, str]) -> str:
         version = seen.version(Label.CURRENT)
         # The first version of all gets AWSCURRENT whatever its label; an announcement there is no pair.
@@ -387,32 +306,32 @@ class SecretJournal(Journal):
             return ""
         if version in by_version:
             return by_version[version]
-        body = self._versions.read(version=version).body
+        body = self._labels.read(version=version).body
         if is_page(body):
             return ""
-        pair = read_pair(body, self._versions.secret_id)
+        pair = read_pair(body, self._labels.secret_id)
         self._pairs[pair.id] = pair
         return pair.id
 
     def _holds_own_pair(self, version: str) -> bool:
         """Tell whether a version was written by a rotation: its id is made from the key that it holds."""
         try:
-            body = self._versions.read(version=version).body
-            return version_of(read_pair(body, self._versions.secret_id).id) == version
+            body = self._labels.read(version=version).body
+            return version_of(read_pair(body, self._labels.secret_id).id) == version
         except Refused:
             return False
 
     def _revoked(self, seen: Described) -> frozenset[str]:
         if seen.version(Label.REVOKED) is None:
             return frozenset()
-        noted = read_page(self._versions.read(stage=Label.REVOKED).body, Label.REVOKED)
+        noted = read_page(self._labels.read(label=Label.REVOKED).body, Label.REVOKED)
         return frozenset(map(str, noted)) if isinstance(noted, list) else frozenset()
 
     def _moment(self, seen: Described, label: Label) -> Noted | None:
         """Return which key a moment is noted for, and when AWS has noted it."""
         if seen.version(label) is None:
             return None
-        noted = self._versions.read(stage=label)
+        noted = self._labels.read(label=label)
         key_id = read_page(noted.body, label)
         return Noted(key_id, noted.created) if isinstance(key_id, str) else None
 
@@ -424,42 +343,24 @@ class SecretJournal(Journal):
         return self._intent(version, numbers[0], is_open=True) if numbers else None
 
     def _intent(self, version: str, number: int, *, is_open: bool) -> Intent | None:
-        fields = read_page(self._versions.read(version=version).body, Label.INTENT)
+        fields = read_page(self._labels.read(version=version).body, Label.INTENT)
         return intent_from(fields, number, is_open=is_open)
-
-    def _all_versions(self) -> dict[str, datetime | None]:
-        """Return all versions, looked for again where the list lacks one that has a label, as a late one does.
-
-        A list that was cut short would tell that an announcement's number is free, and that another run has taken it.
-        """
-
-        def listed() -> dict[str, datetime | None]:
-            versions = self._versions.all_versions()
-            if self._seen and not self._seen.stages.keys() <= versions.keys():
-                raise Busy(
-                    f"The list of versions of {self._versions.secret_id} lacks one that has a label "
-                    "(secretsmanager:ListSecretVersionIds).",
-                    "Run again; check AWS_ENDPOINT_URL, and any proxy between.",
-                )
-            return versions
-
-        return self._deadline.retry(listed, attempts=LISTED)
 
     def _targets(self) -> tuple[tuple[Entry, ...], int]:
         """Return the list of targets and its number, which is the largest that there is; 0 without one."""
-        seen = self._seen
+        seen = self._labels.seen
         if seen is None:
             return (), 0
         labelled = seen.version(Label.TARGETS)
-        numbers = numbers_of(Label.TARGETS, seen.arn, [labelled] if labelled else self._all_versions())
+        numbers = numbers_of(Label.TARGETS, seen.arn, [labelled] if labelled else self._labels.all_versions())
         if not numbers and not labelled:
             return (), 0
         listed = None
         if numbers:
-            listed = read_list(self._versions.read(version=version_of_nth(Label.TARGETS, seen.arn, numbers[-1])).body)
+            listed = read_list(self._labels.read(version=version_of_nth(Label.TARGETS, seen.arn, numbers[-1])).body)
         if listed is None:
             raise KeyturnError(
-                f"SECRET_ID: the list of targets in {self._versions.secret_id} cannot be read.",
+                f"SECRET_ID: the list of targets in {self._labels.secret_id} cannot be read.",
                 f"Take the label {Label.TARGETS} off it, and run with all targets of this user.",
             )
         return listed, numbers[-1]
