@@ -13,11 +13,13 @@ from sandbox.aws import Pair
 from sandbox.bitbucket import Scope
 from sandbox.wire import Seen
 from sandbox.world import SECRET, USER, Company, World
+from test.faults.pace import PACE
 from test.faults.runner import shared
 
 ROOT = Path(__file__).resolve().parent.parent
 JWT = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJ7YWNtZX06c2hvcCJ9.c2lnbmF0dXJlLW9mLXRoZS1zdGVw"
-# At this pace the pipe waits as long for a list that is late as some tests let it be late, in real seconds.
+# At this pace the pipe waits as long for a list that is late as some tests let it be late, in real seconds. Where no
+# list is late, nothing depends on how long a pause is, and nobody has to wait for it.
 LEISURELY = 0.1
 WRITES = ("POST", "PUT", "DELETE")
 READS_OF_AWS = (
@@ -76,14 +78,15 @@ def run(world: World, company: Company, **variables: str | None) -> Result:
     given = {**world.variables(company), **variables}
     world.aws.wire.forget()
     world.bitbucket.wire.forget()
-    ended = run_bare({name: value for name, value in given.items() if value is not None})
+    pace = LEISURELY if world.bitbucket.lag else PACE
+    ended = run_bare({name: value for name, value in given.items() if value is not None}, pace)
     journal = [*world.aws.wire.journal, *world.bitbucket.wire.journal]
     return Result(ended.returncode, ended.stdout, tuple(sorted(journal, key=lambda seen: seen.at)))
 
 
-def run_bare(environ: dict[str, str]) -> subprocess.CompletedProcess[str]:
+def run_bare(environ: dict[str, str], pace: float = LEISURELY) -> subprocess.CompletedProcess[str]:
     """Run the pipe in this environment and in no other, as a process forked from one that has imported it."""
-    ended = shared().run(environ, pace=LEISURELY)
+    ended = shared().run(environ, pace=pace)
     assert ended.code is not None, ended.output
     return subprocess.CompletedProcess(["pipe"], ended.code, ended.output)
 
