@@ -75,7 +75,7 @@ faults: $(READY) ## Spoil every request in every way: hours; PART=rotation, pull
 endif
 
 mutants: $(READY) ## Change the pipe in 200 small ways and see that tests fail; SEED=1
-	$(BIN)/python -m test.mutants --seed $(or $(SEED),1)
+	$(BIN)/python -m test.mutants --workers $(WORKERS) --seed $(SEED)
 
 lint: $(READY) ## Check style, types, the Dockerfile and the pipeline
 	$(BIN)/ruff check .
