@@ -13,13 +13,11 @@ DEEPEST = 4
 MOST = 200
 
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
-_ESCAPE = re.compile(
-    r"\\(?:u\{([0-9a-fA-F]{1,6})\}|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|x([0-9a-fA-F]{2})|([0-7]{3})|(.))", re.DOTALL
-)
+_ESCAPE = r"(?s)\\(?:u\{([0-9a-fA-F]{1,6})\}|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|x([0-9a-fA-F]{2})|([0-7]{3})|(.))"
 _CONTROLS = {"n": "\n", "r": "\r", "t": "\t", "b": "\b", "f": "\f", "a": "\a", "v": "\v", "0": "\0"}
-_QUOTED = re.compile(r"=\r?\n|=([0-9A-Fa-f]{2})")
-_NUMBERED = re.compile(r"&#(?:[xX]([0-9a-fA-F]{1,6})|([0-9]{1,7}));")
-_TAG = re.compile(r"<[^<>]{1,200}>")
+_QUOTED = r"=\r?\n|=([0-9A-Fa-f]{2})"
+_NUMBERED = r"&#(?:[xX]([0-9a-fA-F]{1,6})|([0-9]{1,7}));"
+_TAG = r"<[^<>]{1,200}>"
 _DOUBLED = re.compile(r"'\\''|'\"'\"'|([\"'`])\1")
 _SPACED = re.compile(r".(\W{1,4}?)(?:.\1){2,}.", re.DOTALL)
 _BASE64 = re.compile(r"[A-Za-z0-9+/]{6,}")
@@ -60,7 +58,7 @@ def _escaped(text: str) -> Iterator[str]:
     """Undo what JSON, Python and their like do to a string; JSON writes what is beyond 16 bits as two halves."""
     if "\\" not in text:
         return
-    plain = _ESCAPE.sub(_character, text)
+    plain = re.sub(_ESCAPE, _character, text)
     yield plain.encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass")
     yield from _bytes(plain)
 
@@ -87,13 +85,13 @@ def _bytes(text: str) -> Iterator[str]:
 def _marked(text: str) -> Iterator[str]:
     if "&" in text:
         # By HTML's own rules some numbers are other characters than their own, or none.
-        yield html.unescape(_NUMBERED.sub(lambda found: _char(found[1] or found[2], 16 if found[1] else 10), text))
+        yield html.unescape(re.sub(_NUMBERED, lambda found: _char(found[1] or found[2], 16 if found[1] else 10), text))
     if "<" in text:
-        yield _TAG.sub("", text)
+        yield re.sub(_TAG, "", text)
 
 
 def _quoted(text: str) -> Iterator[str]:
-    if "=" in text and (plain := _QUOTED.sub(lambda found: f"%{found[1]}" if found[1] else "", text)) != text:
+    if "=" in text and (plain := re.sub(_QUOTED, lambda found: f"%{found[1]}" if found[1] else "", text)) != text:
         yield unquote(plain)
 
 

@@ -1,7 +1,5 @@
 """What people look at after a run: each key's life and its holders, and what targets hold of pulls and replicas."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from datetime import date
 from typing import NamedTuple
@@ -70,7 +68,7 @@ class Overview:
     problems: tuple[str, ...] = ()
     unseen: tuple[str, ...] = ()
 
-    def __add__(self, other: Overview) -> Overview:
+    def __add__(self, other: "Overview") -> "Overview":
         return Overview(
             self.keys + other.keys,
             self.stores + other.stores,

@@ -5,8 +5,6 @@ A permission is added here and nowhere else; jobs and sources name the function 
 The docs, `ACTION: setup`, `ACTION: doctor` and `AWS_SESSION_POLICY: minimal` read it; tests hold `infra/` against it.
 """
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -46,7 +44,7 @@ class Home(NamedTuple):
     region: str
 
     @classmethod
-    def of(cls, arn: str, region: str) -> Home:
+    def of(cls, arn: str, region: str) -> "Home":
         """Return the home that an ARN of IAM tells, in a region."""
         _, partition, _, _, account, _ = arn.split(":", 5)
         return cls(partition, account, region)

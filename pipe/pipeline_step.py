@@ -6,9 +6,9 @@ import base64
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from pipe.redact import Secret, show, visible
 from pipe.values import stamp
@@ -19,8 +19,7 @@ UUID = re.compile(r"\{[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\}")
 _ISSUER = re.compile(r".*/workspaces/(?P<workspace>[^/]+)/pipelines-config/identity/oidc")
 
 
-@dataclass(frozen=True)
-class PipelineStep:
+class PipelineStep(NamedTuple):
     """A step: where it runs, by slugs and {uuids}, each empty where it is not known.
 
     `api` is the root of Bitbucket's API. `claims` are what the step's token says, none where it has no token; what they
@@ -34,7 +33,7 @@ class PipelineStep:
     workspace_uuid: str = ""
     repository_uuid: str = ""
     environment_uuid: str = ""
-    claims: Mapping[str, str] = field(default_factory=dict)
+    claims: Mapping[str, str] = MappingProxyType({})
 
     @property
     def issuer(self) -> str:

@@ -1,7 +1,5 @@
 """What a run is about to do, what became of it, and the exit code that says so, as data."""
 
-from __future__ import annotations
-
 from dataclasses import KW_ONLY, dataclass
 from datetime import date
 from enum import StrEnum
@@ -121,8 +119,7 @@ class Plan(NamedTuple, Generic[AnyStep]):
         return any(step.do in kinds for step in self.steps)
 
 
-@dataclass(frozen=True)
-class Outcome(Generic[AnyStep]):
+class Outcome(NamedTuple, Generic[AnyStep]):
     """What became of a plan.
 
     `changed` is true where keys, secrets or targets are not as they were; `elsewhere` says which other run is doing

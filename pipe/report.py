@@ -1,14 +1,12 @@
 """How a run has ended, and plans and tables as text for people."""
 
-from __future__ import annotations
-
 import itertools
 import logging
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import zip_longest
+from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from pipe.overview import Overview
@@ -40,8 +38,7 @@ class Table(NamedTuple):
     tones: tuple[Tone, ...] = ()
 
 
-@dataclass(frozen=True)
-class Ended:
+class Ended(NamedTuple):
     """How a run ended: its exit code, its last line, and all that is told of it.
 
     `parts` are shown in order, then `warnings`; `report` is for machines. `changed` is whether keys, secrets or targets
@@ -53,12 +50,12 @@ class Ended:
     last: str
     parts: tuple[Table | str, ...] = ()
     warnings: tuple[str, ...] = ()
-    report: Mapping[str, Any] = field(default_factory=dict)
+    report: Mapping[str, Any] = MappingProxyType({})
     changed: bool = False
     part: str = ""
     seen: Overview | None = None
     changes: tuple[str, ...] = ()
-    requests: Mapping[str, int] = field(default_factory=dict)
+    requests: Mapping[str, int] = MappingProxyType({})
 
     @property
     def failures(self) -> tuple[str, ...]:

@@ -1,7 +1,5 @@
 """Secrets as a source has them: where they are, which version, and what is in them."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field

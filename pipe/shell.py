@@ -8,7 +8,6 @@ import shutil
 import signal
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from datetime import UTC, datetime
 
 from pipe import __version__
@@ -121,7 +120,7 @@ def _run(settings: Settings, deadline: Deadline, screen: _Screen) -> Ended:
         screen.say(parts_text(ended.parts, screen.style))
     for warning in ended.warnings:
         log.warning("%s", warning)
-    return replace(ended, requests=settings.trail.requests)
+    return ended._replace(requests=settings.trail.requests)
 
 
 def _perform(action: Action[Seen, AnyStep], settings: Settings, screen: _Screen) -> Ended:

@@ -1,7 +1,5 @@
 """The values that flow through Keyturn, and how people are told of them."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -121,7 +119,7 @@ class Target(NamedTuple):
             return f"{self.workspace}:workspace"
         return f"{self.full_repository}:{f'deployment:{self.environment}' if self.environment else 'repository'}"
 
-    def is_seen_from(self, other: Target) -> bool:
+    def is_seen_from(self, other: "Target") -> bool:
         """Tell whether a step that has another target's variables has this one's as well."""
         if self == other or self.workspace != other.workspace:
             return self == other

@@ -1,7 +1,5 @@
 """Access to AWS: the variables that say how."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import NamedTuple
 

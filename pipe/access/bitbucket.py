@@ -1,7 +1,5 @@
 """Access to Bitbucket: the targets, the credentials, and the client."""
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 from pipe.access.aws import WHERE_EMPTY

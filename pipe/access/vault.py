@@ -21,9 +21,6 @@ if TYPE_CHECKING:
 # Where Kubernetes puts a pod's own token.
 SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount/token")
 
-# What addresses have behind Vault's own where they were copied from a browser or a script.
-_BEHIND = re.compile(r"/(v1|ui(/.*)?)/*$")
-
 # Which variables a method cannot go without; of each group one is enough.
 _NEEDED: dict[str, tuple[tuple[str, ...], ...]] = {
     "jwt": (("VAULT_ROLE",),),
@@ -81,7 +78,8 @@ def read_vault(reader: Reader) -> VaultAccess:
         "ldap": reader.text("VAULT_PASSWORD"),
     }.get(method, "")
     return VaultAccess(
-        address=_BEHIND.sub("", reader.text("VAULT_ADDR")).rstrip("/"),
+        # What it has behind it where it was copied from a browser or a script goes.
+        address=re.sub(r"/(v1|ui(/.*)?)/*$", "", reader.text("VAULT_ADDR")).rstrip("/"),
         namespace=reader.text("VAULT_NAMESPACE").strip("/"),
         ca=reader.text("VAULT_CACERT"),
         method=method,

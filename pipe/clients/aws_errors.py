@@ -49,7 +49,6 @@ _DENIED = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOpera
 _POLICY = frozenset({"MalformedPolicyDocument", "MalformedPolicyDocumentException", "PackedPolicyTooLarge"})
 _CLOCK = ("Signature expired", "Signature not yet current", "RequestTimeTooSkewed")
 
-_PERMISSION = re.compile(r"not authorized to perform: ([\w-]+:\w+)")
 _POLICY_OF_A_KIND = (
     "(?:(?:identity-based|resource-based|role trust|session|service control|resource control|VPC endpoint) policy|"
     "permissions boundary)"
@@ -162,7 +161,7 @@ def _refusal(code: str, message: str, action: str, check: str, *, what: str, ahe
 
 def _denied(message: str) -> str:
     """Return what mends a denial, if AWS tells the policy that is the cause."""
-    told, cause = _PERMISSION.search(message), re.search(_CAUSE, message)
+    told, cause = re.search(r"not authorized to perform: ([\w-]+:\w+)", message), re.search(_CAUSE, message)
     if cause is None:
         return ""
     permission = told[1] if told else "it"

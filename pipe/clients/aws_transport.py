@@ -31,9 +31,6 @@ CHECK = "AWS_DEFAULT_REGION and AWS_ENDPOINT_URL"
 # Whose authorities are trusted: AWS's tools have a variable of their own, which goes first.
 BUNDLES = ("AWS_CA_BUNDLE", *http.BUNDLES)
 
-# What is no word of AWS's is botocore's own, where an answer had none.
-_CODE = re.compile(r"(?!Unknown$)[A-Za-z][A-Za-z0-9_.:#-]*")
-
 
 class _Here(threading.local):
     """What the request under way in this thread is for, and what was answered to it."""
@@ -144,7 +141,8 @@ class Transport:
         response: Any = error.response if isinstance(error, botocore.exceptions.ClientError) else {}
         said, request_id = response.get("Error", {}), str(response.get("ResponseMetadata", {}).get("RequestId", ""))
         code, message = str(said.get("Code", "")), str(said.get("Message", ""))
-        if not _CODE.fullmatch(code):
+        # What is no word of AWS's is botocore's own, where an answer had none.
+        if not re.fullmatch(r"(?!Unknown$)[A-Za-z][A-Za-z0-9_.:#-]*", code):
             return _foreign(answer, action)
         if is_busy(code, message) or answer.status == 429 or answer.status >= 500:
             return Busy(

@@ -26,8 +26,6 @@ log = logging.getLogger("keyturn.bitbucket")
 # A token that ends within this time is warned of.
 SOON = timedelta(days=14)
 
-_SCOPE = re.compile(r"[a-z][\w:-]*", re.ASCII)
-
 WHAT = "an OAuth access token"
 
 
@@ -182,7 +180,7 @@ class Knowledge:
         with self._lock:
             if not self._granted:
                 told = frozenset(re.split(r"[\s,]+", answer.headers.get("x-oauth-scopes", ""))) - {""} or grant.scopes
-                self._granted = frozenset(scope for scope in told if _SCOPE.fullmatch(scope))
+                self._granted = frozenset(scope for scope in told if re.fullmatch(r"[a-z][\w:-]*", scope, re.ASCII))
                 self._say_what_is_too_much()
             if not self._dated and not grant.passing:
                 self._dated = True

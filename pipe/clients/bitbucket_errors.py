@@ -50,7 +50,7 @@ _REASONS = (
 )
 
 # How fields are called; what is called otherwise may be no name.
-_NAME = re.compile(r"[\w.-]{1,60}", re.ASCII)
+_NAME = r"[A-Za-z0-9_.-]{1,60}"
 
 
 @dataclass(frozen=True)
@@ -168,7 +168,7 @@ def _said(error: Mapping[str, Any], request: Request) -> tuple[str, str]:
     told, advice = known or ("" if request.secret or not reason else one_line(reason, 900), "")
     data = error.get("data")
     fields = [error.get("fields"), data.get("arguments") if isinstance(data, dict) else None]
-    names = [name for each in fields if isinstance(each, dict) for name in each if _NAME.fullmatch(name)]
+    names = [name for each in fields if isinstance(each, dict) for name in each if re.fullmatch(_NAME, name)]
     about = f"it is about {', '.join(dict.fromkeys(names))}" if names else ""
     said = "; ".join(filter(None, (told, about)))
     return f": {said}" if said else "", advice

@@ -1,7 +1,5 @@
 """Connections whose every answer ends in time, and why one of them, or one of a library's, gave no answer."""
 
-from __future__ import annotations
-
 import errno
 import http.client
 import io
@@ -40,7 +38,6 @@ _OLD_TLS = ("UNSUPPORTED_PROTOCOL", "TLSV1_ALERT_PROTOCOL_VERSION", "NO_PROTOCOL
 _NO_ISSUER = (18, 19, 20, 21)
 
 _NEVER_SENT = (Unconnected, NewConnectionError, ConnectTimeoutError, ProxyError, ssl.SSLCertVerificationError)
-_TUNNEL = re.compile(r"Tunnel connection failed: (\d{3})")
 _DEEPEST = 20
 
 
@@ -105,7 +102,7 @@ def _of_one(error: BaseException, at: str, proxy: str, *, sent: bool) -> Cause |
             return Cause(f"what {at} answers cannot be unpacked", True, True)
         case ConnectionError() | http.client.RemoteDisconnected() | http.client.IncompleteRead():
             return Cause(f"{at} closed the connection", sent, True)
-        case OSError() if tunnel := _TUNNEL.search(str(error)):
+        case OSError() if tunnel := re.search(r"Tunnel connection failed: (\d{3})", str(error)):
             said = f"{tunnel[1]}, it wants credentials" if tunnel[1] == "407" else tunnel[1]
             return Cause(f"the proxy {proxy} does not let it through ({said})", False, tunnel[1] >= "500")
         case OSError() if error.errno in (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EADDRNOTAVAIL):

@@ -43,7 +43,6 @@ LONGEST_PAUSE = 24 * 60 * 60.0
 
 _CHUNK = 64 * 1024
 _CONTROL = re.compile(rb"[\x00-\x1f\x7f]")
-_SECONDS = re.compile(r"[0-9]{1,9}")
 
 
 @dataclass(frozen=True)
@@ -63,7 +62,7 @@ class Answer:
     def pause(self) -> float | None:
         """The seconds to wait that Retry-After asks for, a day at most; None where it asks for none that can be."""
         asked = self.headers.get("retry-after", "").strip()
-        if _SECONDS.fullmatch(asked):
+        if re.fullmatch(r"[0-9]{1,9}", asked):
             return min(float(asked), LONGEST_PAUSE)
         until = _moment(asked)
         if until is None:

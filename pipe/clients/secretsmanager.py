@@ -26,7 +26,7 @@ MOST_VALUES = 10
 BATCH = 20
 
 # What a filter can look for; a value that begins with “!” would keep out what it names.
-_FILTERABLE = re.compile(r"(?!!)[a-zA-Z0-9 :_@/+=.!-]{1,512}")
+_FILTERABLE = r"(?!!)[a-zA-Z0-9 :_@/+=.!-]{1,512}"
 
 CHECK = "Check the secret's name, AWS_DEFAULT_REGION, and the policies of the identity, the secret and its KMS key."
 CHECK_READ = (
@@ -60,7 +60,7 @@ class SecretsManager:
         narrowing = [
             {"Key": key, "Values": values}
             for key, values in (("tag-key", list(tags or ())), ("tag-value", list((tags or {}).values())))
-            if values and len(values) <= MOST_VALUES and all(map(_FILTERABLE.fullmatch, values))
+            if values and len(values) <= MOST_VALUES and all(re.fullmatch(_FILTERABLE, each) for each in values)
         ]
         lists = [[*narrowing, *([{"Key": "name", "Values": chunk}] if chunk else [])] for chunk in chunks or [[]]]
         listed: dict[str, Described] = {}

@@ -1,7 +1,5 @@
 """What Vault's refusals mean, and what is no answer of Vault's at all."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -20,7 +18,7 @@ OWN = frozenset({"request_id", "data", "auth", "wrap_info", "warnings", "errors"
 _LATER = "Run again later."
 
 # How servers in Go, Apache and nginx say that they are asked by plain HTTP where they speak TLS.
-_WANTS_TLS = re.compile(rb"HTTP request to an HTTPS|plain HTTP (request was sent )?to (an )?(HTTPS|SSL)", re.I)
+_WANTS_TLS = rb"(?i)HTTP request to an HTTPS|plain HTTP (request was sent )?to (an )?(HTTPS|SSL)"
 
 
 class Refusal(NamedTuple):
@@ -67,7 +65,7 @@ def _has_metadata(body: dict[str, Any]) -> bool:
 
 
 def _foreign(answer: Answer, error: Unreadable) -> ServiceError:
-    if answer.status == 400 and _WANTS_TLS.search(answer.body):
+    if answer.status == 400 and re.search(_WANTS_TLS, answer.body):
         return ServiceError("Vault's port speaks TLS, but was asked by plain HTTP.",
                             "Check VAULT_ADDR: it has to begin with https://.")  # fmt: skip
     return error

@@ -1,7 +1,5 @@
 """The ways to log in to Vault, and what a refused log-in means."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple

@@ -1,7 +1,5 @@
 """Certificates and private keys as variables: PEM, or base64 of that."""
 
-from __future__ import annotations
-
 import base64
 import re
 import ssl
@@ -9,8 +7,6 @@ from typing import NamedTuple
 
 from pipe.redact import learn
 from pipe.settings.rules import Wrong
-
-_BLOCK = re.compile(r"-----BEGIN ([A-Z0-9 ]+)-----.*?-----END \1-----", re.DOTALL)
 
 
 class Certificates(NamedTuple):
@@ -66,7 +62,7 @@ def as_pem(text: str) -> str:
 
 def kinds_of(pem: str) -> frozenset[str]:
     """Return what the blocks of a PEM text say that they are (`CERTIFICATE`, `EC PRIVATE KEY`)."""
-    return frozenset(_BLOCK.findall(pem))
+    return frozenset(re.findall(r"-----BEGIN ([A-Z0-9 ]+)-----.*?-----END \1-----", pem, re.DOTALL))
 
 
 def _loads(pem: str) -> bool:

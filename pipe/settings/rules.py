@@ -1,7 +1,5 @@
 """One variable of the public interface, and its rule: it reads a text, and says what is wrong with one it refuses."""
 
-from __future__ import annotations
-
 import ipaddress
 import json
 import re
@@ -29,7 +27,7 @@ _CREDENTIAL = re.compile(
     re.DOTALL,
 )
 
-_UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+_UUID = r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
 
 
 class Wrong(Exception):
@@ -263,7 +261,7 @@ class TargetText:
             raise Wrong(form, hint=f"Name the workspace, too: <workspace>/{text}.")
         elif bool(environment) != (kind == "deployment"):
             raise Wrong(form)
-        return kind, workspace, repository, f"{{{environment}}}" if _UUID.fullmatch(environment) else environment
+        return kind, workspace, repository, f"{{{environment}}}" if re.fullmatch(_UUID, environment) else environment
 
 
 def read(rule: Rule, text: str) -> Any:

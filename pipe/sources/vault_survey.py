@@ -7,6 +7,8 @@ import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
+from types import MappingProxyType
+from typing import NamedTuple
 
 from pipe.errors import Denied, Invalid, KeyturnError, Missing, ServiceError, Unsupported
 from pipe.retry import side_by_side
@@ -16,8 +18,7 @@ from pipe.sources.source import FoundSecret, Reads, SelectorResult
 from pipe.sources.vault_folders import Folder, Kv, contradicted
 
 
-@dataclass(frozen=True)
-class Located:
+class Located(NamedTuple):
     """A selector, its mount, and the path of its secret or folder below the mount, as the CLI has it.
 
     `shortened` where the selector has the API's `data/` before it. `without` is what is taken away from a recursive
@@ -28,7 +29,7 @@ class Located:
     mount: Mount
     path: str
     shortened: bool = False
-    without: Mapping[Selector, Selector] = field(default_factory=dict)
+    without: Mapping[Selector, Selector] = MappingProxyType({})
     wrong: ServiceError | None = None
 
     @property

@@ -408,7 +408,7 @@ def test_the_very_first_announcement_becomes_current_and_is_held_all_the_same(jo
     assert stages(journals.world)["AWSCURRENT"] == version_of_nth(Label.INTENT, journals.arn, 1)
     assert journal.holds(intent)
     assert journals.says() == Record(intent=intent, secret=journals.arn)
-    assert not journals.one().holds(replace(intent, number=2))
+    assert not journals.one().holds(intent._replace(number=2))
 
 
 def test_a_run_closes_its_own_announcement_and_no_other(journals: Journals) -> None:

@@ -124,7 +124,7 @@ class FleetDoctor(FleetLook):
         fine = len(jobs_of) - len(told_whole)
         checks += [good("fleet", "jobs", f"{count(fine, 'more check')} of {count(len(works), 'job')}")] if fine else []
         actions = tuple(dict.fromkeys(work.matched.job.group.action for work in works))
-        return replace(Diagnosis(actions, tuple(checks)).view(), warnings=warnings_of(told, waiting), part=self._part)
+        return Diagnosis(actions, tuple(checks)).view()._replace(warnings=warnings_of(told, waiting), part=self._part)
 
 
 def _named(check: Check, jobs: Sequence[str]) -> Check:

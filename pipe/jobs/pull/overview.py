@@ -1,7 +1,5 @@
 """What targets hold of pulls, as people are shown it; pure."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import NamedTuple

@@ -1,7 +1,5 @@
 """Resolves the secrets that were found into named variables; pure."""
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple

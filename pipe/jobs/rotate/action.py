@@ -189,10 +189,10 @@ class Rotate:
         # Another run at work, or somebody who has it still, is no reason to end well where a key has leaked.
         unmet = bool(outcome.elsewhere and self.policy.revoke) or plan.unmet or work.waits
         done = tuple(replace(step, key_id=work.new_id) if step.do is Do.CREATE else step for step in outcome.done)
-        outcome = replace(outcome, done=done, unmet=unmet)
+        outcome = outcome._replace(done=done, unmet=unmet)
         if unclosed is None:
             return outcome
-        return replace(outcome, failures=(*outcome.failures, unclosed))
+        return outcome._replace(failures=(*outcome.failures, unclosed))
 
     def summary(self, facts: RotationFacts, plan: KeyPlan, outcome: KeyOutcome | None) -> str:
         """Return the last line."""

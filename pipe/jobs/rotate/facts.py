@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from pipe.plan import Failure, Outcome, Plan, Step
 from pipe.values import AccessKey, Identity, LastUse, Place, Run, Variable
@@ -27,8 +28,7 @@ def over_by(begun: datetime) -> datetime:
     return begun + INTENT_LASTS + SKEW
 
 
-@dataclass(frozen=True)
-class Intent:
+class Intent(NamedTuple):
     """The announcement that a key is about to be made: when, by which run, and which keys there were.
 
     `open` is false for one that its run has closed; `replaces` is the key whose place the new one takes, if any.
@@ -47,8 +47,7 @@ class Intent:
         return self.open and -SKEW <= now - self.at < INTENT_LASTS
 
 
-@dataclass(frozen=True)
-class Noted:
+class Noted(NamedTuple):
     """A moment that the journal keeps for one key."""
 
     key_id: str
@@ -132,8 +131,7 @@ class TargetState:
         return not self.wants_credentials or (self.credentials is not None and self.credentials.secured)
 
 
-@dataclass(frozen=True)
-class Holder:
+class Holder(NamedTuple):
     """A place that was given a pair once and is none of this run's targets.
 
     `key_id` is what it holds by now, None where it cannot be looked at, and `why` says why not.

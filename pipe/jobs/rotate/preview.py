@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from typing import NamedTuple
 
 from pipe.errors import Problem, Refused
 from pipe.jobs.rotate.decide import decide
@@ -22,8 +22,7 @@ ADVICE = "To keep to it: ROTATE_AFTER_DAYS 75. A replaced key is then made inact
 _FATES = frozenset({Do.KEEP, Do.REMOVE, Do.VERIFY, Do.DEACTIVATE, Do.DELETE})
 
 
-@dataclass(frozen=True)
-class Fate:
+class Fate(NamedTuple):
     """What happens to a key next, when (`due`), and whether something is in the way (`blocked`)."""
 
     key: AccessKey
@@ -32,8 +31,7 @@ class Fate:
     blocked: bool
 
 
-@dataclass(frozen=True)
-class Preview:
+class Preview(NamedTuple):
     """What a run would do now; with `refused`, why it would do nothing at all, and then the plan is empty."""
 
     facts: RotationFacts

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib import import_module
 from typing import cast
 
@@ -102,7 +102,7 @@ def whole_step(reader: Reader) -> PipelineStep:
         "BITBUCKET_REPO_UUID": step.repository_uuid,
     }
     workspace, workspace_uuid, _, uuid = (reader.gap(name, text) for name, text in known.items())
-    return replace(step, workspace=workspace, workspace_uuid=workspace_uuid, repository_uuid=uuid)
+    return step._replace(workspace=workspace, workspace_uuid=workspace_uuid, repository_uuid=uuid)
 
 
 def fill(reader: Reader, actions: tuple[str, ...]) -> None:
