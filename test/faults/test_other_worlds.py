@@ -18,7 +18,7 @@ from test.faults.sample import ALL, SEED, SPOILT, few_faults
 SCENARIOS_EACH, FAULTS_EACH = 4, 8
 
 
-@pytest.mark.sample(2)
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("name", WORLDS)
 def test_a_spoilt_rotation_breaks_no_promise_in_another_world(
     name: str, world: World, runner: Runner, conclude: Conclude

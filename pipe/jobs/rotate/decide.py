@@ -61,7 +61,9 @@ def decide(facts: RotationFacts, policy: Rotation) -> KeyPlan:
             held_up, reason = (in_the_way_of(left, perhaps, reason),), ""
     # What no target names was not Keyturn's before, and is not now.
     replaced = current or (base if base is not None and left.held_by(base.id) else None)
-    steps = [*_orders_noted(facts, policy, orders), *removed, *_repairs(left), *waiting(left, lost, removed)]
+    steps = [*_orders_noted(facts, policy, orders), *removed, *waiting(left, lost, removed)]
+    if record.untidy:
+        steps.append(KeyStep(Do.TIDY, "AWSPENDING", "nothing is pending any more", vital=False))
     new_key = bool(reason or record.pending)
     if reason and leaked and current is not None and len(left.keys) >= MOST_KEYS:
         plan, replaced = without_room(left, policy, current, orders, reason)
@@ -245,12 +247,6 @@ def _no_free_slot(facts: RotationFacts, policy: Rotation, previous: AccessKey) -
         f"FORCE: {facts.user} has two access keys already; {previous.name} is deleted on "
         f"{free_from(facts, policy, previous):%Y-%m-%d} at the earliest, and only then can a new key be made."
     )
-
-
-def _repairs(facts: RotationFacts) -> Iterator[KeyStep]:
-    record = facts.record
-    if record.untidy:
-        yield KeyStep(Do.TIDY, "AWSPENDING", "nothing is pending any more", vital=False)
 
 
 def _standing(
