@@ -9,10 +9,10 @@ from pipe.clients.bitbucket_api import Api
 from pipe.clients.bitbucket_auth import basic, bearer
 from pipe.errors import BadCredentials, Busy, Denied, KeyturnError, Missing, ServiceError
 from pipe.redact import Secret
-from pipe.retry import Deadline
 from pipe.values import Place, Target, TargetKind
 from sandbox.wire import Fault
 from sandbox.world import Company, World
+from test.faults.pace import Brisk
 
 PRODUCTION = Target(TargetKind.DEPLOYMENT, "acme", "shop", "production")
 
@@ -29,7 +29,7 @@ def place(client: Bitbucket) -> Place:
 
 def client_of(world: World, token: str, url: str = "") -> Bitbucket:
     root = url or f"{world.bitbucket_url}/2.0"
-    return Bitbucket(Api(root, bearer(Secret(token)), "THE_VARIABLE", Deadline(pace=0.1)))
+    return Bitbucket(Api(root, bearer(Secret(token)), "THE_VARIABLE", Brisk(pace=0.03)))
 
 
 def asked(world: World, prefix: str) -> int:
