@@ -114,6 +114,17 @@ def test_a_dead_credential_is_one_line_and_the_rest_goes_on(services: Fleet) -> 
     sound(services)
 
 
+def test_a_fleet_of_replicas_alone_needs_no_credential_for_bitbucket(fleet: Fleet) -> None:
+    fleet.write(
+        "jobs:\n  copies:\n    ACTION: replicate\n    SECRETS: secret/a *\n    AWS_SECRET_PREFIX: copies/\n"
+        "    VAULT_ADDR: https://127.0.0.1:9\n    VAULT_TOKEN: $VAULT\n"
+    )
+    fleet.lock.write_text("keyturn.lock 1\n")
+    result = fleet.run(BITBUCKET_ACCESS_TOKEN=None, VAULT="hvs.a-token-of-a-test")
+    assert (result.code, of_bitbucket(result)) == (1, []), result.output
+    assert "copies: Failed; no replica was changed: read secret/a: Vault cannot be reached" in result.last_line
+
+
 def test_a_dead_credential_of_a_project_is_no_reason_to_refuse_the_others(fleet: Fleet) -> None:
     bitbucket, tokens = fleet.world.bitbucket, {}
     for key in ("PAY", "WEB"):
