@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 
 from pipe import __version__
-from pipe.access.notify import read_notice_alone, send
+from pipe.access.notify import read_notice, send
 from pipe.apply import Action, Seen, overview_of
 from pipe.audit import kept_in
 from pipe.clients.insights import CodeInsights
@@ -25,7 +25,7 @@ from pipe.plan import AnyStep, Do, Failure, Outcome, Plan, Step
 from pipe.redact import clean, clean_json, clean_lines, one_line
 from pipe.report import GREEN, RED, Ended, LineFormatter, Runs, Style, parts_text, plan_table
 from pipe.retry import Deadline
-from pipe.settings.reader import learn_secrets
+from pipe.settings.reader import Reader, learn_secrets
 from pipe.settings.variables import ACTIONS
 from pipe.values import Build, count
 
@@ -215,6 +215,6 @@ def _show(environ: Mapping[str, str], build: Build, ended: Ended, *, at_once: bo
 def _notify(environ: Mapping[str, str], build: Build, ended: Ended, *, at_once: bool) -> None:
     if not any(environ.get(name, "").strip() for name in ("SNS_TOPIC_ARN", "NOTIFY_URL", "NOTIFY_URL_FROM")):
         return
-    settings = read_notice_alone(environ)
+    settings = read_notice(Reader(environ))
     if ended.is_worth(settings.when):
         send(settings, notice(ended, build), at_once=at_once)

@@ -10,7 +10,7 @@ import pytest
 from cryptography.hazmat.primitives import hashes
 
 from pipe.access.aws import Anywhere
-from pipe.access.aws_sign_in import by_certificate
+from pipe.access.aws_session import by_certificate
 from pipe.clients.aws import Endpoint
 from pipe.redact import Secret
 from pipe.retry import Deadline

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pipe.access.notify import read_notice, read_notice_alone
+from pipe.access.notify import read_notice
 from pipe.errors import Refused
 from pipe.notice import LARGEST_BODY, LONGEST_SUBJECT, MANY, notice
 from pipe.plan import Do, Failure, Outcome, Plan, Step
@@ -145,7 +145,7 @@ def test_what_sns_does_not_take_is_left_out() -> None:
 
 
 def test_a_topic_s_region_is_in_its_arn() -> None:
-    settings = read_notice_alone({**KEYS, "SNS_TOPIC_ARN": TOPIC, "AWS_DEFAULT_REGION": "eu-central-1"})
+    settings = read_notice(Reader({**KEYS, "SNS_TOPIC_ARN": TOPIC, "AWS_DEFAULT_REGION": "eu-central-1"}))
     assert (settings.topic, settings.when) == (TOPIC, "failure")
     assert settings.aws is not None
     assert settings.aws.region == "us-west-2"
@@ -185,7 +185,7 @@ def test_what_is_wrong_with_the_settings_of_a_notice(variables: dict[str, str], 
     ],
 )
 def test_nobody_is_asked_with_half_of_the_access(variables: dict[str, str]) -> None:
-    assert read_notice_alone({**KEYS, "SNS_TOPIC_ARN": TOPIC, **variables}).aws is None
+    assert read_notice(Reader({**KEYS, "SNS_TOPIC_ARN": TOPIC, **variables})).aws is None
 
 
 def test_without_a_topic_nothing_else_is_asked_for() -> None:

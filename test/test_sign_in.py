@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pipe.access.aws import AwsAccess
-from pipe.access.aws_session import AwsSession
-from pipe.access.aws_sign_in import sign_in
+from pipe.access.aws_session import AwsSession, sign_in
 from pipe.errors import Refused
 from pipe.retry import Deadline
 from pipe.values import Identity

@@ -4,7 +4,6 @@ from typing import NamedTuple
 
 from pipe.access.aws import WHERE_EMPTY
 from pipe.access.stored import Fetcher, Stored, read_secret
-from pipe.clients.bitbucket import Bitbucket
 from pipe.clients.bitbucket_api import ALLOWANCE, Api
 from pipe.clients.bitbucket_auth import basic, bearer, consumer
 from pipe.redact import Secret
@@ -133,11 +132,6 @@ def _together(reader: Reader, name: str, secret: str, has_name: bool, has_secret
         reader.missing(name, f"needed together with {secret}")
     elif not has_secret:
         reader.missing(secret, f"needed together with {name}", f"Or give {secret}_FROM.")
-
-
-def bitbucket_of(access: BitbucketAccess, fetcher: Fetcher, deadline: Deadline, *, writes: bool = True) -> Bitbucket:
-    """Return the client for the credentials that were given; nothing has been asked or fetched yet."""
-    return Bitbucket(api_of(access, fetcher, deadline, writes=writes))
 
 
 def api_of(

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from pipe.access.aws import AwsAccess, read_aws
+from pipe.access.aws_session import sign_in
 from pipe.access.stored import Fetcher, Stored, read_secret
 from pipe.clients.webhook import Webhook
 from pipe.errors import KeyturnError, Refused
@@ -53,11 +54,6 @@ def read_notice(reader: Reader) -> NoticeSettings:
     )
 
 
-def read_notice_alone(environ: Mapping[str, str]) -> NoticeSettings:
-    """Return whom a notice goes to as far as the environment tells, whatever else is wrong with it."""
-    return read_notice(Reader(environ))
-
-
 def _access(reader: Reader, topic: str) -> AwsAccess | None:
     """Return how AWS is asked in the topic's own region; None where a wrong address or role would be."""
     # Its minimal policy has the topic in any case.
@@ -92,9 +88,6 @@ def send(settings: NoticeSettings, notice: Notice, *, at_once: bool) -> None:
 def _publish(settings: NoticeSettings, notice: Notice, deadline: Deadline) -> None:
     if settings.aws is None:
         raise Refused(["there is no way to sign in to AWS for it, see above."])
-    # Only who has a topic pays for AWS's library.
-    from pipe.access.aws_sign_in import sign_in  # noqa: PLC0415 - see above
-
     log.info("Sending a notice to %s.", settings.topic)
     publish(sign_in(settings.aws, settings.session_name, deadline), settings.topic, notice.subject, notice.body)
 

@@ -7,7 +7,7 @@ from copy import copy
 
 from pipe.access.aws import AwsAccess
 from pipe.access.aws_session import AwsSession
-from pipe.access.bitbucket import BitbucketAccess, bitbucket_of
+from pipe.access.bitbucket import BitbucketAccess, api_of
 from pipe.access.stored import Fetcher, Session, Stored, session_of
 from pipe.access.vault import VaultAccess, VaultSession
 from pipe.clients.bitbucket import Bitbucket
@@ -61,7 +61,7 @@ class SignIns:
         """Return the client for the credentials of a job."""
         if self._client is not None:
             return self._client
-        return bitbucket_of(access, self.fetcher, self._deadline, writes=writes)
+        return Bitbucket(api_of(access, self.fetcher, self._deadline, writes=writes))
 
     def fetcher_of(self, access: BitbucketAccess) -> Fetcher:
         """Return what fetches a credential; what several are fetched from is signed in to once."""

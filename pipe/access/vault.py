@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from pipe.access.aws import WHERE_EMPTY, AwsAccess, lacks_token, read_aws
+from pipe.access.aws_session import sign_in
 from pipe.errors import KeyturnError, Problem, Refused
 from pipe.redact import Secret
 from pipe.retry import Deadline
@@ -184,7 +185,6 @@ class VaultSession:
                 return logins.by_kubernetes(access.role, _service_account(), path)
             case "aws":
                 # AWS's library takes as long to import as all else together.
-                from pipe.access.aws_sign_in import sign_in  # noqa: PLC0415 - see above
                 from pipe.clients.aws_roles import proof  # noqa: PLC0415 - see above
 
                 if access.aws is None:

@@ -83,7 +83,7 @@ class Terms(NamedTuple):
 
 
 class Aws:
-    """A signed-in session; the clients of single services are made from it, and ask through it."""
+    """A session, which signs nothing where it has no credentials; clients of single services ask through it."""
 
     def __init__(
         self,
@@ -117,11 +117,6 @@ class Aws:
         credentials = Credentials(pair.id, pair.secret.reveal(), token.reveal() if token else None)
         return cls(credentials, endpoint, transport or Transport(deadline), identity)
 
-    @classmethod
-    def anonymous(cls, endpoint: Endpoint, deadline: Deadline) -> Aws:
-        """Return a session that cannot sign."""
-        return cls(None, endpoint, Transport(deadline))
-
     def signed(self, answer: Fields) -> Aws:
         """Return the session of the credentials that STS has answered to this one with."""
         given = answer.object("Credentials")
@@ -137,7 +132,7 @@ class Aws:
         """Go by another clock of AWS's until an answer tells the time."""
         self._transport.hear(now)
 
-    def client(self, service: Service, *, region: str | None = None, anonymous: bool = False) -> Any:
+    def client(self, service: Service, *, region: str | None = None) -> Any:
         """Return boto3's client of a service; it makes each request once."""
         config: Any = {
             # botocore's own repetition is off: it would repeat CreateAccessKey, too, and lose the first key's secret.
@@ -145,7 +140,7 @@ class Aws:
             # AWS_ENDPOINT_URL is in the settings; those of single services would lead requests past it.
             "ignore_configured_endpoint_urls": True,
             "user_agent_extra": "keyturn",
-            "signature_version": botocore.UNSIGNED if anonymous else None,
+            "signature_version": None if self.credentials else botocore.UNSIGNED,
         }
         region = region or self.endpoint.region
         signing: dict[str, str | None] = {}

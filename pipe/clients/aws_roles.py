@@ -13,6 +13,7 @@ from botocore.awsrequest import AWSRequest
 
 from pipe.clients.aws import Aws, Endpoint, Terms
 from pipe.clients.aws_errors import NO_KEY
+from pipe.clients.aws_transport import Transport
 from pipe.errors import BadCredentials, Busy, ServiceError
 from pipe.permissions import Home, trusts_step
 from pipe.pipeline_step import claims_of
@@ -89,8 +90,8 @@ def by_web_identity(role_arn: str, token: Secret, terms: Terms, endpoint: Endpoi
     Raises BadCredentials with the token's claims and, where that may help, a trust policy that fits them, never the
     token; and ServiceError.
     """
-    unsigned = Aws.anonymous(endpoint, deadline)
-    sts = unsigned.client("sts", anonymous=True)
+    unsigned = Aws(None, endpoint, Transport(deadline))
+    sts = unsigned.client("sts")
     try:
         answer = unsigned.ask(
             _ASSUME,

@@ -137,7 +137,8 @@ class Door:
             answer = self._answer(method, url, sent, body, Timeout(connect=connect, total=whole))
         except Exception as error:  # noqa: BLE001 - libraries raise what they do not document
             raise self._failure(error, what) from None
-        log.debug("%s %s: %s in %.0f ms", method, _path(url), answer.status, 1000 * (time.monotonic() - started))
+        took = 1000 * (time.monotonic() - started)
+        log.debug("%s %s: %s in %.0f ms", method, urlsplit(url).path, answer.status, took)
         self._answered = True
         if answer.date is not None:
             # The header is cut off to whole seconds; what has happened by now must not lie in the future.
@@ -275,7 +276,3 @@ def _moment(text: str) -> datetime | None:
         return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
     except (ValueError, TypeError, OverflowError, IndexError):
         return None
-
-
-def _path(url: str) -> str:
-    return urlsplit(url).path

@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import NamedTuple
 from urllib.parse import quote, urlsplit
 
 from pipe.clients.answer import About, Fields, fields
@@ -25,11 +25,10 @@ ABOUT = About("IAM Roles Anywhere", ACTION, "AWS_ENDPOINT_URL and the trust anch
 TOO_LATE = timedelta(minutes=4)
 
 
-@dataclass(frozen=True)
-class Given:
+class Given(NamedTuple):
     """The session that was given: what signs, and who it is."""
 
-    pair: KeyPair = field(repr=False)
+    pair: KeyPair
     token: Secret
     identity: Identity
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import pipe.clients.aws
 from pipe.clients.aws import Aws, Endpoint
+from pipe.clients.aws_transport import Transport
 from pipe.redact import Secret
 from pipe.retry import Deadline
 from pipe.settings.variables import BY_NAME
@@ -78,10 +79,12 @@ class Prepared:
             del self._kept[next(iter(self._kept))]
         self._made = {}
         region = environ.get("AWS_DEFAULT_REGION") or "eu-central-1"
-        aws = Aws.with_keys(PAIR, None, Endpoint(region, environ.get("AWS_ENDPOINT_URL") or None), Deadline(pace=0))
+        endpoint, transport = Endpoint(region, environ.get("AWS_ENDPOINT_URL") or None), Transport(Deadline(pace=0))
+        signed, unsigned = Aws.with_keys(PAIR, None, endpoint, transport.deadline), Aws(None, endpoint, transport)
         with within({name: value for name, value in environ.items() if name not in _OF_THE_RUN}):
             for service, elsewhere, signs, requests in _WANTED:
-                client = aws.client(service, region=elsewhere or None, anonymous=not signs)
+                aws = signed if signs else unsigned
+                client = aws.client(service, region=elsewhere or None)
                 # A run's requests go its own way; these only let botocore work out what it then remembers.
                 client.meta.events.unregister("before-send", aws._transport._send)
                 client.meta.events.register("before-send", _nowhere)
