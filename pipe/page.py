@@ -178,7 +178,7 @@ def _gradient(number: int, limits: tuple[int, int, int]) -> str:
 
 def _legend(limits: tuple[int, int, int]) -> str:
     parts = (
-        ("live", f"in use, replaced at {limits[0]} days"),
+        ("live", f"in use, replaced at {count(limits[0], 'day')}"),
         ("grace", f"replaced, inactive at {limits[1]}"),
         ("off", f"inactive, deleted at {limits[2]}"),
         ("late", "overdue"),

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import logging
+import re
 from datetime import date
 
 import pytest
 
 from pipe.plan import Do, Plan, Step
 from pipe.report import BOLD, DIM, LineFormatter, Style, plan_table, table, who
-from pipe.values import Identity, Place
+from pipe.values import Identity, Place, count
+from test.support import ROOT
 
 PLAN = Plan(
     (
@@ -114,3 +116,10 @@ def test_who_signs(identity: Identity, expected: str) -> None:
 def test_log_lines_are_those_that_users_of_pipes_know(level: int, expected: str) -> None:
     record = logging.LogRecord("keyturn", level, __file__, 1, "%d of %d", (2, 3), None)
     assert LineFormatter(Style()).format(record) == expected
+
+
+def test_a_number_and_its_noun_are_put_together_in_one_place() -> None:
+    assert [count(1, "day"), count(2, "key"), count(0, "repository")] == ["1 day", "2 keys", "0 repositories"]
+    assert count(1_000, "repository") == "1,000 repositories"
+    for path in (ROOT / "pipe").rglob("*.py"):
+        assert not re.search(r"""else ['"](s|ies)['"]|age_days[^{}]*\} days""", path.read_text()), path

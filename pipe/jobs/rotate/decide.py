@@ -166,8 +166,7 @@ def _held_up(
     return (
         KeyFailure(
             KeyStep(Do.CREATE, NEW, f"{base.name} is due", replaces=base.id, vital=False),
-            f"{base.name} is {base.age_days(facts.now)} days old and due, but {previous.name} must be deleted first: "
-            f"{why}.",
+            f"{base.name} is {base.age(facts.now)} old and due, but {previous.name} must be deleted first: {why}.",
             "Move whoever uses it to the new key, or set IF_STILL_USED: deactivate." if previous.active else "",
         ),
     )
@@ -214,7 +213,7 @@ def _reason_to_rotate(
         return f"{nobody.place.label} has no key that works, and nobody knows the secret of one"
     if oldest is None or previous or facts.now - oldest.created < policy.rotate_after:
         return ""
-    return f"{oldest.name} is {oldest.age_days(facts.now)} days old (rotates after {policy.rotate_after.days})"
+    return f"{oldest.name} is {oldest.age(facts.now)} old (rotates after {policy.rotate_after.days})"
 
 
 def _without_a_pair(facts: RotationFacts) -> TargetState | None:
@@ -257,7 +256,7 @@ def _standing(
     if base is not None:
         due = base.created + policy.rotate_after
         overdue = due <= facts.now
-        age = f"{base.age_days(facts.now)} days old"
+        age = f"{base.age(facts.now)} old"
         plan = "is due, but the key before it has to go first" if overdue else f"rotates on {due:%Y-%m-%d}"
         yield KeyStep(Do.KEEP, base.name, f"{age}; {plan}", base.id, due=due.date(), warn=overdue, outlook=plan)
     behind: list[TargetState] = []
