@@ -9,9 +9,12 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any
 
+from botocore.exceptions import BotoCoreError
+
 import pipe.clients.aws
 from pipe.clients.aws import Aws, Endpoint
 from pipe.clients.aws_transport import Transport
+from pipe.errors import KeyturnError
 from pipe.redact import Secret
 from pipe.retry import Deadline
 from pipe.settings.variables import BY_NAME
@@ -28,7 +31,9 @@ _WANTED: tuple[tuple[Any, str, bool, dict[str, dict[str, str]]], ...] = (
 )
 # After so many runs that are alike their clients are made; of so many kinds they are kept.
 _OFTEN, _MOST = 4, 2
+# What botocore reads, too, of the variables that the pipe has; all runs that have others make their own clients.
 _OF_THE_RUN = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
+_OF_ALL = ("AWS_DEFAULT_REGION", "AWS_ENDPOINT_URL", "AWS_ROLE_ARN")
 
 
 class Prepared:
@@ -64,34 +69,40 @@ class Prepared:
     def expect(self, environ: Mapping[str, str]) -> None:
         """Have ready what the next run may want, if there have been some like it."""
         self._ready = {}
-        if all(name in BY_NAME or name.startswith("BITBUCKET_") for name in environ):
-            alike = frozenset(
-                each for each in environ.items() if each[0].startswith("AWS_") and each[0] not in _OF_THE_RUN
-            )
+        known = all(name in BY_NAME or name.startswith("BITBUCKET_") for name in environ)
+        if known and environ.get("AWS_ENDPOINT_URL"):
+            alike = tuple(environ.get(name, "") for name in _OF_ALL)
             self._seen[alike] += 1
             if alike not in self._kept and self._seen[alike] >= _OFTEN:
                 self._keep(alike, environ)
-            self._ready = self._kept.get(alike, {})
+            if alike in self._kept:
+                # The one that was used last is the last to go.
+                self._ready = self._kept[alike] = self._kept.pop(alike)
 
     def _keep(self, alike: object, environ: Mapping[str, str]) -> None:
         gc.unfreeze()
         while len(self._kept) >= _MOST:
-            del self._kept[next(iter(self._kept))]
+            gone = next(iter(self._kept))
+            del self._kept[gone], self._seen[gone]
         self._made = {}
         region = environ.get("AWS_DEFAULT_REGION") or "eu-central-1"
-        endpoint, transport = Endpoint(region, environ.get("AWS_ENDPOINT_URL") or None), Transport(Deadline(pace=0))
+        endpoint, transport = Endpoint(region, environ["AWS_ENDPOINT_URL"]), Transport(Deadline(pace=0))
         signed, unsigned = Aws.with_keys(PAIR, None, endpoint, transport.deadline), Aws(None, endpoint, transport)
         with within({name: value for name, value in environ.items() if name not in _OF_THE_RUN}):
             for service, elsewhere, signs, requests in _WANTED:
                 aws = signed if signs else unsigned
-                client = aws.client(service, region=elsewhere or None)
-                # A run's requests go its own way; these only let botocore work out what it then remembers.
-                client.meta.events.unregister("before-send", aws._transport._send)
-                client.meta.events.register("before-send", _nowhere)
-                for name, given in requests.items():
-                    with suppress(_Nowhere):
-                        getattr(client, name)(**given)
-                client.meta.events.unregister("before-send", _nowhere)
+                # What cannot be made is the run's to refuse.
+                with suppress(KeyturnError, BotoCoreError, ValueError):
+                    client = aws.client(service, region=elsewhere or None)
+                    # A run's requests go its own way; these only let botocore work out what it then remembers.
+                    client.meta.events.unregister("before-send", aws._transport._send)
+                    client.meta.events.register("before-send", _nowhere)
+                    try:
+                        for name, given in requests.items():
+                            with suppress(_Nowhere):
+                                getattr(client, name)(**given)
+                    finally:
+                        client.meta.events.unregister("before-send", _nowhere)
         self._kept[alike], self._made = self._made, {}
         gc.collect()
         gc.freeze()
