@@ -63,8 +63,9 @@ def test_the_packages_are_the_locked_ones() -> None:
     assert look(PACKAGES).split() == sorted(locked)
 
 
-def test_the_modules_are_those_of_the_source() -> None:
-    sources = {str(path.relative_to(ROOT / "pipe")) for path in (ROOT / "pipe").rglob("*.py")}
+def test_the_files_are_those_of_the_source() -> None:
+    files = [*(ROOT / "pipe").rglob("*.py"), *(ROOT / "pipe").rglob("*.css")]
+    sources = {str(path.relative_to(ROOT / "pipe")) for path in files}
     assert set(look(OURS).splitlines()) == sources
 
 
