@@ -93,6 +93,10 @@ MENDED = {
     "a lost key of which IAM does not tell the last use": (
         "lost", "other is deleted by hand", "run, last use unknown",
     ),
+    # It was noted as lost, and not asked about any more: no new key was made, for ever.
+    "a revoked key that is left alone": (
+        "due without secret", "current is switched off by hand", "REVOKE current", "current is deleted by hand",
+    ),
     "an id without a secret": ("alone without secret", "one's secret is deleted by hand"),
     "an id without a secret, and no room": ("rotated without secret", "one's secret is deleted by hand"),
 }  # fmt: skip

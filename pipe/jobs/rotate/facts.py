@@ -200,7 +200,10 @@ class RotationFacts:
             return False
         if self.held_by(key.id) or any(holder.key_id == key.id for holder in self.holders):
             return False
-        return use is None or use.at is None or (not self.record.keeps_secrets and use.service == "sts")
+        if use is None:
+            # What was found lost before is noted, whatever is announced next.
+            return self._was_announced(key)
+        return use.at is None or (not self.record.keeps_secrets and use.service == "sts")
 
     def is_orphan(self, key: AccessKey) -> bool:
         """Tell whether a lost key is so old that nothing late can show it to be another run's."""
