@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 from pipe.overview import Overview
 from pipe.plan import AnyStep, Plan, Step
 from pipe.redact import clean, clean_data, clean_lines, visible
-from pipe.values import Identity
+from pipe.values import Identity, count
 
 GREEN, RED, YELLOW, BLUE, DIM, BOLD = "32", "31", "33", "34", "2", "1"
 
@@ -114,10 +114,12 @@ def steps_table(plan: Plan[AnyStep], *, whole: bool = True) -> Table:
     rows: list[tuple[str, str, str]] = []
     tones: list[Tone] = []
     short = not whole and len(plan.steps) > MANY
-    for _, steps in itertools.groupby(plan.steps, key=_alike if short else id):
+    for _, group in itertools.groupby(plan.steps, key=_alike if short else id):
+        steps = [*group]
         first, *others = steps
         on = first.many.format(1 + len(others)) if others else first.on
-        rows.append((str(first.do), on, first.reason + (", and the like" if others else "")))
+        more = len({step.reason for step in steps} - {first.reason})
+        rows.append((str(first.do), on, first.reason + (f", and {count(more, 'more reason')}" if more else "")))
         tones.append(Tone.DOUBTFUL if first.warn else Tone.PLAIN if first.acts else Tone.FAINT)
     return Table(("step", "on", "why"), tuple(rows), tuple(tones))
 

@@ -25,6 +25,7 @@ def last_line(
     """
     looked = f"{count(len({found.address for found in facts.found}), 'secret')} looked at"
     warnings = sum(step.warn for step in plan.steps)
+    warned = f"; {count(warnings, 'warning')}, see above" if warnings else ""
     if outcome is None and plan.failures:
         said = f"Dry run: {len(plan.failures)} of what was asked for could not be read; nothing was written."
     elif outcome is None:
@@ -32,9 +33,9 @@ def last_line(
     elif outcome.exit_code:
         said = _unfinished(outcome, what, done)
     elif done:
-        said = f"{_capital(lead + done)}; {looked}."
+        said = f"{_capital(lead + done)}; {looked}{warned}."
     elif warnings:
-        said = f"Nothing to do: {looked}; {count(warnings, 'warning')}, see above."
+        said = f"Nothing to do: {looked}{warned}."
     else:
         said = f"Nothing to do: {looked}, and {right}."
     unmet = [step for step in plan.steps if step.unmet]

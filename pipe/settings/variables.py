@@ -92,8 +92,9 @@ VARIABLES = (
                  "or `doctor`.", required=True, also="ACTIONS"),
         Variable("TARGETS", Listing(TargetText()),
                  "Where the result is written; a list. `[workspace/repository:]deployment:<environment>`, "
-                 "`[workspace/repository:]repository` or `[<workspace>:]workspace`. `discover`: which repositories, "
-                 "such as `acme/*` or `project:PLAT/*`.", jobs=WRITING,
+                 "`[workspace/repository:]repository` or `[<workspace>:]workspace`. Keyturn knows no other places: one "
+                 "that you leave out stops signing when the old key goes. `discover`, which finds them: in which "
+                 "repositories, such as `acme/*` or `project:PLAT/*`.", jobs=WRITING,
                  shown_default="the step's own deployment environment", also="TARGET ENVIRONMENT"),
     ),
     *_group(
@@ -223,7 +224,8 @@ VARIABLES = (
                  "and a fifth of what a selector or a target has, or a number, which lets exactly that many go all the "
                  "same, fewer as `true` does, and more never.", default="false"),
         Variable("ON_MISSING", Choice(("fail", "keep")),
-                 "What to do when a named secret or key is not there: `fail`, or `keep` its variables.",
+                 "What to do when a named secret or key is not there: `fail`, and nothing is updated, or `keep` its "
+                 "variables and update the rest; with `PRUNE` they are deleted all the same.",
                  default="fail"),
         Variable("ENCODE", Choice(("base64",)),
                  "`base64` for values that a variable cannot hold as they are, such as several lines; `pull` only.",

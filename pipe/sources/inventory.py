@@ -87,7 +87,10 @@ class Inventory:
     def missing(self, selector: Selector, why: str) -> None:
         """Note that what a selector names is not there, as ON_MISSING has it."""
         if self.fail_on_missing:
-            advice = "Check the path and the policy, or set ON_MISSING: keep."
+            advice = (
+                "Nothing was updated. Check the path and the policy; with ON_MISSING: keep the rest is updated, and "
+                "what it brought stays unless PRUNE is set."
+            )
             self.problems.append(Problem("SECRETS", f"“{selector.text}”: {why}", advice))
         else:
             self.note(selector.text, why)

@@ -44,6 +44,10 @@ KEEPING = POLICY._replace(fail_on_missing=False)
 ALL, ONE = (read_selectors(text)[0][0] for text in ("secret/ci/** *", "secret/ci/db password"))
 LONG = "a-value-long-enough"
 MARK = "AAAA"
+LACKS = (
+    "Nothing was updated. Check the path and the policy; with ON_MISSING: keep the rest is updated, and what it "
+    "brought stays unless PRUNE is set."
+)
 
 
 SECOND = Version(2, "c2")
@@ -247,8 +251,7 @@ def test_what_nothing_brings_any_more_is_kept_and_named_or_with_prune_deleted() 
     plan = decide(seen, POLICY)
     assert done(plan) == []
     assert told(plan) == [
-        f"! a: CACHE_URL, CACHE_USER: {CACHE.address} is not there any more, and the like; "
-        "set PRUNE: true to delete it",
+        f"! a: CACHE_URL, CACHE_USER: {CACHE.address} is not there any more; set PRUNE: true to delete it",
         "a: 1 variable unchanged",
     ]
     plan = decide(seen, PRUNING)
@@ -273,6 +276,15 @@ def test_one_left_over_is_told_without_the_like() -> None:
                  variable("DB_PASSWORD"), variable("CACHE_URL"))  # fmt: skip
     said = f"! a: CACHE_URL: {CACHE.address} is not there any more; set PRUNE: true to delete it"
     assert said in told(decide(facts(one, secrets={DB: None}), POLICY))
+
+
+def test_several_secrets_that_are_gone_are_counted() -> None:
+    other = found("other")
+    entries = {DB.address: entry(DB, "DB_PASSWORD"), CACHE.address: entry(CACHE, "CACHE_URL", "CACHE_USER"),
+               other.address: entry(other, "OTHER")}  # fmt: skip
+    held = target(remembered(entries), *map(variable, ("DB_PASSWORD", "CACHE_URL", "CACHE_USER", "OTHER")))
+    said = f"{CACHE.address} is not there any more, and 1 more secret; set PRUNE: true to delete it"
+    assert f"! a: CACHE_URL, CACHE_USER, OTHER: {said}" in told(decide(facts(held, secrets={DB: None}), POLICY))
 
 
 def test_what_is_gone_is_told_by_what_became_of_it() -> None:
@@ -330,22 +342,30 @@ def test_a_variable_that_another_selector_brings_now_is_not_left_over() -> None:
     assert done(plan) == ["write a: CACHE_URL", "prune a: CACHE_USER", "remember a"]
 
 
+OF_X = uuid_digest("{X}")
+
+
 def test_what_selectors_of_other_runs_brought_stays_and_is_named() -> None:
-    other = {"secret/x *": Group("there", {"secret/x": SyncedSecret(MARK, {"X": MARK, "DB_PASSWORD": MARK})}),
+    other = {"secret/x *": Group("there", {"secret/x": SyncedSecret(MARK, {"X": OF_X, "DB_PASSWORD": MARK})}),
              "secret/y *": Group("there", {"secret/y": SyncedSecret(MARK, {"DB_PASSWORD": MARK})}),
              "secret/z *": Group("there", {"secret/z": SyncedSecret(MARK, {})})}  # fmt: skip
-    held = target(LastSync("run", groups=other))
+    held = target(LastSync("run", groups=other), variable("X"))
     plan = decide(facts(held, secrets={DB: read(password=LONG)}), PRUNING)
-    kept = "a: X: kept: brought by “secret/x *”, which is not among SECRETS"
+    kept = (
+        "! a: X: kept: brought by “secret/x *”, which is not among SECRETS; unless another run does, nobody renews it: "
+        "delete it in Bitbucket if nobody uses it"
+    )
     assert kept in told(plan)
     assert told(decide(facts(held, secrets={DB: read(password=LONG)}), POLICY)) == [kept]
     (remember,) = of(plan, Remember)
     groups = remember.remembers.groups
-    assert groups["secret/x *"].entries["secret/x"].names == {"X": MARK}, "what this run brings is this run's"
+    assert groups["secret/x *"].entries["secret/x"].names == {"X": OF_X}, "what this run brings is this run's"
     assert "secret/y *" not in groups
     assert groups["secret/z *"].entries == {"secret/z": SyncedSecret(MARK, {})}, (
         "it has no keys, and is not read each time"
     )
+    without = target(LastSync("run", groups=other))
+    assert told(decide(facts(without, secrets={DB: read(password=LONG)}), POLICY)) == [], "somebody has deleted it"
 
 
 def test_a_state_that_cannot_be_read_is_written_anew_and_nothing_goes() -> None:
@@ -378,7 +398,7 @@ def test_a_target_that_gets_nothing_gets_no_state() -> None:
 
 def test_a_selector_that_finds_nothing_is_refused_or_named() -> None:
     nothing = facts(target(), looked=(SelectorResult(ALL),))
-    said = "SECRETS: “secret/ci/** *”: nothing is there. Check the path and the policy, or set ON_MISSING: keep."
+    said = f"SECRETS: “secret/ci/** *”: nothing is there. {LACKS}"
     assert refused(nothing) == (said,)
     assert told(decide(nothing, KEEPING)) == ["! secret/ci/** *: nothing is there"]
     for looked in (
@@ -409,8 +429,7 @@ def test_a_secret_that_will_be_deleted_soon_is_told() -> None:
 def test_a_key_that_is_not_there_is_refused_where_it_was_named_and_left_out_in_a_folder() -> None:
     named = facts(target(), secrets={found("db", selector=ONE): read(user=LONG)})
     assert refused(named) == (
-        "SECRETS: “secret/ci/db password”: the secret has no key password; it has user. "
-        "Check the path and the policy, or set ON_MISSING: keep.",
+        f"SECRETS: “secret/ci/db password”: the secret has no key password; it has user. {LACKS}",
     )
     assert told(decide(named, KEEPING)) == ["! secret/ci/db password: the secret has no key password; it has user"]
     folder = read_selectors("secret/ci/** password")[0][0]

@@ -32,6 +32,10 @@ WHOLE = read_selectors("secret/ci/db *")[0][0]
 POLICY = Replication((), "team/", "", 30, prune=False, adopt=False, fail_on_missing=True, force=False)
 PRUNING, KEEPING = POLICY._replace(prune=True), POLICY._replace(fail_on_missing=False)
 SECOND = Version(2, "c2")
+LACKS = (
+    "Nothing was updated. Check the path and the policy; with ON_MISSING: keep the rest is updated, and what it "
+    "brought stays unless PRUNE is set."
+)
 THEIRS = "01234567-89ab-cdef-0123-456789abcdef"
 
 
@@ -258,7 +262,7 @@ def test_a_key_that_is_not_there_is_refused_or_left_out() -> None:
     said = "the secret has no key password; it has user"
     seen = facts(one, two, read=read({"user": "u"}, one))
     assert refused(seen) == (
-        f"SECRETS: “{ONE.text}”: {said}. Check the path and the policy, or set ON_MISSING: keep.",
+        f"SECRETS: “{ONE.text}”: {said}. {LACKS}",
     )  # fmt: skip
     plan = decide(seen, KEEPING)
     assert json.loads(only(plan, Copy).body.reveal()) == {"user": "u"}
@@ -437,9 +441,7 @@ def test_what_a_secret_lacks_is_told_by_the_selectors_that_name_it_and_once() ->
     assert "“secret/ci/db user”: the secret has no key user" in problem
     folder = read_selectors("secret/ci/** user")[0][0]
     nothing = facts(looked=(SelectorResult(folder),))
-    assert refused(nothing) == (
-        "SECRETS: “secret/ci/** user”: nothing is there. Check the path and the policy, or set ON_MISSING: keep.",
-    )
+    assert refused(nothing) == (f"SECRETS: “secret/ci/** user”: nothing is there. {LACKS}",)
     theirs = found("db", selector=folder)
     foreign = Described("arn", {THEIRS: frozenset({"AWSCURRENT"})}, {})
     (problem,) = refused(facts(theirs, replicas={"db": foreign}, read=read({"user": "u"}, theirs)))

@@ -150,8 +150,9 @@ class _TargetPlan:
             many = self._too_many.get(each.looked.selector.text)
             why = not_deleted(many, number) if many else why_kept(each.looked, policy)
             if why:
-                first, *others = each.names.values()
-                reason = f"{first}{', and the like' if others else ''}; {why}"
+                first, *others = dict.fromkeys(each.names.values())
+                more = f", and {count(len(others), 'more secret')}" if others else ""
+                reason = f"{first}{more}; {why}"
                 self._keep(reason, named(list(each.names)), warn=True, unmet=is_refused(each.looked, policy))
                 continue
             for name, gone in each.names.items():
@@ -162,9 +163,13 @@ class _TargetPlan:
         if self._unchanged:
             self._keep(f"{count(self._unchanged, 'variable')} unchanged")
         for text, group in self.target.last_sync.groups.items():
-            names = [name for entry in group.entries.values() for name in entry.names if name not in self._wanted]
+            left = self.target.owned - self._wanted
+            names = [name for entry in group.entries.values() for name in entry.names if name in left]
             if names and text not in self._selected:
-                self._keep(f"kept: brought by “{text}”, which is not among SECRETS", named(names))
+                why = (
+                    f"kept: brought by “{text}”, which is not among SECRETS; unless another run does, nobody renews it"
+                )
+                self._keep(f"{why}: delete it in Bitbucket if nobody uses it", named(names), warn=True)
 
     def _keep(self, reason: str, on: str = "", *, warn: bool = False, unmet: bool = False) -> None:
         place = self.target.place
