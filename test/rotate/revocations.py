@@ -9,7 +9,7 @@ from pathlib import Path
 from test.rotate.model.explore import HOUR
 from test.rotate.model.promises import DAY, State
 from test.rotate.model.runs import Ended, Settings, quick, run
-from test.rotate.model.services import Ground
+from test.rotate.model.services import ID, Ground, Shown
 from test.rotate.model.starts import (
     OWN,
     WITH_SECRET,
@@ -118,6 +118,15 @@ def alike(settings: Settings) -> State:
     return state
 
 
+def secured_by_hand(settings: Settings) -> State:
+    """Return a key in two targets, of which nobody can see that one has it."""
+    state = alone(settings)
+    variables = state.ground.targets["one"]
+    variables[ID] = Shown(variables[ID].value, True)
+    state.hand = True
+    return state
+
+
 def dropped(state: State) -> None:
     """Let a place be no target any more."""
     state.settings = replace(state.settings, targets=("two",))
@@ -147,6 +156,7 @@ ROWS = (
     Row("a second leak: the key that was gone back to", rotated_twice, 2, then=revoked_before(3)),
     Row("current; a target refuses", alone, 2, then=refuses),
     Row("current; a target refuses; with FORCE", alone, 2, then=refuses, force=True),
+    Row("current; a target whose id is secured refuses; with FORCE", secured_by_hand, 2, then=refuses, force=True),
     Row("current; a place that is no target any more holds it", alone, 2, then=dropped),
     Row("current; another run is at work", pending, 1, then=at_work),
     Row("a foreign key", alone, 3, then=foreign),

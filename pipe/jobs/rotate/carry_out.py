@@ -260,7 +260,8 @@ class Work:
                 self.publisher.publish(_place(step), pair)
         except KeyturnError:
             self._all_took = False
-            self.waits = self.waits or self._held[_place(step)] in record.revoked
+            held = self._held[_place(step)]
+            self.waits = self.waits or held in record.revoked or (held is None and bool(record.revoked))
             raise
         self._held[_place(step)] = pair.id
         return "has the pair"
@@ -320,9 +321,9 @@ class Work:
             )
         # Looked at once more: another run may hand out by now what is about to be ended.
         if not step.anyway and self.facts.record.keeps_secrets and self.journal.is_current(step.key_id):
-            self.waits = step.leaked
+            self.waits = self.waits or step.leaked
             what = f"Another run has just made {last_four(step.key_id)} the current key."
-            raise KeyturnError(what, f"It is left alone; run {'the same REVOKE' if step.leaked else ''} again.")
+            raise KeyturnError(what, f"It is left alone; run {'the same REVOKE' if step.leaked else 'this'} again.")
         return holders
 
     def _pair(self, step: KeyStep) -> KeyPair:
