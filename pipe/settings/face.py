@@ -113,6 +113,11 @@ def items_of(environ: Mapping[str, str], variable: Variable) -> tuple[str, ...]:
     return tuple(text for name, text in texts.items() if not name.endswith("_COUNT"))
 
 
+def text_of(environ: Mapping[str, str], name: str) -> str:
+    """Return a variable as one text, as a list of YAML, too, has it; an empty one where it is not given."""
+    return "\n".join(items_of(environ, BY_NAME[name]))
+
+
 def _checked(variable: Variable) -> Callable[[str, str | Sequence[str], _Complain], None]:
     def check(field: str, value: str | Sequence[str], complain: _Complain) -> None:
         for problem in variable.problems(value):

@@ -15,6 +15,7 @@ from pipe.jobs.fleet.jobs import READ_APART, FleetJob, environ_of, read_fleet_jo
 from pipe.jobs.fleet.lock import Lock, read_lock
 from pipe.jobs.rotate.leak import NO_NAMES, WHOLE_ID
 from pipe.retry import Deadline
+from pipe.settings.face import text_of
 from pipe.settings.reader import Reader
 from pipe.settings.variables import AWS, BITBUCKET_WAY, BY_NAME, OF_THE_RUN, VAULT
 from pipe.values import Run
@@ -154,7 +155,7 @@ def _orders(reader: Reader) -> dict[str, str]:
     orders = {"DRY_RUN": "true" if reader.switch("DRY_RUN") else "false"}
     named, key_id = reader.is_given("JOBS"), reader.text("REVOKE").upper().removeprefix("…")
     for name in ORDERS:
-        text = reader.environ.get(name, "").strip()
+        text = text_of(reader.environ, name)
         if not text or text.lower() == "false" or (name == "PRUNE" and text.lower() == "true"):
             continue
         if named or (name == "FORCE" and key_id):
@@ -210,7 +211,7 @@ def _unused(reader: Reader, fleet: FleetFile) -> Iterable[str]:
     """Yield what the step gives and a fleet does not use."""
     in_file = {name for group in fleet.groups for name in group.values} | fleet.defaults.keys()
     for name, variable in BY_NAME.items():
-        text = reader.environ.get(name, "").strip()
+        text = text_of(reader.environ, name)
         used = variable.group in (AWS, VAULT) or name in OF_THE_RUN | BITBUCKET_WAY | {"ACTION", *ORDERS}
         if text and not used and text != variable.default:
             stands = "the file's own value counts" if name in in_file else f"it belongs into {fleet.name}"

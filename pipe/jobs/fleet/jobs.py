@@ -13,6 +13,7 @@ from pipe.jobs.fleet.patterns import Aim, fits
 from pipe.jobs.registry import read_job
 from pipe.permissions import NOTHING
 from pipe.redact import learn, show
+from pipe.settings.face import text_of
 from pipe.settings.reader import Reader, learn_secrets
 from pipe.settings.rules import Number
 from pipe.settings.variables import AWS, AWS_WAY, BITBUCKET_WAY, BY_NAME, VAULT, VAULT_WAY
@@ -112,7 +113,7 @@ def environ_of(
     `targets` are its places as TARGETS has them, `entry` its credentials for Bitbucket, by default the step's.
     """
     action = job.group.action
-    of_step = {name: step[name] for name in _OF_STEP if step.get(name, "").strip()}
+    of_step = {name: text for name in _OF_STEP if (text := text_of(step, name))}
     defaults = {name: given for name, given in fleet.defaults.items() if action in BY_NAME[name].jobs}
     values: dict[str, Given | str] = {}
     for level in (of_step, defaults, {**job.group.values, **(entry.values if entry else {})}):
