@@ -255,6 +255,20 @@ def test_offline_names_what_the_file_lacks_and_not_what_the_step_would_give(tmp_
     ]
 
 
+def test_offline_a_credential_of_the_step_that_is_given_in_part_is_no_problem(tmp_path: Path) -> None:
+    part = {"BITBUCKET_ACCESS_TOKEN": "", "ATLASSIAN_ACCOUNT_EMAIL": "somebody@example.com"}
+    assert problems(tmp_path, HEAD + KEYS, DRY_RUN="offline", **part) == []
+    assert len(problems(tmp_path, HEAD + KEYS, **part)) == 1
+
+
+def test_a_list_of_the_step_that_is_not_used_is_told(tmp_path: Path) -> None:
+    (tmp_path / "keyturn.yaml").write_text(HEAD + KEYS)
+    (tmp_path / "keyturn.lock").write_text(LOCK)
+    one = {"TARGETS_COUNT": "1", "TARGETS_0": "acme/web:repository"}
+    settings = read_settings({**STEP, "BITBUCKET_CLONE_DIR": str(tmp_path), **one})
+    assert settings.job.told == ("TARGETS of the step is not used: the file's own value counts.",)
+
+
 def test_offline_is_for_a_fleet_alone() -> None:
     with pytest.raises(Refused) as refused:
         read_settings({**STEP, "ACTION": "rotate", "TARGETS": "a/b:repository", "DRY_RUN": "offline"})

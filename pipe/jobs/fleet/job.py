@@ -181,7 +181,7 @@ def _accesses(reader: Reader, fleet: FleetFile, *, lenient: bool) -> Iterator[tu
             yield entry, access
     if any(reader.environ.get(name, "").strip() for name in BITBUCKET_WAY):
         own = Reader({**reader.environ, "ACTION": "pull"})
-        yield None, read_bitbucket(own)
+        yield None, read_bitbucket(own.lenient("pull") if lenient else own)
         reader.problems += own.problems
 
 
