@@ -109,6 +109,10 @@ QUOTE = (
             changed("    IAM_USER_NAME: ci\n", "    IAM_USER_NAME: ci\n    ACTION: pull\n"),
             "keyturn.yaml:6: “ACTION” stands here a second time; the first is on line 4. Keep one.",
         ),
+        (
+            changed("    IAM_USER_NAME: ci\n", "    IAM_USER_NAME: ci\n    'ACTION ': pull\n"),
+            "keyturn.yaml:6: a name stands here twice. Keep one.",
+        ),
         *(
             (
                 changed("ci/ci", f"{sign}ci"),

@@ -131,7 +131,7 @@ class _Loader(yaml.BaseLoader):
                 self._refuse(key, "a list or a map stands where a name must be", QUOTE)
             elif key.value == "<<" and key.style is None:
                 self._refuse(key, "this is a merge key of YAML", "Write out what is meant, or use `defaults`.")
-            elif (first := names.setdefault(key.value, key)) is not key:
+            elif (first := names.setdefault(key.value.strip(), key)) is not key:
                 what = f"“{key.value}” stands here a second time; the first is on line {line_of(first)}"
                 self._refuse(key, what if _SHOWN.fullmatch(key.value) else "a name stands here twice", "Keep one.")
         return node
