@@ -180,6 +180,18 @@ def test_a_place_that_is_gone_is_named_and_counts_no_more(paid: Fleet) -> None:
     assert "1 changed" in result.last_line
 
 
+def test_a_place_that_is_gone_may_have_been_named_twice(paid: Fleet) -> None:
+    uuid = paid.environment("svc-1").uuid
+    both = ", ".join(f"acme/{place}" for place in ("svc-0:deployment:production", "svc-1:deployment:production"))
+    paid.write(PLAIN.replace("acme/svc-0:deployment:production", f"[{both}, 'acme/svc-1:deployment:{uuid}']"))
+    paid.locked()
+    paid.world.bitbucket.remove_environment(paid.environment("svc-1"))
+    result = paid.run()
+    assert result.code == 0, result.output
+    assert result.output.count("is gone, by the uuid that the lock has; it counts no more") == 2
+    assert paid.world.aws.signs(paid.held("svc-0"))
+
+
 def test_a_place_that_leaves_the_file_keeps_what_it_holds(paid: Fleet) -> None:
     paid.write(KEYS)
     paid.locked()

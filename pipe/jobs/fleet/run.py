@@ -268,7 +268,7 @@ class FleetRun:
             work.matched.told += [f"{each.line.place} {told}" for each in gone]
             work.places = [each for each in work.places if each not in gone]
             for each in gone:
-                del work.by_path[each.place.path]
+                work.by_path.pop(each.place.path, None)
             if not work.places:
                 return Result(job, 0, "none of its places is there any more", without_place=True)
             self._read(work)
