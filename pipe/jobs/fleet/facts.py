@@ -42,7 +42,9 @@ class Credential:
     def lists(self, workspace: str) -> bool:
         """Tell whether it may be for anything in a workspace."""
         aims = self.entry.aims if self.entry else ()
-        return self.entry is None or any(aim.pattern and aim.pattern.workspace == workspace for aim in aims)
+        return self.entry is None or any(
+            aim.pattern and not aim.out and aim.pattern.workspace == workspace for aim in aims
+        )
 
     def fits(self, repository: Repository) -> bool:
         """Tell whether it is for a repository, or without a slug for its workspace's own variables."""
