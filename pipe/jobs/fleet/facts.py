@@ -18,7 +18,7 @@ from pipe.jobs.fleet.job import FleetSettings
 from pipe.jobs.fleet.jobs import FleetJob, jobs_of
 from pipe.jobs.fleet.lock import NONE, Line, Lock
 from pipe.jobs.fleet.patterns import fits
-from pipe.jobs.fleet.places import Allowed, Inventory, Matched, Spot, by_the_lock, match
+from pipe.jobs.fleet.places import Allowed, Inventory, Matched, Spot, by_the_lock, match, sure
 from pipe.retry import Deadline, Gate, side_by_side
 from pipe.values import Place, Repository, Target, TargetKind
 
@@ -84,10 +84,11 @@ class FleetFacts:
         named = {**locked.workspaces, **{each.workspace: each.workspace_uuid for each in found.values()}}
         return Inventory(repositories, named, whole)
 
-    def jobs(self, inventory: Inventory) -> list[FleetJob]:
+    def jobs(self, inventory: Inventory, lock: Lock) -> list[FleetJob]:
         """Return every job of the file."""
         fleet = self._settings.fleet
-        return [job for group in fleet.groups for job in jobs_of(fleet, group, inventory.repositories)]
+        jobs = (job for group in fleet.groups for job in jobs_of(fleet, group, inventory.repositories))
+        return sure(fleet, jobs, lock)
 
     def match(self, job: FleetJob, inventory: Inventory, lock: Lock) -> Matched:
         """Return what a job may write, and find the credential that each place needs."""

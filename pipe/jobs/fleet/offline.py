@@ -11,7 +11,7 @@ from pipe.errors import Refused
 from pipe.jobs.fleet.job import FleetSettings
 from pipe.jobs.fleet.jobs import FleetJob, environ_of, jobs_of, read_fleet_job, somewhere
 from pipe.jobs.fleet.lock import Lock
-from pipe.jobs.fleet.places import Inventory, Matched, by_the_lock, match, strays
+from pipe.jobs.fleet.places import Inventory, Matched, by_the_lock, match, strays, sure
 from pipe.jobs.fleet.result import Result, report_of
 from pipe.jobs.fleet.units import conflicts
 from pipe.report import Ended, Table
@@ -30,11 +30,10 @@ class Offline:
         fleet, matched = settings.fleet, list[Matched]()
         for group in fleet.groups:
             known = by_the_lock(line for line in lock.lines if line.job.partition("/")[0] == group.name)
-            for job in jobs_of(fleet, group, known.repositories):
+            for job in sure(fleet, jobs_of(fleet, group, known.repositories), lock):
                 # A pattern is taken as the lock has it for this very job: of which project anything is, nobody knows.
                 own = by_the_lock(lock.of(job.name))
-                if own.repositories or not job.own:
-                    matched.append(match(fleet, job, _with_plain_names(job, own), lock))
+                matched.append(match(fleet, job, _with_plain_names(job, own), lock))
         matched = [each for each in matched if settings.wants(each.job.name)]
         problems = conflicts(fleet, [(each, self._read(each.job)) for each in matched])
         if problems:

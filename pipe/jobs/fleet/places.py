@@ -98,6 +98,20 @@ class Matched:
     problems: list[Problem] = field(default_factory=list)
 
 
+def sure(fleet: FleetFile, jobs: Iterable[FleetJob], lock: Lock) -> list[FleetJob]:
+    """Return the jobs whose repository EACH means for sure.
+
+    Of one that no list shows, nobody knows the project: it is meant where no project is asked for, or where the lock
+    has it for this very job.
+    """
+    return [each for each in jobs if each.own is None or _is_meant(fleet, each, each.own) or lock.of(each.name)]
+
+
+def _is_meant(fleet: FleetFile, job: FleetJob, own: Repository) -> bool:
+    patterns = [aim.pattern for aim in job.group.choice(fleet.workspace) if aim.pattern and not aim.out]
+    return bool(own.workspace_uuid) or any(each.fits(own) and not each.project for each in patterns)
+
+
 def spots_of(job: FleetJob, inventory: Inventory) -> tuple[Spot, ...]:
     """Return the places that a job's TARGETS are, each once."""
     found = (spot for aim in job.aims if not aim.out for spot in _spots(aim, job.own, inventory))

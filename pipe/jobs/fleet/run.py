@@ -69,7 +69,7 @@ class FleetRun:
         settings, facts = self._settings, self._facts
         fleet, lock = settings.fleet, settings.lock or Lock(())
         inventory = facts.list_repositories(workspaces_of(fleet), lock)
-        jobs = facts.jobs(inventory)
+        jobs = facts.jobs(inventory, lock)
         matched = [facts.match(job, inventory, lock) for job in jobs]
         of_each = [match_each(fleet, group, inventory) for group in fleet.groups]
         self._refuse([*of_each, *matched], inventory)

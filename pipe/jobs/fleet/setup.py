@@ -5,7 +5,8 @@ from __future__ import annotations
 from pipe.jobs.fleet.file import names_of_step
 from pipe.jobs.fleet.job import fits, read_fleet, read_locked
 from pipe.jobs.fleet.jobs import environ_of, jobs_of, placed, sample_of, somewhere
-from pipe.jobs.fleet.places import by_the_lock
+from pipe.jobs.fleet.lock import Lock
+from pipe.jobs.fleet.places import by_the_lock, sure
 from pipe.jobs.setup.job import Job, SetupJob, fill, read_meant, setup_of, whole_step
 from pipe.settings.reader import Reader
 from pipe.settings.variables import BITBUCKET_WAY
@@ -15,10 +16,12 @@ def read_setup(reader: Reader) -> SetupJob:
     """Return what is set up: what all jobs need, once; EACH by a pattern is what the lock has for it."""
     step = whole_step(reader)
     fleet, sound = read_fleet(reader)
-    lock = read_locked(reader, fleet, needed=False, sound=sound)
-    known = by_the_lock(lock.lines).repositories if lock else ()
+    lock = read_locked(reader, fleet, needed=False, sound=sound) or Lock(())
+    known = by_the_lock(lock.lines).repositories
     groups, names = fleet.groups if sound else (), reader.listed("JOBS")
-    wanted = [job for group in groups for job in jobs_of(fleet, group, known) or [sample_of(fleet, group)]]
+    wanted = [
+        job for group in groups for job in sure(fleet, jobs_of(fleet, group, known), lock) or [sample_of(fleet, group)]
+    ]
     wanted = [job for job in wanted if not names or any(fits(name, job.name) for name in names)]
     jobs: dict[str, Job] = {}
     gaps = dict(reader.gaps)
