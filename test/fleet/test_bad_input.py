@@ -78,7 +78,7 @@ QUOTE = (
         ("a: b: c", f"keyturn.yaml:1: this is no YAML: mapping values are not allowed here. {QUOTE}"),
         (b"a: \xff", "keyturn.yaml:1: this is not UTF-8. Save the file as UTF-8."),
         ("a: \x01", "keyturn.yaml:1: this is no YAML: there is a character that it may not have."),
-        ("[" * 9_999, "keyturn.yaml:1: this is no YAML: this stands deeper than anything in a fleet file. "),
+        ("[" * 9_999, f"keyturn.yaml:1: this stands deeper than anything in a fleet file. {QUOTE}"),
         ("a: {b: c, b: d}", "keyturn.yaml:1: “b” stands here a second time; the first is on line 1. Keep one."),
         ("#" * (LARGEST + 1), "keyturn.yaml:1: the file has 1,000,001 bytes; at most 1,000,000 are read."),
         ("", "keyturn.yaml:1: the file says nothing."),

@@ -72,7 +72,9 @@ def read_document(content: bytes) -> tuple[Node | None, list[Fault]]:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         words = ", ".join(filter(None, (error.context, error.problem)))
-        faults.append(Fault(mark.line + 1 if mark else 1, "", f"this is no YAML: {words}", QUOTE))
+        # What is raised here, and not by the library, is YAML all the same.
+        what = words if type(error) is yaml.MarkedYAMLError else f"this is no YAML: {words}"
+        faults.append(Fault(mark.line + 1 if mark else 1, "", what, QUOTE))
     except yaml.YAMLError as error:
         at = getattr(error, "position", 0)
         line = text.count("\n", 0, at if isinstance(at, int) else 0) + 1
