@@ -185,6 +185,11 @@ class _FileReader:
         if not jobs.entries:
             self._wrong(jobs.line, "jobs", "at least one job is needed")
         groups = tuple(self._group(job, self._below(jobs, job)) for job in jobs.entries)
+        for entry in entries:
+            self._refuse_each(entry.values, "which only a job may have")
+        for group in (each for each in groups if each.each is None):
+            taken = {name: given for name, given in defaults.items() if group.action in BY_NAME[name].jobs}
+            self._refuse_each({**taken, **group.values}, f"and {group.name} has no EACH")
         return FleetFile(name, self._workspace, defaults, entries, groups)
 
     def _wrong(self, line: int, where: str, what: str, advice: str = "") -> None:
@@ -260,10 +265,12 @@ class _FileReader:
         if action in ("rotate", "pull") and not any(targets.texts):
             advice = "A fleet's job has no environment of its own; give e.g. acme/*:deployment:production."
             self._wrong(node.line, node.where, "TARGETS is needed", advice)
-        for given in values.values():
-            if each is None and any("$each" in _TOKEN.findall(text) for text in given.texts):
-                self._wrong(given.line, given.where, "has $each, and the job has no EACH")
         return group
+
+    def _refuse_each(self, values: Mapping[str, Given], why: str) -> None:
+        for given in values.values():
+            if any("$each" in _TOKEN.findall(text) for text in given.texts):
+                self._wrong(given.line, given.where, f"has $each, {why}")
 
     def _action(self, node: _Map) -> str:
         given = self._given(node, "ACTION")
