@@ -76,8 +76,8 @@ def view(
     changed = any(each.changed for each in results)
     # A credential that shows nothing may hide jobs that nobody knows of yet.
     hidden = any(each.dead and not each.throttled for each in credentials)
-    code = max((each.code for each in results), default=0) or int(hidden)
-    code = 2 if code and (changed or leak) else code
+    worst = max((each.code for each in results), default=0)
+    code = 2 if (worst and leak) or ((worst or hidden) and changed) else worst or int(hidden)
     sentence = _sentence(results, code, asking(credentials), leak, dry_run=dry_run)
     parts: list[Table | str] = [_groups(results)]
     for title, chosen in (
