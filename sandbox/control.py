@@ -125,7 +125,7 @@ class Control:
             given = form.variables()
             if name not in runs(self._world):
                 raise WrongInput("this world has no Vault")
-            if name.startswith("fleet") and form.get("image"):
+            if (name.startswith("fleet") or "FLEET" in given) and form.get("image"):
                 raise WrongInput("the fleet's file is in no image; run it from the checkout")
             return script(self._world, name, form.get("image"), given), 200
 

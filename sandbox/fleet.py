@@ -37,7 +37,10 @@ def fleet_variables(world: World, company: Company) -> dict[str, str]:
     """Return the variables of the fleet's run; a dry run writes the lock where the next run looks for it."""
     add_site(world)
     folder = world.folder
-    (folder / "keyturn.yaml").write_text(FILE, encoding="utf-8")
+    file = folder / "keyturn.yaml"
+    if not file.exists():
+        # What somebody has made of it stays.
+        file.write_text(FILE, encoding="utf-8")
     own = world.variables(company, oidc=True)
     for name in ("ACTION", "IAM_USER_NAME", "SECRET_ID", "TARGETS", "BITBUCKET_ACCESS_TOKEN"):
         del own[name]

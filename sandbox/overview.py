@@ -76,16 +76,17 @@ def script(world: World, name: str, image: str = "", given: Mapping[str, str] = 
     """
     company = world.company or world.seed()
     by_token = world.variables(company, oidc=True)
+    looking = fleet_variables(world, company) if given.get("FLEET") and world.vault else by_token
     step = {
         "BITBUCKET_WORKSPACE_UUID": company.repository.workspace.uuid,
         "BITBUCKET_REPO_UUID": company.repository.uuid,
     }
     variables = {
-        "setup": lambda: {**by_token, **step, "ACTION": "setup"},
-        "doctor": lambda: {**by_token, "ACTION": "doctor"},
+        "setup": lambda: {**looking, **step, "ACTION": "setup"},
+        "doctor": lambda: {**looking, "ACTION": "doctor"},
         "rotate": lambda: by_token,
         "rotate-by-keys": lambda: world.variables(company),
-        "status": lambda: {**by_token, "ACTION": "status"},
+        "status": lambda: {**looking, "ACTION": "status"},
         "pull": lambda: world.pull_variables(company, TARGETS=PLACES, SECRETS=SELECTORS),
         "replicate": lambda: world.replicate_variables(company),
         "fleet-lock": lambda: {**fleet_variables(world, company), "DRY_RUN": "true"},

@@ -43,7 +43,7 @@ def test_a_dry_run_writes_the_lock_and_equal_worlds_give_equal_bytes(paid: Fleet
     made = paid.folder / "reports" / "keyturn.lock"
     assert f"The new lock is in {made}: review and commit it; until then no place is written." in result.output
     assert "WARNING" not in result.output
-    assert result.last_line.startswith("✔ Dry run: no target was written; 1 job: 1 without a place;")
+    assert result.last_line.startswith("✔ Dry run: no target was written; 1 job: 1 not in the lock yet;")
     assert [line.split()[:2] for line in paid.made_lock.decode().splitlines()] == [
         ["keyturn.lock", "1"],
         ["keys", "acme/lib:deployment:production"],
@@ -221,10 +221,18 @@ def test_offline_asks_nobody_and_needs_no_credential(paid: Fleet) -> None:
     assert "more: acme/svc-7:deployment:production: it is not in the lock" in result.output
     paid.write(KEYS.replace(":production", ":prodution"))
     result = paid.run(**none)
+    assert (result.code, result.requests) == (1, ())
+    assert (
+        "keyturn.yaml:8: jobs.keys.TARGETS: the lock has no environment prodution of acme/project:PAY/*. "
+        "Is production meant? If not, a dry run (DRY_RUN: 'true') writes the new lock into REPORT_DIR."
+        in result.problems
+    )
+    assert len(result.problems) == 1, result.output
+    # Another environment is no misspelt one, and a job of another name is told.
+    paid.write(KEYS.replace(":production", ":staging").replace("  keys", "  renamed"))
+    result = paid.run(**none)
     assert (result.code, result.requests) == (0, ())
-    assert "keys: acme/svc-0:deployment:prodution: it is not in the lock" in result.output
-    assert "keys: acme/svc-0:deployment:production is no target any more; it keeps what it holds" in result.output
-    assert "1 job, 0 places in the lock; nobody was asked. 3 places wait for a line in the lock" in result.last_line
+    assert "No line of the lock is for renamed." in result.last_line
     # Two plain names, of which the lock has none.
     both = PLAIN.replace("svc-0", "svc-7")
     paid.repository("svc-7", "Production")
@@ -238,6 +246,51 @@ def test_offline_asks_nobody_and_needs_no_credential(paid: Fleet) -> None:
     paid.lock.rename(paid.folder / "another.lock")
     result = paid.run(**none)
     assert f"FLEET_LOCK: there is no {paid.lock} that can be read: No such file or directory." in result.output
+
+
+def test_an_environment_that_is_not_there_is_refused_on_its_line_before_anything_is_touched(paid: Fleet) -> None:
+    paid.user("other", "svc-old", days=95)
+    other = PLAIN.replace("jobs:\n", "").replace("  keys", "  more").replace("ci\n", "other\n")
+    right = PLAIN.replace("production", "Staging") + other.replace("acme/svc-0", "acme/svc-old")
+    paid.write(right)
+    paid.locked()
+    wrong = (
+        "keyturn.yaml:8: jobs.keys.TARGETS: acme/svc-0 has no deployment environment “Stagin”; "
+        "it has: Staging, Production. Is staging meant?"
+    )
+    paid.write(right.replace("Staging", "Stagin"))
+    before = paid.values()
+    for given in ({}, {"DRY_RUN": "true"}, {"JOBS": "keys"}):
+        result = paid.run(**given)
+        assert (result.code, result.writes, result.problems) == (1, [], [wrong]), result.output
+        assert paid.values() == before
+    # It is a job's own fault, and stops nobody who runs another one.
+    assert paid.run(JOBS="more").code == 0
+    # One that is there waits until the lock names it, and the last line says so.
+    paid.write(right.replace("Staging", "production"))
+    result = paid.run(DRY_RUN="offline")
+    assert (result.code, result.requests) == (0, ()), result.output
+    result = paid.run()
+    assert result.code == 0, result.output
+    assert "keys: acme/svc-0:deployment:production: it is not in the lock" in result.output
+    assert result.last_line.startswith("✔ 2 jobs: 1 not in the lock yet, 1 idle;")
+    assert result.last_line.endswith(" 1 place is not in the lock yet.")
+    assert paid.values()[paid.environment("svc-0").uuid] == before[paid.environment("svc-0").uuid]
+
+
+def test_a_misspelt_environment_of_a_pattern_is_refused_and_one_that_some_lack_is_not(paid: Fleet) -> None:
+    paid.write(KEYS)
+    paid.locked()
+    paid.write(KEYS.replace(":production", ":prodution"))
+    result = paid.run()
+    assert (result.code, result.writes) == (1, []), result.output
+    (found,) = result.problems
+    assert found.startswith("keyturn.yaml:8: jobs.keys.TARGETS: acme/svc-0 has no deployment environment “prodution”")
+    assert found.endswith("Is production meant?")
+    # Somebody's new repository without the environment stops nobody.
+    paid.write(KEYS)
+    paid.repository("svc-9", "Test", project="PAY")
+    assert paid.run().code == 0
 
 
 def test_offline_takes_a_pattern_as_the_lock_has_it_for_each_job(paid: Fleet) -> None:

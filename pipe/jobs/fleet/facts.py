@@ -13,12 +13,12 @@ from pipe.access.sign_ins import SignIns
 from pipe.clients.bitbucket import Bitbucket, Seen
 from pipe.clients.bitbucket_api import ALLOWANCE, Api
 from pipe.errors import Busy, Invalid, KeyturnError, Missing, Problem, ServiceError
-from pipe.jobs.fleet.file import Entry
+from pipe.jobs.fleet.file import Entry, near
 from pipe.jobs.fleet.job import FleetSettings
 from pipe.jobs.fleet.jobs import FleetJob, jobs_of
 from pipe.jobs.fleet.lock import NONE, Line, Lock
 from pipe.jobs.fleet.patterns import fits
-from pipe.jobs.fleet.places import Allowed, Inventory, Matched, Spot, by_the_lock, match, sure
+from pipe.jobs.fleet.places import Allowed, Doubt, Inventory, Matched, Spot, by_the_lock, match, sure
 from pipe.retry import Deadline, Gate, side_by_side
 from pipe.values import Place, Repository, Target, TargetKind
 
@@ -139,6 +139,37 @@ class FleetFacts:
         if not isinstance(self.seen.get(place.path), Missing) or not inventory.whole:
             return False
         return not allowed.spot.listed or self.by_path[place.path].client.is_gone(place)
+
+    def not_there(self, matched: Iterable[Matched], *, every: bool) -> list[Problem]:
+        """Return a problem for each environment that the lock does not have and a list of them shows not to be there.
+
+        Looked for are those that the file names with their repository and those that are probably misspelt; with
+        `every`, as where a lock is made, all that must be there.
+        """
+        doubts: dict[tuple[str, str, Spot | None], Doubt] = {}
+        for doubt in (doubt for each in matched for doubt in each.doubts):
+            # Of a pattern's places, any repository may lack the environment; one shows whether it is misspelt.
+            one_by_one = doubt.by_name or (every and doubt.spot.plain)
+            if one_by_one or doubt.near:
+                doubts.setdefault((doubt.where, doubt.of, doubt.spot if one_by_one else None), doubt)
+        answers = side_by_side([partial(self._lacks, each.spot) for each in doubts.values()])
+        return [
+            Problem(doubt.where, answer[0], answer[1])
+            for doubt, answer in zip(doubts.values(), answers, strict=True) if isinstance(answer, tuple)
+        ]  # fmt: skip
+
+    def _lacks(self, spot: Spot) -> tuple[str, str] | None:
+        """Return what is wrong and the advice where a repository's list proves that it has no such environment."""
+        credential, repository = self._of(spot), spot.repository
+        if credential is None or credential.dead or not repository.uuid:
+            return None
+        listed = credential.client.environments(repository)
+        try:
+            credential.client.find(Target(spot.kind, repository.workspace, repository.uuid, spot.environment))
+        except Missing as error:
+            what = error.what.replace(f"{repository.workspace}/{repository.uuid}", repository.name)
+            return what, near(spot.environment.lower(), [each.slug for each in listed]) or error.check
+        return None
 
     def lock_of(self, matched: Sequence[Matched]) -> list[Line]:
         """Return the lines as things are now; raises ServiceError where that cannot be told."""

@@ -62,10 +62,19 @@ class Lock:
         self.lines = tuple(sorted(lines))
         self._found = {(line.job, line.uuid, line.rest): line for line in self.lines}
         self._of = {job: tuple(lines) for job, lines in groupby(self.lines, key=lambda line: line.job)}
+        self._environments: dict[str, set[str]] = {}
+        for line in self.lines:
+            if line.environment not in ("", NONE):
+                slug = line.rest.partition(":")[2]
+                self._environments.setdefault(f"{line.workspace}/{line.slug}", set()).add(slug)
 
     def of(self, job: str) -> tuple[Line, ...]:
         """Return a job's lines."""
         return self._of.get(job, ())
+
+    def environments(self, repository: str) -> frozenset[str]:
+        """Return the slugs of the environments that jobs have of a repository, by its workspace/slug."""
+        return frozenset(self._environments.get(repository, ()))
 
     def line(self, job: str, uuid: str, rest: str) -> Line | None:
         """Return the line that names a job and a place by its uuid; None where nobody has reviewed that."""

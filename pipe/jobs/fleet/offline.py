@@ -35,7 +35,8 @@ class Offline:
                 own = by_the_lock(lock.of(job.name))
                 matched.append(match(fleet, job, _with_plain_names(job, own), lock))
         matched = [each for each in matched if settings.wants(each.job.name)]
-        problems = conflicts(fleet, [(each, self._read(each.job)) for each in matched])
+        problems = [doubt.problem for each in matched for doubt in each.doubts if doubt.near]
+        problems += conflicts(fleet, [(each, self._read(each.job)) for each in matched])
         if problems:
             raise Refused(problems)
         told = [f"{each.job.name}: {text}" for each in matched for text in each.told]
@@ -46,6 +47,10 @@ class Offline:
         if waiting:
             wait = "waits" if len(waiting) == 1 else "wait"
             sentence += f" {count(len(waiting), 'place')} {wait} for a line in the lock, see above."
+        locked = {line.job.partition("/")[0] for line in lock.lines}
+        new = [each.name for each in fleet.groups if each.action != "replicate" and each.name not in locked]
+        if new and not settings.names:
+            sentence += f" No line of the lock is for {', '.join(new[:3])}{' and others' if len(new) > 3 else ''}."
         results = [Result(each.job, 0, f"{count(len(each.allowed), 'place')} in the lock") for each in matched]
         report = report_of(0, sentence, results, (), told=told, waiting=waiting)
         besides = "Each run lists the repositories besides: a request for every hundred."

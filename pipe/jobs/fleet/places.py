@@ -86,6 +86,28 @@ class Allowed:
         return Place(self.spot.label, place_of(self.target))
 
 
+@dataclass(frozen=True)
+class Doubt:
+    """An environment that the file names and the lock does not have of that repository for any job.
+
+    `where` is the item of TARGETS, `of` whose environment that says it is. `near` is advice: which one of the
+    repository, that the lock has and the job does not name, was probably meant; empty where there is none.
+    """
+
+    spot: Spot
+    where: str
+    of: str
+    near: str
+    by_name: bool
+
+    @property
+    def problem(self) -> Problem:
+        """What is wrong by the lock alone."""
+        what = f"the lock has no environment {self.spot.environment} of {self.of}"
+        new = "If not, a dry run (DRY_RUN: 'true') writes the new lock into REPORT_DIR."
+        return Problem(self.where, what, f"{self.near} {new}")
+
+
 @dataclass
 class Matched:
     """What one job is for by the file, what of that it may write, and what it may not, each with its reason."""
@@ -96,6 +118,7 @@ class Matched:
     waiting: list[str] = field(default_factory=list)
     told: list[str] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
+    doubts: list[Doubt] = field(default_factory=list)
 
 
 def sure(fleet: FleetFile, jobs: Iterable[FleetJob], lock: Lock) -> list[FleetJob]:
@@ -161,7 +184,22 @@ def match(fleet: FleetFile, job: FleetJob, inventory: Inventory, lock: Lock) -> 
     for aim, at in _placed_aims(fleet, job):
         if aim.pattern and aim.pattern.slug and not any(_names(aim, each.line) for each in found.allowed):
             _note_unfit(fleet, found, aim.pattern, at, inventory)
+        found.doubts += _doubts(found, aim, at, inventory, lock)
     return found
+
+
+def _doubts(found: Matched, aim: Aim, at: str, inventory: Inventory, lock: Lock) -> Iterator[Doubt]:
+    """Yield what an item of TARGETS names and no job has in the lock."""
+    if aim.kind is not TargetKind.DEPLOYMENT:
+        return
+    named, locked = {spot.name for spot in found.spots}, {line.place for line in lock.of(found.job.name)}
+    for spot in _spots(aim, found.job.own, inventory):
+        known, slug = lock.environments(spot.repository.name), slug_of(aim.environment)
+        if spot.name in named - locked and slug not in known:
+            others = [each for each in known if f"{spot.repository.name}:deployment:{each}" not in named]
+            of = aim.pattern.name if aim.pattern else "the job's own repository"
+            meant = near(slug, sorted(each for each in others if not each.startswith("{")))
+            yield Doubt(spot, at, of, meant, by_name=aim.pattern is not None and aim.pattern.is_plain)
 
 
 def _placed_aims(fleet: FleetFile, job: FleetJob) -> list[tuple[Aim, str]]:

@@ -25,6 +25,7 @@ SCHEMA = "keyturn/fleet/1"
 class Result:
     """What became of one job; `why` is a reason that several jobs share, `outcome` is None where it came to no plan.
 
+    `without` says in a few words why there is no place that it could write.
     `to_do` is the plan of what was only shown, `seen` is what people are shown of the job's keys and targets.
     """
 
@@ -33,7 +34,7 @@ class Result:
     last: str
     _: KW_ONLY
     changed: bool = False
-    without_place: bool = False
+    without: str = ""
     waits: bool = False
     why: str = ""
     outcome: Outcome[Any] | None = None
@@ -52,8 +53,8 @@ class Result:
         """What became of it, in a word or two."""
         if self.code:
             return "partly done" if self.changed else "to wait" if self.waits else "failed"
-        if self.without_place:
-            return "without a place"
+        if self.without:
+            return self.without
         return "waits" if self.waits else "changed" if self.changed else "to do" if self.to_do else "idle"
 
     @property
@@ -61,8 +62,8 @@ class Result:
         """How it is shown."""
         if self.code:
             return Tone.BAD
-        tones = {"changed": Tone.GOOD, "waits": Tone.DOUBTFUL, "without a place": Tone.DOUBTFUL}
-        return tones.get(self.word, Tone.FAINT)
+        tones = {"changed": Tone.GOOD, "waits": Tone.DOUBTFUL}
+        return Tone.DOUBTFUL if self.without else tones.get(self.word, Tone.FAINT)
 
 
 def view(
@@ -79,6 +80,8 @@ def view(
     worst = max((each.code for each in results), default=0)
     code = 2 if (worst and leak) or ((worst or hidden) and changed) else worst or int(hidden)
     sentence = _sentence(results, code, asking(credentials), leak, dry_run=dry_run)
+    if waiting and locked:
+        sentence += f" {count(len(waiting), 'place')} {'is' if len(waiting) == 1 else 'are'} not in the lock yet."
     parts: list[Table | str] = [_groups(results)]
     for title, chosen in (
         ("Changed:", [each for each in results if each.changed and not each.code]),

@@ -74,6 +74,13 @@ class FleetRun:
         of_each = [match_each(fleet, group, inventory) for group in fleet.groups]
         self._refuse([*of_each, *matched], inventory)
         if self._run.dry_run:
+            # The lock that it makes is of all jobs.
+            _raise(facts.not_there(matched, every=True))
+        elif not settings.revoke:
+            # A leaked key goes whatever else is wrong with the file.
+            wanted = [each for each in matched if settings.wants(each.job.name)]
+            _raise(facts.not_there(wanted, every=False))
+        if self._run.dry_run:
             self._write_lock(matched)
         units = [
             [each for each in unit if settings.wants(each.job.name)]
@@ -162,7 +169,8 @@ class FleetRun:
         for work in works:
             self._read(work)
             if work.matched.job.group.action != "replicate" and not work.places:
-                work.result = Result(work.matched.job, 0, "no place of it is in the lock", without_place=True)
+                without = "not in the lock yet" if work.matched.waiting else "without a target"
+                work.result = Result(work.matched.job, 0, "no place of it is in the lock", without=without)
         _raise(conflicts(fleet, [(each.matched, each.job) for each in works]))
         side_by_side([partial(self._begin, work) for work in works if work.result is None], AT_ONCE)
         for work in works:
@@ -270,7 +278,7 @@ class FleetRun:
             for each in gone:
                 work.by_path.pop(each.place.path, None)
             if not work.places:
-                return Result(job, 0, "none of its places is there any more", without_place=True)
+                return Result(job, 0, "none of its places is there any more", without="no longer there")
             self._read(work)
             if work.action:
                 work.action = work.job.start(self._run, self._deadline, self._sign_ins_of(work))
