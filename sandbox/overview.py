@@ -39,12 +39,14 @@ def overview(world: World) -> str:
         ("Bitbucket", world.bitbucket_url, "acme/shop with three environments, acme/site with one"),
         ("AWS", world.aws_url, f"account {world.aws.account}, {REGION}, with the user {USER}"),
     ]
+    to_openbao = []
     if world.vault is not None:
-        places.append(("OpenBao", world.vault.url, f"BAO_ADDR; its BAO_TOKEN is {world.vault.root_token}"))
+        places.append(("OpenBao", world.vault.url, "for .venv/bin/bao, after this line:"))
+        to_openbao = ["", f"export BAO_ADDR={world.vault.url} BAO_TOKEN={world.vault.root_token}"]
     width = max(len(url) for _, url, _ in places)
     return "\n".join([
         "Keyturn's sandbox is running. Nothing in it is real; Ctrl-C ends it.", "",
-        *(f"  {name:<10} {url:<{width}}  {note}" for name, url, note in places), "",
+        *(f"  {name:<10} {url:<{width}}  {note}" for name, url, note in places), *to_openbao, "",
         "Run the pipe from this checkout:", "",
         *_lines({f"curl -s {control}run/{name} | sh": what for name, what in runs(world).items()}), "",
         "Any variable may stand behind it:", "",

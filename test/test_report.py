@@ -59,6 +59,21 @@ def test_a_word_that_fits_into_no_column_is_cut_and_a_hyphen_is_no_place_to_cut(
     assert any("eu-central-1" in line for line in lines)
 
 
+class Counted(Step):
+    """A step that is counted with its neighbours."""
+
+    many = "acme/shop Production: {} variables"
+
+
+def test_of_a_long_plan_neighbours_are_counted_and_so_are_their_further_reasons() -> None:
+    news = [Counted(Do.WRITE, f"V{n}", f"secret {max(n - 30, 0)} is newer") for n in range(40)]
+    gone = [Counted(Do.PRUNE, f"G{n}", "secret 1 is gone") for n in range(2)]
+    assert plan_table(Plan((*news, *gone)), Style(200), whole=False).splitlines()[1:] == [
+        "  write  acme/shop Production: 40 variables  secret 0 is newer, and 9 more reasons",
+        "  prune  acme/shop Production: 2 variables   secret 1 is gone",
+    ]
+
+
 def test_without_colour_there_is_no_escape() -> None:
     assert "\033" not in plan_table(PLAN, Style(100, colour=False))
 

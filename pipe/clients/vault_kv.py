@@ -38,12 +38,12 @@ class Kv:
             if kind is Denied and "preflight" not in refusal.said:
                 # It is not asked what the token may do where nobody knows the token.
                 return BadCredentials(
-                    f"Vault does not take the token ({refusal.status}): {refusal.said}",
+                    f"Vault does not take the token ({refusal.status}): {refusal.said.rstrip('.')}.",
                     f"It has expired or been revoked, or is for another namespace. Check {self._vault.signs_with} and "
                     "VAULT_NAMESPACE.",
                 )
             return kind(
-                f"Vault does not say what is mounted at `{path}` ({refusal.status}): {refusal.said}",
+                f"Vault does not say what is mounted at `{path}` ({refusal.status}): {refusal.said.rstrip('.')}.",
                 "Is there such a mount, and does the token's policy allow anything below it?",
             )
 

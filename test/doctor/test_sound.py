@@ -10,7 +10,7 @@ import pytest
 from pipe import permissions
 from pipe.permissions import document
 from pipe.selectors import Selector
-from sandbox.world import SECRET, USER
+from sandbox.world import REGION, SECRET, USER
 from test.doctor.case import HOME, Case
 from test.works import Works
 
@@ -32,7 +32,7 @@ def test_a_rotation(case: Case) -> None:
     assert states(checks) == {"good", "open"}
     assert {check["area"] for check in checks} == {"settings", "the step", "AWS", "Bitbucket"}
     found = {(check["state"], check["what"]): check["why"] for check in checks}
-    assert found["good", f"secret {SECRET}"] == "no key yet; the first rotation makes it"
+    assert found["good", f"secret {SECRET}"] == f"not there in {REGION}; the first rotation makes it"
     needed = permissions.needed_to_rotate(HOME, USER, SECRET)
     assert found["good", "may rotate"].split(", ") == [each.action for each in needed if each.reads]
     writes = ", ".join(each.action for each in needed if not each.reads)
@@ -55,7 +55,7 @@ def test_a_rotation_that_has_been_made(case: Case, pipe_run: Any) -> None:
     checks = case.well(case.rotate)
     found = {check["what"]: check["why"] for check in checks}
     assert states(checks) == {"good", "open"}
-    assert found[f"secret {SECRET}"].startswith("its current key is …")
+    assert found[f"secret {SECRET}"].startswith(f"in {REGION}; its current key is …")
     assert found["user deploy-bot"].startswith("2 of 2 keys")
     assert "rotates on" in found["next rotation"]
     assert found["acme/shop staging"] == "it is there, and KEYTURN_AWS_ACCESS_KEY_ID can be read"

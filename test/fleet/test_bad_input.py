@@ -69,6 +69,7 @@ def changed(old: str, new: str) -> str:
 QUOTE = (
     "What begins with * ! & { [ % @ or a backtick, or holds “: ” or “ #”, must stand in quotes, as in 'project:PAY/*'."
 )
+LAYOUT = "Is there a “- ”, a “:” or a bracket too many? Indent alike what belongs together."
 
 
 @pytest.mark.parametrize(
@@ -78,7 +79,16 @@ QUOTE = (
         ("a: b: c", f"keyturn.yaml:1: this is no YAML: mapping values are not allowed here. {QUOTE}"),
         (b"a: \xff", "keyturn.yaml:1: this is not UTF-8. Save the file as UTF-8."),
         ("a: \x01", "keyturn.yaml:1: this is no YAML: there is a character that it may not have."),
-        ("[" * 9_999, f"keyturn.yaml:1: this stands deeper than anything in a fleet file. {QUOTE}"),
+        ("[" * 9_999, f"keyturn.yaml:1: this stands deeper than anything in a fleet file. {LAYOUT}"),
+        (
+            HEAD + KEYS + "  - site-bot:\n",
+            "keyturn.yaml:8: this is no YAML: while parsing a block mapping, expected <block end>, but found '-'. "
+            + LAYOUT,
+        ),
+        (
+            changed(f"TARGETS: {PLACE}", "TARGETS:\n      - site-bot:\n        - a:"),
+            f"keyturn.yaml:8: this stands deeper than anything in a fleet file. {LAYOUT}",
+        ),
         ("a: {b: c, b: d}", "keyturn.yaml:1: “b” stands here a second time; the first is on line 1. Keep one."),
         ("#" * (LARGEST + 1), "keyturn.yaml:1: the file has 1,000,001 bytes; at most 1,000,000 are read."),
         ("", "keyturn.yaml:1: the file says nothing."),

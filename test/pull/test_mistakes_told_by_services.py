@@ -78,7 +78,7 @@ TOLD: dict[str, tuple[Callable[[Case], dict[str, str]], tuple[str, ...]]] = {
     "37 no such log-in": (no_such_path, ("VAULT_AUTH_PATH: is jwt mounted there?",)),
     "42 a key's typo": (wrong_key, ("has no key pasword; it has host, password, username",)),
     "42 a key's case": (other_case, ("has no key Password; it has host, password, username",)),
-    "43 a mount's typo": (wrong_mount, ("secrets/ci/database", "Is there such a mount")),
+    "43 a mount's typo": (wrong_mount, ("secrets/ci/database", ". Is there such a mount")),
     "43 outside of the policy": (outside_the_policy, ("secret/data/other/database", "The token's policy needs")),
     "44 a newline at the end": (trailing_newline, ("use TRIM: newline, since there is only one, at its end",)),
 }  # fmt: skip

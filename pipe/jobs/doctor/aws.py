@@ -72,8 +72,9 @@ def _rotation(preview: Preview) -> Iterator[Check]:
     yield good(AREA, f"user {facts.user}", f"{len(keys)} of 2 keys{': ' if keys else ''}{', '.join(keys)}")
     secret, current = preview.policy.secret_id, facts.record.current
     if secret:
-        held = f"its current key is {last_four(current)}" if current else "no key yet; the first rotation makes it"
-        yield good(AREA, f"secret {secret}", held)
+        there = f"there in {facts.region}, without a key yet" if facts.record.secret else f"not there in {facts.region}"
+        held = f"in {facts.region}; its current key is {last_four(current)}"
+        yield good(AREA, f"secret {secret}", held if current else f"{there}; the first rotation makes it")
     if breach := breach_of(facts, preview.policy):
         yield note(AREA, "90-day rule", breach, ADVICE)
     if preview.refused:

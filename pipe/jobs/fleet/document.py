@@ -14,6 +14,7 @@ DEEPEST = 5
 QUOTE = (
     "What begins with * ! & { [ % @ or a backtick, or holds “: ” or “ #”, must stand in quotes, as in 'project:PAY/*'."
 )
+LAYOUT = "Is there a “- ”, a “:” or a bracket too many? Indent alike what belongs together."
 _SHOWN = re.compile(r"[\w./:*{}!&-]{1,80}")
 
 
@@ -73,8 +74,9 @@ def read_document(content: bytes) -> tuple[Node | None, list[Fault]]:
         mark = error.problem_mark or error.context_mark
         words = ", ".join(filter(None, (error.context, error.problem)))
         # What is raised here, and not by the library, is YAML all the same.
-        what = words if type(error) is yaml.MarkedYAMLError else f"this is no YAML: {words}"
-        faults.append(Fault(mark.line + 1 if mark else 1, "", what, QUOTE))
+        ours = type(error) is yaml.MarkedYAMLError
+        advice = LAYOUT if ours or words.endswith(("found '-'", "found '<block sequence start>'")) else QUOTE
+        faults.append(Fault(mark.line + 1 if mark else 1, "", words if ours else f"this is no YAML: {words}", advice))
     except yaml.YAMLError as error:
         at = getattr(error, "position", 0)
         line = text.count("\n", 0, at if isinstance(at, int) else 0) + 1
