@@ -15,7 +15,10 @@ QUOTE = (
     "What begins with * ! & { [ % @ or a backtick, or holds “: ” or “ #”, must stand in quotes, as in 'project:PAY/*'."
 )
 LAYOUT = "Is there a “- ”, a “:” or a bracket too many? Indent alike what belongs together."
+NO_CHARACTER = "there is no character of this number"
 _SHOWN = re.compile(r"[\w./:*{}!&-]{1,80}")
+# Half of a character, as JSON writes one; no text that has one can be printed.
+_HALF = re.compile("[\ud800-\udfff]")
 
 
 class Fault(NamedTuple):
@@ -69,7 +72,8 @@ def read_document(content: bytes) -> tuple[Node | None, list[Fault]]:
         return None, [Fault(line, "", "this is not UTF-8", "Save the file as UTF-8.")]
     faults: list[Fault] = []
     try:
-        return _Loader(text, faults).read(), faults
+        loader = _Loader(text, faults)
+        return loader.read(), faults
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         words = ", ".join(filter(None, (error.context, error.problem)))
@@ -81,6 +85,9 @@ def read_document(content: bytes) -> tuple[Node | None, list[Fault]]:
         at = getattr(error, "position", 0)
         line = text.count("\n", 0, at if isinstance(at, int) else 0) + 1
         faults.append(Fault(line, "", "this is no YAML: there is a character that it may not have"))
+    except (ValueError, OverflowError):
+        # The library takes any number behind \\U for a character's.
+        faults.append(Fault(loader.line + 1, "", NO_CHARACTER))
     return None, faults
 
 
@@ -117,6 +124,8 @@ class _Loader(yaml.BaseLoader):
         if event.tag is not None:
             behind = f" {event.value}" if getattr(event, "value", "") else ""
             self._refuse(event, "this is a tag of YAML, which would be forgotten", _quoted(f"{event.tag}{behind}"))
+        if _HALF.search(getattr(event, "value", "")):
+            self._refuse(event, NO_CHARACTER, "")
         if self._depth == DEEPEST:
             what = "this stands deeper than anything in a fleet file"
             raise yaml.MarkedYAMLError(None, None, what, start)
