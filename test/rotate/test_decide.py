@@ -305,8 +305,12 @@ def test_a_leaked_key_without_a_way_back_is_replaced_once_the_one_before_it_is_d
         "prove writable a", "announce bot", "delete …XOLD", "note targets 1 target", "create the new key", *NEW_KEY,
         "deactivate …XNEW", "note inactive …XNEW",
     ]  # fmt: skip
-    may_break = "it is inactive, so that nobody can use it" if "active" in record else "whoever still uses it breaks"
-    assert step_of(plan, Do.DELETE, "…XOLD").reason == f"makes room for a new key; {may_break}"
+    step = step_of(plan, Do.DELETE, "…XOLD")
+    if "active" in record:
+        assert step.reason == "makes room for a new key; it is inactive, so that nobody can use it"
+    else:
+        assert "deleted for good, to make room for a new key: whoever still holds it breaks (" in step.reason
+    assert step.warn == ("active" not in record)
 
 
 def test_a_target_that_still_holds_the_key_that_makes_room_gets_the_current_pair_first() -> None:

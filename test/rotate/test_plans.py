@@ -13,6 +13,7 @@ from typing import Any
 from pipe.errors import Refused
 from pipe.jobs.rotate.decide import decide
 from pipe.jobs.rotate.facts import Holder, KeyStep, Noted, Remembered, Rotation, RotationFacts
+from pipe.jobs.rotate.leak import EMPTY
 from pipe.values import LastUse, Place, Run, Variable
 from test.rotate.test_decide import LOST, NEW, NOW, OLD, POLICY, ago, facts, intent, key, rotated, target
 
@@ -229,6 +230,15 @@ WORLDS: dict[str, tuple[RotationFacts, Rotation]] = {
     "the key before leaked and is off for long enough": (off(12, revoked=frozenset({OLD})), POLICY),
     "the key in use has leaked, alone": (first(5), REVOKE_OLD),
     "the key in use has leaked, beside one that is not Keyturn's": (lost(30, evidence=None), REVOKE_OLD),
+    "the same, which is off": (
+        replace(lost(30, evidence=None), keys=(key(OLD, 5), key(LOST, 1, active=False))), REVOKE_OLD),
+    "a key that is not Keyturn's and in a target has leaked, beside another one": (
+        lost(30, evidence=None, current=""), REVOKE_OLD),
+    "that key is due": (lost(30, age=95, evidence=None, current=""), REVOKE_OLD),
+    "that key is off": (
+        replace(lost(30, evidence=None, current=""), keys=(key(OLD, 5, active=False), key(LOST, 1))), REVOKE_OLD),
+    "the other one of the two has leaked, and the first one is due": (
+        lost(30, age=95, evidence=None, **ALONE), replace(POLICY, revoke=LOST)),
     "the key in use has leaked and is off, beside one that is not Keyturn's": (
         replace(lost(30, evidence=None), keys=(key(OLD, 5, active=False), key(LOST, 1))), REVOKE_OLD),
     "the key in use has leaked, alone, and signs the run": (first(5, signer=OLD), REVOKE_OLD),
@@ -265,6 +275,7 @@ WORLDS: dict[str, tuple[RotationFacts, Rotation]] = {
     "a key that is not Keyturn's has leaked and is off": (
         lost(30, active=False, evidence=None, revoked=frozenset({LOST})), POLICY),
     "REVOKE names nothing": (rotated(1), replace(POLICY, revoke="TRUE")),
+    "REVOKE is empty": (rotated(1), replace(POLICY, revoke=EMPTY)),
     "REVOKE says false": (rotated(1), replace(POLICY, revoke="FALSE")),
     "REVOKE names a whole id that nobody knows": (rotated(1), replace(POLICY, revoke=OTHER)),
     "the same, without a secret": (rotated(1, **ALONE), replace(POLICY, revoke=OTHER)),

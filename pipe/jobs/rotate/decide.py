@@ -48,14 +48,19 @@ def decide(facts: RotationFacts, policy: Rotation) -> KeyPlan:
     record, strangers = left.record, kept.strangers
     current = left.key(record.current)
     first = next(iter(strangers), None)
-    base = current or (first if len(strangers) == 1 and not record.current else None)
+    alone = (
+        first
+        if len(strangers) == 1
+        else next((key for key in strangers if key.id in orders and left.held_by(key.id)), None)
+    )
+    base = current or (alone if not record.current else None)
     leaked = record.current in orders or (base is not None and base.id in orders)
     reason = _reason_to_rotate(kept, policy, base or first, leaked=base if leaked else None)
     held_up: tuple[KeyFailure, ...] = ()
     # A current key that is inactive has leaked, and makes room itself; else the key before a leaked one does.
     if reason and (current is None or current.active):
         if strangers or not leaked:
-            refuse_without_room(kept, strangers, reason)
+            refuse_without_room(kept, strangers, reason, orders)
         # A new announcement would destroy the proof of whose they are.
         if perhaps := [*filter(left.may_be_lost, left.keys)]:
             held_up, reason = (in_the_way_of(left, perhaps, reason),), ""
@@ -107,8 +112,10 @@ def _orders_noted(facts: RotationFacts, policy: Rotation, orders: frozenset[str]
     if there - facts.record.revoked:
         if not facts.record.secret:
             yield secret_made(facts, policy)
-        names = ", ".join(map(last_four, sorted(there)))
-        yield KeyStep(Do.REMEMBER_REVOKED, names, "so that every later run finishes it", keys=tuple(sorted(there)))
+        ids = tuple(sorted(there))
+        # Once IAM has a key no more, only its whole id is known.
+        why = f"so that every later run finishes it: {', '.join(ids)}"
+        yield KeyStep(Do.REMEMBER_REVOKED, ", ".join(map(last_four, ids)), why, keys=ids)
     elif facts.record.notes_revoked and not there:
         yield KeyStep(Do.REMEMBER_REVOKED, "no key", "IAM has none of the leaked keys any more", vital=False)
 

@@ -29,7 +29,8 @@ def in_the_way(facts: RotationFacts, policy: Rotation, key_id: str = "") -> list
                 f"{label}, which is not in TARGETS, cannot be looked at ({holder.why}); if it is gone: ADOPT: {label}"
             )
         elif facts.key(holder.key_id) and key_id in {"", holder.key_id}:
-            ways.append(f"{label}, which is not in TARGETS, holds {last_four(holder.key_id)}")
+            held = last_four(holder.key_id)
+            ways.append(f"{label}, which is not in TARGETS, holds {held}; add it to TARGETS, or ADOPT: {label}")
     if not key_id:
         ways += [
             f"{target.place.label} still has {name}, which it was given and which the settings name no more"
@@ -79,5 +80,5 @@ def who_may_break(facts: RotationFacts, use: LastUse | None) -> str:
     if use.at is None:
         return "IAM knows of no use yet, and may be hours behind"
     if facts.now - use.at >= QUIET:
-        return f"{used(use)}, so that nobody should break"
+        return f"{used(use)}, so that nobody but a running step should break"
     return f"{used(use)}: that consumer breaks unless it is one of the targets"

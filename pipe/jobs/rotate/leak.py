@@ -7,9 +7,10 @@ from datetime import datetime
 
 from pipe.errors import Refused
 from pipe.jobs.rotate.facts import KeyStep, Rotation, RotationFacts, over_by
-from pipe.jobs.rotate.key_use import NOBODY, deactivation, in_the_way, who_may_break
+from pipe.jobs.rotate.key_use import NOBODY, deactivation, in_the_way, used, who_may_break
 from pipe.jobs.rotate.plan_new_key import announcement, holds, published, rotation_steps, taken_over
 from pipe.plan import Do
+from pipe.settings.reader import Reader
 from pipe.values import AccessKey
 
 # More holders than this are only counted.
@@ -25,8 +26,15 @@ TO_END = " To switch it off "
 
 ROOM = "REVOKE: it has leaked; makes room for the next rotation"
 
-# What REVOKE was given where no key is named, as it is read.
-NO_NAMES = ("TRUE", "FALSE")
+# What REVOKE was given where no key is named, as it is read: an empty field is an order that was not filled in.
+EMPTY = '""'
+NO_NAMES = ("TRUE", "FALSE", EMPTY)
+
+
+def read_revoke(reader: Reader) -> str:
+    """Return what REVOKE names, in capitals; an empty text where it is not given at all."""
+    named = reader.text("REVOKE").upper().removeprefix("…")
+    return EMPTY if reader.environ.get("REVOKE", "-").strip() == "" else named
 
 
 def orders_of(facts: RotationFacts, name: str) -> frozenset[str]:
@@ -44,12 +52,13 @@ def refuse_foreign(facts: RotationFacts, name: str) -> None:
     found = [key for key in facts.keys if name and key.id.endswith(name)]
     for key in found if facts.record.keeps_secrets else ():
         if not (key not in facts.strangers or facts.held_by(key.id) or facts.is_lost(key)):
-            raise Refused(
-                [
-                    f"REVOKE: Keyturn cannot prove that it made {key.name}, and leaves it alone. "
-                    f"To stop it: {switch_off(facts, key)}"
-                ]
-            )
+            raise Refused([not_ours(facts, key)])
+
+
+def not_ours(facts: RotationFacts, key: AccessKey) -> str:
+    """Say that a leaked key is left alone, and with which command it is switched off."""
+    stop = switch_off(facts, key)
+    return f"REVOKE: Keyturn cannot prove that it made {key.name}, and leaves it alone. To stop it: {stop}"
 
 
 def switch_off(facts: RotationFacts, key: AccessKey) -> str:
@@ -81,7 +90,10 @@ def _named(facts: RotationFacts, name: str) -> str:
         return name
     if not found:
         reason = _unknown(facts, name)
-        raise Refused([f"REVOKE: {reason} {_keys(facts)}"])
+        whose = (
+            f" Whose it is: aws iam get-access-key-last-used --access-key-id {name}" if len(name) >= WHOLE_ID else ""
+        )
+        raise Refused([f"REVOKE: {reason} {_keys(facts)}{whose}"])
     if len(found) > 1:
         raise Refused([f"REVOKE: {name} fits two keys. {_choices(facts)}"])
     [key_id] = found
@@ -167,13 +179,12 @@ def without_room(
             f"{switch_off(facts, current)}"
         )
         return [*room, KeyStep(Do.KEEP, current.name, why, current.id, warn=True, leaked=True)], None
-    breaks = who_may_break(facts, facts.last_use.get(previous.id)) if previous.active else NOBODY
-    room.append(
-        KeyStep(
-            Do.DELETE, previous.name, f"makes room for a new key; {breaks}", previous.id,
-            leaked=previous.id in orders,
-        )
-    )  # fmt: skip
+    why = f"makes room for a new key; {NOBODY}"
+    if previous.active:
+        last = used(facts.last_use.get(previous.id))
+        why = f"is deleted for good, to make room for a new key: whoever still holds it breaks ({last}, says IAM)"
+    leaked = previous.id in orders
+    room.append(KeyStep(Do.DELETE, previous.name, why, previous.id, warn=previous.active, leaked=leaked))
     return [*rotation_steps(facts, policy, current, current, reason=reason, orders=orders, room=room)], current
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 
 from pipe.errors import Problem, Refused
 from pipe.jobs.rotate.facts import MOST_KEYS, Rotation, RotationFacts, TargetState
 from pipe.jobs.rotate.journal import LARGEST, Entry, list_of
 from pipe.jobs.rotate.key_use import used
+from pipe.jobs.rotate.leak import not_ours, switch_off
 from pipe.values import AccessKey, last_four
 
 
@@ -88,22 +89,46 @@ def _of_target(facts: RotationFacts, policy: Rotation, target: TargetState) -> I
     )
 
 
-def refuse_without_room(facts: RotationFacts, strangers: Iterable[AccessKey], reason: str) -> None:
+def refuse_without_room(
+    facts: RotationFacts, strangers: Sequence[AccessKey], reason: str, orders: frozenset[str]
+) -> None:
     """Raise Refused where there is no room for a new key, which is to be made for this reason."""
     if len(facts.keys) < MOST_KEYS:
         return
+    leaked = next((key for key in facts.keys if key.id in orders), None)
+    if strangers and leaked and (leaked.id == facts.record.current or facts.held_by(leaked.id)):
+        raise Refused([_of_leak(facts, leaked)])
+    if leaked and leaked in strangers:
+        raise Refused([not_ours(facts, leaked)])
     what = f"{reason}, but {facts.user} has {len(facts.keys)} access keys, so that none can be made"
     if foreign := " or ".join(key.name for key in strangers):
         what += f", and Keyturn cannot prove that it made {foreign}"
     raise Refused([Problem("", what, " ".join(_described(facts, key) for key in facts.keys))])
 
 
+def _of_leak(facts: RotationFacts, leaked: AccessKey) -> Problem:
+    """Say what keeps a leaked key from being replaced, and how it is switched off without."""
+    state = "still active" if leaked.active else "inactive, but not replaced"
+    [other] = (key for key in facts.keys if key is not leaked)
+    breaks = "whoever uses it breaks" if other.active else "nobody can use it"
+    off = f" To switch {leaked.name} off whatever breaks: {switch_off(facts, leaked)}." if leaked.active else ""
+    return Problem(
+        "",
+        f"{leaked.name}, which leaked, is {state}: {facts.user} has {len(facts.keys)} access keys, so that no new one "
+        f"can be made, and Keyturn cannot prove that it made {other.name}",
+        f"{_state_of(facts, other)}. To make room, delete it ({breaks}): aws iam delete-access-key --user-name "
+        f"{facts.user} --access-key-id {other.id}; then run the same REVOKE.{off}",
+    )
+
+
 def _described(facts: RotationFacts, key: AccessKey) -> str:
+    verb = "update-access-key --status Inactive" if key.active else "delete-access-key"
+    command = f"; if it is not needed: aws iam {verb} --user-name {facts.user} --access-key-id {key.id}"
+    return f"{_state_of(facts, key)}{'' if facts.held_by(key.id) else command}."
+
+
+def _state_of(facts: RotationFacts, key: AccessKey) -> str:
     holders = facts.held_by(key.id)
     held = f"held by {', '.join(holders)}" if holders else "held by none of the targets"
     state = "active" if key.active else "inactive"
-    verb = "update-access-key --status Inactive" if key.active else "delete-access-key"
-    return (
-        f"{key.name}: {state}, {key.age(facts.now)} old, {used(facts.last_use.get(key.id))}, {held}; "
-        f"if it is not needed: aws iam {verb} --user-name {facts.user} --access-key-id {key.id}."
-    )
+    return f"{key.name}: {state}, {key.age(facts.now)} old, {used(facts.last_use.get(key.id))}, {held}"

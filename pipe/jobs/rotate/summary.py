@@ -71,8 +71,11 @@ def _unfinished_leak(facts: RotationFacts, plan: KeyPlan, outcome: KeyOutcome, t
     why = f": {'; '.join(ways)}" if ways else ""
     more = f" {told}." if told else ""
     are = "is" if len(active) == 1 else "are"
+    # The same run would find the same places outside of TARGETS.
+    elsewhere = any("not in TARGETS" in way for way in ways)
     return (
-        f"{' and '.join(active)}, which leaked, {are} still active{why}.{more} Run the same REVOKE again. "
+        f"{' and '.join(active)}, which leaked, {are} still active{why}.{more} "
+        f"Run {'REVOKE again with that setting' if elsewhere else 'the same REVOKE again'}. "
         f"To switch it off whatever breaks: {commands}"
     )
 
