@@ -68,8 +68,8 @@ def test_the_least_and_its_defaults() -> None:
     assert not any((least.run.dry_run, rotation.force, rotation.revoke, rotation.deactivate_if_used))
 
 
-def test_an_empty_value_of_any_variable_is_as_if_it_were_not_given() -> None:
-    names = {variable.name for variable in VARIABLES} - set(LEAST)
+def test_an_empty_value_of_any_variable_but_one_is_as_if_it_were_not_given() -> None:
+    names = {variable.name for variable in VARIABLES} - {*LEAST, "REVOKE"}
     first, second = settings(), settings(**dict.fromkeys(names, " "))
     assert (first.job, first.run.dry_run) == (
         second.job, second.run.dry_run,

@@ -159,6 +159,7 @@ ROWS = (
     Row("current; a target whose id is secured refuses; with FORCE", secured_by_hand, 2, then=refuses, force=True),
     Row("current; a place that is no target any more holds it", alone, 2, then=dropped),
     Row("current; another run is at work", pending, 1, then=at_work),
+    Row("current; a foreign key takes the second place", alone, 2, then=foreign),
     Row("a foreign key", alone, 3, then=foreign),
     Row("a typo, as a whole id", alone, text="AKIA0000000000009999"),
     Row("a typo, as letters", alone, text="9999"),

@@ -123,8 +123,9 @@ def _of_leak(facts: RotationFacts, leaked: AccessKey) -> Problem:
 
 def _described(facts: RotationFacts, key: AccessKey) -> str:
     verb = "update-access-key --status Inactive" if key.active else "delete-access-key"
-    command = f"; if it is not needed: aws iam {verb} --user-name {facts.user} --access-key-id {key.id}"
-    return f"{_state_of(facts, key)}{'' if facts.held_by(key.id) else command}."
+    when = "once no target holds it" if facts.held_by(key.id) else "if it is not needed"
+    command = f"aws iam {verb} --user-name {facts.user} --access-key-id {key.id}"
+    return f"{_state_of(facts, key)}; {when}: {command}."
 
 
 def _state_of(facts: RotationFacts, key: AccessKey) -> str:
