@@ -6,6 +6,7 @@ import re
 
 import pytest
 
+from sandbox.wire import Fault
 from test.fleet.company import Fleet, of_bitbucket
 
 KEYS = """jobs:
@@ -264,6 +265,12 @@ def test_an_environment_that_is_not_there_is_refused_on_its_line_before_anything
         result = paid.run(**given)
         assert (result.code, result.writes, result.problems) == (1, [], [wrong]), result.output
         assert paid.values() == before
+    # Where nobody may list the environments, nothing proves that it is not there.
+    paid.world.bitbucket.wire.spoil(Fault("GET */environments", "403", times=0))
+    unread = paid.run()
+    assert unread.code == 0, unread.output
+    assert unread.last_line.endswith(" 1 place is not in the lock yet.")
+    paid.world.bitbucket.wire.mend()
     # It is a job's own fault, and stops nobody who runs another one.
     assert paid.run(JOBS="more").code == 0
     # One that is there waits until the lock names it, and the last line says so.
