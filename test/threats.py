@@ -287,7 +287,7 @@ CONTROLS = (
         "consumers",
         "destroy",
         "pipe/jobs/rotate/facts.py",
-        "return use is None or use.at is None or",
+        "return use.at is None or",
         "return True or",
         "test/rotate/test_decide_repair.py::test_a_key_without_a_stored_secret_is_lost_also_after_its_own_verification_and_after_nothing_else",
     ),
