@@ -287,6 +287,14 @@ def test_what_names_no_key_that_may_be_switched_off_is_refused(case: Case, secre
     foreign = case.world.aws.add_key(USER, 3)
     for wrong in ("true", "", "7777", case.company.admin.access_key_id, "AKIA" + "X" * 16):
         assert f"{case.old.access_key_id} is active, 95 days old" in case.refused(REVOKE=wrong)
+    said = case.refused(REVOKE=case.old.access_key_id)
+    assert said.startswith(f"…{name(case.old)}, which leaked, is still active: {USER} has 2 access keys")
+    first, then = (
+        said.index(f"delete-access-key --user-name {USER} --access-key-id {foreign.access_key_id}; then"),
+        said.index("Inactive"),
+    )
+    assert first < then
+    assert said.endswith(f"--user-name {USER} --access-key-id {case.old.access_key_id} --status Inactive.")
     if secret:
         said = case.refused(REVOKE=foreign.access_key_id)
         assert f"aws iam update-access-key --user-name {USER} --access-key-id {foreign.access_key_id}" in said
