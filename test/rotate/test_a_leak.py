@@ -204,6 +204,9 @@ def test_a_leaked_key_is_off_and_another_one_is_in_use(case: Case, situation: Ca
     assert result.last_line.count(f"…{name(used)}") == 1
     if "iam.UpdateAccessKey" in result.writes:
         assert f"with …{name(leak.leaked)} stay valid for up to 36 hours. docs/leaked-key.md has" in result.output
+    if situation is no_way_back:
+        warned = f"WARNING: …{name(case.old)}: is deleted for good, to make room for a new key: whoever still holds it"
+        assert warned in " ".join(result.output.split())
     if situation is own_key:
         revoke |= signing_with(used)
     again = case.run(**revoke)
