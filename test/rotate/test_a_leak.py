@@ -202,7 +202,8 @@ def test_a_leaked_key_is_off_and_another_one_is_in_use(case: Case, situation: Ca
     assert result.last_line.startswith("✔ "), result.output
     assert leak.says.format(leaked=name(leak.leaked), used=name(used)) in result.last_line
     assert result.last_line.count(f"…{name(used)}") == 1
-    if "iam.UpdateAccessKey" in result.writes:
+    # A pending key was given to nobody, so that nobody has opened a session with it.
+    if "iam.UpdateAccessKey" in result.writes and situation is not pending:
         assert f"with …{name(leak.leaked)} stay valid for up to 36 hours. docs/leaked-key.md has" in result.output
     if situation is no_way_back:
         warned = f"WARNING: …{name(case.old)}: is deleted for good, to make room for a new key: whoever still holds it"
