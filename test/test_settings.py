@@ -13,7 +13,6 @@ from pipe.access.bitbucket import ACCESS_TOKEN, API_TOKEN, Credential
 from pipe.errors import Problem, Refused
 from pipe.jobs.registry import Settings, read_settings
 from pipe.jobs.rotate.job import RotateJob
-from pipe.jobs.rotate.leak import EMPTY
 from pipe.redact import Secret
 from pipe.settings.rules import Variable
 from pipe.settings.variables import VARIABLES
@@ -68,8 +67,8 @@ def test_the_least_and_its_defaults() -> None:
     assert not any((least.run.dry_run, rotation.force, rotation.revoke, rotation.deactivate_if_used))
 
 
-def test_an_empty_value_of_any_variable_but_one_is_as_if_it_were_not_given() -> None:
-    names = {variable.name for variable in VARIABLES} - {*LEAST, "REVOKE"}
+def test_an_empty_value_of_any_variable_is_as_if_it_were_not_given() -> None:
+    names = {variable.name for variable in VARIABLES} - set(LEAST)
     first, second = settings(), settings(**dict.fromkeys(names, " "))
     assert (first.job, first.run.dry_run) == (
         second.job, second.run.dry_run,
@@ -149,11 +148,6 @@ def test_whose_key_it_is() -> None:
 @pytest.mark.parametrize("given", ["NXRR", "nxrr", "…NXRR"])
 def test_a_leaked_key_is_named_as_keyturn_prints_it_too(given: str) -> None:
     assert job(REVOKE=given).rotation.revoke == "NXRR"
-
-
-@pytest.mark.parametrize(("given", "read"), [({}, ""), ({"REVOKE": ""}, EMPTY), ({"REVOKE": " "}, EMPTY)])
-def test_an_empty_field_for_the_leaked_key_is_an_order_that_names_none(given: dict[str, str], read: str) -> None:
-    assert job(**given).rotation.revoke == read
 
 
 def test_the_run_is_named_by_its_build() -> None:

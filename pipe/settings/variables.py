@@ -198,7 +198,7 @@ VARIABLES = (
                  # In capitals but for four letters, so that no secret that is pasted here is shown.
                  Pattern(r"…?([A-Z0-9]{4,128}|[a-z0-9]{4})|(?i:true|false)",
                          "an access key's id, or its last letters, at least four"),
-                 "A key has leaked: its id, or its last letters, at least four; empty is refused. A key in use is "
+                 "A key has leaked: its id, or its last letters, at least four. A key in use is "
                  "replaced first; then it goes inactive in the same run, or is deleted where there is no room.",
                  jobs=ROTATION | {"fleet"}, of_run=True, also="REVOKED REVOKE_KEY"),
         Variable("CREDENTIALS_VARIABLE", VariableName(),

@@ -248,7 +248,6 @@ def test_each_problem_of_the_lock_is_named_with_its_line(tmp_path: Path, lock: s
         ({"SHARE": "parallel"}, "SHARE: this is no parallel step. Give a share such as 2/4."),
         ({"JOBS": "kyes"}, "JOBS: keyturn.yaml has no job “kyes”. Is keys meant?"),
         ({"FORCE": "true"}, "JOBS: needed with FORCE, which would be for every job of the fleet. Name the jobs."),
-        ({"REVOKE": ""}, "REVOKE: it is empty, and names no key. REVOKE: 'true' lists the keys."),
         ({"REVOKE": "TEST"}, "REVOKE: TEST is not a key's whole id. Give the whole id, or with JOBS its last letters. REVOKE: 'true' lists the keys."),
         ({"ADOPT_COUNT": "1", "ADOPT_0": "acme/old:repository"}, "JOBS: needed with ADOPT, which would be for every job of the fleet. Name the jobs."),
         ({"ALLOWED_AWS_ACCOUNT_IDS_COUNT": "1", "ALLOWED_AWS_ACCOUNT_IDS_0": "12"}, "keyturn.yaml:3: jobs.keys: ALLOWED_AWS_ACCOUNT_IDS must be a list of account ids of twelve digits, not “12”."),

@@ -13,7 +13,6 @@ from typing import Any
 from pipe.errors import Refused
 from pipe.jobs.rotate.decide import decide
 from pipe.jobs.rotate.facts import Holder, KeyStep, Noted, Remembered, Rotation, RotationFacts
-from pipe.jobs.rotate.leak import EMPTY
 from pipe.values import LastUse, Place, Run, Variable
 from test.rotate.test_decide import LOST, NEW, NOW, OLD, POLICY, ago, facts, intent, key, rotated, target
 
@@ -275,7 +274,6 @@ WORLDS: dict[str, tuple[RotationFacts, Rotation]] = {
     "a key that is not Keyturn's has leaked and is off": (
         lost(30, active=False, evidence=None, revoked=frozenset({LOST})), POLICY),
     "REVOKE names nothing": (rotated(1), replace(POLICY, revoke="TRUE")),
-    "REVOKE is empty": (rotated(1), replace(POLICY, revoke=EMPTY)),
     "REVOKE says false": (rotated(1), replace(POLICY, revoke="FALSE")),
     "REVOKE names a whole id that nobody knows": (rotated(1), replace(POLICY, revoke=OTHER)),
     "the same, without a secret": (rotated(1, **ALONE), replace(POLICY, revoke=OTHER)),

@@ -13,7 +13,7 @@ from pipe.access.bitbucket import BitbucketAccess, read_bitbucket
 from pipe.jobs.fleet.file import Entry, FleetFile, Group, near, read_file
 from pipe.jobs.fleet.jobs import READ_APART, FleetJob, environ_of, read_fleet_job, read_with, sample_of, somewhere
 from pipe.jobs.fleet.lock import Lock, read_lock
-from pipe.jobs.rotate.leak import EMPTY, NO_NAMES, WHOLE_ID, read_revoke
+from pipe.jobs.rotate.leak import NO_NAMES, WHOLE_ID
 from pipe.retry import Deadline
 from pipe.settings.face import text_of
 from pipe.settings.reader import Reader
@@ -153,7 +153,7 @@ def _content(reader: Reader, name: str, variable: str, *, needed: bool) -> bytes
 def _orders(reader: Reader) -> dict[str, str]:
     """Return what each job is given by the run: whether it only shows, what it is ordered to do, and a leak."""
     orders = {"DRY_RUN": "true" if reader.switch("DRY_RUN") else "false"}
-    named, key_id = reader.is_given("JOBS"), read_revoke(reader)
+    named, key_id = reader.is_given("JOBS"), reader.text("REVOKE").upper().removeprefix("…")
     for name in ORDERS:
         text = text_of(reader.environ, name)
         if not text or text.lower() == "false" or (name == "PRUNE" and text.lower() == "true"):
@@ -162,9 +162,6 @@ def _orders(reader: Reader) -> dict[str, str]:
             orders[name] = text
         else:
             reader.problem("JOBS", f"needed with {name}, which would be for every job of the fleet", "Name the jobs.")
-    if key_id == EMPTY:
-        reader.problem("REVOKE", "it is empty, and names no key", "REVOKE: 'true' lists the keys.")
-        return orders
     # Where no key is named, the run lists them all before it is refused.
     if key_id and not named and len(key_id) < WHOLE_ID and key_id not in NO_NAMES:
         advice = "Give the whole id, or with JOBS its last letters. REVOKE: 'true' lists the keys."

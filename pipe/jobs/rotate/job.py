@@ -20,7 +20,6 @@ from pipe.clients.secret_versions import SecretVersions
 from pipe.errors import BadCredentials, KeyturnError, Mismatched, Problem, Refused
 from pipe.jobs.rotate.action import Rotate
 from pipe.jobs.rotate.facts import Rotation
-from pipe.jobs.rotate.leak import read_revoke
 from pipe.jobs.rotate.secret_journal import SecretJournal
 from pipe.jobs.rotate.state import announced
 from pipe.permissions import NOTHING, Home, Permissions
@@ -135,7 +134,7 @@ def _rotation(reader: Reader) -> Rotation:
         secret_variable=names["SECRET_ACCESS_KEY_VARIABLE"],
         credentials_variable=names["CREDENTIALS_VARIABLE"],
         force=reader.switch("FORCE"),
-        revoke=read_revoke(reader),
+        revoke=reader.text("REVOKE").upper().removeprefix("…"),
         deactivate_if_used=reader.text("IF_STILL_USED") == "deactivate",
         adopt=frozenset(reader.listed("ADOPT")),
     )

@@ -10,7 +10,6 @@ from pipe.jobs.rotate.facts import KeyStep, Rotation, RotationFacts, over_by
 from pipe.jobs.rotate.key_use import NOBODY, deactivation, in_the_way, used, who_may_break
 from pipe.jobs.rotate.plan_new_key import announcement, holds, published, rotation_steps, taken_over
 from pipe.plan import Do
-from pipe.settings.reader import Reader
 from pipe.values import AccessKey
 
 # More holders than this are only counted.
@@ -26,15 +25,8 @@ TO_END = " To switch it off "
 
 ROOM = "REVOKE: it has leaked; makes room for the next rotation"
 
-# What REVOKE was given where no key is named, as it is read: an empty field is an order that was not filled in.
-EMPTY = '""'
-NO_NAMES = ("TRUE", "FALSE", EMPTY)
-
-
-def read_revoke(reader: Reader) -> str:
-    """Return what REVOKE names, in capitals; an empty text where it is not given at all."""
-    named = reader.text("REVOKE").upper().removeprefix("…")
-    return EMPTY if reader.environ.get("REVOKE", "-").strip() == "" else named
+# What REVOKE was given where no key is named, as it is read.
+NO_NAMES = ("TRUE", "FALSE")
 
 
 def orders_of(facts: RotationFacts, name: str) -> frozenset[str]:
