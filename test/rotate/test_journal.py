@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -24,9 +25,11 @@ from pipe.jobs.rotate.journal import (
     version_of_nth,
     version_of_replaced,
 )
-from pipe.jobs.rotate.state import announced, remembered, with_notes
+from pipe.jobs.rotate.state import StateJournal, StateVariable, announced, remembered, with_notes
 from pipe.redact import Secret
-from pipe.values import KeyPair
+from pipe.retry import Deadline
+from pipe.values import KeyPair, Variable
+from test.rotate.test_decide import OLD, POLICY, key, target
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 INTENT = Intent(7, NOON, "run-1", "build 17 of acme/shop", frozenset({"AKIAB", "AKIAA"}))
@@ -123,3 +126,15 @@ def test_notes_that_cannot_be_read_are_none(state: str | None) -> None:
     assert remembered(state) == Remembered()
     assert announced(state) == ()
     assert remembered(with_notes(state, User="bot")).user == "bot"
+
+
+@pytest.mark.parametrize("number", ['"abc"', "Infinity", "-1", "1e400", "9" * 40, "9" * 5000, "[]"])
+@pytest.mark.parametrize("at", ['"2026-01-01T00:00:00Z"', '"99999999999999999999-01-01"', "1e18", "null"])
+def test_a_journal_that_says_what_no_run_has_written_is_read_all_the_same(number: str, at: str) -> None:
+    intent = f'{{"At":{at},"Build":7,"Keys":[{{}}],"Run":[],"Replaces":{{}}}}'
+    text = f'{{"Number":{number},"Intent":{intent},"Replaced":[1],"Next":{{}},"Lost":{{"Key":{{}},"At":{at}}}}}'
+    state = Variable("{state}", "KEYTURN_ID", text, False)
+    seen = replace(target("a", OLD), state=state)
+    journal = StateJournal(StateVariable(None, seen, POLICY), seen, Deadline())  # type: ignore[arg-type]
+    record = journal.record([key(OLD, 95)])
+    assert (record.current, record.ours, record.intent, journal.evidence()) == (OLD, frozenset(), None, None)
