@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 import pytest
 
 from pipe.errors import Refused
+from pipe.jobs.rotate.decide import decide
 from pipe.jobs.rotate.facts import Intent, Remembered
 from pipe.jobs.rotate.journal import (
     MOST_NUMBERS,
@@ -26,10 +27,11 @@ from pipe.jobs.rotate.journal import (
     version_of_replaced,
 )
 from pipe.jobs.rotate.state import StateJournal, StateVariable, announced, remembered, with_notes
+from pipe.plan import Do
 from pipe.redact import Secret
 from pipe.retry import Deadline
-from pipe.values import KeyPair, Variable
-from test.rotate.test_decide import OLD, POLICY, key, target
+from pipe.values import KeyPair, LastUse, Variable
+from test.rotate.test_decide import LOST, NEW, OLD, POLICY, ago, facts, key, target
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 INTENT = Intent(7, NOON, "run-1", "build 17 of acme/shop", frozenset({"AKIAB", "AKIAA"}))
@@ -138,3 +140,21 @@ def test_a_journal_that_says_what_no_run_has_written_is_read_all_the_same(number
     journal = StateJournal(StateVariable(None, seen, POLICY), seen, Deadline())  # type: ignore[arg-type]
     record = journal.record([key(OLD, 95)])
     assert (record.current, record.ours, record.intent, journal.evidence()) == (OLD, frozenset(), None, None)
+
+
+@pytest.mark.parametrize(
+    ("days", "used", "active", "ended"),
+    [(5, 40, True, False), (15, 1, True, False), (15, 40, True, True), (15, 40, False, False), (25, 1, False, False),
+     (25, 40, False, True)],
+)  # fmt: skip
+def test_a_state_only_nominates_a_key_and_iam_tells_when_it_may_go(
+    days: float, used: float, active: bool, ended: bool
+) -> None:
+    """Whoever may write variables can forge it: the key in the target has to be old enough, and the other one quiet."""
+    state = Variable("{state}", "KEYTURN_ID", f'{{"Replaced":"{LOST}","Inactive":"2020-01-01"}}', False)
+    seen = replace(target("a", NEW), state=state)
+    policy = replace(POLICY, secret_id="")
+    keys = [key(LOST, 300, active=active), key(NEW, days)]
+    journal = StateJournal(StateVariable(None, seen, policy), seen, Deadline())  # type: ignore[arg-type]
+    observed = replace(facts(*keys, targets=(seen,), use={LOST: LastUse(ago(used), "s3")}), record=journal.record(keys))
+    assert decide(observed, policy).has(Do.DEACTIVATE, Do.DELETE) == ended
